@@ -1,0 +1,52 @@
+# Every target works from a fresh clone: what it needs, `make install` puts into .venv.
+PYTHON ?= python3.11
+BIN := .venv/bin
+STAMP := .venv/.installed
+# The machine's own certificates where there are some: a company's proxy has its own authority.
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python \
+  $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),--system-certs)
+# Much of a fault test is waiting, so three at a time; a file stays in one process with its servers.
+PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile
+GENERATED := clients/python/dbops
+
+.PHONY: install run test test-all check protos docs lock bench soak clean
+
+install: $(STAMP)
+
+$(STAMP): requirements/dev.txt pyproject.toml clients/python/pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not installed; name another 3.11+ with PYTHON=…" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements/dev.txt)"
+	$(UV) --require-hashes -r requirements/dev.txt
+	$(UV) --no-deps --no-build-isolation -e clients/python -e .
+	@touch $@
+
+run: install ## dbopsd on an embedded PostgreSQL 18
+	$(BIN)/dbopsd serve
+
+test: install ## every test, against PostgreSQL 18
+	$(PYTEST) $(ARGS)
+
+test-all: install ## every test, the integration tests against PostgreSQL 15, 16, 17 and 18
+	$(PYTEST) --postgres=all $(ARGS)
+
+check: install ## format, lint, types, architecture, contract, dead code, dependencies
+	PYTHON=$(BIN)/python scripts/check
+
+protos: install ## generate clients/python/dbops from protos/
+	PYTHON=$(BIN)/python scripts/generate-protos $(GENERATED)
+
+docs: install ## generate docs/configuration.md from dbopsd/config/
+	$(BIN)/dbopsd config-reference > docs/configuration.md
+
+lock: install ## resolve the dependencies anew
+	PYTHON=$(BIN)/python scripts/lock
+
+bench: install ## measure, with peers and the physical limit beside us
+	$(BIN)/python -m bench $(ARGS)
+
+soak: install ## the long fault campaigns, seeded
+	$(BIN)/python -m pytest -m soak --soak --timeout=3600 tests/faults $(ARGS)
+
+clean:
+	rm -rf .venv .build .mypy_cache .ruff_cache .pytest_cache
