@@ -1,0 +1,1 @@
+"""dbopsd: the operations side of PostgreSQL as one gRPC service."""

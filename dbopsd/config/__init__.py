@@ -1,0 +1,53 @@
+"""The configuration: one TOML file, every key also as `DBOPSD_…` in the environment.
+
+Read once at start, checked whole, handed down; nothing else in dbopsd reads the environment. The
+text under each key is its documentation: `dbopsd config-reference` prints it.
+"""
+
+from dbopsd.config.audit import AuditConfig
+from dbopsd.config.auth import (
+    AuthConfig,
+    CertificateConfig,
+    JwtConfig,
+    RoleName,
+    TokenConfig,
+)
+from dbopsd.config.databases import (
+    DatabaseConfig,
+    DatabaseHealthConfig,
+    PoolConfig,
+    ThresholdConfig,
+)
+from dbopsd.config.load import CONFIG_FILE_VARIABLE, load_config
+from dbopsd.config.operations import OperationsConfig, ScheduleConfig
+from dbopsd.config.root import ENV_PREFIX, Config, HealthConfig
+from dbopsd.config.sections import sections
+from dbopsd.config.server import ServerConfig
+from dbopsd.config.telemetry import TelemetryConfig
+from dbopsd.config.tls import TlsConfig
+from dbopsd.config.values import split_listen_address
+
+__all__ = [
+    "CONFIG_FILE_VARIABLE",
+    "ENV_PREFIX",
+    "AuditConfig",
+    "AuthConfig",
+    "CertificateConfig",
+    "Config",
+    "DatabaseConfig",
+    "DatabaseHealthConfig",
+    "HealthConfig",
+    "JwtConfig",
+    "OperationsConfig",
+    "PoolConfig",
+    "RoleName",
+    "ScheduleConfig",
+    "ServerConfig",
+    "TelemetryConfig",
+    "ThresholdConfig",
+    "TlsConfig",
+    "TokenConfig",
+    "load_config",
+    "sections",
+    "split_listen_address",
+]

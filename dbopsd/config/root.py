@@ -1,0 +1,113 @@
+"""The whole configuration."""
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from dbopsd.config.audit import AuditConfig
+from dbopsd.config.auth import AuthConfig
+from dbopsd.config.databases import DatabaseConfig
+from dbopsd.config.operations import OperationsConfig
+from dbopsd.config.server import ServerConfig
+from dbopsd.config.telemetry import TelemetryConfig
+from dbopsd.config.values import RESOURCE_ID, Section, is_loopback
+
+ENV_PREFIX = "DBOPSD_"
+
+
+class HealthConfig(Section):
+    """`[health]`: what the daemon's own readiness means."""
+
+    readiness_requires: Literal["all", "any", "none"] = "all"
+    """How many databases must be HEALTHY or DEGRADED for `readiness`, `""` and `/readyz`."""
+
+
+class Config(BaseSettings):
+    """The whole configuration."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        use_attribute_docstrings=True,
+    )
+
+    server: ServerConfig = Field(default_factory=ServerConfig)
+    """Where the daemon listens and keeps its files."""
+
+    auth: AuthConfig = Field(default_factory=AuthConfig)
+    """Who calls, and what they may."""
+
+    audit: AuditConfig = Field(default_factory=AuditConfig)
+    """The log of the calls that change something."""
+
+    telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig)
+    """OpenTelemetry traces and metrics, and the log."""
+
+    health: HealthConfig = Field(default_factory=HealthConfig)
+    """What the daemon's own readiness means."""
+
+    operations: OperationsConfig = Field(default_factory=OperationsConfig)
+    """Long-running operations and the workers that run them."""
+
+    databases: dict[str, DatabaseConfig] = Field(default_factory=dict)
+    """The databases to look after. None: an embedded PostgreSQL, named `main`."""
+
+    @field_validator("databases")
+    @classmethod
+    def _resource_ids(cls, value: dict[str, DatabaseConfig]) -> dict[str, DatabaseConfig]:
+        for name in value:
+            if not RESOURCE_ID.fullmatch(name):
+                raise ValueError(
+                    f"has the name '{name}', which is not 1 to 63 of a-z, 0-9 and '-', "
+                    "starting with a letter"
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _guarded_beyond_loopback(self) -> Self:
+        missing = [
+            what
+            for what, there in (
+                ("encryption ([server.tls] cert and key)", self.server.tls.enabled),
+                ("authentication ([auth])", self.auth.configured),
+            )
+            if not there
+        ]
+        for key in ("grpc_listen", "http_listen"):
+            address = getattr(self.server, key)
+            if missing and not self.server.insecure_listen and not is_loopback(address):
+                raise ValueError(
+                    f"server.{key} = '{address}' is reachable from other machines without "
+                    f"{' and without '.join(missing)}: configure it, listen on 127.0.0.1, "
+                    "or set server.insecure_listen = true"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _certificates_are_asked_for(self) -> Self:
+        if self.auth.certificates and self.server.tls.client_ca is None:
+            raise ValueError("auth.certificates needs server.tls.client_ca, which signs them")
+        return self
+
+    @model_validator(mode="after")
+    def _grants_are_for_databases(self) -> Self:
+        # With none configured there is one, the embedded, named `main`.
+        unknown = sorted(self.auth.database_names() - {*(self.databases or ("main",))})
+        if unknown:
+            raise ValueError(f"auth grants a role on '{unknown[0]}', which is no database here")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_config` hands in: it merges the file and the environment itself."""
+        return (init_settings,)

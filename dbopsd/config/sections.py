@@ -1,0 +1,38 @@
+"""Where each table of the configuration stands."""
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+
+from dbopsd.config.audit import AuditConfig
+from dbopsd.config.auth import AuthConfig, CertificateConfig, JwtConfig, TokenConfig
+from dbopsd.config.databases import (
+    DatabaseConfig,
+    DatabaseHealthConfig,
+    PoolConfig,
+    ThresholdConfig,
+)
+from dbopsd.config.operations import OperationsConfig, ScheduleConfig
+from dbopsd.config.root import HealthConfig
+from dbopsd.config.server import ServerConfig
+from dbopsd.config.telemetry import TelemetryConfig
+from dbopsd.config.tls import TlsConfig
+
+
+def sections() -> Iterator[tuple[type[BaseModel], str]]:
+    """Each section of the configuration with its key path, in the order of the file."""
+    yield ServerConfig, "server"
+    yield TlsConfig, "server.tls"
+    yield AuthConfig, "auth"
+    yield TokenConfig, "auth.tokens.NAME"
+    yield JwtConfig, "auth.jwt"
+    yield CertificateConfig, "auth.certificates.NAME"
+    yield AuditConfig, "audit"
+    yield TelemetryConfig, "telemetry"
+    yield HealthConfig, "health"
+    yield OperationsConfig, "operations"
+    yield DatabaseConfig, "databases.NAME"
+    yield PoolConfig, "databases.NAME.pool"
+    yield DatabaseHealthConfig, "databases.NAME.health"
+    yield ScheduleConfig, "databases.NAME.schedules.SCHEDULE"
+    yield ThresholdConfig, "databases.NAME.health.thresholds.CHECK"

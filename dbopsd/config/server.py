@@ -1,0 +1,106 @@
+"""`[server]`."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import ByteSize, Field, SecretStr, field_validator, model_validator
+
+from dbopsd.config.tls import TlsConfig
+from dbopsd.config.values import ListenAddress, Section
+
+
+def _default_state_dir() -> Path:
+    if os.geteuid() == 0:
+        return Path("/var/lib/dbopsd")
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "dbopsd"
+
+
+class ServerConfig(Section):
+    """`[server]`: where the daemon listens and keeps its files."""
+
+    grpc_listen: ListenAddress = "127.0.0.1:50051"
+    """Where gRPC is served, `host:port`. Port 0 takes a free one, which the log names."""
+
+    http_listen: ListenAddress = "127.0.0.1:8080"
+    """Where the HTTP health paths are served, `host:port`. Port 0 takes a free one."""
+
+    insecure_listen: bool = False
+    """Serve on addresses beyond loopback without TLS or without authentication."""
+
+    tls: TlsConfig = Field(default_factory=TlsConfig)
+    """TLS for both listeners."""
+
+    state_dir: Path = Field(default_factory=_default_state_dir)
+    """Where the daemon keeps its files, the embedded PostgreSQL among them.
+
+    `/var/lib/dbopsd` for root, else `$XDG_STATE_HOME/dbopsd` (`~/.local/state/dbopsd`).
+    """
+
+    control_url: SecretStr | None = None
+    """The PostgreSQL database that keeps operations, `postgresql://…`. Secret.
+
+    Unset: a SQLite file in the state directory. Several daemons and workers of other machines
+    share one PostgreSQL database.
+    """
+
+    workers: Annotated[int, Field(ge=0, le=64)] = 1
+    """How many worker processes `serve` keeps up here. 0: none; `dbopsd worker` runs them."""
+
+    shutdown_grace_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
+    """How long running calls may take to end after SIGTERM, in seconds."""
+
+    max_message_bytes: ByteSize = Field(default=ByteSize(4 * 1024 * 1024), ge=1024, le=2**31 - 1)
+    """The largest request the gRPC server takes, as a number of bytes or such as "4MiB"."""
+
+    max_streams_per_connection: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """How many gRPC calls may run at once over one connection; more wait in the client."""
+
+    max_calls_per_client: Annotated[int, Field(ge=1, le=1_000_000)] = 200
+    """How many calls of one caller, or of one address, may run at once; more are refused."""
+
+    @field_validator("control_url")
+    @classmethod
+    def _postgresql_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _check_url(value.get_secret_value())
+        return value
+
+    @field_validator("state_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        if not value.is_absolute():
+            raise ValueError(f"'{value}' depends on where the daemon is started: name it from / on")
+        return value
+
+    @model_validator(mode="after")
+    def _one_listener_a_port(self) -> Self:
+        if self.grpc_listen == self.http_listen and not self.grpc_listen.endswith(":0"):
+            raise ValueError(f"grpc_listen and http_listen are both '{self.grpc_listen}'")
+        return self
+
+
+def _check_url(url: str) -> None:
+    """Raise `ValueError` for what is no URL of a PostgreSQL database; it quotes nothing of it."""
+    if not re.match(r"postgres(ql)?://.", url):
+        raise ValueError("is not a URL such as postgresql://user@host/database")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError("is not a URL: its host cannot be read") from None
+    escape = "; in a password, write @ : / ? # [ ] % as %40 %3A %2F %3F %23 %5B %5D %25"
+    if parts.netloc.count("@") > 1 or "@" in parts.path + parts.fragment:
+        raise ValueError(f"has an '@' too many{escape}")
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError(f"has a port that is none{escape}")
+    if not parts.hostname and "host" not in parse_qs(parts.query):
+        raise ValueError("names no host: postgresql://user@host/database")
+    if not parts.path.strip("/"):
+        raise ValueError("names no database: postgresql://user@host/database")

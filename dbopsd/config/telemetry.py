@@ -1,0 +1,66 @@
+"""`[telemetry]`."""
+
+import re
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from dbopsd.config.values import Ratio, Seconds, Section
+
+
+class TelemetryConfig(Section):
+    """`[telemetry]`: OpenTelemetry traces and metrics, and the log."""
+
+    otlp_endpoint: str | None = None
+    """Where traces and metrics go, such as `http://localhost:4317`. Unset: nowhere."""
+
+    otlp_protocol: Literal["grpc", "http/protobuf"] = "grpc"
+    """How they go there. With `http/protobuf`, `/v1/traces` and `/v1/metrics` are appended."""
+
+    otlp_headers: dict[str, SecretStr] = Field(default_factory=dict)
+    """Headers sent along, such as an API key. Secret."""
+
+    @field_validator("otlp_headers")
+    @classmethod
+    def _header_text(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name, text in value.items():
+            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+                raise ValueError("has a name that is none of a header: letters, digits and -_.")
+            if not text.get_secret_value().isprintable():
+                raise ValueError(f"has a value for '{name}' with line breaks or control characters")
+        return value
+
+    otlp_timeout_s: Seconds = 10.0
+    """How long one export may take, in seconds. Requests never wait for it."""
+
+    service_name: str = "dbopsd"
+    """The resource attribute `service.name`."""
+
+    resource_attributes: dict[str, str] = Field(default_factory=dict)
+    """Further resource attributes, such as `deployment.environment.name`."""
+
+    sample_ratio: Ratio = 1.0
+    """The share of new traces that are kept, 0 to 1. A caller's own decision is followed."""
+
+    trace_health_checks: bool = False
+    """Give each call of `grpc.health.v1` a span too.
+
+    Without it those that no trace of the caller's asks for leave one only when they fail: load
+    balancers and Kubernetes ask every few seconds, for ever. They are measured either way.
+    """
+
+    metrics_interval_s: Seconds = 15.0
+    """How often metrics are exported, in seconds."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least level of a log line on standard error."""
+
+    log_format: Literal["text", "json"] = "text"
+    """`text` for people, `json` (an object a line, with trace and span id) for machines."""
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _http_url(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^/\s@]+(/\S*)?", value):
+            raise ValueError("is not a URL such as http://localhost:4317, without credentials")
+        return value

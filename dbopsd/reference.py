@@ -1,0 +1,84 @@
+"""The configuration reference, written from the models and the checks themselves."""
+
+import json
+from collections.abc import Iterator
+from typing import Literal, get_args, get_origin
+
+from pydantic_core import PydanticUndefined
+
+from dbopsd.config import ENV_PREFIX, sections
+from dbopsd.health.check import load_checks
+from dbopsd.health.prober import PROBER_CHECKS
+
+
+def markdown() -> str:
+    """Every key with its default and meaning, and every check with its thresholds."""
+    return "\n".join([*_keys(), *_checks()]) + "\n"
+
+
+def _keys() -> Iterator[str]:
+    yield "# Configuration"
+    yield ""
+    yield "Written by `make docs` from the program itself. One TOML file, named by `--config` or"
+    yield "`DBOPSD_CONFIG`; every key also in the environment, which wins. A table may stand there"
+    yield "whole, as JSON. Sizes take `kB`, `MB`, `GB`, `TB` and `KiB`, `MiB`, `GiB`, `TiB`."
+    tables = {path for _, path in sections()}
+    for model, path in sections():
+        yield ""
+        yield f"## `[{path}]`"
+        yield ""
+        about = _fold(model.__doc__).partition(": ")[2]
+        yield about[0].upper() + about[1:]
+        yield ""
+        yield "| key | default | meaning |"
+        yield "|---|---|---|"
+        for name, field in model.model_fields.items():
+            if f"{path}.{name}" in tables:
+                continue
+            meaning = _fold(field.description) + _choices(field.annotation)
+            yield f"| `{name}` | {_default(field)} | {meaning} |"
+        variable = f"{ENV_PREFIX}{path.replace('.', '__')}__".upper().replace("NAME", "name")
+        yield ""
+        yield f"In the environment: `{variable.replace('CHECK', 'check')}…`."
+
+
+def _checks() -> Iterator[str]:
+    yield ""
+    yield "## Checks and their thresholds"
+    yield ""
+    yield "| check | what | unit | warning | critical | every |"
+    yield "|---|---|---|---|---|---|"
+    for check in (*PROBER_CHECKS, *load_checks()):
+        warning, critical = check.thresholds.warning, check.thresholds.critical
+        yield (
+            f"| `{check.name}` | {check.about} | `{check.unit}` | {_number(warning)} "
+            f"| {_number(critical)} | {check.every_s:g} s |"
+        )
+
+
+def _choices(annotation: object) -> str:
+    if get_origin(annotation) is not Literal:
+        return ""
+    return f" One of {', '.join(f'`{choice}`' for choice in get_args(annotation))}."
+
+
+def _default(field: object) -> str:
+    default = getattr(field, "default", PydanticUndefined)
+    if default is PydanticUndefined:
+        factory = getattr(field, "default_factory", None)
+        if factory is dict:
+            return "none"
+        return "see there" if factory is not None else "required"
+    if default is None:
+        return "unset"
+    if isinstance(default, bool | tuple):
+        default = json.dumps(default)
+    return f"`{default}`"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:,g}" if value < 1e6 else f"{value:,.0f}"
+
+
+def _fold(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("|", "\\|")
