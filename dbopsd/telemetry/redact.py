@@ -1,0 +1,32 @@
+"""Credentials are struck out of text: the last line of defence, where one got that far."""
+
+import re
+from typing import Final
+
+HIDDEN: Final = "***"
+
+_PATTERNS: Final = (
+    # postgresql://user:password@host, and any other URL: up to the last @ before the path, for a
+    # password may hold one.
+    re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]*://[^\s:/?#@]*:)[^\s/]*(?=@)", re.IGNORECASE),
+    # password=secret, "password": "secret", PGPASSWORD='two words', sslpassword = …
+    re.compile(
+        r"""(?P<keep>(?:password|passwd|pwd|secret|api[_-]?key|token)["']?\s*[=:]\s*)"""
+        r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s,;&'")}\]]+)""",
+        re.IGNORECASE,
+    ),
+    # ALTER ROLE … PASSWORD 'secret'
+    re.compile(r"(?P<keep>\bPASSWORD\s+)'(?:[^']|'')*'", re.IGNORECASE),
+    # Authorization: Bearer abc, ('authorization', 'Basic abc')
+    re.compile(
+        r"(?P<keep>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{4,}",
+        re.IGNORECASE,
+    ),
+)
+
+
+def redact(text: str) -> str:
+    """`text` with passwords, tokens and keys replaced by `***`."""
+    for pattern in _PATTERNS:
+        text = pattern.sub(rf"\g<keep>{HIDDEN}", text)
+    return text
