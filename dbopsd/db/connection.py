@@ -1,0 +1,91 @@
+"""A psycopg connection that can always be got rid of, hung server or not."""
+
+import asyncio
+import contextlib
+import os
+import select
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, Self
+
+import psycopg
+
+# How long a server may take to act on a cancel request. psycopg waits twice 5 s for it by
+# default, in which a caller that gave up would be held.
+_CANCEL_TIMEOUT_S = 1.0
+
+
+class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
+    """An autocommit connection: every BEGIN and COMMIT is a statement that somebody wrote."""
+
+    # When a statement last ended on it, by time.monotonic().
+    last_used: float = 0.0
+    # What every span on it says of the other end; made once, by whoever traces it.
+    span_attributes: dict[str, str | int] | None = None
+    # Registered once: a look at the socket is one system call then.
+    _poll: "select.poll | None" = None
+
+    @classmethod
+    async def connect(  # type: ignore[override]  # one use in this project: narrower on purpose
+        cls,
+        conninfo: str = "",
+        *,
+        on_connected: Callable[[float], None] | None = None,
+        **parameters: Any,
+    ) -> Self:
+        """Connect; `on_connected` is told how long it took, in seconds."""
+        started = time.monotonic()
+        # Unprepared: the driver's own upkeep of prepared statements (DEALLOCATE ALL after a
+        # ROLLBACK) would reach the server past the session, without a span.
+        try:
+            connection = await super().connect(
+                conninfo, autocommit=True, prepare_threshold=None, **parameters
+            )
+        except (psycopg.Error, asyncio.CancelledError) as exc:
+            # The driver's frames hold both the half-open connection and the error: a cycle, which
+            # leaves a socket at a hung server for each attempt until the collector comes by.
+            exc.__context__ = None
+            raise exc.with_traceback(None) from None
+        connection.last_used = time.monotonic()
+        if on_connected is not None:
+            on_connected(connection.last_used - started)
+        return connection
+
+    async def cancel_safe(self, *, timeout: float = 30.0) -> None:
+        """Ask the server to end the running statement; cut the connection if it does not listen.
+
+        psycopg calls this when the task that waits for a statement is cancelled.
+        """
+        try:
+            await super().cancel_safe(timeout=min(timeout, _CANCEL_TIMEOUT_S))
+        except psycopg.Error:
+            self.sever()
+            raise
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the idle connection has something to read: most often, that it has ended."""
+        try:
+            if self._poll is None:
+                self._poll = select.poll()
+                self._poll.register(self.fileno(), select.POLLIN)
+            return bool(self._poll.poll(0))
+        except (OSError, psycopg.OperationalError):
+            return True
+
+    def sever(self) -> None:
+        """Shut the socket down at once, without a word to the server.
+
+        Whoever waits on the connection then gets an error immediately: the only way out that
+        does not depend on the other side.
+        """
+        with (
+            contextlib.suppress(OSError, psycopg.OperationalError),
+            self._duplicate_socket() as end,
+        ):
+            end.shutdown(socket.SHUT_RDWR)
+
+    def _duplicate_socket(self) -> socket.socket:
+        # Shutting a duplicate down shuts the connection, and leaves libpq its own descriptor.
+        return socket.socket(fileno=os.dup(self.fileno()))

@@ -1,0 +1,309 @@
+"""What can go wrong with a database, by SQLSTATE, and the one place that translates the driver.
+
+Appendix A of PostgreSQL's manual lists the SQLSTATEs. A message holds the server's primary text
+only, for details and hints may quote rows; of a sensitive statement not even that.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import psycopg
+
+from dbopsd.errors import DbopsError
+
+
+@dataclass(eq=False)
+class DatabaseError(DbopsError):
+    """Something about `database` failed; the base of all that this module raises."""
+
+    reason: ClassVar[str] = "DATABASE_ERROR"
+    # Whether the same work may succeed if it is simply done again, and whether it is certain
+    # that the failed attempt left nothing behind.
+    transient: ClassVar[bool] = False
+    left_nothing: ClassVar[bool] = True
+
+    database: str
+
+
+@dataclass(eq=False)
+class StatementFailed(DatabaseError):
+    """The server refused or gave up a statement. `sqlstate` says why, `cause` in its own words."""
+
+    reason: ClassVar[str] = "STATEMENT_FAILED"
+
+    statement: str
+    sqlstate: str
+    cause: str
+
+    @property
+    def message(self) -> str:
+        return f"'{self.statement}' failed on database '{self.database}': {self.cause}"
+
+
+@dataclass(eq=False)
+class SerializationFailure(StatementFailed):
+    """Concurrent transactions could not be ordered (40001). Run the transaction again."""
+
+    reason: ClassVar[str] = "SERIALIZATION_FAILURE"
+    transient: ClassVar[bool] = True
+
+
+@dataclass(eq=False)
+class DeadlockDetected(StatementFailed):
+    """The server ended this transaction to break a deadlock (40P01). Run it again."""
+
+    reason: ClassVar[str] = "DEADLOCK_DETECTED"
+    transient: ClassVar[bool] = True
+
+
+@dataclass(eq=False)
+class LockTimeout(StatementFailed):
+    """A lock was not had within `lock_timeout`, or at once with NOWAIT (55P03)."""
+
+    reason: ClassVar[str] = "LOCK_TIMEOUT"
+
+
+@dataclass(eq=False)
+class QueryCanceled(StatementFailed):
+    """The statement was ended by `statement_timeout` or on somebody's request (57014)."""
+
+    reason: ClassVar[str] = "QUERY_CANCELED"
+
+
+@dataclass(eq=False)
+class ConstraintViolation(StatementFailed):
+    """A row breaks a constraint (class 23)."""
+
+    reason: ClassVar[str] = "CONSTRAINT_VIOLATION"
+
+
+@dataclass(eq=False)
+class UniqueViolation(ConstraintViolation):
+    """A row with that key is there already (23505)."""
+
+    reason: ClassVar[str] = "UNIQUE_VIOLATION"
+
+
+@dataclass(eq=False)
+class InvalidData(StatementFailed):
+    """A value does not fit its type (class 22)."""
+
+    reason: ClassVar[str] = "INVALID_DATA"
+
+
+@dataclass(eq=False)
+class PermissionMissing(StatementFailed):
+    """The database role may not do this (42501)."""
+
+    reason: ClassVar[str] = "PERMISSION_MISSING"
+
+
+@dataclass(eq=False)
+class InvalidStatement(StatementFailed):
+    """The statement is wrong, or names something that is not there (class 42)."""
+
+    reason: ClassVar[str] = "INVALID_STATEMENT"
+
+
+@dataclass(eq=False)
+class ReadOnlyServer(StatementFailed):
+    """A write reached a standby or a read-only transaction (25006)."""
+
+    reason: ClassVar[str] = "READ_ONLY_SERVER"
+    transient: ClassVar[bool] = True
+
+
+@dataclass(eq=False)
+class ServerResourcesExhausted(StatementFailed):
+    """The server is out of disk, memory or connections (class 53)."""
+
+    reason: ClassVar[str] = "SERVER_RESOURCES_EXHAUSTED"
+
+
+@dataclass(eq=False)
+class ConnectionLost(StatementFailed):
+    """The connection ended under the statement: whether it took effect is not known."""
+
+    reason: ClassVar[str] = "CONNECTION_LOST"
+    transient: ClassVar[bool] = True
+    left_nothing: ClassVar[bool] = False
+
+
+@dataclass(eq=False)
+class QueryTimeout(DatabaseError):
+    """The server did not answer in time, nor end the statement itself: it hangs, or is cut off."""
+
+    reason: ClassVar[str] = "QUERY_TIMEOUT"
+    left_nothing: ClassVar[bool] = False
+
+    statement: str
+    timeout_s: float
+
+    @property
+    def message(self) -> str:
+        return (
+            f"'{self.statement}' had no answer from database '{self.database}' within "
+            f"{self.timeout_s:g} s: the connection was closed; whether it took effect is not known"
+        )
+
+
+@dataclass(eq=False)
+class TransactionNotCommitted(DatabaseError):
+    """COMMIT was answered with ROLLBACK: a statement had failed and its error was passed over."""
+
+    reason: ClassVar[str] = "TRANSACTION_NOT_COMMITTED"
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the transaction on database '{self.database}' was rolled back instead of committed, "
+            "because one of its statements had failed"
+        )
+
+
+@dataclass(eq=False)
+class ConnectFailed(DatabaseError):
+    """No connection could be made; the reason says at which step it ended."""
+
+    reason: ClassVar[str] = "CONNECT_FAILED"
+    transient: ClassVar[bool] = True
+
+    cause: str
+
+    @property
+    def message(self) -> str:
+        return f"cannot connect to database '{self.database}': {self.cause}"
+
+
+@dataclass(eq=False)
+class NoConnection(ConnectFailed):
+    """The pool had no connection to lend in time, because none could be made."""
+
+    reason: ClassVar[str] = "NO_CONNECTION"
+
+
+@dataclass(eq=False)
+class InvalidDsn(ConnectFailed):
+    """The configured DSN is not one; no host was asked."""
+
+    reason: ClassVar[str] = "INVALID_DSN"
+    transient: ClassVar[bool] = False
+
+
+@dataclass(eq=False)
+class PasswordFileUnreadable(ConnectFailed):
+    """The configured `password_file` cannot be read; no host was asked."""
+
+    reason: ClassVar[str] = "PASSWORD_FILE_UNREADABLE"
+
+
+@dataclass(eq=False)
+class HostUnknown(ConnectFailed):
+    """The host's name does not resolve."""
+
+    reason: ClassVar[str] = "HOST_UNKNOWN"
+
+
+@dataclass(eq=False)
+class ConnectTimeout(ConnectFailed):
+    """The host did not answer in time."""
+
+    reason: ClassVar[str] = "CONNECT_TIMEOUT"
+
+
+@dataclass(eq=False)
+class ConnectionRefused(ConnectFailed):
+    """Nothing listens there, or the network does not lead there."""
+
+    reason: ClassVar[str] = "CONNECTION_REFUSED"
+
+
+@dataclass(eq=False)
+class LoginRejected(ConnectFailed):
+    """A server answered and refused the session: password, pg_hba.conf, database name, limits."""
+
+    reason: ClassVar[str] = "LOGIN_REJECTED"
+
+
+@dataclass(eq=False)
+class TlsFailed(ConnectFailed):
+    """The server offers no TLS where the DSN asks for it, or its certificate does not hold."""
+
+    reason: ClassVar[str] = "TLS_FAILED"
+
+
+@dataclass(eq=False)
+class PoolExhausted(DatabaseError):
+    """No pooled connection became free in time."""
+
+    reason: ClassVar[str] = "POOL_EXHAUSTED"
+
+    timeout_s: float
+    max_size: int
+
+    @property
+    def message(self) -> str:
+        return (
+            f"no connection to database '{self.database}' became free within {self.timeout_s:g} s "
+            f"(pool of {self.max_size}): look for leaked or long-held connections, "
+            "or raise pool.max_size"
+        )
+
+
+@dataclass(eq=False)
+class PoolClosed(DatabaseError):
+    """The daemon is stopping: its connections are closed."""
+
+    reason: ClassVar[str] = "POOL_CLOSED"
+
+    @property
+    def message(self) -> str:
+        return f"the connections to database '{self.database}' are closed: the daemon is stopping"
+
+
+# By exact SQLSTATE first, then by its class (two characters).
+_BY_SQLSTATE: dict[str, type[StatementFailed]] = {
+    "40001": SerializationFailure,
+    "40P01": DeadlockDetected,
+    "55P03": LockTimeout,
+    "57014": QueryCanceled,
+    "57P01": ConnectionLost,  # admin_shutdown: pg_terminate_backend, or a stop
+    "57P02": ConnectionLost,  # crash_shutdown: another backend died
+    "57P05": ConnectionLost,  # idle_session_timeout
+    "25P03": ConnectionLost,  # idle_in_transaction_session_timeout
+    "25P04": ConnectionLost,  # transaction_timeout
+    "23505": UniqueViolation,
+    "25006": ReadOnlyServer,
+    "42501": PermissionMissing,
+    "08": ConnectionLost,
+    "22": InvalidData,
+    "23": ConstraintViolation,
+    "42": InvalidStatement,
+    "53": ServerResourcesExhausted,
+}
+
+
+def translate(
+    exc: psycopg.Error, *, database: str, statement: str, sensitive: bool = False
+) -> DatabaseError:
+    """The typed error for what the driver raised while it ran `statement` on `database`.
+
+    The server's words may quote the statement: of a `sensitive` one only the error's name stays.
+    """
+    sqlstate = exc.sqlstate
+    cause = exc.diag.message_primary or one_line(str(exc)) or type(exc).__name__
+    if sensitive:
+        cause = type(exc).__name__
+    if sqlstate is None:
+        # The driver has no SQLSTATE where no server spoke: the connection broke (Operational,
+        # Interface), or the driver itself refused (a parameter that no adapter takes, say).
+        broken = isinstance(exc, psycopg.OperationalError | psycopg.InterfaceError)
+        kind: type[StatementFailed] = ConnectionLost if broken else StatementFailed
+        return kind(database, statement, "", cause)
+    kind = _BY_SQLSTATE.get(sqlstate) or _BY_SQLSTATE.get(sqlstate[:2]) or StatementFailed
+    return kind(database, statement, sqlstate, cause)
+
+
+def one_line(text: str) -> str:
+    """`text` with its line breaks folded, for a message that must be one line."""
+    return " ".join(text.split())

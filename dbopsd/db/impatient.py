@@ -1,0 +1,33 @@
+"""A blocking connection that waits for its server only so long: for threads, and their pools."""
+
+import time
+from typing import Final, TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.rows import TupleRow
+
+# The server's own `statement_timeout` is to come first; a server that hangs has none.
+_ANSWER_S: Final = 12.0
+
+T = TypeVar("T")
+
+
+class ImpatientConnection(psycopg.Connection[TupleRow]):
+    """Closes itself where the server does not answer: a thread must not wait for ever."""
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        """What the server answers. Raises `OperationalError`, and is closed then."""
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        began = time.monotonic()
+        try:
+            return super().wait(gen, interval, _ANSWER_S)
+        except psycopg.OperationalError:
+            if time.monotonic() - began < _ANSWER_S:
+                raise
+            # Not `close`, which is for a server that answers.
+            self.pgconn.finish()
+            raise psycopg.errors.ConnectionTimeout(
+                f"the server did not answer within {_ANSWER_S:g} s"
+            ) from None

@@ -1,0 +1,40 @@
+"""Doing work again that failed for a passing reason, and only where that is safe."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import stamina
+
+from dbopsd.db.errors import DatabaseError
+
+ATTEMPTS = 6
+FIRST_WAIT_S = 0.05
+LONGEST_WAIT_S = 2.0
+
+T = TypeVar("T")
+
+
+async def retried(
+    work: Callable[[], Awaitable[T]], *, idempotent: bool, timeout_s: float | None = 30.0
+) -> T:
+    """Do `work`, again up to 5 times after a transient `DatabaseError`, with jittered backoff.
+
+    A serialization failure, a deadlock or a refused connection certainly left nothing behind and
+    is always tried again. A connection lost under way may have left the work done: only
+    `idempotent` work is repeated then. Raises the last error once `timeout_s` has passed.
+    """
+
+    def again(exc: Exception) -> bool:
+        return isinstance(exc, DatabaseError) and exc.transient and (idempotent or exc.left_nothing)
+
+    async for attempt in stamina.retry_context(
+        on=again,
+        attempts=ATTEMPTS,
+        timeout=timeout_s,
+        wait_initial=FIRST_WAIT_S,
+        wait_max=LONGEST_WAIT_S,
+        wait_jitter=FIRST_WAIT_S,
+    ):
+        with attempt:
+            return await work()
+    raise AssertionError("unreachable: stamina re-raises the last error")

@@ -1,0 +1,377 @@
+"""The one traced path: everything that dbopsd says to a database goes through a `Session`."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, TypeVar
+
+import psycopg
+from psycopg import pq, rows, sql
+
+from dbopsd.db.connection import Connection
+from dbopsd.db.errors import (
+    DatabaseError,
+    QueryTimeout,
+    StatementFailed,
+    TransactionNotCommitted,
+    translate,
+)
+from dbopsd.db.guard import Guard
+from dbopsd.db.spans import Endpoint, StatementSpan
+from dbopsd.db.statement import Statement
+
+Row = tuple[Any, ...]
+Parameters = Sequence[Any] | Mapping[str, Any]
+IsolationLevel = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+T = TypeVar("T")
+
+_ROLLBACK_TIMEOUT_S = 5.0
+
+_ROLLBACK = Statement("ROLLBACK", "ROLLBACK")
+_PIPELINE = Statement("", "PIPELINE")
+_COMMIT = Statement("COMMIT", "COMMIT")
+_NOTIFY = Statement("SELECT pg_notify(%s, %s)", "SELECT pg_notify")
+
+
+class Session:
+    """One connection, used by one task at a time. Every statement on it leaves a span.
+
+    Outside `transaction()` each statement commits by itself. What outlives a transaction, such as
+    SET and session-level advisory locks, belongs on `Database.dedicated_session()`: a pooled
+    connection goes to the next caller as it is. Driver errors come out as
+    `dbopsd.db.errors`; a statement without an answer within `query_timeout_s` (None: no limit)
+    and a little ends in `QueryTimeout`, with the connection closed.
+    """
+
+    def __init__(
+        self, connection: Connection, endpoint: Endpoint, *, query_timeout_s: float | None
+    ) -> None:
+        self._connection = connection
+        self._endpoint = endpoint
+        self._query_timeout_s = query_timeout_s
+        self._savepoints = itertools.count(1)
+        self._cursors = itertools.count(1)
+        self._depth = 0
+        # Whether the connection may go to another caller once this one is done with it.
+        self._shareable = True
+
+    @property
+    def usable(self) -> bool:
+        """Whether the connection stands, nothing runs on it, and the next caller may have it."""
+        idle = self._connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
+        return idle and self._shareable
+
+    async def execute(self, statement: Statement, parameters: Parameters | None = None) -> int:
+        """Run `statement`; how many rows it touched, -1 where the server does not say."""
+        with self._run(statement) as cursor:
+            await cursor.execute(statement.text, parameters)
+            return cursor.rowcount
+
+    async def fetch_all(
+        self, statement: Statement, parameters: Parameters | None = None
+    ) -> list[Row]:
+        """Run `statement`; all its rows."""
+        with self._run(statement) as cursor:
+            await cursor.execute(statement.text, parameters)
+            return await cursor.fetchall()
+
+    async def fetch_one(
+        self, statement: Statement, parameters: Parameters | None = None
+    ) -> Row | None:
+        """Run `statement`; its first row, None if it has none."""
+        with self._run(statement) as cursor:
+            await cursor.execute(statement.text, parameters)
+            return await cursor.fetchone()
+
+    async def fetch_all_as(
+        self, kind: type[T], statement: Statement, parameters: Parameters | None = None
+    ) -> list[T]:
+        """Run `statement`; its rows as instances of the dataclass `kind`, columns by name."""
+        with self._run(statement) as cursor:
+            await cursor.execute(statement.text, parameters)
+            make_row = rows.class_row(kind)(cursor)
+            return [make_row(row) for row in await cursor.fetchall()]
+
+    async def execute_many(self, statement: Statement, parameters: Iterable[Parameters]) -> int:
+        """Run `statement` once for each of `parameters`, in one pipeline; how many rows in all.
+
+        Outside a transaction all of them take effect or none.
+        """
+        batch = list(parameters)
+        with self._run(statement, batch_size=len(batch)) as cursor:
+            await cursor.executemany(statement.text, batch)
+            return cursor.rowcount
+
+    async def execute_pipeline(
+        self, batch: Iterable[tuple[Statement, Parameters | None]]
+    ) -> list[list[Row]]:
+        """Send all statements at once and then read all answers: the rows of each, in order.
+
+        One round trip. Outside a transaction all of them take effect or none; after the first
+        that fails the rest is not run.
+        """
+        sent: list[_Sent] = []
+        answers: list[list[Row]] = []
+        try:
+            with self._guard() as guard:
+                async with self._connection.pipeline():
+                    for statement, parameters in batch:
+                        span = self._endpoint.statement(statement).__enter__()
+                        sent.append(_Sent(statement, self._connection.cursor(), span))
+                        await sent[-1].cursor.execute(statement.text, parameters)
+                    for each in sent:
+                        answers.append(await _rows_of(each.cursor))
+                        each.span.end()
+        except psycopg.Error as exc:
+            failed = [each.statement for each in sent[len(answers) :] if not each.answered]
+            error = self._translate(exc, failed[0] if failed else _PIPELINE, guard)
+            self._end_unanswered(sent[len(answers) :], error)
+            raise error from exc
+        except BaseException as exc:
+            self._end_unanswered(sent[len(answers) :], exc)
+            raise
+        return answers
+
+    @staticmethod
+    def _end_unanswered(sent: "list[_Sent]", error: BaseException) -> None:
+        """End the spans of a pipeline that broke: those before the failure had their answer."""
+        for each in sent:
+            each.span.end(None if each.answered else error)
+
+    async def stream(
+        self, statement: Statement, parameters: Parameters | None = None, *, batch_rows: int = 1000
+    ) -> AsyncGenerator[Row, None]:
+        """Run `statement` in a server-side cursor and yield its rows, `batch_rows` at a time.
+
+        Memory holds one batch. Runs in the open transaction, or in a read-only one of its own.
+        Close the generator (`contextlib.aclosing`) when leaving it early.
+        """
+        name = sql.Identifier(f"dbops_{next(self._cursors)}")
+        query = sql.SQL(statement.query_text)
+        declare = Statement(
+            sql.SQL("DECLARE {} NO SCROLL CURSOR FOR {}").format(name, query),
+            f"DECLARE {statement.summary}",
+            statement.sensitive,
+        )
+        fetch = Statement(
+            sql.SQL("FETCH FORWARD {} FROM {}").format(sql.Literal(batch_rows), name),
+            f"FETCH {statement.summary}",
+        )
+        close = Statement(sql.SQL("CLOSE {}").format(name), f"CLOSE {statement.summary}")
+        async with contextlib.AsyncExitStack() as stack:
+            if self._depth == 0:
+                await stack.enter_async_context(self.transaction(read_only=True))
+            await self.execute(declare, parameters)
+            while batch := await self.fetch_all(fetch):
+                for row in batch:
+                    yield row
+                if len(batch) < batch_rows:
+                    break
+            await self.execute(close)
+
+    @asynccontextmanager
+    async def copy_in(
+        self, statement: Statement, parameters: Parameters | None = None
+    ) -> AsyncIterator[psycopg.AsyncCopy]:
+        """Run `COPY … FROM STDIN`; an error inside undoes it.
+
+        Feed it with `write()` or with `write_row()`, not both: they are buffered apart.
+        """
+        with self._run(statement) as cursor:
+            async with cursor.copy(statement.text, parameters) as copy:
+                yield copy
+
+    async def copy_out(
+        self, statement: Statement, parameters: Parameters | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """Run `COPY … TO STDOUT` and yield its data as it comes.
+
+        Close the generator (`contextlib.aclosing`) when leaving it early: that cancels the COPY.
+        """
+        with self._run(statement) as cursor:
+            async with cursor.copy(statement.text, parameters) as copy:
+                async for data in copy:
+                    yield bytes(data)
+
+    @asynccontextmanager
+    async def transaction(
+        self,
+        *,
+        isolation: IsolationLevel | None = None,
+        read_only: bool = False,
+        deferrable: bool = False,
+    ) -> AsyncIterator[None]:
+        """Commit what runs inside, or roll all of it back if an error leaves it.
+
+        Inside another transaction it is a savepoint; isolation and access belong to the outermost.
+        Raises `TransactionNotCommitted` if the server rolled back what was to be committed.
+        """
+        if self._depth:
+            begin, commit, undo = self._savepoint_statements()
+            if isolation or read_only or deferrable:
+                raise ValueError("a savepoint takes its modes from the transaction around it")
+        else:
+            begin, commit, undo = _begin(isolation, read_only, deferrable), _COMMIT, [_ROLLBACK]
+        await self.execute(begin)
+        self._depth += 1
+        try:
+            yield
+        except BaseException:
+            self._depth -= 1
+            await self._undo(undo)
+            raise
+        self._depth -= 1
+        try:
+            with self._run(commit) as cursor:
+                await cursor.execute(commit.text)
+                answer = cursor.statusmessage
+        except StatementFailed:
+            # A savepoint within which a statement failed cannot be released.
+            await self._undo(undo)
+            raise
+        if commit is _COMMIT and answer != "COMMIT":
+            raise TransactionNotCommitted(self._endpoint.telemetry.database)
+
+    async def listen(self, channel: str) -> None:
+        """Subscribe to `channel`; `notifications()` yields what comes.
+
+        A pooled connection is not lent again afterwards: the subscription would outlive the loan.
+        """
+        self._shareable = False
+        text = Statement("LISTEN {channel}", "LISTEN")
+        await self.execute(text.with_identifiers(channel=channel))
+
+    async def unlisten(self, channel: str) -> None:
+        """End the subscription to `channel`."""
+        text = Statement("UNLISTEN {channel}", "UNLISTEN")
+        await self.execute(text.with_identifiers(channel=channel))
+
+    async def notify(self, channel: str, payload: str = "") -> None:
+        """Send `payload`, at most 7999 bytes, to whoever listens on `channel`."""
+        await self.execute(_NOTIFY, (channel, payload))
+
+    async def notifications(
+        self, *, timeout_s: float | None = None
+    ) -> AsyncGenerator[psycopg.Notify, None]:
+        """Yield notifications as they come, until `timeout_s` has passed without an end."""
+        waiting = Statement("", "LISTEN")
+        try:
+            async for notification in self._connection.notifies(timeout=timeout_s):
+                yield notification
+        except psycopg.Error as exc:
+            raise translate(
+                exc, database=self._endpoint.telemetry.database, statement=waiting.summary
+            ) from exc
+
+    async def end_transaction(self) -> None:
+        """Roll back whatever transaction is still open, so that the connection can be shared."""
+        status = self._connection.pgconn.transaction_status
+        if status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR):
+            await self._undo([_ROLLBACK])
+
+    def _savepoint_statements(self) -> tuple[Statement, Statement, list[Statement]]:
+        name = f"dbops_{next(self._savepoints)}"
+        start, release, back = (
+            Statement(f"{command} {{name}}", command).with_identifiers(name=name)
+            for command in ("SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
+        )
+        return start, release, [back, release]
+
+    async def _undo(self, statements: list[Statement]) -> None:
+        """Roll back; never in the way of the error that is on its way out."""
+        if self._connection.pgconn.transaction_status in (
+            pq.TransactionStatus.UNKNOWN,
+            pq.TransactionStatus.ACTIVE,
+        ):
+            self._connection.sever()
+            return
+        try:
+            async with asyncio.timeout(_ROLLBACK_TIMEOUT_S):
+                for statement in statements:
+                    await self.execute(statement)
+        except (DatabaseError, TimeoutError):
+            # The server rolls back by itself once the connection is gone.
+            self._connection.sever()
+
+    def _run(self, statement: Statement, *, batch_size: int | None = None) -> "_Running":
+        return _Running(self, statement, self._endpoint.statement(statement, batch_size=batch_size))
+
+    def _guard(self) -> Guard:
+        return Guard(self._connection, self._query_timeout_s)
+
+    def _translate(self, exc: psycopg.Error, statement: Statement, guard: Guard) -> DatabaseError:
+        database = self._endpoint.telemetry.database
+        if guard.expired and self._query_timeout_s is not None:
+            return QueryTimeout(database, statement.summary, self._query_timeout_s)
+        return translate(
+            exc, database=database, statement=statement.summary, sensitive=statement.sensitive
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A statement of a pipeline, on its way."""
+
+    statement: Statement
+    cursor: psycopg.AsyncCursor[Row]
+    span: StatementSpan
+
+    @property
+    def answered(self) -> bool:
+        return self.cursor.statusmessage is not None
+
+
+class _Running:
+    """A cursor to run one statement on: with its span, its guard, and its errors translated."""
+
+    __slots__ = ("_guard", "_session", "_span", "_statement")
+
+    def __init__(self, session: Session, statement: Statement, span: StatementSpan) -> None:
+        self._session = session
+        self._statement = statement
+        self._span = span
+        self._guard = session._guard()  # noqa: SLF001
+
+    def __enter__(self) -> psycopg.AsyncCursor[Row]:
+        self._span.__enter__()
+        self._guard.__enter__()
+        return self._session._connection.cursor()  # noqa: SLF001
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._guard.__exit__(exc_type, exc, traceback)
+        if not isinstance(exc, psycopg.Error):
+            self._span.end(exc)
+            return
+        error = self._session._translate(exc, self._statement, self._guard)  # noqa: SLF001
+        self._span.end(error)
+        raise error from exc
+
+
+def _begin(isolation: IsolationLevel | None, read_only: bool, deferrable: bool) -> Statement:
+    modes = ["BEGIN"]
+    if isolation:
+        modes.append(f"ISOLATION LEVEL {isolation}")
+    if read_only:
+        modes.append("READ ONLY")
+    if deferrable:
+        modes.append("DEFERRABLE")
+    return Statement(" ".join(modes), "BEGIN")
+
+
+async def _rows_of(cursor: psycopg.AsyncCursor[Row]) -> list[Row]:
+    """Wait for the answer to a statement in a pipeline; its rows, if it has any."""
+    try:
+        return await cursor.fetchall()
+    except psycopg.ProgrammingError as exc:
+        if exc.sqlstate is not None:
+            raise
+        return []  # the driver's way to say that the statement returns no rows
