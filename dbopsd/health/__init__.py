@@ -1,0 +1,1 @@
+"""Is a database well? Probers look, reports say, the board holds the newest report of each."""

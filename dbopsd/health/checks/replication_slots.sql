@@ -1,0 +1,19 @@
+-- summary: SELECT pg_replication_slots
+SELECT
+  slot_name,
+  active,
+  -- NULL for a slot that reserves nothing yet, and NULL would come first in the order below.
+  coalesce(wal_status, '') AS wal_status,
+  pg_wal_lsn_diff(
+    CASE
+      WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+      ELSE pg_current_wal_lsn()
+    END,
+    restart_lsn
+  )::float8 AS retained_bytes
+FROM pg_replication_slots
+WHERE NOT temporary
+ORDER BY
+  coalesce(wal_status, '') = 'lost' DESC,
+  coalesce(wal_status, '') = 'unreserved' DESC,
+  retained_bytes DESC NULLS LAST
