@@ -1,0 +1,101 @@
+"""What a feature says of a kind of operation that it brings."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from dbopsd.db.database import Database
+
+RequestT = TypeVar("RequestT")
+ResultT = TypeVar("ResultT")
+StepT = TypeVar("StepT")
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a child process left: its exit status (negative: the signal) and its output."""
+
+    exit_status: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Run(Protocol):
+    """What an operation may use while it runs: one attempt at it."""
+
+    @property
+    def operation(self) -> str:
+        """The operation's id."""
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, from 1."""
+
+    @property
+    def requester(self) -> str:
+        """Who asked for it."""
+
+    @property
+    def database(self) -> Database:
+        """The database that it works on."""
+
+    @property
+    def scratch(self) -> Path:
+        """A directory of this operation's own on this machine, removed at the operation's end."""
+
+    async def step(
+        self, name: str, work: Callable[[], Awaitable[StepT]], *, returns: type[StepT]
+    ) -> StepT:
+        """Do `work` once: an attempt that comes after it finds its result recorded.
+
+        Steps come in the same order, with the same names, in every attempt. `returns` is what
+        pydantic can write as JSON and read back. A process that dies within `work` does it again.
+        """
+
+    def progress(self, stage: str, done: int | None = None, total: int = 0, unit: str = "") -> None:
+        """Say how far it has come. May be called as often as wanted: the newest is shown."""
+
+    async def child(
+        self,
+        *command: str,
+        stdin: bytes | None = None,
+        environment: Mapping[str, str] | None = None,
+        summary: str = "",
+    ) -> Completed:
+        """Run a program to its end, in a process group that ends with this attempt.
+
+        `environment` is all that it gets besides PATH, LC_ALL, TZ and TRACEPARENT. Its span is
+        named by `summary` (default: the program's name); arguments do not reach spans or logs.
+        Raises `ChildNotStarted`; an exit status other than 0 is the caller's to judge.
+        """
+
+
+async def _nothing_to_clean(_run: Run, _request: Any) -> None:
+    """Leave everything as it is."""
+
+
+@dataclass(frozen=True)
+class Kind(Generic[RequestT, ResultT]):
+    """A kind of operation. Request and result are dataclasses that pydantic writes as JSON."""
+
+    name: str
+    """Of `a-z`, `0-9` and `-`, starting with a letter, at most 40: `create-backup`."""
+
+    request_type: type[RequestT]
+    result_type: type[ResultT]
+
+    run: Callable[[Run, RequestT], Awaitable[ResultT]]
+    """Does the work. It is cancelled (`asyncio.CancelledError`) when the operation is, when its
+    deadline has passed, and when the worker stops or loses it; begun again after the latter two."""
+
+    locks: frozenset[str] = frozenset()
+    """Two operations on one database that share a lock never run side by side: the second is
+    refused while the first is queued or running."""
+
+    timeout_s: float | None = None
+    """How long it may take from its request to its end, in seconds, unless the request says."""
+
+    clean_up: Callable[[Run, RequestT], Awaitable[None]] = field(default=_nothing_to_clean)
+    """Removes what `run` left, when it failed or was cancelled, before that is shown. Called again
+    if it fails or its process dies. Must end within `operations.clean_up_timeout_s`."""

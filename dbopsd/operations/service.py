@@ -1,0 +1,257 @@
+"""Long-running operations as the API sees them: asked for, looked up, watched, ended."""
+
+import json
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Final
+
+from opentelemetry import trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from pydantic import TypeAdapter
+
+from dbopsd.errors import DatabaseNotFound
+from dbopsd.operations import store
+from dbopsd.operations.errors import UnknownKind
+from dbopsd.operations.kind import Kind
+from dbopsd.operations.record import Condition, NewOperation, Operation, Schedule, WorkerInfo
+from dbopsd.operations.threads import StoreThreads
+from dbopsd.operations.watches import Watches
+
+# A caller that waits longer learns more from an error. What was asked may still have happened: the
+# same `request_id` finds it.
+_ANSWER_S: Final = 8.0
+
+_PROPAGATOR: Final = TraceContextTextMapPropagator()
+
+
+class Operations:
+    """Every method that asks the control store may raise `ControlStoreUnavailable`."""
+
+    def __init__(
+        self,
+        threads: StoreThreads,
+        kinds: Mapping[str, Kind[Any, Any]],
+        databases: Collection[str],
+    ) -> None:
+        self._threads = threads
+        self._databases = databases
+        self.kinds = kinds
+        self._watches = Watches(threads)
+
+    async def start(
+        self,
+        kind: str,
+        request: object,
+        *,
+        database: str,
+        requester: str,
+        role: int,
+        origin: str = "",
+        request_id: str = "",
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Have the operation done; the one that the same `request_id` asked for before, if any.
+
+        Once this returns, the operation survives every process. `timeout_s`: how long it may take
+        from now to its end, in seconds; None: what its kind says. Its spans join the present trace.
+        `origin`: how the requester was proved; one of the same name proved otherwise is another.
+        Raises `OperationInTheWay`, `RequestIdReused`, `UnknownKind`, `DatabaseNotFound`.
+        """
+        new = self._new(kind, request, database, (origin, requester), role, request_id, timeout_s)
+        return await self._create(new)
+
+    async def check(
+        self,
+        kind: str,
+        request: object,
+        *,
+        database: str,
+        requester: str,
+        role: int,
+        origin: str = "",
+        request_id: str = "",
+        timeout_s: float | None = None,
+    ) -> None:
+        """Raise what `start` would raise now, and do nothing."""
+        new = self._new(kind, request, database, (origin, requester), role, request_id, timeout_s)
+        await self._threads.ask(
+            lambda control: store.requests.check(control, new), timeout_s=_ANSWER_S
+        )
+
+    async def get(self, operation: str) -> Operation:
+        """The operation of that id. Raises `OperationNotFound`."""
+        return await self._threads.ask(
+            lambda control: store.requests.get(control, operation), timeout_s=_ANSWER_S
+        )
+
+    async def list_page(
+        self,
+        conditions: Sequence[Condition] = (),
+        *,
+        databases: Collection[str] | None = None,
+        after: tuple[float, str] | None = None,
+        limit: int = 100,
+    ) -> list[Operation]:
+        """At most `limit` operations that meet every condition, the newest first.
+
+        `databases`: of these only; None: of any. `after`: the `create_time` and the id of the last
+        one of the page before.
+        """
+        return await self._threads.ask(
+            lambda control: store.requests.list_page(
+                control, conditions, databases=databases, after=after, limit=limit
+            ),
+            timeout_s=_ANSWER_S,
+        )
+
+    async def cancel(self, operation: str) -> Operation:
+        """Have the operation end; again is as once. Raises `OperationNotFound`, `OperationDone`."""
+        cancelled: Operation = await self._threads.ask(
+            lambda control: store.requests.request_cancel(control, operation), timeout_s=_ANSWER_S
+        )
+        self._watches.publish(cancelled)
+        return cancelled
+
+    async def delete(self, operation: str) -> None:
+        """Forget an operation that has ended. Raises `OperationNotFound`, `OperationNotDone`."""
+        await self._threads.ask(
+            lambda control: store.requests.delete(control, operation), timeout_s=_ANSWER_S
+        )
+
+    async def wait(self, operation: str, timeout_s: float | None) -> Operation:
+        """The operation once it has ended, or as it is when `timeout_s` seconds have passed.
+
+        Raises `OperationNotFound`.
+        """
+        return await self._watches.wait(await self.get(operation), timeout_s)
+
+    async def watch(self, operation: str) -> AsyncGenerator[Operation, None]:
+        """The operation as it is now, at each change, and last as it ended.
+
+        A slow reader misses states in between, never the last one. Ends early once drained, or
+        when the operation is deleted. Raises `OperationNotFound`.
+        """
+        async with aclosing(self._watches.watch(await self.get(operation))) as states:
+            async for each in states:
+                yield each
+
+    async def schedules(self, database: str | None = None) -> list[Schedule]:
+        """The schedules of a database, or, None, of every one, by name."""
+        return await self._threads.ask(
+            lambda control: store.schedules.list_schedules(control, database),
+            timeout_s=_ANSWER_S,
+        )
+
+    async def schedule(self, database: str, schedule: str) -> Schedule:
+        """The schedule. Raises `ScheduleNotFound`."""
+        name = _schedule_name(database, schedule)
+        return await self._threads.ask(
+            lambda control: store.schedules.get_schedule(control, name), timeout_s=_ANSWER_S
+        )
+
+    async def run_schedule(
+        self,
+        schedule: Schedule,
+        *,
+        requester: str,
+        role: int,
+        origin: str = "",
+        request_id: str = "",
+    ) -> Operation:
+        """Start a schedule's operation now, paused or not. Raises what `start` raises."""
+        kind = self._kind(schedule.kind)
+        request = TypeAdapter(kind.request_type).validate_json(schedule.request)
+        return await self.start(
+            kind.name,
+            request,
+            database=schedule.database,
+            requester=requester,
+            role=role,
+            origin=origin,
+            request_id=request_id,
+        )
+
+    async def pause_schedule(self, database: str, schedule: str) -> Schedule:
+        """Have it start nothing. Raises `ScheduleNotFound`."""
+        name = _schedule_name(database, schedule)
+        return await self._threads.ask(
+            lambda control: store.schedules.pause(control, name), timeout_s=_ANSWER_S
+        )
+
+    async def resume_schedule(self, database: str, schedule: str) -> Schedule:
+        """Have it go on with its next time. Raises `ScheduleNotFound`."""
+        name = _schedule_name(database, schedule)
+        return await self._threads.ask(
+            lambda control: store.schedules.resume(control, name), timeout_s=_ANSWER_S
+        )
+
+    async def workers(self) -> list[WorkerInfo]:
+        """The workers that are there, and those that went within the last day, by id."""
+        return await self._threads.ask(
+            lambda control: store.liveness.all_workers(control),  # noqa: PLW0108 - loaded by the thread
+            timeout_s=_ANSWER_S,
+        )
+
+    def drain(self) -> None:
+        """Have every watch and wait end: the daemon stops."""
+        self._watches.drain()
+
+    async def close(self) -> None:
+        """Close the control store."""
+        await self._watches.close()
+        self._threads.close()
+
+    async def _create(self, new: NewOperation) -> Operation:
+        return await self._threads.ask(
+            lambda control: store.requests.create(control, new), timeout_s=_ANSWER_S
+        )
+
+    def _kind(self, name: str) -> Kind[Any, Any]:
+        kind = self.kinds.get(name)
+        if kind is None:
+            raise UnknownKind(name)
+        return kind
+
+    def _new(
+        self,
+        kind_name: str,
+        request: object,
+        database: str,
+        asked_by: tuple[str, str],
+        role: int,
+        request_id: str,
+        timeout_s: float | None,
+    ) -> NewOperation:
+        kind = self._kind(kind_name)
+        if database not in self._databases:
+            raise DatabaseNotFound(database)
+        origin, requester = asked_by
+        return NewOperation(
+            kind=kind.name,
+            database=database,
+            requester=requester,
+            request_id=request_id,
+            role=role,
+            request=canonical_json(kind.request_type, request),
+            locks=kind.locks,
+            timeout_s=kind.timeout_s if timeout_s is None else timeout_s,
+            traceparent=_traceparent(),
+            origin=origin,
+        )
+
+
+def canonical_json(request_type: type[Any], request: object) -> str:
+    """A request as JSON, the same text for the same request."""
+    value = TypeAdapter(request_type).dump_python(request, mode="json")
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _schedule_name(database: str, schedule: str) -> str:
+    return f"databases/{database}/schedules/{schedule}"
+
+
+def _traceparent() -> str:
+    carrier: dict[str, str] = {}
+    if trace.get_current_span().get_span_context().is_valid:
+        _PROPAGATOR.inject(carrier)
+    return carrier.get("traceparent", "")

@@ -1,0 +1,231 @@
+"""What a worker writes of the operations that it runs.
+
+Every write names the worker and the attempt: one that lost an operation to another worker, and
+does not know it yet, changes nothing any more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from dbopsd.operations.record import (
+    DONE,
+    Failure,
+    Operation,
+    Progress,
+    State,
+    WorkerState,
+)
+from dbopsd.operations.store.requests import forget_work_in, release_locks
+from dbopsd.operations.store.rows import as_json, operation_of
+from dbopsd.operations.store.store import ControlStore
+from dbopsd.operations.store.tables import operations, workers
+
+_RUNNING = (State.RUNNING.value, State.CANCELLING.value)
+_DONE = tuple(state.value for state in DONE)
+_FORGET_AT_ONCE = 500
+
+
+class WorkerLost(Exception):
+    """The control store counts this worker as gone: others have its operations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An operation that a worker may run now, and how many workers vanished over it before."""
+
+    operation: Operation
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How far a running operation has come."""
+
+    operation: str
+    attempt: int
+    stage: str
+    progress: Progress | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the control store says of an operation that this worker runs."""
+
+    ours: bool
+    cancelling: bool
+
+
+def begin(store: ControlStore, operation_id: str, worker: str) -> Begun | None:
+    """Make the operation this worker's; None where it has ended. Raises `WorkerLost`."""
+    with store.transaction() as connection:
+        now = store.now()
+        # A write first, so that SQLite's transaction begins with it; locks out whoever declares
+        # this worker lost meanwhile.
+        alive = connection.execute(
+            sa.update(workers)
+            .where(workers.c.id == worker, workers.c.state == WorkerState.ACTIVE.value)
+            .values(heartbeat_time=now)
+        ).rowcount
+        if not alive:
+            raise WorkerLost
+        before = workers.alias("before")
+        vanished = sa.exists(
+            sa.select(1).where(
+                before.c.id == operations.c.worker, before.c.state == WorkerState.LOST.value
+            )
+        )
+        row = connection.execute(
+            sa.update(operations)
+            .where(operations.c.id == operation_id, operations.c.state.not_in(_DONE))
+            .values(
+                state=sa.case(
+                    (operations.c.cancel_time.is_not(None), State.CANCELLING.value),
+                    else_=State.RUNNING.value,
+                ),
+                lost=operations.c.lost + sa.case((vanished, 1), else_=0),
+                attempt=operations.c.attempt + 1,
+                worker=worker,
+                start_time=sa.func.coalesce(operations.c.start_time, now),
+                update_time=now,
+                revision=operations.c.revision + 1,
+            )
+            .returning(*operations.c)
+        ).first()
+        return None if row is None else Begun(operation_of(row), row.lost)
+
+
+def report(store: ControlStore, worker: str, reports: Sequence[Report]) -> None:
+    """Write how far operations have come."""
+    with store.transaction() as connection:
+        for each in reports:
+            connection.execute(
+                sa.update(operations)
+                .where(*_ours(each.operation, worker, each.attempt))
+                .values(
+                    **_how_far(each),
+                    update_time=store.now(),
+                    revision=operations.c.revision + 1,
+                )
+            )
+
+
+def _how_far(report: Report) -> dict[str, str | None]:
+    progress = None if report.progress is None else as_json(report.progress)
+    return {"stage": report.stage, "progress": progress}
+
+
+def standings(store: ControlStore, worker: str, attempts: dict[str, int]) -> dict[str, Standing]:
+    """What is said of each of the operations, by id, that this worker runs in these attempts."""
+    with store.transaction() as connection:
+        rows = connection.execute(
+            sa.select(
+                operations.c.id, operations.c.state, operations.c.worker, operations.c.attempt
+            ).where(operations.c.id.in_(attempts))
+        )
+        found = {
+            row.id: Standing(
+                ours=row.worker == worker
+                and row.attempt == attempts[row.id]
+                and row.state in _RUNNING,
+                cancelling=row.state == State.CANCELLING.value,
+            )
+            for row in rows
+        }
+    gone = Standing(ours=False, cancelling=False)
+    return {operation: found.get(operation, gone) for operation in attempts}
+
+
+def finish(
+    store: ControlStore,
+    operation: Operation,
+    *,
+    state: State,
+    result: str | None = None,
+    failure: Failure | None = None,
+    report: Report | None = None,
+) -> bool:
+    """Record how this worker's attempt ended, and let go of its locks.
+
+    `report`: how far it had come; the newest may not be written yet. False where it was not this
+    worker's any more: nothing was written.
+    """
+    with store.transaction() as connection:
+        now = store.now()
+        ended = connection.execute(
+            sa.update(operations)
+            .where(*_ours(operation.id, operation.worker, operation.attempt))
+            .values(
+                state=state.value,
+                result=result,
+                failure=None if failure is None else as_json(failure),
+                end_time=now,
+                update_time=now,
+                revision=operations.c.revision + 1,
+                **({} if report is None else _how_far(report)),
+            )
+        ).rowcount
+        if ended:
+            release_locks(connection, operation.id)
+        return bool(ended)
+
+
+def _ours(operation: str, worker: str, attempt: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        operations.c.id == operation,
+        operations.c.worker == worker,
+        operations.c.attempt == attempt,
+        operations.c.state.in_(_RUNNING),
+    )
+
+
+def overdue(store: ControlStore) -> list[Operation]:
+    """The operations whose deadline passed before any worker began with them."""
+    with store.transaction() as connection:
+        rows = connection.execute(
+            sa.select(operations).where(
+                operations.c.state == State.QUEUED.value, operations.c.deadline < store.now()
+            )
+        )
+        return [operation_of(row) for row in rows]
+
+
+def expire(store: ControlStore, operation_id: str, failure: Failure) -> bool:
+    """End an operation that no worker has begun with; False where one has meanwhile."""
+    with store.transaction() as connection:
+        now = store.now()
+        ended = connection.execute(
+            sa.update(operations)
+            .where(operations.c.id == operation_id, operations.c.state == State.QUEUED.value)
+            .values(
+                state=State.FAILED.value,
+                failure=as_json(failure),
+                end_time=now,
+                update_time=now,
+                revision=operations.c.revision + 1,
+            )
+        ).rowcount
+        if ended:
+            release_locks(connection, operation_id)
+        return bool(ended)
+
+
+def forget(store: ControlStore, retention_s: float) -> int:
+    """Delete operations that ended more than `retention_s` seconds ago; how many."""
+    with store.transaction() as connection:
+        old = (
+            sa.select(operations.c.id)
+            .where(operations.c.state.in_(_DONE))
+            .where(operations.c.end_time < store.now() - int(retention_s * 1000))
+            .limit(_FORGET_AT_ONCE)
+        )
+        deleted = connection.execute(
+            sa.delete(operations)
+            .where(operations.c.id.in_(old.scalar_subquery()))
+            .returning(operations.c.id)
+        )
+        ids = list(deleted.scalars())
+        if ids:
+            forget_work_in(store, connection, ids)
+        return len(ids)

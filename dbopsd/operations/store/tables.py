@@ -1,0 +1,87 @@
+"""The control store's tables. DBOS's own stand beside them, in a schema of their own."""
+
+from typing import Final
+
+import sqlalchemy as sa
+
+VERSION: Final = 1
+"""Of these tables and of DBOS's. A store of a higher one is a newer dbopsd's and left alone."""
+
+SCHEMA: Final = "dbopsd"
+"""In PostgreSQL; SQLite has none."""
+
+metadata = sa.MetaData(schema=SCHEMA)
+
+_TIME = sa.BigInteger
+"""Milliseconds since 1970, by the store's own clock: no other is the same for every process."""
+
+store_version = sa.Table(
+    "store_version",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+)
+
+operations = sa.Table(
+    "operations",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("database", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("requester", sa.Text, nullable=False),
+    sa.Column("request_id", sa.Text, nullable=False),
+    sa.Column("role", sa.Integer, nullable=False),
+    sa.Column("request", sa.Text, nullable=False),
+    sa.Column("create_time", _TIME, nullable=False),
+    sa.Column("update_time", _TIME, nullable=False),
+    sa.Column("start_time", _TIME),
+    sa.Column("end_time", _TIME),
+    sa.Column("cancel_time", _TIME),
+    sa.Column("deadline", _TIME),
+    sa.Column("stage", sa.Text, nullable=False, server_default=""),
+    sa.Column("progress", sa.Text),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
+    # How many workers vanished while they ran it.
+    sa.Column("lost", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("worker", sa.Text, nullable=False, server_default=""),
+    sa.Column("traceparent", sa.Text, nullable=False, server_default=""),
+    sa.Column("result", sa.Text),
+    sa.Column("failure", sa.Text),
+    sa.Column("revision", sa.BigInteger, nullable=False, server_default="1"),
+)
+sa.Index("operations_by_time", operations.c.create_time.desc(), operations.c.id.desc())
+sa.Index("operations_by_state", operations.c.state, operations.c.end_time)
+
+# What an operation holds from its request to its end; nobody else may hold it meanwhile.
+locks = sa.Table(
+    "locks",
+    metadata,
+    sa.Column("database", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("operation", sa.Text, nullable=False),
+)
+sa.Index("locks_by_operation", locks.c.operation)
+
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("start_time", _TIME, nullable=False),
+    sa.Column("heartbeat_time", _TIME, nullable=False),
+)
+
+# What came of the last time that a schedule was due; the schedules themselves are DBOS's.
+schedule_runs = sa.Table(
+    "schedule_runs",
+    metadata,
+    sa.Column("schedule", sa.Text, primary_key=True),
+    # Times up to this one are dealt with, or not to be made up for.
+    sa.Column("due_after", _TIME, nullable=False),
+    sa.Column("time", _TIME),
+    sa.Column("operation", sa.Text, nullable=False),
+    sa.Column("problem", sa.Text, nullable=False),
+)
