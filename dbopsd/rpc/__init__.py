@@ -1,0 +1,1 @@
+"""The gRPC server: decodes a request, makes one call below, encodes the answer."""

@@ -1,0 +1,82 @@
+"""Which fields of a request the audit log may quote: the names of resources, and its own id.
+
+Anything else may be free text, and free text may hold a secret that was pasted into a wrong field.
+So may these: what has not the form of a name or of an id is not quoted either.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from google.api import resource_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+WITHHELD: Final = "(not a name)"
+"""In the place of a value that has not the form that its field asks for."""
+
+_NAMES: Final = frozenset({"name", "parent", "names"})
+_SEGMENT: Final = r"[a-z][A-Za-z-]{0,31}/(?:-|[A-Za-z0-9][A-Za-z0-9._~-]{0,127})"
+_RESOURCE_NAME: Final = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT}){{0,3}}")
+_REQUEST_ID: Final = re.compile(r"[!-~]{1,64}")
+_MAX_NAMES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """What of a request may stand in the audit log."""
+
+    resource: tuple[tuple[str, str], ...] = ()
+    request_id: str = ""
+    validate_only: bool = False
+
+
+def compile_quoting(request_type: Descriptor) -> Callable[[Any], Quoted]:
+    """What picks the fields out of a request of that type; nothing of what is no such message."""
+    naming = [field for field in request_type.fields if _holds_name(field)]
+    has_request_id = _is_scalar(request_type, "request_id", FieldDescriptor.TYPE_STRING)
+    has_validate_only = _is_scalar(request_type, "validate_only", FieldDescriptor.TYPE_BOOL)
+
+    def quote(request: Any) -> Quoted:
+        if getattr(request, "DESCRIPTOR", None) is not request_type:
+            return Quoted()
+        return Quoted(
+            resource=tuple(_named(request, naming)),
+            request_id=_request_id(request.request_id) if has_request_id else "",
+            validate_only=bool(request.validate_only) if has_validate_only else False,
+        )
+
+    return quote
+
+
+def _holds_name(field: FieldDescriptor) -> bool:
+    if field.type != FieldDescriptor.TYPE_STRING:
+        return False
+    reference = field.GetOptions().Extensions[resource_pb2.resource_reference]
+    return field.name in _NAMES or bool(reference.type or reference.child_type)
+
+
+def _is_scalar(message: Descriptor, name: str, kind: int) -> bool:
+    field = message.fields_by_name.get(name)
+    return field is not None and field.type == kind and not field.is_repeated
+
+
+def _named(request: Any, naming: list[FieldDescriptor]) -> Iterator[tuple[str, str]]:
+    for field in naming:
+        value = getattr(request, field.name)
+        if not field.is_repeated:
+            if value:
+                yield field.name, _name(value)
+            continue
+        for index, text in enumerate(value[:_MAX_NAMES]):
+            yield f"{field.name}[{index}]", _name(text)
+        if len(value) > _MAX_NAMES:
+            yield f"{field.name}[]", f"{len(value)} in all"
+
+
+def _name(text: str) -> str:
+    return text if _RESOURCE_NAME.fullmatch(text) else WITHHELD
+
+
+def _request_id(text: str) -> str:
+    return text if not text or _REQUEST_ID.fullmatch(text) else WITHHELD

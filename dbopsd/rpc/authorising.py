@@ -1,0 +1,195 @@
+"""Nobody gets to a servicer without being known and allowed to, nor with too many calls at once."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, Final
+from urllib.parse import unquote
+
+from opentelemetry import trace
+
+from dbopsd.rpc.calls import Send, StreamCall, UnaryCall
+from dbopsd.rpc.methods import Method
+from dbopsd.rpc.naming import compile_naming
+from dbopsd.rpc.standing import send_while
+from dbopsd.security.access import Access
+from dbopsd.security.authorisation import require
+from dbopsd.security.caller import NOBODY, Caller, current_caller
+from dbopsd.security.errors import CredentialChanged, RoleMissing
+from dbopsd.telemetry import names
+
+_AUTHORIZATION: Final = "authorization"
+# In the order in which a name is looked for; e-mail and IP addresses are none of ours.
+_CERTIFICATE_NAMES: Final = ("peer_dns", "peer_uri", "x509_common_name")
+
+Permit = Callable[[Caller, Any], None]
+Identify = Callable[[Any], Awaitable[Caller]]
+
+
+class CallAuthorising:
+    """Wraps the calls of a server's methods, within what answers their errors.
+
+    Within a call that is let in, and around it from then on, `current_caller` says who called.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._authenticator = access.authenticator
+        self._open_services = access.open_services
+        self._limit = access.limit
+
+    def unary(self, method: Method, call: UnaryCall) -> UnaryCall:
+        """`call`, for those who may; raises what says why not."""
+        identify, permit = self._identify(method), self._permit(method)
+        limit, key_of = self._limit, self._key_of(method)
+        streams_requests = method.streams_requests
+
+        async def authorised(request: Any, context: Any) -> Any:
+            caller = await identify(context)
+            if streams_requests:
+                request = _each_permitted(request, caller, permit)
+            else:
+                permit(caller, request)
+            with limit.running(key_of(caller, context)):
+                return await call(request, context)
+
+        return authorised
+
+    def stream(self, method: Method, call: StreamCall) -> StreamCall:
+        """The same for a call that streams its responses, for as long as they may."""
+        identify, permit = self._identify(method), self._permit(method)
+        still = self._still(method, permit)
+        limit, key_of = self._limit, self._key_of(method)
+        streams_requests = method.streams_requests
+
+        async def authorised(request: Any, context: Any, send: Send) -> None:
+            caller = await identify(context)
+            if streams_requests:
+                request = _each_permitted(request, caller, permit)
+            else:
+                permit(caller, request)
+            with limit.running(key_of(caller, context)):
+                if not caller.method:
+                    await call(request, context, send)
+                    return
+                await send_while(
+                    lambda: still(caller, request, context),
+                    lambda send: call(request, context, send),
+                    send,
+                )
+
+        return authorised
+
+    def _still(
+        self, method: Method, permit: Permit
+    ) -> Callable[[Caller, Any, Any], Awaitable[None]]:
+        """Raises for a caller who would not be let in as the one that they were."""
+
+        async def still(caller: Caller, request: Any, context: Any) -> None:
+            found = await self._authenticate(context)
+            if found == caller:
+                return
+            if not method.streams_requests:
+                permit(found, request)
+            raise CredentialChanged
+
+        return still
+
+    def _open(self, method: Method) -> bool:
+        return method.standard in self._open_services
+
+    def _identify(self, method: Method) -> Identify:
+        """Finds out who calls, and says so in `current_caller` and the span."""
+        if self._authenticator.lets_everybody_do_everything:
+            # What `current_caller` says by itself.
+            async def everybody(_: Any) -> Caller:
+                return current_caller.get()
+
+            return everybody
+
+        if self._open(method):
+
+            async def nobody(_: Any) -> Caller:
+                current_caller.set(NOBODY)
+                return NOBODY
+
+            return nobody
+
+        limit = self._limit
+
+        async def identify(context: Any) -> Caller:
+            # Never reset: grpc.aio runs each call in a task, so a context, of its own.
+            current_caller.set(NOBODY)
+            # Apart from the calls that run: who has shown nothing yet must not take their places.
+            with limit.running(f"unknown {address_of(context.peer())}"):
+                caller = await self._authenticate(context)
+            current_caller.set(caller)
+            span = trace.get_current_span()
+            if span.is_recording():
+                span.set_attribute(names.ENDUSER_ID, caller.name)
+            return caller
+
+        return identify
+
+    async def _authenticate(self, context: Any) -> Caller:
+        headers = [value for key, value in context.invocation_metadata() if key == _AUTHORIZATION]
+        return await self._authenticator.authenticate(headers, lambda: _certificate_names(context))
+
+    def _permit(self, method: Method) -> Permit:
+        """Raises `RoleMissing` for who may not call the method with a request."""
+        role = method.role
+        if role is None or self._open(method):
+            # Denied to everybody where the request is checked, or to nobody.
+            return lambda caller, request: None
+        needed = role
+        if method.by_operation:
+
+            def permit_somewhere(caller: Caller, request: Any) -> None:
+                if not caller.may_somewhere(needed):
+                    raise RoleMissing(caller.name, needed.name)
+
+            return permit_somewhere
+        databases_of = compile_naming(method.request_type)
+
+        def permit(caller: Caller, request: Any) -> None:
+            # What could not be decoded names nothing; its turn comes after this.
+            decoded = hasattr(request, "DESCRIPTOR")
+            named = databases_of(request) if databases_of is not None and decoded else ()
+            for database in named or (None,):
+                require(caller, needed, database)
+
+        return permit
+
+    def _key_of(self, method: Method) -> Callable[[Caller, Any], str]:
+        """By whom calls are counted: by name where it is proved, else by address.
+
+        Probes of an open service are counted apart: those of a load balancer get through when the
+        callers behind it have used up what they may.
+        """
+        prefix = f"{method.standard} " if self._open(method) else ""
+
+        def key_of(caller: Caller, context: Any) -> str:
+            if caller.method:
+                return f"{caller.method} {caller.name}"
+            return prefix + address_of(context.peer())
+
+        return key_of
+
+
+def address_of(peer: str) -> str:
+    """The address in gRPC's `ipv4:127.0.0.1:50051` or `ipv6:%5B::1%5D:50051`, without the port."""
+    address = unquote(peer.partition(":")[2] or peer)
+    host, _, port = address.rpartition(":")
+    return host.strip("[]") if host and port.isdigit() else address
+
+
+async def _each_permitted(
+    requests: AsyncIterator[Any], caller: Caller, permit: Permit
+) -> AsyncIterator[Any]:
+    async for request in requests:
+        permit(caller, request)
+        yield request
+
+
+def _certificate_names(context: Any) -> Iterable[str]:
+    found = context.auth_context()
+    for key in _CERTIFICATE_NAMES:
+        for value in found.get(key, ()):
+            yield value.decode("utf-8", errors="replace")

@@ -1,0 +1,89 @@
+"""`grpc.health.v1.Health`, which load balancers, Kubernetes and gRPC clients ask.
+
+Names: `""` and `readiness` (should traffic come here), `liveness` (does the process answer; never
+whether a database does), `databases/{database}`, and the full name of each service.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, Final
+
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from dbopsd.errors import ServiceNotFound, ShuttingDown
+from dbopsd.health.board import HealthBoard
+from dbopsd.health.report import State
+from dbopsd.rpc.encode import resource_name
+
+READINESS: Final = "readiness"
+LIVENESS: Final = "liveness"
+
+_Response = health_pb2.HealthCheckResponse
+# Made once: an answer is the same message every time.
+_UNKNOWN: Final = _Response(status=_Response.UNKNOWN)
+_SERVING: Final = _Response(status=_Response.SERVING)
+_NOT_SERVING: Final = _Response(status=_Response.NOT_SERVING)
+_SERVICE_UNKNOWN: Final = _Response(status=_Response.SERVICE_UNKNOWN)
+
+_OF_STATE: Final = {
+    State.HEALTHY: _SERVING,
+    State.DEGRADED: _SERVING,
+    State.UNHEALTHY: _NOT_SERVING,
+    State.UNKNOWN: _UNKNOWN,
+}
+
+
+class GrpcHealth(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
+    """Answers from the board alone. `services` are the full names of what the server serves."""
+
+    def __init__(self, board: HealthBoard, services: Iterable[str]) -> None:
+        self._board = board
+        self._answers: dict[str, Callable[[], health_pb2.HealthCheckResponse]] = {
+            "": self._readiness,
+            READINESS: self._readiness,
+            LIVENESS: lambda: _SERVING,
+            **dict.fromkeys(services, self._accepting),
+            **{resource_name(info.name): self._database(info.name) for info in board.databases},
+        }
+
+    async def Check(  # noqa: N802 - gRPC's names
+        self, request: health_pb2.HealthCheckRequest, context: Any
+    ) -> health_pb2.HealthCheckResponse:
+        """The present status. Raises `ServiceNotFound`."""
+        answer = self._answers.get(request.service)
+        if answer is None:
+            raise ServiceNotFound(request.service)
+        return answer()
+
+    async def List(  # noqa: N802
+        self, request: health_pb2.HealthListRequest, context: Any
+    ) -> health_pb2.HealthListResponse:
+        """The present status of every name."""
+        return health_pb2.HealthListResponse(
+            statuses={name: answer() for name, answer in self._answers.items()}
+        )
+
+    async def Watch(  # noqa: N802
+        self, request: health_pb2.HealthCheckRequest, context: Any
+    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+        """The present status and each change, until the daemon stops.
+
+        An unknown name is SERVICE_UNKNOWN and the stream stays open, as the protocol asks: it is
+        then closed with the daemon.
+        """
+        answer = self._answers.get(request.service, lambda: _SERVICE_UNKNOWN)
+        sent: health_pb2.HealthCheckResponse | None = None
+        async for _ in self._board.changes():
+            present = answer()
+            if present is not sent:
+                sent = present
+                yield present
+        raise ShuttingDown
+
+    def _readiness(self) -> health_pb2.HealthCheckResponse:
+        return _SERVING if self._board.ready else _NOT_SERVING
+
+    def _accepting(self) -> health_pb2.HealthCheckResponse:
+        return _NOT_SERVING if self._board.draining else _SERVING
+
+    def _database(self, name: str) -> Callable[[], health_pb2.HealthCheckResponse]:
+        return lambda: _OF_STATE[self._board.report(name).state]

@@ -1,0 +1,189 @@
+"""The gRPC server: which services it has, how it starts and how it stops."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc.aio
+from dbops.v1 import health_pb2, health_pb2_grpc, operations_pb2, operations_pb2_grpc
+from google.protobuf.descriptor import ServiceDescriptor
+
+# Imported so that reflection can resolve the error details, which no service's file refers to.
+from google.rpc import error_details_pb2 as _error_details_pb2  # noqa: F401
+from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
+from grpc_channelz.v1._async import ChannelzServicer
+from grpc_health.v1 import health_pb2 as grpc_health_pb2
+from grpc_health.v1 import health_pb2_grpc as grpc_health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha._async import ReflectionServicer
+
+from dbopsd.config import AuthConfig, ServerConfig
+from dbopsd.errors import ListenerUnavailable
+from dbopsd.health.board import HealthBoard
+from dbopsd.operations.service import Operations
+from dbopsd.rpc import longrunning
+from dbopsd.rpc.auditing import Auditing
+from dbopsd.rpc.authorising import CallAuthorising
+from dbopsd.rpc.credentials import server_credentials
+from dbopsd.rpc.grpc_health import GrpcHealth
+from dbopsd.rpc.health_service import HealthService
+from dbopsd.rpc.listen import require_bindable
+from dbopsd.rpc.operation_methods import OperationMethod, by_kind
+from dbopsd.rpc.operations_service import OperationsService
+from dbopsd.rpc.registrar import Registrar
+from dbopsd.rpc.tracing import CallTracing
+from dbopsd.security.access import Access
+from dbopsd.security.audit.journal import AuditJournal
+from dbopsd.telemetry.setup import Telemetry
+
+_KEEPALIVE_MS: Final = 30_000
+_KEEPALIVE_TIMEOUT_MS: Final = 10_000
+_LEAST_CLIENT_PING_MS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service to serve. `add` is the generated `add_…Servicer_to_server`."""
+
+    descriptor: ServiceDescriptor
+    servicer: Any
+    add: Callable[[Any, Any], None]
+
+
+class RpcServer:
+    """Serves the health of the databases, and `services` besides. `clock`: seconds since 1970.
+
+    With `operations` they are served too; `operation_methods` say what their results look like.
+    `access` says who may call; without it everybody may do everything. `journal`, started, takes
+    the records of what changes something; without it there are none.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        board: HealthBoard,
+        telemetry: Telemetry,
+        *,
+        services: Sequence[Service] = (),
+        access: Access | None = None,
+        journal: AuditJournal | None = None,
+        operations: Operations | None = None,
+        operation_methods: Sequence[OperationMethod[Any, Any]] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._config = config
+        self._board = board
+        self._telemetry = telemetry
+        self._services = services
+        self._access = access or Access.load(config, AuthConfig())
+        self._auditing = Auditing(journal)
+        self._operations = operations
+        self._operation_methods = by_kind(operation_methods)
+        self._clock = clock
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self) -> int:
+        """Listen and serve; returns the port. Raises `ListenerUnavailable`."""
+        address = self._config.grpc_listen
+        await require_bindable(address)
+        services = self._all_services()
+        registrar = Registrar(
+            [service.descriptor for service in services],
+            CallTracing(self._telemetry),
+            CallAuthorising(self._access),
+            self._auditing,
+        )
+        for service in services:
+            service.add(service.servicer, registrar)
+        server = grpc.aio.server(handlers=[registrar], options=self._options())
+        try:
+            if self._access.tls is None:
+                port = server.add_insecure_port(address)
+            else:
+                port = server.add_secure_port(address, server_credentials(self._access.tls))
+        except RuntimeError as exc:
+            # Taken between the check above and now.
+            raise ListenerUnavailable(address, "gRPC cannot bind it") from exc
+        await server.start()
+        self._server = server
+        return port
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no new calls, let running ones end for `grace_s` seconds, then cancel them.
+
+        Watches end by themselves once the board drains, so drain it first. A second call, with
+        less time, hurries the first.
+        """
+        if self._server is not None:
+            await self._server.stop(grace_s or None)
+
+    def _options(self) -> list[tuple[str, Any]]:
+        return [
+            # Or a second daemon would share the port, and each get a part of the calls.
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", int(self._config.max_message_bytes)),
+            ("grpc.max_concurrent_streams", self._config.max_streams_per_connection),
+            # A watch may be silent for days: find out when its caller is gone.
+            ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+            ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+            ("grpc.keepalive_permit_without_calls", 1),
+            # Callers may ping as often, or they are cut off with "too many pings" (from 5 min on).
+            ("grpc.http2.min_ping_interval_without_data_ms", _LEAST_CLIENT_PING_MS),
+            ("grpc.enable_channelz", 1),
+        ]
+
+    def _all_services(self) -> list[Service]:
+        services = [
+            Service(
+                _service(health_pb2, "HealthService"),
+                HealthService(self._board, self._clock),
+                health_pb2_grpc.add_HealthServiceServicer_to_server,
+            ),
+            *self._operation_services(),
+            *self._services,
+            Service(
+                _service(channelz_pb2, "Channelz"),
+                ChannelzServicer(),
+                channelz_pb2_grpc.add_ChannelzServicer_to_server,
+            ),
+        ]
+        health = _service(grpc_health_pb2, "Health")
+        reflection = _service(reflection_pb2, "ServerReflection")
+        descriptors = [*(service.descriptor for service in services), health, reflection]
+        served = [descriptor.full_name for descriptor in descriptors]
+        return [
+            *services,
+            Service(
+                health,
+                GrpcHealth(self._board, served),
+                grpc_health_pb2_grpc.add_HealthServicer_to_server,
+            ),
+            Service(
+                reflection,
+                ReflectionServicer(served),
+                reflection_pb2_grpc.add_ServerReflectionServicer_to_server,
+            ),
+        ]
+
+    def _operation_services(self) -> list[Service]:
+        if self._operations is None:
+            return []
+        databases = frozenset(info.name for info in self._board.databases)
+        return [
+            Service(
+                longrunning.SERVICE,
+                longrunning.LongRunning(self._operations, self._operation_methods),
+                longrunning.add_to_server,
+            ),
+            Service(
+                _service(operations_pb2, "OperationsService"),
+                OperationsService(self._operations, self._operation_methods, databases),
+                operations_pb2_grpc.add_OperationsServiceServicer_to_server,
+            ),
+        ]
+
+
+def _service(module: Any, name: str) -> ServiceDescriptor:
+    descriptor: ServiceDescriptor = module.DESCRIPTOR.services_by_name[name]
+    return descriptor
