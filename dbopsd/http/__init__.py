@@ -1,0 +1,1 @@
+"""The HTTP server: health paths for load balancers, Kubernetes and people with curl."""

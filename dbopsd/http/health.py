@@ -1,0 +1,140 @@
+"""`/livez`, `/readyz` and `/api/health/database`: answers from the board alone."""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from aiohttp import web
+
+from dbopsd.errors import InvalidField
+from dbopsd.health.board import HealthBoard
+from dbopsd.health.report import CheckResult, Report, State
+from dbopsd.security.authorisation import require
+from dbopsd.security.caller import Role, current_caller
+
+_SERVING: Final = (State.HEALTHY, State.DEGRADED)
+# The worst state of several databases. UNKNOWN is worse than DEGRADED: nobody can say it serves.
+_WORST_LAST: Final = (State.HEALTHY, State.DEGRADED, State.UNKNOWN, State.UNHEALTHY)
+_BOOLEANS: Final = {"true": True, "false": False}
+
+
+class HealthPaths:
+    """The handlers. `clock` gives seconds since 1970."""
+
+    def __init__(self, board: HealthBoard, clock: Callable[[], float]) -> None:
+        self._board = board
+        self._clock = clock
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where they are served; HEAD comes with GET."""
+        return [
+            web.get("/livez", self.livez),
+            web.get("/readyz", self.readyz),
+            web.get("/api/health/database", self.database),
+        ]
+
+    async def livez(self, request: web.Request) -> web.Response:
+        """200 as long as the process answers; never because of a database."""
+        _parameters(request)
+        return web.json_response({"alive": True})
+
+    async def readyz(self, request: web.Request) -> web.Response:
+        """200 where traffic should come here, else 503."""
+        _parameters(request)
+        ready = self._board.ready
+        return web.json_response({"ready": ready}, status=200 if ready else 503)
+
+    async def database(self, request: web.Request) -> web.Response:
+        """The state of all databases, or of `?database=`; 200 if all serve, else 503.
+
+        All are those that the caller may see. `?detailed=true` adds the checks.
+        """
+        parameters = _parameters(request, "database", "detailed")
+        detailed = _boolean(parameters, "detailed")
+        only = parameters.get("database")
+        reports = [self._board.report(name) for name in self._visible(only)]
+        # None is there only for those who may see just what is configured no longer.
+        worst = max((report.state for report in reports), key=_WORST_LAST.index, default=None)
+        state = worst or State.UNKNOWN
+        now = self._clock()
+        body = {
+            "state": state.value,
+            "databases": [_encode(report, now, detailed=detailed) for report in reports],
+        }
+        serving = all(report.state in _SERVING for report in reports)
+        return web.json_response(body, status=200 if serving else 503)
+
+    def _visible(self, only: str | None) -> list[str]:
+        caller = current_caller.get()
+        if only is not None:
+            require(caller, Role.VIEWER, only)
+            return [only]
+        return [info.name for info in self._board.databases if caller.may(Role.VIEWER, info.name)]
+
+
+def _parameters(request: web.Request, *known: str) -> dict[str, str]:
+    """The query's parameters. Raises `InvalidField` for one that is unknown or comes twice."""
+    found: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name not in known:
+            those = f"one of {', '.join(known)}" if known else "a parameter: this path takes none"
+            raise InvalidField(name[:100], f"is not {those}")
+        if name in found:
+            raise InvalidField(name, "is given twice")
+        found[name] = value
+    return found
+
+
+def _boolean(parameters: dict[str, str], name: str) -> bool:
+    value = parameters.get(name, "false")
+    if value not in _BOOLEANS:
+        raise InvalidField(name, "is neither 'true' nor 'false'")
+    return _BOOLEANS[value]
+
+
+def _encode(report: Report, now: float, *, detailed: bool) -> dict[str, object]:
+    encoded: dict[str, object] = {
+        "name": report.database,
+        "state": report.state.value,
+        "explanation": report.explanation,
+        "server_role": report.server_role.value if report.server_role else None,
+        "server_version": report.server_version or None,
+        "answer_time": _time(report.answered_at),
+        "age_s": _age_s(report.answered_at, now),
+    }
+    if detailed:
+        encoded["checks"] = [_encode_check(result, now) for result in report.checks]
+    return encoded
+
+
+def _encode_check(result: CheckResult, now: float) -> dict[str, object]:
+    return {
+        "check": result.check,
+        "state": result.state.value,
+        "value": _number(result.value),
+        "unit": result.unit,
+        "warning_threshold": _number(result.thresholds.warning),
+        "critical_threshold": _number(result.thresholds.critical),
+        "reason": result.reason,
+        "message": result.message,
+        "measure_time": _time(result.measured_at),
+        "age_s": _age_s(result.measured_at, now),
+    }
+
+
+def _number(value: float | None) -> float | None:
+    # JSON has no infinity and no NaN.
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _time(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _age_s(since: float | None, now: float) -> float | None:
+    # A clock that was set back must not make an age negative.
+    return None if since is None else round(max(0.0, now - since), 3)

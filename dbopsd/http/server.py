@@ -1,0 +1,88 @@
+"""The HTTP server: how it starts and how it stops."""
+
+import errno
+import socket
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from dbopsd.config import AuthConfig, ServerConfig, split_listen_address
+from dbopsd.errors import ListenerUnavailable
+from dbopsd.health.board import HealthBoard
+from dbopsd.http.authorising import request_authorising
+from dbopsd.http.errors import answering_errors
+from dbopsd.http.health import HealthPaths
+from dbopsd.http.tracing import request_tracing
+from dbopsd.security.access import Access
+from dbopsd.telemetry.setup import Telemetry
+
+
+class HttpServer:
+    """Serves the health paths. `clock`: seconds since 1970.
+
+    `access` says who may ask; without it everybody may.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        board: HealthBoard,
+        telemetry: Telemetry,
+        *,
+        access: Access | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._config = config
+        self._board = board
+        self._telemetry = telemetry
+        self._access = access or Access.load(config, AuthConfig())
+        self._clock = clock
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> int:
+        """Listen and serve; returns the port. Raises `ListenerUnavailable`."""
+        application = web.Application(
+            middlewares=[
+                request_tracing(self._telemetry),
+                answering_errors,
+                request_authorising(self._access),
+            ]
+        )
+        application.add_routes(HealthPaths(self._board, self._clock).routes())
+        # Signals are the daemon's, and the spans say more than an access log.
+        runner = web.AppRunner(application, handle_signals=False, access_log=None)
+        await runner.setup()
+        host, port = split_listen_address(self._config.http_listen)
+        tls = self._access.tls
+        context = None if tls is None else tls.server_context()
+        try:
+            await web.TCPSite(runner, host, port, ssl_context=context).start()
+        except OSError as exc:
+            await runner.cleanup()
+            raise ListenerUnavailable(self._config.http_listen, _cause(exc)) from exc
+        self._runner = runner
+        bound: int = runner.addresses[0][1]
+        return bound
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no new requests, let running ones end for `grace_s` seconds, then cancel them."""
+        if self._runner is None:
+            return
+        runner, self._runner = self._runner, None
+        for site in list(runner.sites):
+            await site.stop()
+        server = runner.server
+        if server is not None:
+            # Here, for `cleanup` would wait for the time that was set when the runner was made.
+            server.pre_shutdown()
+            await server.shutdown(grace_s)
+        await runner.cleanup()
+
+
+def _cause(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"the host does not resolve ({error.strerror})"
+    if error.errno == errno.EADDRINUSE:
+        return "the port is in use by another process"
+    return str(error.strerror).lower()
