@@ -1,0 +1,166 @@
+"""The daemon's command line: `dbopsd serve`, `worker`, `check-config`, `config-reference`, …."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Coroutine, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dbopsd import app, reference
+from dbopsd.app import Feature
+from dbopsd.config import CONFIG_FILE_VARIABLE, Config, load_config
+from dbopsd.errors import DbopsError
+from dbopsd.security.audit.command import audit
+from dbopsd.security.command import token
+from dbopsd.telemetry.log import set_up_logging
+
+EXIT_CANNOT_START = 2
+EXIT_LOST = 3
+
+_LEAVE_S = 1.0
+
+_config_option = click.option(
+    "--config",
+    "-c",
+    "config_file",
+    type=click.Path(path_type=Path),
+    envvar=CONFIG_FILE_VARIABLE,
+    show_envvar=True,
+    help="The configuration, a TOML file. Every key may also stand in the environment, as "
+    "DBOPSD_SECTION__KEY. Without one: an embedded PostgreSQL in the state directory.",
+)
+
+
+def build_cli(features: Sequence[Feature] = (), *, module: str = "dbopsd") -> click.Group:
+    """The command line of a daemon with these features; `python -m MODULE` starts its workers."""
+
+    @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+    @click.version_option(version("dbopsd"), "--version", message="dbopsd %(version)s")
+    def cli() -> None:
+        """Run the operations side of PostgreSQL as one gRPC service.
+
+        Exit codes: 0 stopped as asked; 2 could not start, with the reason in one line.
+        """
+
+    @cli.command()
+    @_config_option
+    def serve(config_file: Path | None) -> None:
+        """Serve until SIGTERM or Ctrl-C; a second one does not wait for running calls.
+
+        Keeps `server.workers` worker processes up, which do the work of long-running operations.
+        """
+        config = _prepare(config_file)
+        where = ("--config", str(config_file.absolute())) if config_file else ()
+        command = (sys.executable, "-m", module, "worker", *where)
+        _run(app.serve(config, features=features, worker_command=command))
+
+    @cli.command()
+    @_config_option
+    @click.option("--id", "worker_id", default="", hidden=True)
+    @click.option("--replaces", default="", hidden=True)
+    @click.option("--supervised", is_flag=True, hidden=True)
+    @click.option("--embedded-dsn", default="", hidden=True)
+    def worker(
+        config_file: Path | None,
+        worker_id: str,
+        replaces: str,
+        supervised: bool,
+        embedded_dsn: str,
+    ) -> None:
+        """Run operations until SIGTERM or Ctrl-C; others go on with what is unfinished then.
+
+        `dbopsd serve` starts its own. Start more, here or on other machines, against the same
+        `server.control_url` and the same databases.
+
+        Exit code 3: it was not heard of for too long, and others have its operations.
+        """
+        config = _prepare(config_file)
+        _run(
+            app.work(
+                config,
+                features=features,
+                worker_id=worker_id,
+                replaces=replaces,
+                embedded_dsn=embedded_dsn,
+                supervised=supervised,
+            )
+        )
+
+    @cli.command("check-config")
+    @_config_option
+    def check_config(config_file: Path | None) -> None:
+        """Check the configuration whole, without starting anything."""
+        with _refusing():
+            config = load_config(config_file)
+            app.check_config(config, features)
+        databases = ", ".join(sorted(config.databases)) or f"{app.EMBEDDED_NAME} (embedded)"
+        click.echo(f"the configuration is right; databases: {databases}")
+
+    @cli.command("config-reference")
+    def config_reference() -> None:
+        """Print every key of the configuration, as Markdown."""
+        click.echo(reference.markdown(), nl=False)
+
+    cli.add_command(token)
+    cli.add_command(audit)
+    return cli
+
+
+def _prepare(config_file: Path | None) -> Config:
+    """What every process does first, so that nothing it writes is anybody else's to read."""
+    with _refusing():
+        config = load_config(config_file)
+    os.umask(0o077)
+    set_up_logging(config.telemetry)
+    return config
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a process's work to its end, and end with it."""
+
+    async def to_its_end() -> int:
+        status = 0
+        try:
+            await main
+        except DbopsError as exc:
+            status = _complain(exc)
+        # Threads that wait for a control store that is away would keep the process for ever.
+        leaving = threading.Timer(_LEAVE_S, os._exit, (status,))
+        leaving.daemon = True
+        leaving.start()
+        return status
+
+    sys.exit(asyncio.run(to_its_end()))
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """End the process with one line and an exit code where a `DbopsError` says why."""
+    try:
+        yield
+    except DbopsError as exc:
+        sys.exit(_complain(exc))
+
+
+def _complain(exc: DbopsError) -> int:
+    """Say what is wrong; the exit code for it."""
+    click.echo(f"dbopsd: {exc}", err=True)
+    return EXIT_LOST if isinstance(exc, app.LostWorker) else EXIT_CANNOT_START
+
+
+cli = build_cli()
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="dbopsd")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""The composition root: makes every part, hands each its collaborators, starts and stops them.
+
+The only room that knows everybody. What is named here is loaded when it is first named: a process
+that serves does without what a worker is made of, and the other way round, which is half of each.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dbopsd.app.checking import check_config
+    from dbopsd.app.errors import LostWorker
+    from dbopsd.app.feature import Feature
+    from dbopsd.app.parts import EMBEDDED_NAME
+    from dbopsd.app.serving import Serving, running, serve
+    from dbopsd.app.working import work
+
+__all__ = [
+    "EMBEDDED_NAME",
+    "Feature",
+    "LostWorker",
+    "Serving",
+    "check_config",
+    "running",
+    "serve",
+    "work",
+]
+
+_MODULES = {
+    "EMBEDDED_NAME": "parts",
+    "Feature": "feature",
+    "LostWorker": "errors",
+    "Serving": "serving",
+    "check_config": "checking",
+    "running": "serving",
+    "serve": "serving",
+    "work": "working",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

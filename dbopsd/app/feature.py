@@ -1,0 +1,41 @@
+"""What a feature brings that starts long-running operations."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dbopsd.operations.kind import Kind
+from dbopsd.rpc.operation_methods import OperationMethod, by_kind
+
+if TYPE_CHECKING:
+    # A worker needs no server, which takes long to load.
+    from dbopsd.operations.service import Operations
+    from dbopsd.rpc.server import Service
+
+
+def _no_services(_operations: "Operations") -> "Sequence[Service]":
+    return ()
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A worker needs only the kinds of its methods, the API all of it."""
+
+    methods: Sequence[OperationMethod[Any, Any]] = ()
+    """The methods that start operations, each with its kind."""
+
+    services: "Callable[[Operations], Sequence[Service]]" = _no_services
+    """The gRPC services that have those methods."""
+
+
+def roles_of(features: Sequence[Feature]) -> dict[str, int]:
+    """The role that starting each kind of operation needs, by the kind's name."""
+    return {
+        method.kind.name: int(method.role) for feature in features for method in feature.methods
+    }
+
+
+def kinds_of(features: Sequence[Feature]) -> dict[str, Kind[Any, Any]]:
+    """Every kind of operation, by its name. Raises ValueError where two have the same."""
+    methods = by_kind([method for feature in features for method in feature.methods])
+    return {name: method.kind for name, method in methods.items()}

@@ -1,0 +1,53 @@
+"""Parts that the API process and the workers both are made of."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from dbopsd.config import Config, DatabaseConfig
+from dbopsd.db.database import Database
+from dbopsd.errors import ConfigurationError
+from dbopsd.operations.threads import StoreThreads
+from dbopsd.telemetry.setup import Telemetry
+
+EMBEDDED_NAME = "main"
+"""The database that is there when none is configured."""
+
+TELEMETRY_SHUTDOWN_S = 3.0
+
+
+def make_databases(
+    configured: Mapping[str, DatabaseConfig], telemetry: Telemetry, *, embedded: bool
+) -> dict[str, Database]:
+    """The databases by name, not yet opened."""
+    return {
+        name: Database(
+            name, database, tracer=telemetry.tracer, meter=telemetry.meter, embedded=embedded
+        )
+        for name, database in sorted(configured.items())
+    }
+
+
+def control_store(config: Config, telemetry: Telemetry) -> StoreThreads:
+    """The control store, opened when it is first asked."""
+    url = config.server.control_url
+    path = config.server.state_dir / "control" / "control.db"
+    return StoreThreads(None if url is None else url.get_secret_value(), path, telemetry.tracer)
+
+
+def scratch_directory(config: Config) -> Path:
+    """Where operations keep files of their own while they run."""
+    return config.server.state_dir / "scratch"
+
+
+def check_state_dir(state_dir: Path) -> None:
+    """Raise `ConfigurationError` unless the directory can be made or written."""
+    ancestor = state_dir
+    while not ancestor.exists() and ancestor != ancestor.parent:
+        ancestor = ancestor.parent
+    if not ancestor.is_dir():
+        raise ConfigurationError("server.state_dir", f"'{ancestor}' is not a directory")
+    if not os.access(ancestor, os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            "server.state_dir", f"'{ancestor}' cannot be written: choose another state_dir"
+        )

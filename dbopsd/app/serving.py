@@ -1,0 +1,237 @@
+"""The API process: everything that it is made of, from its start to its stop."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from pydantic import SecretStr
+
+from dbopsd.app.checking import checks_of
+from dbopsd.app.feature import Feature, kinds_of
+from dbopsd.app.parts import (
+    EMBEDDED_NAME,
+    TELEMETRY_SHUTDOWN_S,
+    check_state_dir,
+    control_store,
+    make_databases,
+)
+from dbopsd.app.schedules import schedules_of
+from dbopsd.app.signals import StopSignals
+from dbopsd.config import Config, DatabaseConfig
+from dbopsd.db.database import Database
+from dbopsd.db.server.embedded import EmbeddedServer
+from dbopsd.health.board import DatabaseInfo, HealthBoard
+from dbopsd.health.check import Check
+from dbopsd.health.prober import Prober
+from dbopsd.http.server import HttpServer
+from dbopsd.operations.service import Operations
+from dbopsd.operations.supervisor import Supervisor
+from dbopsd.rpc.listen import require_bindable
+from dbopsd.rpc.server import RpcServer
+from dbopsd.security.access import Access
+from dbopsd.security.audit.opening import configured_journal
+from dbopsd.telemetry.setup import Telemetry, start_telemetry
+
+_log = logging.getLogger(__name__)
+
+# Of a worker that has handed over its work: to close its connections and end.
+_WORKER_EXIT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A daemon whose listeners are open: where they are."""
+
+    grpc_port: int
+    http_port: int
+    board: HealthBoard
+    databases: dict[str, Database]
+
+
+async def serve(
+    config: Config,
+    *,
+    features: Sequence[Feature] = (),
+    worker_command: Sequence[str] = (),
+) -> None:
+    """Run the daemon until SIGTERM or SIGINT, then stop gracefully; a second signal hurries it.
+
+    `worker_command` starts a worker, to which options are added; none: no worker is started. Raises
+    a `DbopsError` when it cannot start.
+    """
+    signals = StopSignals()
+    try:
+        async with running(
+            config, hurry=signals.hurry, features=features, worker_command=worker_command
+        ) as serving:
+            signals.started()
+            _log.info(
+                "serving gRPC on port %d and HTTP on port %d; databases: %s",
+                serving.grpc_port,
+                serving.http_port,
+                ", ".join(serving.databases),
+            )
+            await signals.stop.wait()
+            _log.info("stopping: running calls have %g s to end", config.server.shutdown_grace_s)
+    except asyncio.CancelledError:
+        if not signals.stop.is_set():
+            raise
+    _log.info("stopped")
+
+
+@asynccontextmanager
+async def running(
+    config: Config,
+    *,
+    telemetry: Telemetry | None = None,
+    hurry: asyncio.Event | None = None,
+    features: Sequence[Feature] = (),
+    worker_command: Sequence[str] = (),
+) -> AsyncIterator[Serving]:
+    """Everything of the daemon, up for the time of the context.
+
+    `hurry`, once set, ends the wait for running calls. Raises a `DbopsError` when a part cannot
+    start; what had started is stopped then.
+    """
+    checks = checks_of(config)
+    schedules_of(config, features)
+    access = Access.load(config.server, config.auth)
+    check_state_dir(config.server.state_dir)
+    # Before anything is started, which would say so in the log, and may take a while.
+    for address in (config.server.grpc_listen, config.server.http_listen):
+        await require_bindable(address)
+    async with AsyncExitStack() as stack:
+        own = telemetry or start_telemetry(
+            config.telemetry, version=version("dbopsd"), logs=config.audit.otlp
+        )
+        if telemetry is None:
+            stack.push_async_callback(own.shutdown, TELEMETRY_SHUTDOWN_S)
+        configured = config.databases
+        if not configured:
+            configured = {EMBEDDED_NAME: await _start_embedded(config, stack)}
+        # After the embedded server, which makes the state directory so that its account may enter.
+        journal = configured_journal(config.audit, config.server.state_dir, own.logger)
+        if journal is not None:
+            await journal.start()
+            stack.push_async_callback(journal.stop)
+        databases = make_databases(configured, own, embedded=not config.databases)
+        board = await _start_health(databases, checks, config, stack)
+        operations = Operations(control_store(config, own), kinds_of(features), databases)
+        stack.push_async_callback(operations.close)
+        access.start()
+        stack.push_async_callback(access.close)
+        rpc = RpcServer(
+            config.server,
+            board,
+            own,
+            services=[each for feature in features for each in feature.services(operations)],
+            access=access,
+            journal=journal,
+            operations=operations,
+            operation_methods=[method for feature in features for method in feature.methods],
+        )
+        http = HttpServer(config.server, board, own, access=access)
+        workers = _workers(config, worker_command, configured)
+        stack.push_async_callback(
+            _stop, board, operations, rpc, http, workers, config.server.shutdown_grace_s, hurry
+        )
+        serving = Serving(await rpc.start(), await http.start(), board, databases)
+        board.accept()
+        # Last: what loads a worker would be in the way of the start.
+        workers.start()
+        yield serving
+
+
+async def _start_embedded(config: Config, stack: AsyncExitStack) -> DatabaseConfig:
+    server = EmbeddedServer(config.server.state_dir)
+    # Registered first: a start that is interrupted leaves no server behind either.
+    stack.push_async_callback(server.stop)
+    dsn = await server.start()
+    _log.info('the embedded PostgreSQL runs: psql "%s"; its log: %s', dsn, server.log_path)
+    return DatabaseConfig(dsn=SecretStr(dsn))
+
+
+async def _start_health(
+    databases: dict[str, Database],
+    checks: dict[str, tuple[Check, ...]],
+    config: Config,
+    stack: AsyncExitStack,
+) -> HealthBoard:
+    stack.push_async_callback(_close, databases)
+    for database in databases.values():
+        await database.open()
+    probers = {name: Prober(database, checks[name]) for name, database in databases.items()}
+    board = HealthBoard(
+        [
+            DatabaseInfo(
+                name=database.name,
+                hosts=database.dsn.hosts,
+                postgres_database=database.dsn.postgres_database,
+                embedded=database.embedded,
+            )
+            for database in databases.values()
+        ],
+        {name: prober.report() for name, prober in probers.items()},
+        readiness_requires=config.health.readiness_requires,
+    )
+    tasks = [
+        asyncio.create_task(prober.run(board.publish), name=f"{name}-prober")
+        for name, prober in probers.items()
+    ]
+    stack.push_async_callback(_cancel, tasks)
+    return board
+
+
+def _workers(
+    config: Config, command: Sequence[str], configured: Mapping[str, DatabaseConfig]
+) -> Supervisor:
+    if not command:
+        return Supervisor((), 0)
+    embedded: tuple[str, ...] = ()
+    if not config.databases:
+        # It names a password file, and holds no password: the process list may show it.
+        embedded = ("--embedded-dsn", configured[EMBEDDED_NAME].dsn.get_secret_value())
+    return Supervisor((*command, "--supervised", *embedded), config.server.workers)
+
+
+async def _stop(
+    board: HealthBoard,
+    operations: Operations,
+    rpc: RpcServer,
+    http: HttpServer,
+    workers: Supervisor,
+    grace_s: float,
+    hurry: asyncio.Event | None,
+) -> None:
+    # Readiness goes first, so that a load balancer that asks learns it from us.
+    board.drain()
+    operations.drain()
+    async with asyncio.TaskGroup() as tasks:
+        hurrying = tasks.create_task(_hurry(rpc, hurry))
+        await asyncio.gather(
+            rpc.stop(grace_s), http.stop(grace_s), workers.stop(grace_s + _WORKER_EXIT_S)
+        )
+        hurrying.cancel()
+
+
+async def _close(databases: dict[str, Database]) -> None:
+    # Side by side: each may wait for a server that hangs.
+    await asyncio.gather(*(database.close() for database in databases.values()))
+
+
+async def _hurry(rpc: RpcServer, hurry: asyncio.Event | None) -> None:
+    if hurry is not None:
+        await hurry.wait()
+        await rpc.stop(0)
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

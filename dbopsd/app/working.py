@@ -1,0 +1,137 @@
+"""A worker process: everything that it is made of, from its start to its stop."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+
+from pydantic import SecretStr
+
+from dbopsd.app.errors import LostWorker
+from dbopsd.app.feature import Feature, kinds_of, roles_of
+from dbopsd.app.parts import (
+    EMBEDDED_NAME,
+    TELEMETRY_SHUTDOWN_S,
+    check_state_dir,
+    control_store,
+    make_databases,
+    scratch_directory,
+)
+from dbopsd.app.schedules import schedules_of
+from dbopsd.app.signals import StopSignals
+from dbopsd.config import Config, DatabaseConfig
+from dbopsd.errors import ConfigurationError
+from dbopsd.operations.measures import OperationMeasures
+from dbopsd.operations.supervisor import PULSE_S, new_worker_id
+from dbopsd.operations.worker import Parts, Worker
+from dbopsd.rpc.status import failure_of
+from dbopsd.telemetry.setup import start_telemetry
+
+_log = logging.getLogger(__name__)
+
+
+async def work(
+    config: Config,
+    *,
+    features: Sequence[Feature] = (),
+    worker_id: str = "",
+    replaces: str = "",
+    embedded_dsn: str = "",
+    supervised: bool = False,
+) -> None:
+    """Run operations until SIGTERM or SIGINT; hand over what is unfinished then.
+
+    `embedded_dsn`: of the database that `serve` runs where none is configured. `supervised`: stop
+    at the end of standard input, and say on standard output that the event loop turns. Raises
+    `LostWorker`, `ConfigurationError`.
+    """
+    signals = StopSignals()
+    worker_id = worker_id or new_worker_id()
+    lost = asyncio.Event()
+
+    def on_lost() -> None:
+        lost.set()
+        signals.ask()
+
+    if not config.databases and not embedded_dsn:
+        raise ConfigurationError(
+            "databases", "none is configured: only `dbopsd serve` has workers for its embedded one"
+        )
+    check_state_dir(config.server.state_dir)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(contextlib.suppress(asyncio.CancelledError))
+        if supervised:
+            stack.push_async_callback(_cancel, asyncio.create_task(_pulse()))
+            _end_with_standard_input(signals)
+        telemetry = start_telemetry(config.telemetry, version=version("dbopsd"))
+        stack.push_async_callback(telemetry.shutdown, TELEMETRY_SHUTDOWN_S)
+        configured = config.databases or {
+            EMBEDDED_NAME: DatabaseConfig(dsn=SecretStr(embedded_dsn))
+        }
+        databases = make_databases(
+            {name: _without_idle(database) for name, database in configured.items()},
+            telemetry,
+            embedded=not config.databases,
+        )
+        for database in databases.values():
+            await database.open()
+            stack.push_async_callback(database.close)
+        threads = control_store(config, telemetry)
+        stack.callback(threads.close)
+        parts = Parts(
+            threads=threads,
+            config=config.operations,
+            kinds=kinds_of(features),
+            roles=roles_of(features),
+            databases=databases,
+            schedules=schedules_of(config, features),
+            scratch=scratch_directory(config),
+            tracer=telemetry.tracer,
+            measures=OperationMeasures(telemetry.meter),
+            failure_of=failure_of,
+            version=version("dbopsd"),
+        )
+        worker = Worker(worker_id, parts, on_lost=on_lost)
+        stack.push_async_callback(worker.stop, config.server.shutdown_grace_s)
+        await worker.start(replaces=replaces)
+        signals.started()
+        _log.info("worker %s works; process %d", worker_id, os.getpid())
+        await signals.stop.wait()
+        _log.info("worker %s stops: others go on with what it runs", worker_id)
+    if lost.is_set():
+        raise LostWorker(worker_id)
+    _log.info("stopped")
+
+
+def _without_idle(database: DatabaseConfig) -> DatabaseConfig:
+    """A worker may have nothing to do for days: it keeps no connection open for it."""
+    pool = database.pool.model_copy(update={"min_size": 0})
+    return database.model_copy(update={"pool": pool})
+
+
+def _end_with_standard_input(signals: StopSignals) -> None:
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        if not os.read(0, 1024):
+            loop.remove_reader(0)
+            _log.warning("the process that started this worker is gone")
+            signals.ask()
+
+    loop.add_reader(0, read)
+
+
+async def _pulse() -> None:
+    while True:
+        with contextlib.suppress(OSError):
+            os.write(sys.stdout.fileno(), b".")
+        await asyncio.sleep(PULSE_S)
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
