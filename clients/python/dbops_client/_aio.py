@@ -1,0 +1,378 @@
+"""The client for asyncio."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import grpc
+import grpc.aio
+from dbops.v1 import (
+    health_pb2,
+    health_pb2_grpc,
+    operations_pb2,
+    operations_pb2_grpc,
+    resources_pb2,
+)
+from google.longrunning import operations_pb2 as longrunning_pb2
+from google.longrunning import operations_pb2_grpc as longrunning_pb2_grpc
+
+from dbops_client._address import DEFAULT_TARGET
+from dbops_client._cancellation import call_cancelled, task_is_cancelled
+from dbops_client._channel import (
+    DEFAULT_RECONNECT_S,
+    DEFAULT_TIMEOUT_S,
+    Endpoint,
+    StrPath,
+    endpoint,
+    open_aio_channel,
+    seconds,
+)
+from dbops_client._errors import DbopsError, error_from_rpc
+from dbops_client._metadata import Metadata, Pairs, Token, bearer, with_extra
+from dbops_client._names import OPERATIONS, database_name, operation_name, schedule_name
+from dbops_client._operation import Operation, is_done, operation_of
+from dbops_client._reconnect import Reconnect
+from dbops_client._request_id import request_id_or_new
+from dbops_client._waiting import Waiting
+from dbops_client._watch import AsyncWatch
+
+if TYPE_CHECKING:
+    from dbops.v1.health_pb2_grpc import HealthServiceAsyncStub
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+
+
+class AsyncDbopsClient:
+    """dbopsd's API for asyncio. Arguments, contract and errors are DbopsClient's.
+
+    It may be made before an event loop runs; from the first call on it belongs to the loop of that
+    call.
+    """
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        token: Token | None = None,
+        tls: bool | None = None,
+        ca: StrPath | None = None,
+        certificate: StrPath | None = None,
+        key: StrPath | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        channel: grpc.aio.Channel | None = None,
+    ) -> None:
+        self._bearer = bearer(token)
+        self._timeout_s = seconds("timeout_s", timeout_s)
+        self._owned: grpc.aio.Channel | None = None
+        self._open: Callable[[], grpc.aio.Channel]
+        if channel is None:
+            to = endpoint(target, token=token, tls=tls, ca=ca, certificate=certificate, key=key)
+            self._open = lambda: self._own(to)
+        else:
+            self._open = lambda: channel
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection; a watch that is still read from raises CallCancelledError."""
+        if self._owned is not None:
+            await self._owned.close()
+
+    async def list_databases(
+        self, *, page_size: int = 0, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> AsyncIterator[resources_pb2.Database]:
+        """Iterate over the databases, by name, over all pages.
+
+        A page is asked for when the iteration reaches it, and `timeout_s` is for each. `page_size`
+        is 1 to 1000; 0 leaves it to the server.
+        """
+        metadata = tuple(
+            metadata
+        )  # it is sent with every page, and an iterator would be empty by the second
+        token = ""
+        while True:
+            request = health_pb2.ListDatabasesRequest(page_size=page_size, page_token=token)
+            page = await self._call(self._health.ListDatabases, request, timeout_s, metadata)
+            for database in page.databases:
+                yield database
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def get_health(
+        self, database: str, *, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> health_pb2.DatabaseHealth:
+        """Return how well `database` is; `main` and `databases/main` name the same one."""
+        request = health_pb2.GetHealthRequest(name=database_name(database))
+        return await self._call(self._health.GetHealth, request, timeout_s, metadata)
+
+    def watch_health(
+        self,
+        database: str,
+        *,
+        every_probe: bool = False,
+        reconnect_for_s: float = DEFAULT_RECONNECT_S,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> AsyncWatch[health_pb2.DatabaseHealth]:
+        """Watch how well `database` is: its present state now, then each change, without an end.
+
+        With `every_probe` each probe's result comes too, changed or not. While the server is
+        UNAVAILABLE, from the start on, the watch connects again, for `reconnect_for_s` seconds at
+        most (0: not at all). A server that takes the call and stays silent is a
+        DeadlineExceededError after `timeout_s`. Nothing is sent before the first iteration.
+        """
+        request = health_pb2.WatchHealthRequest(
+            name=database_name(database), every_probe=every_probe
+        )
+        extra = with_extra((), metadata)
+        return AsyncWatch(
+            lambda: self._health.WatchHealth(request, metadata=_aio(self._bearer() + extra)),
+            _health_of,
+            timeout_s=self._deadline(timeout_s),
+            reconnect=Reconnect(reconnect_for_s),
+        )
+
+    async def get_operation(
+        self, operation: str, *, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> Operation:
+        """Return the operation; `1f3a` and `operations/1f3a` name the same one."""
+        request = longrunning_pb2.GetOperationRequest(name=operation_name(operation))
+        return Operation(
+            await self._call(self._longrunning.GetOperation, request, timeout_s, metadata)
+        )
+
+    async def list_operations(
+        self,
+        filter: str = "",  # noqa: A002  # the contract's word
+        *,
+        page_size: int = 0,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> AsyncIterator[Operation]:
+        """Iterate over the operations, the newest first, over all pages.
+
+        `filter` is as OperationsService has it, such as `done = false AND metadata.database =
+        "databases/main"`; empty means all. Pages are asked for as list_databases does.
+        """
+        metadata = tuple(metadata)  # as in list_databases
+        token = ""
+        while True:
+            request = longrunning_pb2.ListOperationsRequest(
+                name=OPERATIONS, filter=filter, page_size=page_size, page_token=token
+            )
+            page = await self._call(self._longrunning.ListOperations, request, timeout_s, metadata)
+            for message in page.operations:
+                yield Operation(message)
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def wait_operation(
+        self,
+        operation: str,
+        *,
+        within_s: float | None = None,
+        reconnect_for_s: float = DEFAULT_RECONNECT_S,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> Operation:
+        """Return the operation when it has ended, or as it is after `within_s` seconds.
+
+        Without `within_s` it waits for as long as the operation takes. An outage of the server is
+        waited out for `reconnect_for_s` seconds at most (0: not at all). `timeout_s` is what an
+        answer may take beyond the waiting that was asked for.
+        """
+        metadata = tuple(metadata)  # it is sent with every call
+        answer_s = self._deadline(timeout_s)
+        waiting = Waiting(operation_name(operation), within_s, Reconnect(reconnect_for_s))
+        while True:
+            request = waiting.request()
+            try:
+                message = await self._call(
+                    self._longrunning.WaitOperation, request, waiting.piece_s + answer_s, metadata
+                )
+            except DbopsError as error:
+                delay_s = waiting.after_error(error)
+                if delay_s is None:
+                    raise
+            else:
+                found = Operation(message)
+                delay_s = waiting.after_answer(found)
+                if delay_s is None:
+                    return found
+            await asyncio.sleep(delay_s)
+
+    def watch_operation(
+        self,
+        operation: str,
+        *,
+        reconnect_for_s: float = DEFAULT_RECONNECT_S,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> AsyncWatch[Operation]:
+        """Watch the operation: as it is now, then each change, last as it ended; then it stops.
+
+        Outages and a silent server are as with watch_health.
+        """
+        request = operations_pb2.WatchOperationRequest(name=operation_name(operation))
+        extra = with_extra((), metadata)
+        return AsyncWatch(
+            lambda: self._operations.WatchOperation(request, metadata=_aio(self._bearer() + extra)),
+            operation_of,
+            timeout_s=self._deadline(timeout_s),
+            reconnect=Reconnect(reconnect_for_s),
+            is_last=is_done,
+        )
+
+    async def cancel_operation(
+        self, operation: str, *, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> None:
+        """Ask for the operation to be cancelled. It has ended only once it says so.
+
+        Twice is no error while it runs; FailedPreconditionError (`OPERATION_DONE`) if it has ended.
+        """
+        request = longrunning_pb2.CancelOperationRequest(name=operation_name(operation))
+        await self._call(self._longrunning.CancelOperation, request, timeout_s, metadata)
+
+    async def delete_operation(
+        self, operation: str, *, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> None:
+        """Forget an operation that has ended, and its result.
+
+        Raises FailedPreconditionError (`OPERATION_NOT_DONE`) if it has not.
+        """
+        request = longrunning_pb2.DeleteOperationRequest(name=operation_name(operation))
+        await self._call(self._longrunning.DeleteOperation, request, timeout_s, metadata)
+
+    async def list_schedules(
+        self,
+        database: str | None = None,
+        *,
+        page_size: int = 0,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> AsyncIterator[operations_pb2.Schedule]:
+        """Iterate over the schedules of `database`, or of every one, by name, over all pages."""
+        metadata = tuple(metadata)  # as in list_databases
+        parent = database_name("-" if database is None else database)
+        token = ""
+        while True:
+            request = operations_pb2.ListSchedulesRequest(
+                parent=parent, page_size=page_size, page_token=token
+            )
+            page = await self._call(self._operations.ListSchedules, request, timeout_s, metadata)
+            for schedule in page.schedules:
+                yield schedule
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def run_schedule(
+        self,
+        schedule: str,
+        *,
+        request_id: str | None = None,
+        validate_only: bool = False,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> Operation:
+        """Start a schedule's operation now, and return it as it was accepted.
+
+        `schedule` is `main/nightly` or `databases/main/schedules/nightly`. The same `request_id`
+        twice is one operation; without one the client makes one up, so that the call can be tried
+        again. With `validate_only` nothing starts: it fails where starting would, and else returns
+        an operation that is done and has no name.
+        """
+        request = operations_pb2.RunScheduleRequest(
+            name=schedule_name(schedule),
+            request_id=request_id_or_new(request_id),
+            validate_only=validate_only,
+        )
+        return Operation(
+            await self._call(self._operations.RunSchedule, request, timeout_s, metadata)
+        )
+
+    async def pause_schedule(
+        self, schedule: str, *, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> operations_pb2.Schedule:
+        """Have a schedule start nothing until it is resumed; return it as it is then."""
+        request = operations_pb2.PauseScheduleRequest(name=schedule_name(schedule))
+        return await self._call(self._operations.PauseSchedule, request, timeout_s, metadata)
+
+    async def resume_schedule(
+        self, schedule: str, *, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> operations_pb2.Schedule:
+        """Have a paused schedule go on with its next time; return it as it is then."""
+        request = operations_pb2.ResumeScheduleRequest(name=schedule_name(schedule))
+        return await self._call(self._operations.ResumeSchedule, request, timeout_s, metadata)
+
+    async def list_workers(
+        self, *, page_size: int = 0, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> AsyncIterator[operations_pb2.Worker]:
+        """Iterate over the processes that run operations, by name, over all pages."""
+        metadata = tuple(metadata)  # as in list_databases
+        token = ""
+        while True:
+            request = operations_pb2.ListWorkersRequest(page_size=page_size, page_token=token)
+            page = await self._call(self._operations.ListWorkers, request, timeout_s, metadata)
+            for worker in page.workers:
+                yield worker
+            token = page.next_page_token
+            if not token:
+                return
+
+    def _own(self, to: Endpoint) -> grpc.aio.Channel:
+        self._owned = open_aio_channel(to)
+        return self._owned
+
+    @cached_property
+    def _channel(self) -> grpc.aio.Channel:
+        # At the first call only: an asyncio channel takes hold of the event loop of that moment.
+        return self._open()
+
+    @cached_property
+    def _health(self) -> "HealthServiceAsyncStub":
+        return health_pb2_grpc.HealthServiceStub(self._channel)
+
+    @cached_property
+    def _operations(self) -> "operations_pb2_grpc.OperationsServiceAsyncStub":
+        return operations_pb2_grpc.OperationsServiceStub(self._channel)
+
+    @cached_property
+    def _longrunning(self) -> longrunning_pb2_grpc.OperationsStub:
+        return longrunning_pb2_grpc.OperationsStub(self._channel)
+
+    async def _call(
+        self,
+        method: "grpc.aio.UnaryUnaryMultiCallable[_Request, _Response]",
+        request: _Request,
+        timeout_s: float | None,
+        metadata: Metadata,
+    ) -> _Response:
+        sent = _aio(with_extra(self._bearer(), metadata))
+        try:
+            return await method(request, timeout=self._deadline(timeout_s), metadata=sent)
+        except grpc.RpcError as error:
+            raise error_from_rpc(error) from error
+        except asyncio.CancelledError:
+            if task_is_cancelled():
+                raise
+            raise call_cancelled() from None
+
+    def _deadline(self, timeout_s: float | None) -> float:
+        return self._timeout_s if timeout_s is None else seconds("timeout_s", timeout_s)
+
+
+def _aio(pairs: Pairs) -> grpc.aio.Metadata:
+    return grpc.aio.Metadata(*pairs)
+
+
+def _health_of(response: health_pb2.WatchHealthResponse) -> health_pb2.DatabaseHealth:
+    return response.health

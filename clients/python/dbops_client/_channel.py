@@ -1,0 +1,196 @@
+"""How the server is reached: TLS, channel options, retries. Shared by both clients."""
+
+import json
+import math
+from dataclasses import dataclass
+from importlib.metadata import version
+from os import PathLike
+from pathlib import Path
+
+import grpc
+import grpc.aio
+from dbops.v1 import health_pb2, operations_pb2
+from google.longrunning import operations_pb2 as longrunning_pb2
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+
+from dbops_client._address import Address, parse_address
+from dbops_client._errors import ConfigurationError
+from dbops_client._metadata import Token
+
+DEFAULT_TIMEOUT_S = 10.0
+DEFAULT_RECONNECT_S = 30.0
+
+StrPath = str | PathLike[str]
+
+_SERVICES = (
+    health_pb2.DESCRIPTOR.services_by_name["HealthService"],
+    operations_pb2.DESCRIPTOR.services_by_name["OperationsService"],
+    longrunning_pb2.DESCRIPTOR.services_by_name["Operations"],
+)
+
+_REPEATABLE = (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)
+# Google's own proto says nothing of repetition. WaitOperation is left out: the clients call it
+# again and again themselves. So is DeleteOperation, whose second try would not find what the first
+# deleted.
+_REPEATABLE_OPERATIONS = frozenset({"GetOperation", "ListOperations", "CancelOperation"})
+
+_RETRY_POLICY = {
+    "maxAttempts": 4,
+    "initialBackoff": "0.1s",
+    "maxBackoff": "1s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """All that a channel is made of. `credentials` is None for plaintext."""
+
+    target: str
+    credentials: grpc.ChannelCredentials | None
+    options: tuple[tuple[str, int | str], ...]
+
+
+def endpoint(
+    target: str,
+    *,
+    token: Token | None,
+    tls: bool | None,
+    ca: StrPath | None,
+    certificate: StrPath | None,
+    key: StrPath | None,
+) -> Endpoint:
+    """Decide how `target` is reached, and read the certificate files.
+
+    TLS it is if `tls` says so, a file is given, or the address is an `https://` or `grpcs://` one.
+    Raises ConfigurationError for what contradicts itself, for a file that cannot be read, and for a
+    token that would cross a network readable.
+    """
+    address = parse_address(target)
+    credentials = _credentials(address, tls, ca, certificate, key)
+    if token is not None and credentials is None and not address.loopback:
+        raise ConfigurationError(
+            "without TLS a token is sent to this machine only; anybody on the way could read it: "
+            "give a CA file, or an https:// address for a certificate of a public authority"
+        )
+    return Endpoint(address.target, credentials, _options(address))
+
+
+def open_channel(to: Endpoint) -> grpc.Channel:
+    """Open a channel for synchronous code. Nothing is sent yet."""
+    if to.credentials is None:
+        return grpc.insecure_channel(to.target, to.options)
+    return grpc.secure_channel(to.target, to.credentials, to.options)
+
+
+def open_aio_channel(to: Endpoint) -> grpc.aio.Channel:
+    """Open a channel that belongs to the running event loop. Nothing is sent yet."""
+    if to.credentials is None:
+        return grpc.aio.insecure_channel(to.target, to.options)
+    return grpc.aio.secure_channel(to.target, to.credentials, to.options)
+
+
+def seconds(name: str, value_s: float) -> float:
+    """Return `value_s` if it is a time to wait; raises ConfigurationError otherwise."""
+    if not (math.isfinite(value_s) and value_s > 0):
+        raise ConfigurationError(f"{name} is {value_s:g}; it is a number of seconds above 0")
+    return value_s
+
+
+def _credentials(
+    address: Address,
+    tls: bool | None,
+    ca: StrPath | None,
+    certificate: StrPath | None,
+    key: StrPath | None,
+) -> grpc.ChannelCredentials | None:
+    files_given = any(path is not None for path in (ca, certificate, key))
+    says_tls = [
+        name
+        for name, said in (
+            ("TLS is asked for", tls is True),
+            ("the address says TLS (https:// or grpcs://)", address.tls is True),
+            ("the certificate files say TLS", files_given),
+        )
+        if said
+    ]
+    says_plaintext = [
+        name
+        for name, said in (
+            ("plaintext is asked for", tls is False),
+            ("the address says plaintext (http:// or grpc://)", address.tls is False),
+        )
+        if said
+    ]
+    if not says_tls:
+        return None
+    if says_plaintext:
+        raise ConfigurationError(f"{says_plaintext[0]}, {says_tls[0]}: they must agree")
+    if (certificate is None) != (key is None):
+        raise ConfigurationError(
+            "a client certificate and its private key are given together, or neither"
+        )
+    return grpc.ssl_channel_credentials(
+        root_certificates=_read("the CA file", ca),
+        private_key=_read("the private key file", key),
+        certificate_chain=_read("the certificate file", certificate),
+    )
+
+
+def _read(what: str, path: StrPath | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{what} {str(path)!r} cannot be read: {error.strerror or error}"
+        ) from error
+
+
+def _options(address: Address) -> tuple[tuple[str, int | str], ...]:
+    options: list[tuple[str, int | str]] = [
+        ("grpc.primary_user_agent", f"dbops-client/{version('dbops-client')}"),
+        ("grpc.service_config", service_config()),
+        # A watch may be silent for days. Without pings a peer that vanished without a word (a
+        # pulled cable, a firewall that forgot the connection) would never be noticed. Server side:
+        # min_recv_ping_interval_without_data.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        # gRPC backs off to two minutes between connection attempts: a daemon that restarts in a
+        # second would be missed for that long.
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.max_reconnect_backoff_ms", 5_000),
+    ]
+    if address.loopback:
+        # gRPC obeys http_proxy for 127.0.0.1 too: the call would fail, or a token leave the
+        # machine.
+        options.append(("grpc.enable_http_proxy", 0))
+    return tuple(options)
+
+
+def service_config() -> str:
+    """Return gRPC's service config: what may be done twice is tried again on UNAVAILABLE.
+
+    That is a call which changes nothing, one that changes nothing the second time, and one with a
+    `request_id`: the clients always send one, the same with each try.
+
+    Streams are left out: a watch reconnects by itself, and two layers that do it would multiply.
+    """
+    methods = [
+        {"service": service.full_name, "method": method.name}
+        for service in _SERVICES
+        for method in service.methods
+        if not method.server_streaming and _may_be_repeated(method)
+    ]
+    return json.dumps({"methodConfig": [{"name": methods, "retryPolicy": _RETRY_POLICY}]})
+
+
+def _may_be_repeated(method: MethodDescriptor) -> bool:
+    return (
+        method.GetOptions().idempotency_level in _REPEATABLE
+        or "request_id" in method.input_type.fields_by_name
+        or method.name in _REPEATABLE_OPERATIONS
+    )

@@ -1,0 +1,353 @@
+"""The client for synchronous code."""
+
+import time
+from collections.abc import Iterator
+from typing import Self, TypeVar
+
+import grpc
+from dbops.v1 import (
+    health_pb2,
+    health_pb2_grpc,
+    operations_pb2,
+    operations_pb2_grpc,
+    resources_pb2,
+)
+from google.longrunning import operations_pb2 as longrunning_pb2
+from google.longrunning import operations_pb2_grpc as longrunning_pb2_grpc
+
+from dbops_client._address import DEFAULT_TARGET
+from dbops_client._channel import (
+    DEFAULT_RECONNECT_S,
+    DEFAULT_TIMEOUT_S,
+    StrPath,
+    endpoint,
+    open_channel,
+    seconds,
+)
+from dbops_client._errors import DbopsError, error_from_rpc
+from dbops_client._metadata import Metadata, Token, bearer, with_extra
+from dbops_client._names import OPERATIONS, database_name, operation_name, schedule_name
+from dbops_client._operation import Operation, is_done, operation_of
+from dbops_client._reconnect import Reconnect
+from dbops_client._request_id import request_id_or_new
+from dbops_client._waiting import Waiting
+from dbops_client._watch import Watch
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+
+
+class DbopsClient:
+    """dbopsd's API for synchronous code. Threads may share one client.
+
+    `target` is `host`, `host:port`, a URL (`https://` and `grpcs://` mean TLS, `http://` and
+    `grpc://` plaintext) or a gRPC name such as `unix:/run/dbopsd.sock`. TLS is used where the URL
+    says so, where `tls` is True (False insists on plaintext), or where a certificate file is given:
+    `ca` (whom to trust; by default gRPC's own list of public authorities), `certificate` and `key`
+    (who we are; together). All are paths of PEM files.
+    `token` goes as a bearer token with each call; a callable is asked for it before each one, and
+    by a watch whenever it connects.
+
+    `timeout_s` is each call's deadline in seconds, retries included, and each stream's for its
+    first message.
+
+    `channel`, where given, is used instead of one of our own. The client then neither closes it nor
+    answers for its encryption, retries and keepalive, and `target` and the certificate files have
+    no meaning.
+
+    Raises ConfigurationError for what cannot be; among it is a token that would cross a network
+    without TLS. Every method raises DbopsError, in the subclass of its gRPC code, when the call
+    fails; one that may be done twice was then tried four times if the server was UNAVAILABLE.
+    Every method takes `metadata`, pairs that go along with the call, such as W3C `traceparent`.
+    """
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        token: Token | None = None,
+        tls: bool | None = None,
+        ca: StrPath | None = None,
+        certificate: StrPath | None = None,
+        key: StrPath | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        channel: grpc.Channel | None = None,
+    ) -> None:
+        self._bearer = bearer(token)
+        self._timeout_s = seconds("timeout_s", timeout_s)
+        self._owned: grpc.Channel | None = None
+        if channel is None:
+            channel = self._owned = open_channel(
+                endpoint(target, token=token, tls=tls, ca=ca, certificate=certificate, key=key)
+            )
+        self._health = health_pb2_grpc.HealthServiceStub(channel)
+        self._operations = operations_pb2_grpc.OperationsServiceStub(channel)
+        self._longrunning = longrunning_pb2_grpc.OperationsStub(channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; a watch that is still read from raises CallCancelledError."""
+        if self._owned is not None:
+            self._owned.close()
+
+    def list_databases(
+        self, *, page_size: int = 0, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> Iterator[resources_pb2.Database]:
+        """Iterate over the databases, by name, over all pages.
+
+        A page is asked for when the iteration reaches it, and `timeout_s` is for each. `page_size`
+        is 1 to 1000; 0 leaves it to the server.
+        """
+        metadata = tuple(
+            metadata
+        )  # it is sent with every page, and an iterator would be empty by the second
+        token = ""
+        while True:
+            request = health_pb2.ListDatabasesRequest(page_size=page_size, page_token=token)
+            page = self._call(self._health.ListDatabases, request, timeout_s, metadata)
+            yield from page.databases
+            token = page.next_page_token
+            if not token:
+                return
+
+    def get_health(
+        self, database: str, *, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> health_pb2.DatabaseHealth:
+        """Return how well `database` is; `main` and `databases/main` name the same one."""
+        request = health_pb2.GetHealthRequest(name=database_name(database))
+        return self._call(self._health.GetHealth, request, timeout_s, metadata)
+
+    def watch_health(
+        self,
+        database: str,
+        *,
+        every_probe: bool = False,
+        reconnect_for_s: float = DEFAULT_RECONNECT_S,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> Watch[health_pb2.DatabaseHealth]:
+        """Watch how well `database` is: its present state now, then each change, without an end.
+
+        With `every_probe` each probe's result comes too, changed or not. While the server is
+        UNAVAILABLE, from the start on, the watch connects again, for `reconnect_for_s` seconds at
+        most (0: not at all). A server that takes the call and stays silent is a
+        DeadlineExceededError after `timeout_s`. Nothing is sent before the first iteration.
+        """
+        request = health_pb2.WatchHealthRequest(
+            name=database_name(database), every_probe=every_probe
+        )
+        extra = with_extra((), metadata)
+        return Watch(
+            lambda: self._health.WatchHealth(request, metadata=self._bearer() + extra),
+            _health_of,
+            timeout_s=self._deadline(timeout_s),
+            reconnect=Reconnect(reconnect_for_s),
+        )
+
+    def get_operation(
+        self, operation: str, *, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> Operation:
+        """Return the operation; `1f3a` and `operations/1f3a` name the same one."""
+        request = longrunning_pb2.GetOperationRequest(name=operation_name(operation))
+        return Operation(self._call(self._longrunning.GetOperation, request, timeout_s, metadata))
+
+    def list_operations(
+        self,
+        filter: str = "",  # noqa: A002  # the contract's word
+        *,
+        page_size: int = 0,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> Iterator[Operation]:
+        """Iterate over the operations, the newest first, over all pages.
+
+        `filter` is as OperationsService has it, such as `done = false AND metadata.database =
+        "databases/main"`; empty means all. Pages are asked for as list_databases does.
+        """
+        metadata = tuple(metadata)  # as in list_databases
+        token = ""
+        while True:
+            request = longrunning_pb2.ListOperationsRequest(
+                name=OPERATIONS, filter=filter, page_size=page_size, page_token=token
+            )
+            page = self._call(self._longrunning.ListOperations, request, timeout_s, metadata)
+            for message in page.operations:
+                yield Operation(message)
+            token = page.next_page_token
+            if not token:
+                return
+
+    def wait_operation(
+        self,
+        operation: str,
+        *,
+        within_s: float | None = None,
+        reconnect_for_s: float = DEFAULT_RECONNECT_S,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> Operation:
+        """Return the operation when it has ended, or as it is after `within_s` seconds.
+
+        Without `within_s` it waits for as long as the operation takes. An outage of the server is
+        waited out for `reconnect_for_s` seconds at most (0: not at all). `timeout_s` is what an
+        answer may take beyond the waiting that was asked for.
+        """
+        metadata = tuple(metadata)  # it is sent with every call
+        answer_s = self._deadline(timeout_s)
+        waiting = Waiting(operation_name(operation), within_s, Reconnect(reconnect_for_s))
+        while True:
+            request = waiting.request()
+            try:
+                message = self._call(
+                    self._longrunning.WaitOperation, request, waiting.piece_s + answer_s, metadata
+                )
+            except DbopsError as error:
+                delay_s = waiting.after_error(error)
+                if delay_s is None:
+                    raise
+            else:
+                found = Operation(message)
+                delay_s = waiting.after_answer(found)
+                if delay_s is None:
+                    return found
+            time.sleep(delay_s)
+
+    def watch_operation(
+        self,
+        operation: str,
+        *,
+        reconnect_for_s: float = DEFAULT_RECONNECT_S,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> Watch[Operation]:
+        """Watch the operation: as it is now, then each change, last as it ended; then it stops.
+
+        Outages and a silent server are as with watch_health.
+        """
+        request = operations_pb2.WatchOperationRequest(name=operation_name(operation))
+        extra = with_extra((), metadata)
+        return Watch(
+            lambda: self._operations.WatchOperation(request, metadata=self._bearer() + extra),
+            operation_of,
+            timeout_s=self._deadline(timeout_s),
+            reconnect=Reconnect(reconnect_for_s),
+            is_last=is_done,
+        )
+
+    def cancel_operation(
+        self, operation: str, *, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> None:
+        """Ask for the operation to be cancelled. It has ended only once it says so.
+
+        Twice is no error while it runs; FailedPreconditionError (`OPERATION_DONE`) if it has ended.
+        """
+        request = longrunning_pb2.CancelOperationRequest(name=operation_name(operation))
+        self._call(self._longrunning.CancelOperation, request, timeout_s, metadata)
+
+    def delete_operation(
+        self, operation: str, *, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> None:
+        """Forget an operation that has ended, and its result.
+
+        Raises FailedPreconditionError (`OPERATION_NOT_DONE`) if it has not.
+        """
+        request = longrunning_pb2.DeleteOperationRequest(name=operation_name(operation))
+        self._call(self._longrunning.DeleteOperation, request, timeout_s, metadata)
+
+    def list_schedules(
+        self,
+        database: str | None = None,
+        *,
+        page_size: int = 0,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> Iterator[operations_pb2.Schedule]:
+        """Iterate over the schedules of `database`, or of every one, by name, over all pages."""
+        metadata = tuple(metadata)  # as in list_databases
+        parent = database_name("-" if database is None else database)
+        token = ""
+        while True:
+            request = operations_pb2.ListSchedulesRequest(
+                parent=parent, page_size=page_size, page_token=token
+            )
+            page = self._call(self._operations.ListSchedules, request, timeout_s, metadata)
+            yield from page.schedules
+            token = page.next_page_token
+            if not token:
+                return
+
+    def run_schedule(
+        self,
+        schedule: str,
+        *,
+        request_id: str | None = None,
+        validate_only: bool = False,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> Operation:
+        """Start a schedule's operation now, and return it as it was accepted.
+
+        `schedule` is `main/nightly` or `databases/main/schedules/nightly`. The same `request_id`
+        twice is one operation; without one the client makes one up, so that the call can be tried
+        again. With `validate_only` nothing starts: it fails where starting would, and else returns
+        an operation that is done and has no name.
+        """
+        request = operations_pb2.RunScheduleRequest(
+            name=schedule_name(schedule),
+            request_id=request_id_or_new(request_id),
+            validate_only=validate_only,
+        )
+        return Operation(self._call(self._operations.RunSchedule, request, timeout_s, metadata))
+
+    def pause_schedule(
+        self, schedule: str, *, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> operations_pb2.Schedule:
+        """Have a schedule start nothing until it is resumed; return it as it is then."""
+        request = operations_pb2.PauseScheduleRequest(name=schedule_name(schedule))
+        return self._call(self._operations.PauseSchedule, request, timeout_s, metadata)
+
+    def resume_schedule(
+        self, schedule: str, *, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> operations_pb2.Schedule:
+        """Have a paused schedule go on with its next time; return it as it is then."""
+        request = operations_pb2.ResumeScheduleRequest(name=schedule_name(schedule))
+        return self._call(self._operations.ResumeSchedule, request, timeout_s, metadata)
+
+    def list_workers(
+        self, *, page_size: int = 0, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> Iterator[operations_pb2.Worker]:
+        """Iterate over the processes that run operations, by name, over all pages."""
+        metadata = tuple(metadata)  # as in list_databases
+        token = ""
+        while True:
+            request = operations_pb2.ListWorkersRequest(page_size=page_size, page_token=token)
+            page = self._call(self._operations.ListWorkers, request, timeout_s, metadata)
+            yield from page.workers
+            token = page.next_page_token
+            if not token:
+                return
+
+    def _call(
+        self,
+        method: "grpc.UnaryUnaryMultiCallable[_Request, _Response]",
+        request: _Request,
+        timeout_s: float | None,
+        metadata: Metadata,
+    ) -> _Response:
+        sent = with_extra(self._bearer(), metadata)
+        try:
+            return method(request, timeout=self._deadline(timeout_s), metadata=sent)
+        except grpc.RpcError as error:
+            raise error_from_rpc(error) from error
+
+    def _deadline(self, timeout_s: float | None) -> float:
+        return self._timeout_s if timeout_s is None else seconds("timeout_s", timeout_s)
+
+
+def _health_of(response: health_pb2.WatchHealthResponse) -> health_pb2.DatabaseHealth:
+    return response.health

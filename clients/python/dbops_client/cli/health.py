@@ -1,0 +1,56 @@
+"""`dbops health`: how well databases are."""
+
+import click
+from dbops.v1 import health_pb2, resources_pb2
+
+from dbops_client.cli import json_lines, tables, watching
+from dbops_client.cli.options import global_options
+from dbops_client.cli.session import ExitCode, Session
+
+# A state that a newer server invents is not known to be good.
+_SERVING = frozenset({resources_pb2.Database.HEALTHY, resources_pb2.Database.DEGRADED})
+
+
+_EXAMPLES = """\b
+Examples:
+  dbops health
+  dbops health main --output json
+  dbops health --watch
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("database", required=False)
+@click.option("--watch", is_flag=True, help="Stay, and show each change; Ctrl-C ends it.")
+@global_options
+@click.pass_obj
+def health(session: Session, database: str | None, watch: bool) -> ExitCode:
+    """Show how well DATABASE is, or all of them, with every check behind it.
+
+    Exits with 1 if a database is UNHEALTHY or UNKNOWN, and with 0 if each is
+    HEALTHY or DEGRADED: a degraded database serves.
+
+    With --output json, one database is its GetHealth response, and all of them
+    are an array of these. With --watch each is one line, at each change; for
+    people, a terminal is redrawn after each probe.
+    """
+    with session.client() as client:
+        names = (
+            [database] if database is not None else [each.name for each in client.list_databases()]
+        )
+        # Before a watch too: it would wait for a server that is not there, and this says so at
+        # once.
+        healths = [client.get_health(name) for name in names]
+        if watch:
+            watching.follow(session, client, healths, tables.health_view)
+        elif session.settings.output == "json":
+            click.echo(
+                json_lines.one(healths[0]) if database is not None else json_lines.array(healths)
+            )
+        else:
+            session.console().print(tables.health_view(healths))
+    return _judge(healths)
+
+
+def _judge(healths: list[health_pb2.DatabaseHealth]) -> ExitCode:
+    return ExitCode.DONE if all(h.state in _SERVING for h in healths) else ExitCode.FAILED

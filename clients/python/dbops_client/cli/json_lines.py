@@ -1,0 +1,55 @@
+"""Protobuf JSON, as https://protobuf.dev/programming-guides/json/ has it."""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable
+from typing import Any
+
+from google.protobuf import any_pb2
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError, Message
+
+
+def one(message: Message) -> str:
+    """Return a message as a JSON object over several lines."""
+    return json.dumps(as_dict(message), indent=2)
+
+
+def array(messages: Iterable[Message]) -> str:
+    """Return messages as a JSON array over several lines."""
+    return json.dumps([as_dict(message) for message in messages], indent=2)
+
+
+def line(message: Message) -> str:
+    """Return a message as a JSON object on one line."""
+    return json.dumps(as_dict(message), separators=(",", ":"))
+
+
+def as_dict(message: Message) -> dict[str, Any]:
+    """Return a message as a JSON object.
+
+    An Any of a type that this command does not know (a newer server's) has its bytes in base64 as
+    `value` beside its `@type`.
+    """
+    try:
+        return MessageToDict(message)
+    except (TypeError, DecodeError):
+        if isinstance(message, any_pb2.Any):
+            return {"@type": message.type_url, "value": b64encode(message.value).decode()}
+        return _part_by_part(message)
+
+
+def _part_by_part(message: Message) -> dict[str, Any]:
+    """Return as JSON what holds an unknown Any somewhere, which protobuf refuses as a whole."""
+    rest = type(message)()
+    rest.CopyFrom(message)
+    parts: dict[str, Any] = {}
+    for field, value in message.ListFields():
+        # The values of a map are no Any in any message of ours.
+        if field.message_type is None or field.message_type.GetOptions().map_entry:
+            continue
+        rest.ClearField(field.name)
+        parts[field.json_name] = (
+            [as_dict(each) for each in value] if field.is_repeated else as_dict(value)
+        )
+    return {**MessageToDict(rest), **parts}

@@ -1,0 +1,140 @@
+"""How an awaited operation is shown, on standard error: a bar on a terminal, lines elsewhere."""
+
+from datetime import datetime
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Column
+from rich.text import Text
+
+from dbops_client._names import database_id
+from dbops_client._operation import Operation
+from dbops_client.cli.operation_views import attempt, progress, state_name
+from dbops_client.cli.terminal import can_redraw, plain
+from dbops_client.cli.values import duration
+
+# From when on it is said that dbopsd is away: a restart takes less.
+SILENT_S = 5.0
+_REFRESH_PER_S = 5
+
+
+class Display(Protocol):
+    """Where states are shown until `close()`; `pause()` makes room for a question."""
+
+    def show(self, operation: Operation) -> None:
+        """Show a state."""
+
+    def away(self, outage_s: float) -> None:
+        """Tell for how long the connection has been lost; 0 if it stands."""
+
+    def pause(self) -> None:
+        """Clear it, until `resume()`."""
+
+    def resume(self) -> None:
+        """Show again what `pause()` cleared."""
+
+    def close(self) -> None:
+        """Clear it for good."""
+
+
+def display_on(console: Console) -> Display:
+    """Return what suits the console."""
+    return Bar(console) if can_redraw(console) else Lines(console)
+
+
+class Bar:
+    """A progress bar that goes away at the end, so that only the result stays."""
+
+    def __init__(self, console: Console) -> None:
+        ellipsis = Column(no_wrap=True, overflow="ellipsis")
+        self._progress = Progress(
+            SpinnerColumn(),
+            # Not markup: a stage may have a "[" in it.
+            TextColumn("{task.fields[doing]}", markup=False, table_column=ellipsis),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[amount]}", markup=False, table_column=ellipsis),
+            console=console,
+            refresh_per_second=_REFRESH_PER_S,
+            transient=True,
+            # What the command prints meanwhile are its notes, on this very console.
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._task = self._progress.add_task("", total=None, doing="", amount="")
+        self._amount = ""
+        self._progress.start()
+
+    def show(self, operation: Operation) -> None:
+        metadata = operation.metadata
+        self._amount = ", ".join(part for part in (progress(metadata), attempt(metadata)) if part)
+        known = metadata.HasField("progress") and metadata.progress.total > 0
+        self._progress.update(
+            self._task,
+            doing=_doing(operation),
+            amount=plain(self._amount),
+            completed=metadata.progress.done if known else 0,
+        )
+        # update() takes a total of None for "as it was".
+        self._progress.tasks[0].total = metadata.progress.total if known else None
+
+    def away(self, outage_s: float) -> None:
+        amount = _away(outage_s) if outage_s >= SILENT_S else self._amount
+        self._progress.update(self._task, amount=plain(amount))
+
+    def pause(self) -> None:
+        self._progress.stop()
+
+    def resume(self) -> None:
+        self._progress.start()
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+class Lines:
+    """A line for each change of the stage, for a file or a pipe."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._shown = ""
+        self._is_away = False
+
+    def show(self, operation: Operation) -> None:
+        note = attempt(operation.metadata)
+        line = _doing(operation) + (f", {note}" if note else "")
+        if line != self._shown:
+            self._shown = line
+            self._print(line)
+
+    def away(self, outage_s: float) -> None:
+        if outage_s >= SILENT_S and not self._is_away:
+            self._is_away = True
+            self._print(_away(outage_s))
+        elif outage_s == 0 and self._is_away:
+            self._is_away = False
+            self._print("connected again")
+
+    def pause(self) -> None:
+        pass
+
+    def resume(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def _print(self, line: str) -> None:
+        at = datetime.now().astimezone().isoformat(timespec="seconds")
+        self._console.print(Text(plain(f"{at} {line}")), soft_wrap=True)
+
+
+def _doing(operation: Operation) -> str:
+    metadata = operation.metadata
+    what = " ".join(part for part in (metadata.kind, database_id(metadata.database)) if part)
+    running = metadata.stage if metadata.state == metadata.RUNNING else ""
+    return plain(f"{what or operation.name}: {running or state_name(metadata.state).lower()}")
+
+
+def _away(outage_s: float) -> str:
+    return f"dbopsd has been away for {duration(round(outage_s))}; connecting again"

@@ -1,0 +1,101 @@
+"""`dbops` itself: its groups, and how it ends."""
+
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+from click.exceptions import NoArgsIsHelpError
+
+from dbops_client._errors import ConfigurationError, DbopsError
+from dbops_client.cli.databases import databases
+from dbops_client.cli.failures import explain
+from dbops_client.cli.health import health
+from dbops_client.cli.operations import operations
+from dbops_client.cli.options import global_options
+from dbops_client.cli.schedules import schedules
+from dbops_client.cli.session import ExitCode, Session
+from dbops_client.cli.terminal import plain
+from dbops_client.cli.workers import workers
+
+_EPILOG = """\b
+Global options stand before or after the command. Exit codes:
+  0    done
+  1    the operation failed or was cancelled; 'dbops health': a database is
+       UNHEALTHY or UNKNOWN
+  2    wrong usage
+  3    the server refused the call or cannot be reached; an awaited operation
+       was left running
+  130  ended by Ctrl-C, which is how --watch ends
+  141  nobody reads the output any more (| head)
+
+\b
+Examples:
+  dbops health
+  dbops health main --watch
+  dbops operations list --running
+  dbops --server https://dbops.example.com databases list --output json
+
+\b
+Completion in the shell (bash; zsh and fish alike):
+  eval "$(_DBOPS_COMPLETE=bash_source dbops)"
+"""
+
+
+class _Root(click.Group):
+    """The top group, which turns every way a command can end into a line and an exit code."""
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        session = extra.setdefault("obj", Session())
+        extra["standalone_mode"] = False  # click's own endings know two exit codes only
+        try:
+            code = super().main(*args, **extra)
+        except NoArgsIsHelpError as error:
+            error.show()
+            code = ExitCode.USAGE
+        except click.UsageError as error:
+            path = error.ctx.command_path if error.ctx else "dbops"
+            code = _fail(f"{error.format_message()} See '{path} --help'", ExitCode.USAGE)
+        except ConfigurationError as error:
+            code = _fail(str(error), ExitCode.USAGE)
+        except DbopsError as error:
+            code = _fail(explain(error, session.settings), ExitCode.REFUSED)
+        except click.Abort:
+            code = ExitCode.INTERRUPTED
+        sys.exit(code or ExitCode.DONE)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            code = super().invoke(ctx)
+            # Here, where the reader's absence is still ours to report; at exit it is Python's.
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _let_go_of_stdout()
+            return ExitCode.BROKEN_PIPE
+        return code
+
+
+def _fail(line: str, code: ExitCode) -> ExitCode:
+    click.echo(f"dbops: {plain(line)}", err=True)
+    return code
+
+
+def _let_go_of_stdout() -> None:
+    """Give what is still buffered a place to go, or Python complains about it at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+@click.group(cls=_Root, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@global_options
+@click.version_option(package_name="dbops-client", prog_name="dbops")
+def cli() -> None:
+    """Talk to dbopsd, the operations side of PostgreSQL."""
+
+
+cli.add_command(health)
+cli.add_command(databases)
+cli.add_command(operations)
+cli.add_command(schedules)
+cli.add_command(workers)

@@ -1,0 +1,143 @@
+"""Tables for people."""
+
+from collections.abc import Iterable
+
+from dbops.v1 import health_pb2, resources_pb2
+from rich import box
+from rich.console import (
+    Console,
+    ConsoleOptions,
+    Group,
+    JustifyMethod,
+    RenderableType,
+    RenderResult,
+)
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from dbops_client._names import database_id
+from dbops_client.cli.terminal import plain
+from dbops_client.cli.values import duration, formatter
+
+_State = resources_pb2.Database.State
+_Role = resources_pb2.Database.ServerRole
+
+_STYLES = {
+    _State.HEALTHY: "green",
+    _State.DEGRADED: "yellow",
+    _State.UNHEALTHY: "bold red",
+    _State.UNKNOWN: "magenta",
+}
+
+
+def state_name(state: "_State.ValueType") -> str:
+    """Return the name of a state, or the number of one that this version does not know."""
+    return _State.Name(state) if state in _State.values() else f"STATE_{state}"
+
+
+def health_view(healths: Iterable[health_pb2.DatabaseHealth]) -> RenderableType:
+    """Return each database with its checks, or a line that says there is none."""
+    views = [part for health in healths for part in (_headline(health), _checks(health))]
+    return Group(*views) if views else _NONE
+
+
+def database_table(databases: Iterable[resources_pb2.Database]) -> RenderableType:
+    """Return the databases, one a row, or a line that says there is none."""
+    table = new_table("DATABASE", "STATE", "ROLE", "VERSION", "POSTGRES", "HOSTS")
+    for database in databases:
+        embedded = " (embedded)" if database.embedded else ""
+        table.add_row(
+            cell(database_id(database.name)),
+            _state(database.state),
+            cell(_role(database.server_role)),
+            cell(database.server_version or "-"),
+            cell(database.postgres_database + embedded),
+            cell(", ".join(database.hosts)),
+        )
+    return table if table.row_count else _NONE
+
+
+# From this many columns on there is room for thresholds and ages beside the messages.
+_WIDE = 110
+_NUMBERS = frozenset({"VALUE", "WARNING", "CRITICAL", "AGE"})
+_NONE = Text("The daemon looks after no database.")
+
+
+def _headline(health: health_pb2.DatabaseHealth) -> RenderableType:
+    answered = f"answered {_age(health)} ago" if health.HasField("age") else "never answered"
+    version = f"PostgreSQL {health.server_version}" if health.server_version else "version unknown"
+    line = Text.assemble(
+        (plain(database_id(health.name)), "bold"),
+        "  ",
+        _state(health.state),
+        "  ",
+        plain(f"{_role(health.server_role)}, {version}, {answered}"),
+    )
+    return Group(line, cell(health.explanation)) if health.explanation else line
+
+
+def _checks(health: health_pb2.DatabaseHealth) -> RenderableType:
+    return _Checks(health)
+
+
+class _Checks:
+    """The table of the checks, the unwell ones first, as wide as the display has room for."""
+
+    def __init__(self, health: health_pb2.DatabaseHealth) -> None:
+        self._health = health
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render what fits: a message that is broken up letter by letter tells nobody anything."""
+        yield _check_table(self._health, wide=options.max_width >= _WIDE)
+
+
+def _check_table(health: health_pb2.DatabaseHealth, *, wide: bool) -> RenderableType:
+    details = ("WARNING", "CRITICAL", "AGE") if wide else ()
+    table = new_table("CHECK", "STATE", "VALUE", *details, "MESSAGE")
+    for check in sorted(health.checks, key=lambda check: check.state == _State.HEALTHY):
+        value = check.value if check.HasField("value") else None
+        warning = check.warning_threshold if check.HasField("warning_threshold") else None
+        critical = check.critical_threshold if check.HasField("critical_threshold") else None
+        write = formatter(check.unit, (v for v in (value, warning, critical) if v is not None))
+        numbers = (value, warning, critical) if wide else (value,)
+        age = [cell(_age(check) if check.HasField("age") else "-")] if wide else []
+        reason = f"{check.reason}: " if check.reason else ""
+        table.add_row(
+            cell(check.check),
+            _state(check.state),
+            *(cell("-" if v is None else write(v)) for v in numbers),
+            *age,
+            cell(f"{reason}{check.message}"),
+        )
+    return Padding(table, (0, 0, 1, 0)) if table.row_count else Text()
+
+
+def new_table(*headers: str) -> Table:
+    """Return a table without rows; those under a header that names a number stand to the right."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    for header in headers[:-1]:
+        justify: JustifyMethod = "right" if header in _NUMBERS else "left"
+        table.add_column(header, no_wrap=True, justify=justify)
+    # Only the last one takes more lines, and nothing of it is cut off.
+    table.add_column(headers[-1], overflow="fold")
+    return table
+
+
+def cell(text: str) -> Text:
+    """Return a server's text for a cell."""
+    # Never a str: rich would read a server's "[…]" as markup.
+    return Text(plain(text))
+
+
+def _state(state: "_State.ValueType") -> Text:
+    return Text(state_name(state), style=_STYLES.get(state, ""))
+
+
+def _role(role: "_Role.ValueType") -> str:
+    known = role in (_Role.PRIMARY, _Role.STANDBY)
+    return _Role.Name(role).lower() if known else "role unknown"
+
+
+def _age(message: health_pb2.DatabaseHealth | health_pb2.HealthCheck) -> str:
+    return duration(message.age.ToNanoseconds() / 1e9)
