@@ -1,0 +1,1 @@
+"""What dbopsd costs and how long it takes, measured: `python -m bench` or `make bench`."""

@@ -1,0 +1,1 @@
+"""One measurement a file: a module here with a `MEASUREMENT` is part of the report."""
