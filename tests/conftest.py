@@ -1,0 +1,162 @@
+"""Options and fixtures that every test may use; what they give is in `tests.support`."""
+
+import random
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.installations import DEFAULT_VERSION, VERSIONS
+from tests.support.otlp import OtlpReceiver
+from tests.support.proxy import Proxy
+from tests.support.replication import ReplicationPair, discard, replicate
+from tests.support.servers import PostgresServer, PostgresServers, Settings
+from tests.support.soak import Soak
+
+_HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("dbopsd")
+    group.addoption(
+        "--postgres",
+        default=str(DEFAULT_VERSION),
+        help=f"PostgreSQL versions to test against: {VERSIONS}, separated by commas, or 'all'",
+    )
+    group.addoption("--soak", action="store_true", help="run the long form of tests marked soak")
+    group.addoption("--seed", type=int, default=None, help="the seed of random campaigns")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A shell that runs the tests in the background has them ignore Ctrl-C, which every process
+    # that they start would inherit; tests that press it would wait for ever.
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, _HANDLERS[number])
+    if config.option.seed is None:
+        from_controller = getattr(config, "workerinput", {}).get("dbopsd_seed")
+        config.option.seed = from_controller or random.SystemRandom().randrange(1, 2**32)
+    try:
+        versions = _versions(config)
+    except ValueError:
+        versions = []
+    if not versions or set(versions) - set(VERSIONS):
+        raise pytest.UsageError(f"--postgres must be 'all' or some of {VERSIONS}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give each worker of pytest-xdist the seed that the header tells."""
+    node.workerinput["dbopsd_seed"] = node.config.option.seed
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    names = ", ".join(str(version) for version in _versions(config))
+    return f"dbopsd: PostgreSQL {names}; --seed={config.option.seed}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "postgres_version" in metafunc.fixturenames:
+        versions = _versions(metafunc.config)
+        ids = [f"pg{version}" for version in versions]
+        metafunc.parametrize("postgres_version", versions, ids=ids, indirect=True, scope="session")
+
+
+def _versions(config: pytest.Config) -> list[int]:
+    choice = config.option.postgres
+    return list(VERSIONS) if choice == "all" else [int(part) for part in choice.split(",")]
+
+
+@pytest.fixture(scope="session")
+def postgres_version(request: pytest.FixtureRequest) -> int:
+    """The major version; a test that uses it, directly or not, runs once for each in --postgres."""
+    return int(request.param)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[PostgresServers]:
+    """All servers of the session; each is started when first asked for."""
+    all_servers = PostgresServers()
+    yield all_servers
+    all_servers.close()
+
+
+@pytest.fixture(scope="session")
+def postgres(servers: PostgresServers, postgres_version: int) -> PostgresServer:
+    """The session's shared server: use databases of your own on it, and leave it running."""
+    return servers.shared(postgres_version)
+
+
+@pytest.fixture
+def make_database(postgres: PostgresServer) -> Iterator[Callable[..., str]]:
+    """`make_database(template_sql="") -> DSN` of a new database, dropped after the test.
+
+    `template_sql` is run once a session for each distinct text; databases are copies then.
+    """
+    names = []
+
+    def make(template_sql: str = "", **parameters: str | int) -> str:
+        names.append(postgres.create_database(template_sql))
+        return postgres.dsn(dbname=names[-1], **parameters)
+
+    yield make
+    for name in names:
+        postgres.drop_database(name)
+
+
+@pytest.fixture
+def database_dsn(make_database: Callable[..., str]) -> str:
+    """The DSN of an empty database of the test's own."""
+    return make_database()
+
+
+@pytest.fixture
+def disposable_server(
+    servers: PostgresServers, postgres_version: int
+) -> Iterator[Callable[..., PostgresServer]]:
+    """`disposable_server(settings=None) -> PostgresServer` to stop, pause, kill and break."""
+    made = []
+
+    def make(settings: Settings | None = None) -> PostgresServer:
+        made.append(servers.disposable(postgres_version, settings))
+        return made[-1]
+
+    yield make
+    for server in made:
+        servers.discard(server)
+
+
+@pytest.fixture
+def replication_pair(servers: PostgresServers, postgres_version: int) -> Iterator[ReplicationPair]:
+    """A primary and a streaming standby of the test's own."""
+    pair = replicate(servers, postgres_version)
+    yield pair
+    discard(servers, pair)
+
+
+@pytest.fixture
+def make_proxy() -> Iterator[Callable[[str, int], Proxy]]:
+    """`make_proxy(host, port) -> Proxy`, closed after the test."""
+    made: list[Proxy] = []
+
+    def make(host: str, port: int) -> Proxy:
+        made.append(Proxy(host, port))
+        return made[-1]
+
+    yield make
+    for proxy in made:
+        proxy.close()
+
+
+@pytest.fixture
+def otlp() -> Iterator[OtlpReceiver]:
+    """An OTLP receiver (gRPC and HTTP) that keeps what it gets."""
+    with OtlpReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def soak(request: pytest.FixtureRequest) -> Soak:
+    """Which form of a campaign to run, and its random numbers (`--soak`, `--seed`)."""
+    return Soak(long=request.config.option.soak, seed=request.config.option.seed)

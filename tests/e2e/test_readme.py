@@ -1,0 +1,354 @@
+"""Every command, transcript, file and program in the READMEs is run, and does what they say.
+
+A block or a command that these tests do not know makes them fail: teach them, so that nothing in a
+README goes untested.
+"""
+
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from dbops.v1 import resources_pb2
+from dbops_client import DbopsClient
+
+from tests.e2e.conftest import run, wait_until_ready
+from tests.support.certificates import Certificates
+from tests.support.daemon import ROOT, Daemon, clean_environment
+from tests.support.demo.daemon import demo_daemon
+from tests.support.patience import eventually_blocking
+from tests.support.servers import PostgresServer
+
+READMES = (ROOT / "README.md", ROOT / "clients" / "python" / "README.md")
+DEFAULT_PORTS = (50051, 8080)
+# Whose words a transcript may begin with.
+SHELL_COMMANDS = {"export", "grpcurl", "dbops", "dbopsd", "curl", "echo"}
+
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_VARYING = (
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
+    (re.compile(r'"age_s": [\d.]+'), '"age_s": AGE'),
+    (re.compile(r"127\.0\.0\.1:\d{4,5}"), "127.0.0.1:PORT"),
+    (re.compile(r"\b18\.\d+\b"), "18.MINOR"),
+    (re.compile(r"\bdbops_[\w-]{43}\b"), "TOKEN"),
+    (re.compile(r"sha256:[0-9a-f]{64}"), "sha256:HASH"),
+    # As wide as what is in the table.
+    (re.compile("─+"), "─"),
+    (re.compile(r"[ \t]+$", re.MULTILINE), ""),
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    readme: str
+    language: str
+    text: str
+
+
+BLOCKS = [
+    Block(str(path.relative_to(ROOT)), *found.groups())
+    for path in READMES
+    for found in _BLOCK.finditer(path.read_text())
+]
+
+
+def blocks(*languages: str) -> "pytest.MarkDecorator":
+    chosen = [block for block in BLOCKS if block.language in languages]
+    assert chosen
+    names = [f"{block.readme}:{block.text.splitlines()[0][:40]}" for block in chosen]
+    return pytest.mark.parametrize("block", chosen, ids=names)
+
+
+@pytest.fixture(scope="module")
+def plain_daemon() -> Iterator[Daemon]:
+    """`dbopsd serve` and nothing else, but for the state directory: what `make run` does."""
+    for port in DEFAULT_PORTS:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                pytest.fail(
+                    f"port {port}, which the README names, is taken on this machine: "
+                    "stop what listens there (`ss -ltnp` tells), perhaps a dbopsd of your own"
+                )
+    with Daemon(config=None) as daemon:
+        wait_until_ready(daemon.wait_until_serving())
+        assert (daemon.grpc_port, daemon.http_port) == DEFAULT_PORTS
+        yield daemon
+        assert daemon.terminate() == 0
+
+
+def normal(text: str) -> str:
+    for pattern, same in _VARYING:
+        text = pattern.sub(same, text)
+    return text.strip("\n")
+
+
+class Shell:
+    """One bash for all commands of a README, so that what one exports the next one has."""
+
+    _MARK = "-- end of output --"
+
+    def __init__(self) -> None:
+        self._bash = subprocess.Popen(
+            ["bash", "--noprofile", "--norc"],
+            cwd=ROOT,
+            env=clean_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, command: str) -> str:
+        """What the command writes; `$?` is its own for the next one."""
+        assert self._bash.stdin is not None
+        assert self._bash.stdout is not None
+        after = f"kept=$?; printf '\\n%s\\n' '{self._MARK}'; (exit $kept)"
+        self._bash.stdin.write(f"{command} </dev/null\n{after}\n")
+        self._bash.stdin.flush()
+        output = []
+        for line in self._bash.stdout:
+            if line.rstrip("\n") == self._MARK:
+                return "".join(output)
+            output.append(line)
+        raise AssertionError(f"the shell ended at {command!r}: {''.join(output)}")
+
+    def close(self) -> None:
+        self._bash.communicate(timeout=10)
+
+
+@pytest.fixture(scope="module")
+def shell() -> Iterator[Shell]:
+    opened = Shell()
+    yield opened
+    opened.close()
+
+
+def test_every_block_has_a_test() -> None:
+    languages = {block.language for block in BLOCKS}
+    assert languages == {"sh", "console", "toml", "sql", "python"}
+
+
+@blocks("console")
+@pytest.mark.usefixtures("plain_daemon")
+def test_a_transcript(shell: Shell, block: Block) -> None:
+    commands = re.split(r"^\$ ", block.text, flags=re.MULTILINE)
+    assert commands[0] == "", "a transcript begins with a command"
+    for entry in commands[1:]:
+        command, _, expected = entry.partition("\n")
+        assert command.split()[0] in SHELL_COMMANDS, f"no test for {command!r} of {block.readme}"
+        assert normal(shell.run(command)) == normal(expected), command
+
+
+@blocks("toml")
+def test_a_configuration(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "dbopsd.toml"
+    # What it names in /etc/dbopsd is there.
+    Certificates(tmp_path)
+    token = run("dbopsd", "token", "new", "--name", "ci", "--role", "ADMIN")
+    (tmp_path / "tokens.toml").write_text(token.err)
+    file.write_text(block.text.replace("/etc/dbopsd", str(tmp_path)))
+    state_dir = str(tmp_path / "state")
+    answer = run(
+        "dbopsd", "check-config", "--config", str(file), DBOPSD_SERVER__STATE_DIR=state_dir
+    )
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.startswith("the configuration is right")
+
+
+def test_the_role_and_the_command_for_ones_own_database(
+    server: PostgresServer, start_daemon: Callable[..., Daemon]
+) -> None:
+    (sql,) = (block.text for block in BLOCKS if block.language == "sql")
+    (line,) = (line for line in shell_lines() if "DBOPSD_" in line)
+    assignment, *command = shlex.split(line)
+    name, _, dsn = assignment.partition("=")
+    assert command == ["dbopsd", "serve"]
+    assert dsn.startswith("host=db.example dbname=app ")
+    here = f"host=127.0.0.1 port={server.port} dbname=app "
+    server.execute("CREATE DATABASE app")
+    for statement in filter(str.strip, sql.split(";")):
+        server.execute(statement)
+    assert server.execute("SELECT rolsuper FROM pg_roles WHERE rolname = 'dbopsd'") == [(False,)]
+    running = start_daemon(environment={name: dsn.replace("host=db.example dbname=app ", here)})
+    state = resources_pb2.Database.State
+    with DbopsClient(running.grpc_address) as client:
+
+        def measured() -> bool:
+            checks = client.get_health("main").checks
+            return len(checks) > 10 and not any(
+                check.reason == "NOT_PROBED_YET" for check in checks
+            )
+
+        eventually_blocking(measured, 15, "every check is made")
+        health = client.get_health("main")
+        (listed,) = client.list_databases()
+    unwell = [check for check in health.checks if check.state != state.HEALTHY]
+    # How full the disk is that the tests run on is not the README's to say.
+    full = ["storage"] if {check.reason for check in unwell} == {"STORAGE_FULL"} else []
+    assert [check.check for check in unwell] == full, unwell
+    assert (listed.postgres_database, listed.embedded) == ("app", False)
+    assert running.terminate() == 0
+    server.execute("DROP DATABASE app WITH (FORCE)")
+    server.execute("DROP ROLE dbopsd")
+
+
+def shell_lines() -> list[str]:
+    return [
+        line
+        for block in BLOCKS
+        if block.language == "sh"
+        for line in block.text.splitlines()
+        if line.strip()
+    ]
+
+
+@pytest.mark.parametrize("line", shell_lines())
+@pytest.mark.usefixtures("plain_daemon")
+def test_a_command(line: str) -> None:
+    command = shlex.split(line, comments=True)
+    match command:
+        case ["make", target]:
+            test_a_target(target)
+        case ["pip", "install", directory]:
+            done = subprocess.run(
+                ["uv", "pip", "install", "--dry-run", "--offline", "--no-deps", directory],
+                cwd=ROOT,
+                env=clean_environment(VIRTUAL_ENV=str(ROOT / ".venv")),
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, done.stderr
+        case ["dbops", *_, "--watch"]:
+            assert "HEALTHY" in first_line(command)
+        case ["dbops", "operations", _, "create-backup-7f3a"]:
+            answer = run(*command)
+            assert answer.code == 3
+            assert "operation 'create-backup-7f3a' is not known" in answer.err
+        case ["dbops", "operations" | "schedules" | "workers", "list", *_]:
+            answer = run(*command)
+            assert (answer.code, answer.err) == (0, "")
+            assert answer.out
+        case ["dbops", *arguments]:
+            answer = run("dbops", *arguments)
+            assert (answer.code, answer.err) == (0, "")
+            assert "main" in answer.out
+        case [assignment, "dbopsd", "serve"] if assignment.startswith("DBOPSD_DATABASES__MAIN__"):
+            pass  # test_the_role_and_the_command_for_ones_own_database runs it
+        case _:
+            pytest.fail(f"no test for {line!r}")
+
+
+@pytest.mark.parametrize(
+    "target",
+    sorted({found for path in READMES for found in re.findall(r"`make (\w+)", path.read_text())}),
+)
+def test_a_target(target: str) -> None:
+    done = subprocess.run(
+        ["make", "-n", target], cwd=ROOT, env=clean_environment(), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    does = {"run": "dbopsd serve", "test": "-m pytest", "check": "scripts/check", "soak": "--soak"}
+    assert does.get(target, "") in done.stdout
+
+
+def test_completion() -> None:
+    text = READMES[1].read_text()
+    (command,) = re.findall(r'`(eval "\$\(_DBOPS_COMPLETE=bash_source dbops\)")`', text)
+    done = subprocess.run(
+        ["bash", "--norc", "-c", f"{command} && complete -p dbops"],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "dbops" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def nightly_daemon(server: PostgresServer) -> Iterator[Daemon]:
+    """One with a schedule, and a feature whose operation it starts."""
+    schedule = """
+[databases.main.schedules.nightly]
+kind = "demo"
+cron = "30 2 * * *"
+request = { steps = 2 }
+"""
+    with demo_daemon(server.dsn(), more=schedule) as daemon:
+        daemon.wait_until_serving()
+        with DbopsClient(daemon.grpc_address) as client:
+            eventually_blocking(
+                lambda: list(client.list_schedules()), 60, "the worker has set the schedule"
+            )
+        yield daemon
+
+
+def test_a_program_that_starts_an_operation(nightly_daemon: Daemon) -> None:
+    (program,) = (block.text for block in BLOCKS if "run_schedule" in block.text)
+    answer = subprocess.run(
+        [sys.executable, "-W", "error", "-c", at(nightly_daemon, program)],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.stdout.splitlines()[-1] == "stepped 2"
+
+
+def at(daemon: Daemon, program: str) -> str:
+    assert "127.0.0.1:50051" in program
+    return program.replace("127.0.0.1:50051", daemon.grpc_address)
+
+
+@blocks("python")
+@pytest.mark.usefixtures("plain_daemon")
+def test_a_program(block: Block) -> None:
+    if "run_schedule" in block.text:
+        return  # test_a_program_that_starts_an_operation runs it
+    program = block.text.replace("https://dbops.example.com", "127.0.0.1:50051")
+    program = program.replace('token="…"', 'token="t0ken"')
+    if "watch_health" in block.text:
+        # It goes on for ever; each message that it prints is a line of its own.
+        assert first_line([sys.executable, "-u", "-c", program])
+        return
+    answer = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    shown, reason = answer.stdout.splitlines()
+    assert re.fullmatch(r"databases/main connections: \[0\.\d+\]", shown)
+    assert reason == "DATABASE_NOT_FOUND"
+
+
+def first_line(command: list[str]) -> str:
+    """The first line that an endless command writes; it is interrupted then."""
+    with subprocess.Popen(
+        command,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            assert process.poll() is None
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(10)
+    return line

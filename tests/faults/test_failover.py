@@ -1,0 +1,93 @@
+"""A cluster named by two hosts whose primary dies."""
+
+import asyncio
+import time
+
+import pytest
+
+from dbopsd.db.errors import DatabaseError
+from dbopsd.db.statement import Statement
+from tests.faults.conftest import StartDaemon, State
+from tests.faults.writing import CREATE, UNIQUE, first_write, write, writing
+from tests.support.patience import eventually
+from tests.support.replication import ReplicationPair
+
+STANDBY = Statement("SELECT pg_is_in_recovery()", "SELECT pg_is_in_recovery test")
+
+
+async def test_writes_and_the_prober_follow_the_primary(
+    start_daemon: StartDaemon, replication_pair: ReplicationPair
+) -> None:
+    pair = replication_pair
+    pair.primary.execute(CREATE)
+    pair.primary.execute(UNIQUE)
+    pair.wait_until_caught_up()
+    daemon = await start_daemon(pair.dsn())
+    database = daemon.database
+    assert (await daemon.get_health()).server_role == State.PRIMARY
+
+    # While both are up, reads go to the standby and cannot write anywhere.
+    async with database.session(read_only=True) as session:
+        assert await session.fetch_one(STANDBY) == (True,)
+        with pytest.raises(DatabaseError):
+            await session.execute(Statement("CREATE TABLE nope ()", "CREATE TABLE nope"))
+    async with database.session() as session:
+        assert await session.fetch_one(STANDBY) == (False,)
+
+    async with daemon.asked() as answers, writing(database) as writers:
+        await eventually(lambda: len(writers.acknowledged) > 20)
+        await asyncio.to_thread(pair.primary.kill)
+        await eventually(
+            lambda: daemon.check("writable").reason == "NO_PRIMARY", timeout=8, what="NO_PRIMARY"
+        )
+        health = await daemon.get_health()
+        assert health.state == State.UNHEALTHY
+        assert health.server_role == State.STANDBY
+        assert not await daemon.serves("readiness")
+        # Reads go on meanwhile.
+        async with database.session(read_only=True) as session:
+            assert await session.fetch_one(STANDBY) == (True,)
+        # From the moment it is asked for: what is measured holds the promotion itself.
+        promoted_at = time.monotonic()
+        await asyncio.to_thread(pair.promote)
+        await eventually(
+            lambda: max(writers.acknowledged.values()) > promoted_at, timeout=5, what="a write"
+        )
+        took = min(at for at in writers.acknowledged.values() if at > promoted_at) - promoted_at
+        await daemon.becomes(State.HEALTHY, timeout=5)
+        assert (await daemon.get_health()).server_role == State.PRIMARY
+    answers.check()
+    kept = {key for key, at in writers.acknowledged.items() if at > promoted_at}
+    rows = [row[0] for row in pair.standby.execute("SELECT key FROM written")]
+    assert len(rows) == len(set(rows))
+    assert kept <= set(rows)
+    print(f"failover: first write {took:.2f} s after pg_promote() was asked for")
+
+
+async def test_a_demoted_primary_gets_no_writes(
+    start_daemon: StartDaemon, replication_pair: ReplicationPair
+) -> None:
+    pair = replication_pair
+    pair.primary.execute(CREATE)
+    pair.primary.execute(UNIQUE)
+    pair.wait_until_caught_up()
+    daemon = await start_daemon(pair.dsn(), min_size=3)
+    await asyncio.gather(*(write(daemon.database) for _ in range(6)))
+    await asyncio.to_thread(pair.primary.stop)
+    await asyncio.to_thread(pair.promote)
+    await first_write(daemon.database)
+    # It comes back as what it must be until it is rebuilt: a server that takes no writes.
+    (pair.primary.data_dir / "standby.signal").touch()
+    await asyncio.to_thread(pair.primary.start)
+    before = pair.primary.execute("SELECT count(*) FROM written")
+    for _ in range(20):
+        await write(daemon.database)
+    assert daemon.database.pool_stats().size >= 1
+    await asyncio.to_thread(pair.standby.terminate_backends)
+    for _ in range(20):
+        await write(daemon.database)
+    assert pair.primary.execute("SELECT count(*) FROM written") == before
+    await daemon.becomes(State.HEALTHY, timeout=5)
+    ((count,),) = pair.standby.execute("SELECT count(*) FROM written")
+    assert isinstance(count, int)
+    assert count >= 46

@@ -1,0 +1,71 @@
+import pytest
+from click.testing import CliRunner
+from dbops_client import DbopsClient
+from dbops_client.cli.root import cli
+from dbops_client.cli.session import Session
+
+from tests.unit.client.operations_server import OperationsServer
+from tests.unit.client.played_server import PlayedServer
+from tests.unit.client.real_server import HealthServer
+
+
+@pytest.fixture
+def played():
+    return PlayedServer()
+
+
+@pytest.fixture
+async def server():
+    """A plaintext server that runs."""
+    server = HealthServer()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+def operations_server():
+    """A plaintext server that runs, in a thread of its own."""
+    server = OperationsServer()
+    server.start()
+    yield server
+    server.close()
+
+
+class Dbops:
+    """The command, run in this process; `settings` are those of the last run."""
+
+    def __init__(self, connect):
+        self._connect = connect
+        self.settings = None
+
+    def __call__(self, *args, console=None, env=None):
+        session = Session(connect=self._connect)
+        if console is not None:
+            session.console = lambda: console
+        # The settings of whoever runs the tests are not the tests'.
+        unset = ("DBOPS_SERVER", "DBOPS_TOKEN", "DBOPS_TOKEN_FILE", "COLUMNS", "FORCE_COLOR")
+        clean = dict.fromkeys(unset)
+        runner = CliRunner(env={**clean, **(env or {})})
+        result = runner.invoke(cli, args, obj=session, prog_name="dbops")
+        self.settings = session.settings
+        if not isinstance(result.exception, SystemExit | None):
+            raise result.exception
+        return result
+
+
+@pytest.fixture
+def dbops(played):
+    """The command, against the played server whatever the settings."""
+    return Dbops(lambda settings: DbopsClient(channel=played.channel, timeout_s=60))
+
+
+@pytest.fixture
+def dbops_operations(operations_server):
+    """The command, against the server that keeps operations."""
+    return Dbops(lambda settings: DbopsClient(operations_server.target, timeout_s=60))
+
+
+@pytest.fixture
+def dbops_on_real_channels():
+    return Dbops(Session().connect)

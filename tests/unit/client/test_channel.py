@@ -1,0 +1,102 @@
+"""What is decided before anything is sent."""
+
+import json
+
+import pytest
+from dbops_client import AsyncDbopsClient, ConfigurationError, DbopsClient
+from dbops_client._channel import service_config
+from dbops_client._metadata import with_extra
+
+BEARER = (("authorization", "Bearer t0ken"),)
+
+
+@pytest.fixture(params=[DbopsClient, AsyncDbopsClient])
+def client_class(request):
+    return request.param
+
+
+@pytest.mark.parametrize("target", ["10.0.0.7", "http://db.example", "dns:///db.example:7000"])
+def test_a_token_never_crosses_a_network_in_plaintext(client_class, target):
+    with pytest.raises(ConfigurationError, match="without TLS") as caught:
+        client_class(target, token="t0ken")
+    assert "t0ken" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "target", ["localhost", "[::1]:1", "unix:/run/d.sock", "https://x.example"]
+)
+def test_a_token_goes_to_this_machine_and_over_tls(client_class, target):
+    client_class(target, token="t0ken")
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "schlüssel"])
+def test_a_token_that_cannot_be_sent_is_refused_and_not_repeated(client_class, token):
+    with pytest.raises(ConfigurationError) as caught:
+        client_class(token=token)
+    assert not token or token not in str(caught.value)
+
+
+def test_certificate_and_key_belong_together(client_class, tmp_path):
+    pem = tmp_path / "a.pem"
+    pem.write_bytes(b"")
+    for half in ({"certificate": pem}, {"key": pem}):
+        with pytest.raises(ConfigurationError, match="together"):
+            client_class(**half)
+
+
+def test_a_plaintext_url_with_a_ca_is_a_contradiction(client_class, tmp_path):
+    with pytest.raises(ConfigurationError, match="plaintext"):
+        client_class("http://localhost", ca=tmp_path / "ca.pem")
+
+
+def test_a_file_that_cannot_be_read_is_named(client_class, tmp_path):
+    with pytest.raises(ConfigurationError, match=r"CA file '.*none\.pem'.*No such file"):
+        client_class(ca=tmp_path / "none.pem")
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), float("inf")])
+def test_a_timeout_is_a_time(client_class, timeout_s):
+    with pytest.raises(ConfigurationError, match="timeout_s"):
+        client_class(timeout_s=timeout_s)
+
+
+def test_only_what_may_be_done_twice_is_retried_and_only_on_unavailable():
+    (method_config,) = json.loads(service_config())["methodConfig"]
+    assert method_config["name"] == [
+        {"service": "dbops.v1.HealthService", "method": "ListDatabases"},
+        {"service": "dbops.v1.HealthService", "method": "GetHealth"},
+        {"service": "dbops.v1.OperationsService", "method": "ListSchedules"},
+        {"service": "dbops.v1.OperationsService", "method": "RunSchedule"},
+        {"service": "dbops.v1.OperationsService", "method": "PauseSchedule"},
+        {"service": "dbops.v1.OperationsService", "method": "ResumeSchedule"},
+        {"service": "dbops.v1.OperationsService", "method": "ListWorkers"},
+        {"service": "google.longrunning.Operations", "method": "ListOperations"},
+        {"service": "google.longrunning.Operations", "method": "GetOperation"},
+        {"service": "google.longrunning.Operations", "method": "CancelOperation"},
+    ]
+    assert method_config["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
+    assert method_config["retryPolicy"]["maxAttempts"] == 4
+
+
+def test_the_callers_metadata_goes_along():
+    extra = [("TraceParent", "00-1-2-01"), ("x-bin", b"\x00")]
+    assert with_extra(BEARER, extra) == (*BEARER, ("traceparent", "00-1-2-01"), ("x-bin", b"\x00"))
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("authorization", "Basic eA=="),
+        ("Authorization", "Basic eA=="),
+        ("grpc-timeout", "1S"),
+        ("two words", "x"),
+        ("", "x"),
+        ("x", b"bytes"),
+        ("x-bin", "text"),
+        ("x", "line\nbreak"),
+    ],
+)
+def test_metadata_that_cannot_be_sent_is_refused_without_naming_the_token(pair):
+    with pytest.raises(ConfigurationError) as caught:
+        with_extra(BEARER, [pair])
+    assert "t0ken" not in str(caught.value)

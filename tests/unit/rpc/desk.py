@@ -1,0 +1,65 @@
+"""Operations of the demo's kinds on a control store without any worker.
+
+A test moves an operation on as a worker would: by what a worker writes.
+"""
+
+from typing import Any
+
+from dbopsd.operations import store
+from dbopsd.operations.record import Failure, Operation, Progress, Schedule, State
+from dbopsd.operations.service import Operations
+from dbopsd.operations.store.attempts import Report
+from dbopsd.operations.threads import StoreThreads
+from tests.support.demo.kind import KINDS, DemoRequest
+
+WORKER = "worker-1"
+_PROCESS = {"host": "host-1", "pid": 42, "version": "1.2.3", "replaces": ""}
+
+
+class Desk:
+    """The operations of a control store, and a worker's pen."""
+
+    def __init__(self, threads: StoreThreads) -> None:
+        self.operations = Operations(
+            threads, {kind.name: kind for kind in KINDS}, ("main", "other", "orders")
+        )
+        self._threads = threads
+
+    async def start(
+        self,
+        database: str = "main",
+        *,
+        kind: str = "demo",
+        requester: str = "tester",
+        role: int = 2,
+        request_id: str = "",
+    ) -> Operation:
+        return await self.operations.start(
+            kind,
+            DemoRequest(),
+            database=database,
+            requester=requester,
+            role=role,
+            request_id=request_id,
+        )
+
+    async def begin(self, operation: Operation) -> Operation:
+        await self._ask(store.liveness.register, WORKER, **_PROCESS)
+        begun = await self._ask(store.attempts.begin, operation.id, WORKER)
+        return begun.operation
+
+    async def report(self, begun: Operation, stage: str, progress: Progress | None) -> None:
+        report = Report(begun.id, begun.attempt, stage, progress)
+        await self._ask(store.attempts.report, WORKER, [report])
+
+    async def succeed(self, begun: Operation, result: str) -> None:
+        assert await self._ask(store.attempts.finish, begun, state=State.SUCCEEDED, result=result)
+
+    async def fail(self, begun: Operation, failure: Failure) -> None:
+        assert await self._ask(store.attempts.finish, begun, state=State.FAILED, failure=failure)
+
+    async def schedule(self, *schedules: Schedule) -> None:
+        await self._ask(store.schedules.apply, schedules)
+
+    async def _ask(self, what: Any, *args: Any, **keywords: Any) -> Any:
+        return await self._threads.ask(lambda control: what(control, *args, **keywords))

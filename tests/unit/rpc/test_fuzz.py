@@ -1,0 +1,226 @@
+"""No request, whatever its bytes, makes any method say INTERNAL or UNKNOWN, or hang."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+import pytest
+from dbops.v1 import health_pb2, operations_pb2
+from google.protobuf import message_factory
+from grpc_channelz.v1 import channelz_pb2
+from grpc_health.v1 import health_pb2 as grpc_health_pb2
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from dbopsd.config import ServerConfig, TelemetryConfig
+from dbopsd.operations.record import NewOperation, Schedule
+from dbopsd.operations.threads import StoreThreads
+from dbopsd.rpc import longrunning
+from dbopsd.rpc.server import RpcServer
+from dbopsd.telemetry.setup import start_telemetry
+from tests.support.demo.service import METHODS as DEMO_METHODS
+from tests.support.demo.service import SERVICE, services
+from tests.unit.rpc.boards import board
+from tests.unit.rpc.desk import Desk
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+# The server makes trace ids in its thread while the next example is drawn here.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+
+NEVER = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
+# Endless by nature: silence after the request is as good as an answer.
+ENDLESS_S = 0.15
+AT_ONCE = 50
+REQUESTS_A_METHOD = 1000
+
+METHODS = [
+    method
+    for service in (
+        health_pb2.DESCRIPTOR.services_by_name["HealthService"],
+        operations_pb2.DESCRIPTOR.services_by_name["OperationsService"],
+        longrunning.SERVICE,
+        SERVICE,
+        grpc_health_pb2.DESCRIPTOR.services_by_name["Health"],
+        channelz_pb2.DESCRIPTOR.services_by_name["Channelz"],
+        reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"],
+    )
+    for method in service.methods
+]
+REQUEST_IDS = [str(number) for number in range(20)]
+KNOWN = [
+    *("", "*", "dbops.v1", "readiness", "done = false", "metadata.kind = demo AND state = QUEUED"),
+    *("databases/main", "databases/other", "databases/x", "databases/-", "operations"),
+    *("databases/main/schedules/nightly", "databases/main/schedules/x", "operations/demo-0"),
+    *(
+        f"operations/{NewOperation('demo', 'main', 'fuzz', each, 2, '', frozenset(), None, '').id}"
+        for each in REQUEST_IDS
+    ),
+]
+
+
+def path_of(method: Any) -> str:
+    return f"/{method.containing_service.full_name}/{method.name}"
+
+
+class Loop:
+    """An event loop in a thread: hypothesis runs synchronous functions."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+
+    def run(self, coroutine: Any) -> Any:
+        future: Future[Any] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        return future.result(20)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class Target:
+    """A running server, and its methods as reflection tells them."""
+
+    def __init__(self, loop: Loop, directory: Path) -> None:
+        self.loop = loop
+        self._path = directory / "control" / "control.db"
+        loop.run(self._start())
+
+    async def _start(self) -> None:
+        databases = board("main", "other")
+        telemetry = start_telemetry(TelemetryConfig(), version="1")
+        desk = Desk(StoreThreads(None, self._path, telemetry.tracer))
+        await desk.schedule(Schedule("nightly", "main", "demo", "{}", "0 3 * * *", "UTC"))
+        for request_id in REQUEST_IDS:
+            # Their ids are made of these, so that `filled` knows them.
+            await desk.start(requester="fuzz", request_id=request_id)
+        self._operations = desk.operations
+        self._server = RpcServer(
+            ServerConfig(grpc_listen="127.0.0.1:0", max_calls_per_client=4 * AT_ONCE),
+            databases,
+            telemetry,
+            services=services(desk.operations),
+            operations=desk.operations,
+            operation_methods=DEMO_METHODS,
+        )
+        port = await self._server.start()
+        databases.accept()
+        self.channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+        stub = reflection_pb2_grpc.ServerReflectionStub(self.channel)
+
+        async def requests() -> Any:
+            yield reflection_pb2.ServerReflectionRequest(list_services="*")
+
+        (answer,) = [answer async for answer in stub.ServerReflectionInfo(requests())]
+        self.services = {service.name for service in answer.list_services_response.service}
+
+    async def stop(self) -> None:
+        await self.channel.close()
+        self._operations.drain()
+        await self._server.stop(0)
+        await self._operations.close()
+
+    async def call(self, method: Any, requests: list[bytes], *, endless: bool) -> list[Any]:
+        """How each of the calls, side by side, failed; None: it did not."""
+        return await asyncio.gather(*(self._call(method, each, endless) for each in requests))
+
+    async def _call(self, method: Any, request: bytes, endless: bool) -> Any:
+        async def one() -> Any:
+            yield request
+
+        timeout_s = ENDLESS_S if endless else 20
+        try:
+            if method.server_streaming:
+                async for _ in self.channel.stream_stream(path_of(method))(
+                    one(), timeout=timeout_s
+                ):
+                    pass
+            else:
+                await self.channel.stream_unary(path_of(method))(one(), timeout=timeout_s)
+        except grpc.aio.AioRpcError as error:
+            return error
+        return None
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    loop = Loop()
+    running = Target(loop, tmp_path_factory.mktemp("fuzz"))
+    yield running
+    loop.run(running.stop())
+    loop.close()
+
+
+def numbers() -> st.SearchStrategy[int]:
+    edges = (0, 1, -1, 2, 3, 4, 5, 6, 7, 8, 2**31 - 1, -(2**31), 2**62, 2**63 - 1, -(2**63))
+    return st.sampled_from(edges)
+
+
+@st.composite
+def filled(draw: Any, descriptor: Any, depth: int = 2) -> Any:
+    """A message of the right type with any values in it: what random bytes hardly ever are."""
+    message = message_factory.GetMessageClass(descriptor)()
+    for field in descriptor.fields:
+        if field.is_repeated or draw(st.integers(0, 3)) == 0:
+            continue
+        if field.message_type is not None:
+            if depth:
+                getattr(message, field.name).CopyFrom(draw(filled(field.message_type, depth - 1)))
+        elif field.cpp_type == field.CPPTYPE_STRING:
+            if field.type == field.TYPE_BYTES:
+                setattr(message, field.name, draw(st.binary(max_size=20)))
+            else:
+                known = st.sampled_from(KNOWN)
+                text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+                setattr(message, field.name, draw(known | text))
+        elif field.cpp_type == field.CPPTYPE_BOOL:
+            setattr(message, field.name, draw(st.booleans()))
+        elif field.cpp_type in (field.CPPTYPE_INT32, field.CPPTYPE_ENUM):
+            setattr(message, field.name, draw(numbers().filter(lambda n: -(2**31) <= n < 2**31)))
+        elif field.cpp_type == field.CPPTYPE_INT64:
+            setattr(message, field.name, draw(numbers()))
+    return message
+
+
+def requests_of(method: Any) -> Any:
+    message = filled(method.input_type).map(lambda made: made.SerializeToString())
+    one = message | st.binary(max_size=60)
+    # Together, so that a thousand of them take seconds, and meet each other on the way.
+    return st.lists(one, min_size=AT_ONCE, max_size=AT_ONCE)
+
+
+def test_no_service_is_left_out(target: Target) -> None:
+    assert target.services == {method.containing_service.full_name for method in METHODS}
+
+
+@pytest.mark.parametrize("method", METHODS, ids=path_of)
+@settings(
+    max_examples=REQUESTS_A_METHOD // AT_ONCE,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    # Each failure names its request, which is small: making it smaller would take minutes.
+    phases=[Phase.generate],
+)
+@given(data=st.data())
+def test_any_request_is_answered(target: Target, method: Any, data: Any) -> None:
+    endless = method.server_streaming or method.name == "WaitOperation"
+    requests = data.draw(requests_of(method), label="requests")
+    errors = target.loop.run(target.call(method, requests, endless=endless))
+    for request, error in zip(requests, errors, strict=True):
+        if error is None:
+            continue
+        assert error.code() not in NEVER, (request, error)
+        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            assert endless, request
+        else:
+            assert "grpc-status-details-bin" in dict(error.trailing_metadata()), (request, error)
