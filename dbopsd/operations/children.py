@@ -161,7 +161,7 @@ class Child:
     pid: int
     """Of the program itself."""
     stdin: asyncio.StreamWriter | None
-    stdout: asyncio.StreamReader | None
+    _output: "_Output | None"
     _guardian: asyncio.subprocess.Process
     _control: "_Control"
     _operation: str
@@ -173,6 +173,11 @@ class Child:
     def __post_init__(self) -> None:
         self._ending = asyncio.create_task(self._ended())
         self._reading = asyncio.create_task(_keep_last(self._guardian.stderr, self._errors))
+
+    @property
+    def stdout(self) -> asyncio.StreamReader | None:
+        """What it writes to standard output; at its end once the program was ended."""
+        return None if self._output is None else self._output.reader
 
     @property
     def stderr(self) -> bytes:
@@ -194,10 +199,8 @@ class Child:
         if self.stdin is not None:
             self.stdin.close()
         await self._ending
-        # What nobody has read would keep the pipe open, and the process unreaped.
-        if self.stdout is not None:
-            while await self.stdout.read(_CHUNK_BYTES):
-                pass
+        if self._output is not None:
+            self._output.let_go()
         await self._reading
         await self._guardian.wait()
         await self._control.close()
@@ -243,6 +246,33 @@ class _Control:
             await self.writer.wait_closed()
 
 
+@dataclass
+class _Output:
+    """Our end of a pipe that the program writes to.
+
+    Unlike the one that asyncio makes for a process, it can be let go of while somebody reads it,
+    and with something left in it.
+    """
+
+    reader: asyncio.StreamReader
+    transport: asyncio.ReadTransport
+
+    @classmethod
+    async def open(cls) -> tuple["_Output", int]:
+        """The pipe, and the descriptor to write to it with."""
+        loop = asyncio.get_running_loop()
+        ours, theirs = os.pipe()
+        reader = asyncio.StreamReader(limit=_CHUNK_BYTES, loop=loop)
+        transport, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader, loop=loop), os.fdopen(ours, "rb", 0)
+        )
+        return cls(reader, transport), theirs
+
+    def let_go(self) -> None:
+        """Close it. Whoever reads it finds its end."""
+        self.transport.close()
+
+
 async def _start(
     command: tuple[str, ...],
     operation: str,
@@ -255,7 +285,11 @@ async def _start(
     """Start a program under a guardian. Not to be cancelled: see `open`."""
     ours, theirs = socket.socketpair()
     control = _Control(*await asyncio.open_unix_connection(sock=ours))
-    with theirs:
+    output: _Output | None = None
+    with theirs, contextlib.ExitStack() as descriptors:
+        if stdout == asyncio.subprocess.PIPE:
+            output, stdout = await _Output.open()
+            descriptors.callback(os.close, stdout)
         try:
             guardian = await asyncio.create_subprocess_exec(
                 # -I and -S: nobody's site packages or PYTHON… variables run here.
@@ -271,15 +305,22 @@ async def _start(
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
+            if output is not None:
+                output.let_go()
             await control.close()
             # The text may name the guardian, and a ValueError's is about a NUL in an argument.
             cause = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else ""
             raise ChildNotStarted(command[0], cause or "an argument holds a NUL") from error
     said, text = await control.next_line()
     if said == "started":
-        return Child(int(text), guardian.stdin, guardian.stdout, guardian, control, operation, mark)
+        return Child(int(text), guardian.stdin, output, guardian, control, operation, mark)
+    if said != "failed":
+        # It was killed, maybe with the program begun and not yet told of: see `Child._ended`.
+        await sweep_child(operation, mark, guardian.pid)
     if guardian.stdin is not None:
         guardian.stdin.close()
+    if output is not None:
+        output.let_go()
     await guardian.communicate()
     await control.close()
     if said == "failed":

@@ -13,6 +13,7 @@ import pytest
 from opentelemetry.trace import NoOpTracer
 
 from dbopsd.operations.children import Children
+from dbopsd.operations.errors import ChildNotStarted
 from dbopsd.operations.leftovers import sweep
 from tests.support.daemon import ROOT, clean_environment
 from tests.support.family import FAMILIES, FORGETFUL, alive, command, end, new_token
@@ -85,6 +86,10 @@ def guardian_of(token: str) -> int:
     return pid_of(found)
 
 
+def children_of(pid: int) -> set[int]:
+    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
 def pid_of(line: str) -> int:
     return int(line.partition(":")[0])
 
@@ -132,6 +137,30 @@ async def test_a_guardian_killed_at_any_moment_leaves_nothing(
         # Too early, and there was no program yet: then that is told.
         assert run.exception() is None or "cannot start sh" in str(run.exception())
         await nothing_is_left(token, f"--seed={soak.seed}")
+
+
+async def test_a_guardian_killed_before_it_tells_of_the_program_leaves_nothing(
+    children: Children, token: str
+) -> None:
+    for _ in range(20):
+        others = children_of(os.getpid())
+        run = asyncio.create_task(children.run(*command("setsid sleep $1 & sleep $1", token)))
+        # Nobody else gets a turn between a look and the next, so that the guardian is stopped as
+        # soon as it has forked: before it knows that the program is one.
+        while not (started := children_of(os.getpid()) - others):
+            await asyncio.sleep(0)
+        (guardian,) = started
+        while not children_of(guardian):
+            pass
+        os.kill(guardian, signal.SIGSTOP)
+        await eventually(lambda: len([line for line in alive(token) if ": sleep" in line]) == 2)
+        os.kill(guardian, signal.SIGKILL)
+        await asyncio.wait({run}, timeout=GONE_S)
+        assert run.done()
+        assert alive(token) == []
+        if isinstance(run.exception(), ChildNotStarted):
+            return
+    pytest.fail("the guardian was never caught between the two")
 
 
 async def test_worker_and_guardians_killed_at_once_leave_what_a_sweep_finds(token: str) -> None:

@@ -17,7 +17,7 @@ from dbopsd.operations.record import (
     State,
     WorkerState,
 )
-from dbopsd.operations.store.requests import forget_work_in, release_locks
+from dbopsd.operations.store.requests import forget_work, release_locks
 from dbopsd.operations.store.rows import as_json, operation_of
 from dbopsd.operations.store.store import ControlStore
 from dbopsd.operations.store.tables import operations, workers
@@ -227,5 +227,5 @@ def forget(store: ControlStore, retention_s: float) -> int:
         )
         ids = list(deleted.scalars())
         if ids:
-            forget_work_in(store, connection, ids)
+            forget_work(store, connection, ids)
         return len(ids)

@@ -55,7 +55,7 @@ def create(store: ControlStore, new: NewOperation) -> Operation:
         try:
             with store.transaction() as connection:
                 if leftover:
-                    forget_work_in(store, connection, [operation_id])
+                    forget_work(store, connection, [operation_id])
                 return _create(store, connection, operation_id, new)
         except DBOSWorkflowIDInUseError:
             # The work of one of that id that was deleted, and its work was not.
@@ -290,7 +290,7 @@ def delete(store: ControlStore, operation_id: str) -> None:
             .where(operations.c.state.in_([state.value for state in DONE]))
         ).rowcount
         if deleted:
-            forget_work_in(store, connection, [operation_id])
+            forget_work(store, connection, [operation_id])
             return
         found = _find(connection, operation_id)
     if found is None:
@@ -298,13 +298,7 @@ def delete(store: ControlStore, operation_id: str) -> None:
     raise OperationNotDone(operation_id, found.state.value)
 
 
-def forget_work(store: ControlStore, operation_ids: Sequence[str]) -> None:
-    """Delete DBOS's records of operations that have ended."""
-    with store.transaction() as connection:
-        forget_work_in(store, connection, operation_ids)
-
-
-def forget_work_in(
+def forget_work(
     store: ControlStore, connection: sa.Connection, operation_ids: Sequence[str]
 ) -> None:
     """Delete DBOS's records of operations in the transaction that deletes the operations.

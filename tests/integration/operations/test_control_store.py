@@ -129,7 +129,7 @@ def test_nothing_is_deleted_unless_all_of_it_is(control: ControlStore, new: New)
 
     with pytest.raises(ZeroDivisionError), control.transaction() as connection:
         connection.execute(sa.delete(operations))
-        requests.forget_work_in(control, connection, [made.id])
+        requests.forget_work(control, connection, [made.id])
         raise ZeroDivisionError
 
     assert requests.get(control, made.id).state is State.CANCELLED

@@ -211,7 +211,7 @@ async def test_a_watch_ends_when_another_operation_has_the_id(
         with control.transaction() as connection:
             # Both in one transaction, so that nobody finds it deleted.
             connection.execute(sa.delete(tables.operations))
-            requests.forget_work_in(control, connection, [made.id])
+            requests.forget_work(control, connection, [made.id])
             requests._create(control, connection, made.id, again)
             if noticed_by == "its revision":  # made anew within the same millisecond
                 same = sa.update(tables.operations).values(create_time=made.create_time * 1000)

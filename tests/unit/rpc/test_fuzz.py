@@ -137,15 +137,18 @@ class Target:
         async def one() -> Any:
             yield request
 
-        timeout_s = ENDLESS_S if endless else 20
+        path, timeout_s = path_of(method), ENDLESS_S if endless else 20
         try:
-            if method.server_streaming:
-                async for _ in self.channel.stream_stream(path_of(method))(
-                    one(), timeout=timeout_s
-                ):
+            # A stream of requests only where there is one: when its deadline comes before what it
+            # sends, grpc.aio's call ends as if it had been cancelled from here.
+            if method.client_streaming:
+                async for _ in self.channel.stream_stream(path)(one(), timeout=timeout_s):
+                    pass
+            elif method.server_streaming:
+                async for _ in self.channel.unary_stream(path)(request, timeout=timeout_s):
                     pass
             else:
-                await self.channel.stream_unary(path_of(method))(one(), timeout=timeout_s)
+                await self.channel.unary_unary(path)(request, timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
             return error
         return None
