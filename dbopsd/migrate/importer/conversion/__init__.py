@@ -1,0 +1,1 @@
+"""The values: how each kind of SQLite value becomes a PostgreSQL one."""

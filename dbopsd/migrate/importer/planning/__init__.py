@@ -1,0 +1,1 @@
+"""The plan: what becomes of each object and each column, and why."""

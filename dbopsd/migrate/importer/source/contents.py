@@ -1,0 +1,76 @@
+"""What a SQLite file really holds: what was found in each column."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class TextShapes:
+    """What the text values of a column look like: how many of them, for each shape.
+
+    A value counts for the first shape that it has, in the order of the fields.
+    """
+
+    date: int = 0
+    """`2024-01-31`."""
+    naive_timestamp: int = 0
+    """`2024-01-31 10:00`, `2024-01-31T10:00:00.123456`: without a zone."""
+    zoned_timestamp: int = 0
+    """The same with `Z`, `+02:00`, `-0530`."""
+    time: int = 0
+    """`10:00`, `10:00:00.5`."""
+    boolean: int = 0
+    """t, f, true, false, yes, no, y, n, on, off, 0, 1, in any case."""
+    uuid: int = 0
+    """32 hexadecimal digits, with or without hyphens or braces."""
+    json: int = 0
+    number: int = 0
+    """A decimal literal, `-12.50`, `1e5`."""
+    other: int = 0
+    examples: tuple[str, ...] = ()
+    """Some of `other`, each cut to 80 characters."""
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """What was found in a column."""
+
+    rows: int = 0
+    nulls: int = 0
+    integers: int = 0
+    reals: int = 0
+    texts: int = 0
+    blobs: int = 0
+    min_integer: int | None = None
+    max_integer: int | None = None
+    min_real: float | None = None
+    max_real: float | None = None
+    infinities: int = 0
+    inexact_integers: int = 0
+    """Integers beyond ±2^53, which a double does not hold."""
+    max_text_bytes: int = 0
+    max_blob_bytes: int = 0
+    uuid_blobs: int = 0
+    """Blobs of 16 bytes."""
+    max_scale: int | None = None
+    """The most digits after the point of any number; None where it was not looked for."""
+    max_precision: int | None = None
+    """The most digits before the point of any number; None where it was not looked for."""
+    shapes: TextShapes | None = None
+    """None where text was not looked at closely."""
+
+    @property
+    def values(self) -> int:
+        """How many are not NULL."""
+        return self.rows - self.nulls
+
+
+@dataclass(frozen=True)
+class TableProfile:
+    """What was found in a table."""
+
+    rows: int
+    columns: dict[str, ColumnProfile] = field(default_factory=dict)
+    """By the column's name."""
+    min_rowid: int | None = None
+    max_rowid: int | None = None
+    """Of a table that has a rowid, and rows."""
