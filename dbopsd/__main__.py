@@ -14,6 +14,7 @@ import click
 
 from dbopsd import app, reference
 from dbopsd.app import Feature
+from dbopsd.app.features import FEATURES
 from dbopsd.config import CONFIG_FILE_VARIABLE, Config, load_config
 from dbopsd.errors import DbopsError
 from dbopsd.security.audit.command import audit
@@ -154,7 +155,7 @@ def _complain(exc: DbopsError) -> int:
     return EXIT_LOST if isinstance(exc, app.LostWorker) else EXIT_CANNOT_START
 
 
-cli = build_cli()
+cli = build_cli(FEATURES)
 
 
 def main() -> None:

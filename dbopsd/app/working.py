@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import version
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -24,6 +25,7 @@ from dbopsd.app.parts import (
 from dbopsd.app.schedules import schedules_of
 from dbopsd.app.signals import StopSignals
 from dbopsd.config import Config, DatabaseConfig
+from dbopsd.config.values import is_loopback
 from dbopsd.errors import ConfigurationError
 from dbopsd.operations.measures import OperationMeasures
 from dbopsd.operations.supervisor import PULSE_S, new_worker_id
@@ -73,7 +75,7 @@ async def work(
             EMBEDDED_NAME: DatabaseConfig(dsn=SecretStr(embedded_dsn))
         }
         databases = make_databases(
-            {name: _without_idle(database) for name, database in configured.items()},
+            {name: _for_work(config, database) for name, database in configured.items()},
             telemetry,
             embedded=not config.databases,
         )
@@ -107,10 +109,13 @@ async def work(
     _log.info("stopped")
 
 
-def _without_idle(database: DatabaseConfig) -> DatabaseConfig:
-    """A worker may have nothing to do for days: it keeps no connection open for it."""
-    pool = database.pool.model_copy(update={"min_size": 0})
-    return database.model_copy(update={"pool": pool})
+def _for_work(config: Config, database: DatabaseConfig) -> DatabaseConfig:
+    """The configuration of a database as a worker has it."""
+    # It may have nothing to do for days: it keeps no connection open for it.
+    changes: dict[str, object] = {"pool": database.pool.model_copy(update={"min_size": 0})}
+    if not database.import_roots and is_loopback(config.server.grpc_listen):
+        changes["import_roots"] = (Path("/"),)
+    return database.model_copy(update=changes)
 
 
 def _end_with_standard_input(signals: StopSignals) -> None:

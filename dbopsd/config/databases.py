@@ -85,6 +85,12 @@ class DatabaseConfig(Section):
     password_file: Path | None = None
     """A file with the password alone, read at each connection, so that it can be changed."""
 
+    import_roots: tuple[Path, ...] = ()
+    """Directories on the workers' machine that SQLite files may be imported from.
+
+    Unset: anywhere while the daemon listens on loopback only, nowhere beyond it.
+    """
+
     pool: PoolConfig = Field(default_factory=PoolConfig)
     """The shared connections."""
 

@@ -131,6 +131,18 @@ class Database:
         key = (statement.query_text, repr(parameters))
         return await self._cache.get(key, fetch, ttl_s)
 
+    def login(self, *, application_name: str, settings: dict[str, str] | None = None) -> str:
+        """The connection string for `lone_session`, in another process. It has the password.
+
+        Raises `InvalidDsn`, `PasswordFileUnreadable`.
+        """
+        return self.dsn.conninfo(
+            "write",
+            application_name=application_name,
+            connect_timeout_s=self.config.pool.connect_timeout_s,
+            settings=settings or {},
+        )
+
     @asynccontextmanager
     async def dedicated_session(
         self,

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -17,7 +18,7 @@ from dbopsd.db.database import Database
 from dbopsd.errors import DbopsError
 from dbopsd.operations import engine
 from dbopsd.operations.children import Children
-from dbopsd.operations.kind import Completed, StepT
+from dbopsd.operations.kind import Completed, Program, StepT
 from dbopsd.operations.record import Failure, Operation, Progress
 from dbopsd.operations.store.attempts import Report
 
@@ -89,6 +90,11 @@ class Attempt:
         return self._database
 
     @property
+    def tracer(self) -> Tracer:
+        """Makes spans that belong to the operation's trace."""
+        return self._tracer
+
+    @property
     def scratch(self) -> Path:
         """A directory of this operation's own on this machine, removed at the operation's end."""
         self._scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -142,6 +148,17 @@ class Attempt:
         """Run a program to its end, in a process group that ends with this attempt."""
         return await self._children.run(
             *command, stdin=stdin, environment=environment, summary=summary
+        )
+
+    def program(
+        self,
+        *command: str,
+        environment: Mapping[str, str] | None = None,
+        summary: str = "",
+    ) -> AbstractAsyncContextManager[Program]:
+        """A program with pipes to its standard input and output, for the time of the context."""
+        return self._children.open(
+            *command, stdin=asyncio.subprocess.PIPE, environment=environment, summary=summary
         )
 
     async def close(self) -> None:

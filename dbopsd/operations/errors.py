@@ -207,6 +207,21 @@ class ChildOutputTooLarge(DbopsError):
 
 
 @dataclass(eq=False)
+class FailedWithResult(DbopsError):
+    """An operation failed, and what its kind has to tell of that is more than a line.
+
+    For kinds to derive from: `result` is of their result type, and callers find it in the error's
+    details.
+    """
+
+    result: object
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {}
+
+
+@dataclass(eq=False)
 class ControlStoreUnavailable(DbopsError):
     """The control store cannot be read or written now."""
 

@@ -1,9 +1,13 @@
 """What a feature says of a kind of operation that it brings."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
+
+from opentelemetry.trace import Tracer
 
 from dbopsd.db.database import Database
 
@@ -19,6 +23,23 @@ class Completed:
     exit_status: int
     stdout: bytes
     stderr: bytes
+
+
+class Program(Protocol):
+    """A program that runs beside the attempt. `stdin` and `stdout` are there if they are pipes."""
+
+    stdin: asyncio.StreamWriter | None
+
+    @property
+    def stdout(self) -> asyncio.StreamReader | None:
+        """What it writes to standard output."""
+
+    @property
+    def stderr(self) -> bytes:
+        """The last 64 KiB of what it wrote to standard error."""
+
+    async def wait(self) -> int:
+        """Its exit status (negative: the signal), once it has ended with all that it started."""
 
 
 class Run(Protocol):
@@ -39,6 +60,10 @@ class Run(Protocol):
     @property
     def database(self) -> Database:
         """The database that it works on."""
+
+    @property
+    def tracer(self) -> Tracer:
+        """Makes spans that belong to the operation's trace."""
 
     @property
     def scratch(self) -> Path:
@@ -68,6 +93,17 @@ class Run(Protocol):
         `environment` is all that it gets besides PATH, LC_ALL, TZ and TRACEPARENT. Its span is
         named by `summary` (default: the program's name); arguments do not reach spans or logs.
         Raises `ChildNotStarted`; an exit status other than 0 is the caller's to judge.
+        """
+
+    def program(
+        self,
+        *command: str,
+        environment: Mapping[str, str] | None = None,
+        summary: str = "",
+    ) -> AbstractAsyncContextManager[Program]:
+        """A program with pipes to its standard input and output, for the time of the context.
+
+        At the context's end it is ended, if it has not ended by itself. Otherwise as `child`.
         """
 
 

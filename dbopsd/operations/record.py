@@ -55,6 +55,8 @@ class Failure:
     reason: str
     message: str
     metadata: Mapping[str, str] = field(default_factory=dict)
+    result: str | None = None
+    """JSON of the kind's result, where the kind tells more of a failure than a line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import logging
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from dbopsd.operations.attempt import Attempt, FailureOf, StepFailed, result_as_
 from dbopsd.operations.errors import (
     CleanUpFailed,
     ControlStoreUnavailable,
+    FailedWithResult,
     OperationNotFound,
     OperationTimedOut,
     UnknownKind,
@@ -294,7 +295,7 @@ class Runner:
             lost = WorkersLost(operation.id, begun.lost)
             state, failure = State.FAILED, self._failure_of(lost)
         else:
-            ended = await self._supervised(operation, attempt, _result(kind, attempt, request))
+            ended = await self._supervised(operation, attempt, kind, request)
             if not isinstance(ended, Failure):
                 return _End(State.SUCCEEDED, ended, report=attempt.how_far())
             cancelled = ended.code == "CANCELLED"
@@ -303,10 +304,10 @@ class Runner:
         return _End(state, failure=failure, report=attempt.how_far())
 
     async def _supervised(
-        self, operation: Operation, attempt: Attempt, work: Awaitable[str]
+        self, operation: Operation, attempt: Attempt, kind: Kind[Any, Any], request: object
     ) -> str | Failure:
-        """What `work` returns, or why it failed. Raises `CancelledError` if only it is to end."""
-        task = asyncio.ensure_future(work)
+        """The kind's result, or why it failed. Raises `CancelledError` if only this is to end."""
+        task = asyncio.ensure_future(_result(kind, attempt, request))
         running = _Running(attempt, task)
         self._running[operation.id] = running
         if self._interrupted:
@@ -332,7 +333,7 @@ class Runner:
         error = running.task.exception()
         if error is None:
             return task.result()
-        return self._said(operation, error)
+        return self._said(operation, error, kind)
 
     def _arm(self, operation: Operation, running: _Running) -> "asyncio.TimerHandle | None":
         if operation.deadline is None:
@@ -396,12 +397,16 @@ class Runner:
         except TimeoutError:
             return problem
 
-    def _said(self, operation: Operation, error: BaseException) -> Failure:
+    def _said(
+        self, operation: Operation, error: BaseException, kind: Kind[Any, Any] | None = None
+    ) -> Failure:
         if isinstance(error, StepFailed):
             return error.failure
         failure = self._failure_of(error)
         if failure.code == "INTERNAL":
             _log.error("%s failed", operation.id, exc_info=error)
+        if kind is not None and isinstance(error, FailedWithResult):
+            return replace(failure, result=result_as_json(kind.result_type, error.result))
         return failure
 
     def _kind(self, operation: Operation) -> Kind[Any, Any]:

@@ -8,7 +8,6 @@ from typing import Any, Final
 import grpc
 from dbops.v1 import operations_pb2
 from google.longrunning import operations_pb2 as longrunning_pb2
-from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import status_pb2
@@ -71,18 +70,20 @@ def encode_operation(
 ) -> longrunning_pb2.Operation:
     """An operation with its metadata and, once it has ended, its result.
 
-    Without a response where the result's type is not known here, or is another version's.
+    A failure whose kind tells more of it has that result among the error's details. Without a
+    response where the result's type is not known here, or is another version's.
     """
     encoded = longrunning_pb2.Operation(
         name=operation_name(operation.id), done=operation.state.done
     )
     encoded.metadata.Pack(encode_metadata(operation))
     if operation.state is State.SUCCEEDED:
-        response = _response(operation, methods.get(operation.kind))
+        response = _result(operation, operation.result, methods)
         if response is not None:
-            encoded.response.CopyFrom(response)
+            encoded.response.Pack(response)
     elif operation.state.done:
-        encoded.error.CopyFrom(_error(operation.failure or _NO_CAUSE))
+        failure = operation.failure or _NO_CAUSE
+        encoded.error.CopyFrom(_error(failure, _result(operation, failure.result, methods)))
     return encoded
 
 
@@ -146,11 +147,14 @@ def _worker_name(worker: str) -> str:
     return f"workers/{worker}"
 
 
-def _response(operation: Operation, method: OperationMethod[Any, Any] | None) -> Message | None:
-    if method is None or operation.result is None:
+def _result(
+    operation: Operation, result: str | None, methods: Mapping[str, OperationMethod[Any, Any]]
+) -> Message | None:
+    method = methods.get(operation.kind)
+    if method is None or result is None:
         return None
     try:
-        response = method.encode(operation.result)
+        return method.encode(result)
     except ValueError:
         # It must not take the whole list with it. Without the text, which quotes the result.
         _log.warning(
@@ -159,14 +163,12 @@ def _response(operation: Operation, method: OperationMethod[Any, Any] | None) ->
             operation.kind,
         )
         return None
-    packed = AnyMessage()
-    packed.Pack(response)
-    return packed
 
 
-def _error(failure: Failure) -> status_pb2.Status:
+def _error(failure: Failure, result: Message | None) -> status_pb2.Status:
     code = grpc.StatusCode.__members__.get(failure.code, grpc.StatusCode.UNKNOWN)
-    return make_status(code, failure.message, failure.reason, failure.metadata)
+    extra = None if result is None else [result]
+    return make_status(code, failure.message, failure.reason, failure.metadata, extra)
 
 
 def _progress(operation: Operation) -> operations_pb2.OperationProgress | None:

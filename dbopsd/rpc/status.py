@@ -67,6 +67,7 @@ _CODES: Final[Mapping[type[errors.DbopsError], grpc.StatusCode]] = {
     operation_errors.ChildNotStarted: grpc.StatusCode.FAILED_PRECONDITION,
     operation_errors.ChildOutputTooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
     # Somebody has to remove what is left before it is worth trying again.
+    operation_errors.FailedWithResult: grpc.StatusCode.FAILED_PRECONDITION,
     operation_errors.CleanUpFailed: grpc.StatusCode.FAILED_PRECONDITION,
     operation_errors.ControlStoreUnavailable: grpc.StatusCode.UNAVAILABLE,
     AuditUnavailable: grpc.StatusCode.UNAVAILABLE,

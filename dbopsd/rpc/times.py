@@ -22,3 +22,8 @@ def duration(seconds: float) -> Duration:
     """A duration of 0 s or more."""
     whole = round(seconds * _NANOSECONDS)
     return Duration(seconds=whole // _NANOSECONDS, nanos=whole % _NANOSECONDS)
+
+
+def seconds(time: Duration) -> float:
+    """A duration that a request holds, whatever is in it, in seconds."""
+    return float(time.seconds + time.nanos / _NANOSECONDS)

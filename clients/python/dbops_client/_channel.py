@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
-from dbops.v1 import health_pb2, operations_pb2
+from dbops.v1 import health_pb2, migrate_pb2, operations_pb2
 from google.longrunning import operations_pb2 as longrunning_pb2
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
@@ -20,12 +20,15 @@ from dbops_client._metadata import Token
 
 DEFAULT_TIMEOUT_S = 10.0
 DEFAULT_RECONNECT_S = 30.0
+# The report of an import names values by the thousand; gRPC's own limit is 4 MiB.
+_MAX_MESSAGE_BYTES = 64 * 2**20
 
 StrPath = str | PathLike[str]
 
 _SERVICES = (
     health_pb2.DESCRIPTOR.services_by_name["HealthService"],
     operations_pb2.DESCRIPTOR.services_by_name["OperationsService"],
+    migrate_pb2.DESCRIPTOR.services_by_name["MigrateService"],
     longrunning_pb2.DESCRIPTOR.services_by_name["Operations"],
 )
 
@@ -154,6 +157,7 @@ def _options(address: Address) -> tuple[tuple[str, int | str], ...]:
     options: list[tuple[str, int | str]] = [
         ("grpc.primary_user_agent", f"dbops-client/{version('dbops-client')}"),
         ("grpc.service_config", service_config()),
+        ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
         # A watch may be silent for days. Without pings a peer that vanished without a word (a
         # pulled cable, a firewall that forgot the connection) would never be noticed. Server side:
         # min_recv_ping_interval_without_data.

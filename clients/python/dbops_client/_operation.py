@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from dbops.v1 import operations_pb2
 from google.longrunning import operations_pb2 as longrunning_pb2
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from dbops_client._errors import DbopsError, error_from_status, operation_not_done
 
@@ -62,6 +62,21 @@ class Operation:
                 f"{self.name} ended with a {found}, not with a {result.DESCRIPTOR.full_name}"
             )
         return result
+
+    def failure_details(self, message_type: type[_Result]) -> _Result | None:
+        """Return what a failed operation tells beyond its `error`, as the method's comment says.
+
+        None if it has not failed, or tells nothing of that type, or nothing that can be read.
+        """
+        for detail in self.message.error.details:
+            found = message_type()
+            try:
+                if detail.Unpack(found):
+                    return found
+            except DecodeError:
+                # The error stands without it.
+                continue
+        return None
 
 
 def operation_of(response: operations_pb2.WatchOperationResponse) -> Operation:

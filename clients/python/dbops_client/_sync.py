@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Iterator
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import grpc
 from dbops.v1 import (
     health_pb2,
     health_pb2_grpc,
+    migrate_pb2_grpc,
     operations_pb2,
     operations_pb2_grpc,
     resources_pb2,
@@ -25,6 +26,16 @@ from dbops_client._channel import (
     seconds,
 )
 from dbops_client._errors import DbopsError, error_from_rpc
+from dbops_client._imports import (
+    PlanImportOptions,
+    RunImportOptions,
+    StartOptions,
+    VerifyImportOptions,
+    plan_import_request,
+    revert_import_request,
+    run_import_request,
+    verify_import_request,
+)
 from dbops_client._metadata import Metadata, Token, bearer, with_extra
 from dbops_client._names import OPERATIONS, database_name, operation_name, schedule_name
 from dbops_client._operation import Operation, is_done, operation_of
@@ -82,6 +93,7 @@ class DbopsClient:
             )
         self._health = health_pb2_grpc.HealthServiceStub(channel)
         self._operations = operations_pb2_grpc.OperationsServiceStub(channel)
+        self._migrate = migrate_pb2_grpc.MigrateServiceStub(channel)
         self._longrunning = longrunning_pb2_grpc.OperationsStub(channel)
 
     def __enter__(self) -> Self:
@@ -331,6 +343,72 @@ class DbopsClient:
             token = page.next_page_token
             if not token:
                 return
+
+    def plan_import(
+        self,
+        database: str,
+        source: str,
+        *,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+        **options: Unpack[PlanImportOptions],
+    ) -> Operation:
+        """Start to find out what importing a SQLite file would do; it ends with an `ImportPlan`.
+
+        `source` is a path on the machine of the daemon's workers. What is not given in `options`
+        (`schema`, `mode`, `tables`, …) is as `PlanImportRequest` has it by default.
+        """
+        request = plan_import_request(database, source, options)
+        return Operation(self._call(self._migrate.PlanImport, request, timeout_s, metadata))
+
+    def run_import(
+        self,
+        database: str,
+        source: str,
+        *,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+        **options: Unpack[RunImportOptions],
+    ) -> Operation:
+        """Start to import a SQLite file; it ends with an `ImportReport`.
+
+        So does one that fails: `Operation.failure_details(ImportReport)`. Arguments are as with
+        plan_import, and as `RunImportRequest` has them.
+        """
+        request = run_import_request(database, source, options)
+        return Operation(self._call(self._migrate.RunImport, request, timeout_s, metadata))
+
+    def verify_import(
+        self,
+        database: str,
+        operation: str,
+        *,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+        **options: Unpack[VerifyImportOptions],
+    ) -> Operation:
+        """Start to compare what the import `operation` brought with its file, or with another.
+
+        It ends with a `VerifyImportResponse`, which says whether they are equal.
+        """
+        request = verify_import_request(database, operation, options)
+        return Operation(self._call(self._migrate.VerifyImport, request, timeout_s, metadata))
+
+    def revert_import(
+        self,
+        database: str,
+        operation: str,
+        *,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+        **options: Unpack[StartOptions],
+    ) -> Operation:
+        """Start to put back what the import `operation` replaced.
+
+        It ends with a `RevertImportResponse`.
+        """
+        request = revert_import_request(database, operation, options)
+        return Operation(self._call(self._migrate.RevertImport, request, timeout_s, metadata))
 
     def _call(
         self,

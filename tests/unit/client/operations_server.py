@@ -5,7 +5,7 @@ import uuid
 
 import grpc
 import grpc.aio
-from dbops.v1 import operations_pb2, operations_pb2_grpc
+from dbops.v1 import migrate_pb2_grpc, operations_pb2, operations_pb2_grpc
 from google.longrunning import operations_pb2 as longrunning_pb2
 from google.longrunning import operations_pb2_grpc as longrunning_pb2_grpc
 from google.protobuf import empty_pb2
@@ -17,13 +17,16 @@ State = operations_pb2.OperationMetadata
 
 
 class OperationsServer(
-    operations_pb2_grpc.OperationsServiceServicer, longrunning_pb2_grpc.OperationsServicer
+    operations_pb2_grpc.OperationsServiceServicer,
+    longrunning_pb2_grpc.OperationsServicer,
+    migrate_pb2_grpc.MigrateServiceServicer,
 ):
     """It runs in a thread of its own; its public methods may be called from any thread.
 
     Each call is kept in `calls` as (method, request, metadata). `failures` are the (code, message,
     reason, metadata) that the next calls of a method end with; `ends_cancelled` says whether
-    cancelling is obeyed at once.
+    cancelling is obeyed at once. `endings` are what operations end with as soon as a method has
+    started them: an operation as `messages` makes them, whose name is replaced.
     """
 
     def __init__(self, credentials=None):
@@ -33,6 +36,7 @@ class OperationsServer(
         self.schedules = []
         self.workers = []
         self.ends_cancelled = True
+        self.endings = {}
         self.port = 0
         self._requests = {}
         self._credentials = credentials
@@ -120,16 +124,19 @@ class OperationsServer(
         )
 
     async def RunSchedule(self, request, context):  # noqa: N802  # gRPC's name
-        if request.validate_only:
-            await self._note("RunSchedule", request, context)
-            return longrunning_pb2.Operation(done=True)
-        known = self._requests.get(request.request_id)
-        if known is None:
-            known = self._requests[request.request_id] = operation(uuid.uuid4().hex[:8])
-            await self._put(known)
-        # It fails after it has done its work: the answer is lost, not the operation.
-        await self._note("RunSchedule", request, context)
-        return known
+        return await self._begin("RunSchedule", request, context)
+
+    async def PlanImport(self, request, context):  # noqa: N802  # gRPC's name
+        return await self._begin("PlanImport", request, context)
+
+    async def RunImport(self, request, context):  # noqa: N802  # gRPC's name
+        return await self._begin("RunImport", request, context)
+
+    async def VerifyImport(self, request, context):  # noqa: N802  # gRPC's name
+        return await self._begin("VerifyImport", request, context)
+
+    async def RevertImport(self, request, context):  # noqa: N802  # gRPC's name
+        return await self._begin("RevertImport", request, context)
 
     async def PauseSchedule(self, request, context):  # noqa: N802  # gRPC's name
         await self._note("PauseSchedule", request, context)
@@ -150,6 +157,7 @@ class OperationsServer(
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         operations_pb2_grpc.add_OperationsServiceServicer_to_server(self, self._server)
         longrunning_pb2_grpc.add_OperationsServicer_to_server(self, self._server)
+        migrate_pb2_grpc.add_MigrateServiceServicer_to_server(self, self._server)
         if self._credentials is None:
             self.port = self._server.add_insecure_port(self.target)
         else:
@@ -160,6 +168,23 @@ class OperationsServer(
         async with self._changed:
             self.operations[message.name] = message
             self._changed.notify_all()
+
+    async def _begin(self, method, request, context):
+        if request.validate_only:
+            await self._note(method, request, context)
+            return longrunning_pb2.Operation(done=True)
+        known = self._requests.get(request.request_id)
+        if known is None:
+            known = self._requests[request.request_id] = operation(uuid.uuid4().hex[:8])
+            await self._put(known)
+            if method in self.endings:
+                ended = longrunning_pb2.Operation()
+                ended.CopyFrom(self.endings[method])
+                ended.name = known.name
+                await self._put(ended)
+        # It fails after it has done its work: the answer is lost, not the operation.
+        await self._note(method, request, context)
+        return known
 
     async def _note(self, method, request, context):
         self.calls.append((method, request, dict(context.invocation_metadata())))

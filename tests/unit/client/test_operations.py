@@ -305,6 +305,20 @@ def test_a_failed_operation_raises_what_its_call_would_have_raised():
     assert isinstance(cancelled.error, CallCancelledError)
 
 
+def test_what_a_failed_operation_tells_besides_is_asked_for_by_its_type():
+    message = operation(error=("FAILED_PRECONDITION", "rows were rejected", "ROWS_REJECTED"))
+    assert Operation(message).failure_details(resources_pb2.Database) is None
+    message.error.details.add().Pack(RESULT)
+    failed = Operation(message)
+    assert failed.failure_details(resources_pb2.Database) == RESULT
+    assert failed.failure_details(operations_pb2.Schedule) is None
+    assert failed.error.reason == "ROWS_REJECTED"
+    message.error.details[1].value = b"\xff\xff"
+    assert Operation(message).failure_details(resources_pb2.Database) is None
+    for other in (operation(), operation(response=RESULT)):
+        assert Operation(other).failure_details(resources_pb2.Database) is None
+
+
 def test_an_error_of_a_code_that_is_not_known_is_unknown():
     message = operation(error=("INTERNAL", "odd", "ODD"))
     message.error.code = 99

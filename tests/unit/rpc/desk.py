@@ -3,9 +3,11 @@
 A test moves an operation on as a worker would: by what a worker writes.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from dbopsd.operations import store
+from dbopsd.operations.kind import Kind
 from dbopsd.operations.record import Failure, Operation, Progress, Schedule, State
 from dbopsd.operations.service import Operations
 from dbopsd.operations.store.attempts import Report
@@ -19,9 +21,9 @@ _PROCESS = {"host": "host-1", "pid": 42, "version": "1.2.3", "replaces": ""}
 class Desk:
     """The operations of a control store, and a worker's pen."""
 
-    def __init__(self, threads: StoreThreads) -> None:
+    def __init__(self, threads: StoreThreads, kinds: Sequence[Kind[Any, Any]] = KINDS) -> None:
         self.operations = Operations(
-            threads, {kind.name: kind for kind in KINDS}, ("main", "other", "orders")
+            threads, {kind.name: kind for kind in kinds}, ("main", "other", "orders")
         )
         self._threads = threads
 

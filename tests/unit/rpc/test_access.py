@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc.aio
 import pytest
-from dbops.v1 import health_pb2, operations_pb2, options_pb2
+from dbops.v1 import health_pb2, migrate_pb2, operations_pb2, options_pb2
 from google.api import field_behavior_pb2, resource_pb2
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import MethodDescriptor
@@ -25,6 +25,7 @@ from dbopsd.security.tokens import hash_token, new_token
 from tests.support.certificates import Certificates
 from tests.support.demo.service import METHODS, services
 from tests.support.issuer import Issuer, jwt_config
+from tests.unit.rpc import import_kinds
 from tests.unit.rpc.answers import Answer, answer_of
 
 VIEWER, OPERATOR, ADMIN = options_pb2.VIEWER, options_pb2.OPERATOR, options_pb2.ADMIN
@@ -120,7 +121,7 @@ async def channel(certificates, auth, databases, kept, desk) -> AsyncIterator[gr
         access=Access.load(config, auth),
         operations=desk.operations,
         operation_methods=METHODS,
-        services=services(desk.operations),
+        services=[*services(desk.operations), import_kinds.service(desk.operations)],
     )
     port = await rpc.start()
     databases.accept()
@@ -256,7 +257,7 @@ async def test_the_table_leaves_no_method_out(channel):
 
 
 def ours() -> Iterator[str]:
-    for module in (health_pb2, operations_pb2):
+    for module in (health_pb2, operations_pb2, migrate_pb2):
         for service in module.DESCRIPTOR.services_by_name.values():
             yield from (method.full_name for method in service.methods)
 

@@ -20,11 +20,12 @@ from hypothesis import strategies as st
 from dbopsd.config import ServerConfig, TelemetryConfig
 from dbopsd.operations.record import NewOperation, Schedule
 from dbopsd.operations.threads import StoreThreads
-from dbopsd.rpc import longrunning
+from dbopsd.rpc import longrunning, migrate_methods
 from dbopsd.rpc.server import RpcServer
 from dbopsd.telemetry.setup import start_telemetry
 from tests.support.demo.service import METHODS as DEMO_METHODS
 from tests.support.demo.service import SERVICE, services
+from tests.unit.rpc import import_kinds
 from tests.unit.rpc.boards import board
 from tests.unit.rpc.desk import Desk
 
@@ -39,6 +40,7 @@ NEVER = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
 ENDLESS_S = 0.15
 AT_ONCE = 50
 REQUESTS_A_METHOD = 1000
+OPERATION_METHODS = (*DEMO_METHODS, *import_kinds.METHODS)
 
 METHODS = [
     method
@@ -46,6 +48,7 @@ METHODS = [
         health_pb2.DESCRIPTOR.services_by_name["HealthService"],
         operations_pb2.DESCRIPTOR.services_by_name["OperationsService"],
         longrunning.SERVICE,
+        migrate_methods.SERVICE,
         SERVICE,
         grpc_health_pb2.DESCRIPTOR.services_by_name["Health"],
         channelz_pb2.DESCRIPTOR.services_by_name["Channelz"],
@@ -98,7 +101,8 @@ class Target:
     async def _start(self) -> None:
         databases = board("main", "other")
         telemetry = start_telemetry(TelemetryConfig(), version="1")
-        desk = Desk(StoreThreads(None, self._path, telemetry.tracer))
+        kinds = [method.kind for method in OPERATION_METHODS]
+        desk = Desk(StoreThreads(None, self._path, telemetry.tracer), kinds)
         await desk.schedule(Schedule("nightly", "main", "demo", "{}", "0 3 * * *", "UTC"))
         for request_id in REQUEST_IDS:
             # Their ids are made of these, so that `filled` knows them.
@@ -108,9 +112,9 @@ class Target:
             ServerConfig(grpc_listen="127.0.0.1:0", max_calls_per_client=4 * AT_ONCE),
             databases,
             telemetry,
-            services=services(desk.operations),
+            services=[*services(desk.operations), import_kinds.service(desk.operations)],
             operations=desk.operations,
-            operation_methods=DEMO_METHODS,
+            operation_methods=OPERATION_METHODS,
         )
         port = await self._server.start()
         databases.accept()

@@ -73,17 +73,51 @@ def await_operation(
     function's output only. Raises DbopsError when the server can no longer be asked.
     """
     if no_wait:
-        as_json = session.settings.output == "json"
-        click.echo(json_lines.one(operation.message) if as_json else plain(operation.name))
-        return ExitCode.DONE
+        return tell_name(session, operation)
+    ended = await_end(session, client, operation, on_change=on_change)
+    if ended is None:
+        return ExitCode.REFUSED
+    return _conclude(session, ended, None if on_change is not None else view)
+
+
+def tell_name(session: Session, operation: Operation) -> ExitCode:
+    """Print the name of an operation that is not waited for, or with `--output json` all of it."""
+    as_json = session.settings.output == "json"
+    click.echo(json_lines.one(operation.message) if as_json else plain(operation.name))
+    return ExitCode.DONE
+
+
+def await_end(
+    session: Session,
+    client: DbopsClient,
+    operation: Operation,
+    *,
+    on_change: Callable[[Operation], None] | None = None,
+) -> Operation | None:
+    """Show how far `operation` is, and return it as it ended; None if it was left running.
+
+    Standard output gets nothing. `on_change` is called with each state. Raises DbopsError when the
+    server can no longer be asked.
+    """
+    if operation.done:
+        if on_change is not None:
+            on_change(operation)
+        return operation
     notes = session.notes()
-    ended = operation if operation.done else _followed(session, client, operation, notes, on_change)
+    ended = _followed(session, client, operation, notes, on_change)
     if ended is None:
         _note(notes, f"{operation.name} goes on. {_how_to_watch(operation)}")
-        return ExitCode.REFUSED
-    if operation.done and on_change is not None:
-        on_change(ended)
-    return _conclude(session, ended, None if on_change is not None else view)
+    return ended
+
+
+def tell_failure(ended: Operation, error: DbopsError) -> ExitCode:
+    """Say on standard error how an operation failed; return the exit code for that."""
+    # dbopsd's own words for how it ended the operation name it already.
+    what = str(error) if error.message.startswith(ended.name) else f"{ended.name} failed: {error}"
+    click.echo(
+        plain(f"dbops: {what}. 'dbops operations get {ended.name}' shows all of it"), err=True
+    )
+    return ExitCode.FAILED
 
 
 def _followed(
@@ -132,12 +166,7 @@ def _conclude(
             session.console().print(view(ended))
     if error is None:
         return ExitCode.DONE
-    # dbopsd's own words for how it ended the operation name it already.
-    what = str(error) if error.message.startswith(ended.name) else f"{ended.name} failed: {error}"
-    click.echo(
-        plain(f"dbops: {what}. 'dbops operations get {ended.name}' shows all of it"), err=True
-    )
-    return ExitCode.FAILED
+    return tell_failure(ended, error)
 
 
 class _Answer(Enum):

@@ -15,6 +15,11 @@ def one(message: Message) -> str:
     return json.dumps(as_dict(message), indent=2)
 
 
+def whole(message: Message) -> str:
+    """Return a message as `one` does, with what is zero, false or empty in it too."""
+    return json.dumps(MessageToDict(message, always_print_fields_with_no_presence=True), indent=2)
+
+
 def array(messages: Iterable[Message]) -> str:
     """Return messages as a JSON array over several lines."""
     return json.dumps([as_dict(message) for message in messages], indent=2)

@@ -11,6 +11,7 @@ from dbops_client._errors import ConfigurationError, DbopsError
 from dbops_client.cli.databases import databases
 from dbops_client.cli.failures import explain
 from dbops_client.cli.health import health
+from dbops_client.cli.imports import imports
 from dbops_client.cli.operations import operations
 from dbops_client.cli.options import global_options
 from dbops_client.cli.schedules import schedules
@@ -22,7 +23,7 @@ _EPILOG = """\b
 Global options stand before or after the command. Exit codes:
   0    done
   1    the operation failed or was cancelled; 'dbops health': a database is
-       UNHEALTHY or UNKNOWN
+       UNHEALTHY or UNKNOWN; 'dbops import verify': something differs
   2    wrong usage
   3    the server refused the call or cannot be reached; an awaited operation
        was left running
@@ -33,6 +34,7 @@ Global options stand before or after the command. Exit codes:
 Examples:
   dbops health
   dbops health main --watch
+  dbops import run app.db --database main
   dbops operations list --running
   dbops --server https://dbops.example.com databases list --output json
 
@@ -96,6 +98,7 @@ def cli() -> None:
 
 cli.add_command(health)
 cli.add_command(databases)
+cli.add_command(imports)
 cli.add_command(operations)
 cli.add_command(schedules)
 cli.add_command(workers)

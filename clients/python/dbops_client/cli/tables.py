@@ -113,14 +113,20 @@ def _check_table(health: health_pb2.DatabaseHealth, *, wide: bool) -> Renderable
     return Padding(table, (0, 0, 1, 0)) if table.row_count else Text()
 
 
-def new_table(*headers: str) -> Table:
-    """Return a table without rows; those under a header that names a number stand to the right."""
+def new_table(*headers: str, numbers: frozenset[str] = _NUMBERS, fold: bool = False) -> Table:
+    """Return a table without rows; those under a header of `numbers` stand to the right.
+
+    With `fold` each column of texts takes more lines where there is no room, else the last alone.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-    for header in headers[:-1]:
-        justify: JustifyMethod = "right" if header in _NUMBERS else "left"
-        table.add_column(header, no_wrap=True, justify=justify)
-    # Only the last one takes more lines, and nothing of it is cut off.
-    table.add_column(headers[-1], overflow="fold")
+    for header in headers:
+        is_number = header in numbers
+        justify: JustifyMethod = "right" if is_number else "left"
+        # Nothing of what takes more lines is cut off.
+        folds = header == headers[-1] or (fold and not is_number)
+        table.add_column(
+            header, no_wrap=not folds, justify=justify, overflow="fold" if folds else "ellipsis"
+        )
     return table
 
 

@@ -49,6 +49,10 @@ class PlannedColumn:
     """An SQLite expression that is read instead of the column."""
     value_map: dict[str, str | None] = field(default_factory=dict)
     """Text of a value to the text that stands for it; None: NULL."""
+    generated: str = ""
+    """The PostgreSQL expression that makes it there; such a column is compared, not copied."""
+    default: str = ""
+    """The PostgreSQL expression of its default; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -66,3 +70,58 @@ class PlannedObject:
     """What makes it in PostgreSQL; empty where nothing does, or its table's own statement."""
     table: str = ""
     """The source table that it belongs to."""
+    validate: str = ""
+    """What has PostgreSQL look at all rows, of a constraint that `ddl` makes without that."""
+    target: str = ""
+    """What it is called in PostgreSQL, where `ddl` makes it."""
+    violations: str = ""
+    """The query that counts the rows for which `validate` fails."""
+    fallback: str = ""
+    """What is made where the rows do not allow `ddl`; empty: nothing."""
+
+
+@dataclass(frozen=True)
+class PlannedTable:
+    """A table that is carried."""
+
+    source: str
+    target: str
+    columns: tuple[PlannedColumn, ...]
+    rows: int = 0
+    """That are carried: those of the file that `where` lets through."""
+    key: tuple[str, ...] = ()
+    """The source's primary key columns, by which a row is named."""
+    rowid: str = ""
+    """What SQLite calls the rowid in it: a name that no column has; empty: there is none."""
+    min_rowid: int | None = None
+    max_rowid: int | None = None
+    where: str = ""
+    """An SQLite condition: the rows that are carried; empty: all."""
+    identity: str = ""
+    """The target column whose numbers PostgreSQL goes on with; empty: none."""
+    last_number: int = 0
+    """The largest number that `identity` ever had."""
+    max_value_bytes: int = 0
+    """The longest value found, where it was looked for; 0: it was not."""
+
+    @property
+    def copied(self) -> tuple[PlannedColumn, ...]:
+        """The columns whose values are sent."""
+        return tuple(column for column in self.columns if not column.generated)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What becomes of a whole file."""
+
+    tables: tuple[PlannedTable, ...]
+    objects: tuple[PlannedObject, ...] = ()
+    """In the order in which they can be made."""
+    notes: tuple[str, ...] = ()
+
+    def table(self, source: str) -> PlannedTable:
+        """The table of that name in the source. Raises KeyError."""
+        for table in self.tables:
+            if table.source == source:
+                return table
+        raise KeyError(source)

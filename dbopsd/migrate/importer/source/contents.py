@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 class TextShapes:
     """What the text values of a column look like: how many of them, for each shape.
 
-    A value counts for the first shape that it has, in the order of the fields.
+    A value counts for the first shape that it has, in the order of the fields; `midnights` are
+    counted besides.
     """
 
     date: int = 0
     """`2024-01-31`."""
     naive_timestamp: int = 0
     """`2024-01-31 10:00`, `2024-01-31T10:00:00.123456`: without a zone."""
+    midnights: int = 0
+    """Those of `naive_timestamp` without a time of day: `2024-01-31 00:00:00`."""
     zoned_timestamp: int = 0
     """The same with `Z`, `+02:00`, `-0530`."""
     time: int = 0
@@ -23,6 +26,7 @@ class TextShapes:
     uuid: int = 0
     """32 hexadecimal digits, with or without hyphens or braces."""
     json: int = 0
+    """An object or an array."""
     number: int = 0
     """A decimal literal, `-12.50`, `1e5`."""
     other: int = 0
@@ -55,6 +59,9 @@ class ColumnProfile:
     """The most digits after the point of any number; None where it was not looked for."""
     max_precision: int | None = None
     """The most digits before the point of any number; None where it was not looked for."""
+    off_midnight: dict[str, int] = field(default_factory=dict)
+    """Of a column declared DATE: how many numbers have a time of day, if they are counted in that
+    unit (`s`, `ms`, `us`, `julian`). Empty where there are no numbers."""
     shapes: TextShapes | None = None
     """None where text was not looked at closely."""
 

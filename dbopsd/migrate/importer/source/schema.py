@@ -90,6 +90,9 @@ class SourceTable:
     name: str
     columns: tuple[SourceColumn, ...]
     primary_key: tuple[str, ...] = ()
+    primary_key_name: str | None = None
+    primary_key_collations: tuple[str, ...] = ()
+    """Of its columns, as the key compares them; empty where there is none."""
     rowid_alias: str | None = None
     """The INTEGER PRIMARY KEY column, which is the rowid."""
     without_rowid: bool = False
@@ -100,6 +103,8 @@ class SourceTable:
     indexes: tuple[SourceIndex, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     checks: tuple[CheckConstraint, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    """ON CONFLICT clauses that do not raise an error, `UNIQUE of a, b ON CONFLICT REPLACE`."""
     sql: str = ""
 
     def column(self, name: str) -> SourceColumn:

@@ -1,0 +1,112 @@
+"""All rows into the staged tables, part by part, by several processes."""
+
+import asyncio
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dbopsd.migrate.importer.conversion.digest import Digest
+from dbopsd.migrate.importer.planning.parts import KeyRange, split
+from dbopsd.migrate.importer.planning.plan import Plan, PlannedTable
+from dbopsd.migrate.importer.processes.pool import Processes
+from dbopsd.migrate.importer.processes.tasks import Copied, CopyPart
+from dbopsd.migrate.importer.report import RejectCount, RejectedValue
+from dbopsd.migrate.importer.requests import RunImportRequest
+from dbopsd.migrate.importer.source.snapshot_check import open_immutable
+from dbopsd.migrate.importer.target.records import ImportRecord
+from dbopsd.migrate.importer.together import together
+from dbopsd.operations.kind import Run
+
+UNIT = "{row}"
+
+
+@dataclass(frozen=True)
+class CopiedTable:
+    """What became of a table's rows."""
+
+    table: PlannedTable
+    ranges: list[KeyRange | None]
+    rows: int = 0
+    copied_rows: int = 0
+    copied_bytes: int = 0
+    rejected_rows: int = 0
+    changed_values: int = 0
+    seconds: float = 0.0
+    digest: Digest = field(default_factory=Digest)
+    """Of the rows as they were sent."""
+    counts: list[RejectCount] = field(default_factory=list)
+    rejects: list[RejectedValue] = field(default_factory=list)
+
+
+async def copy_all(
+    run: Run, pool: Processes, record: ImportRecord, snapshot: str, request: RunImportRequest
+) -> list[CopiedTable]:
+    """Copy every table. Parts that an earlier attempt copied are not copied again.
+
+    Raises `TaskFailed`, `ProcessDied`.
+    """
+    ranges = await asyncio.to_thread(_split, snapshot, record.plan, pool.count)
+    total = sum(table.rows for table in record.plan.tables)
+    done = 0
+
+    def on_progress(rows: int) -> None:
+        nonlocal done
+        done += rows
+        run.progress("copy", done, total, UNIT)
+
+    async def part(table: PlannedTable, number: int, key_range: KeyRange | None) -> Copied:
+        task = CopyPart(
+            snapshot=snapshot,
+            table=table,
+            key_range=key_range,
+            part=number,
+            import_id=record.import_id,
+            staging=record.staging_schema,
+            bad_rows=request.bad_rows,
+            max_examples=request.max_examples,
+        )
+        return await pool.do(task, Copied, on_progress)
+
+    run.progress("copy", 0, total, UNIT)
+
+    async def one(table: PlannedTable) -> CopiedTable:
+        mine = ranges[table.source]
+        parts = await together(part(table, number, each) for number, each in enumerate(mine))
+        return _merged(table, mine, parts, request)
+
+    return await together(map(one, record.plan.tables))
+
+
+def _split(snapshot: str, plan: Plan, processes: int) -> dict[str, list[KeyRange | None]]:
+    with closing(open_immutable(Path(snapshot))) as connection:
+        return {table.source: split(connection, table, processes) for table in plan.tables}
+
+
+def _merged(
+    table: PlannedTable,
+    ranges: list[KeyRange | None],
+    parts: list[Copied],
+    request: RunImportRequest,
+) -> CopiedTable:
+    digest = Digest()
+    counts: Counter[tuple[str, str, str]] = Counter()
+    rejects: list[RejectedValue] = []
+    for part in parts:
+        digest.merge(Digest.from_json(part.digest))
+        for each in part.counts:
+            counts[each.table, each.column, each.reason] += each.count
+        rejects.extend(part.rejects)
+    return CopiedTable(
+        table,
+        ranges,
+        rows=sum(part.rows for part in parts),
+        copied_rows=sum(part.copied_rows for part in parts),
+        copied_bytes=sum(part.copied_bytes for part in parts),
+        rejected_rows=sum(part.rejected_rows for part in parts),
+        changed_values=sum(part.changed_values for part in parts),
+        seconds=sum(part.seconds for part in parts),
+        digest=digest,
+        counts=[RejectCount(*key, count) for key, count in sorted(counts.items())],
+        rejects=rejects[: request.max_examples],
+    )

@@ -1,0 +1,61 @@
+"""What becomes of views."""
+
+from collections.abc import Mapping, Sequence
+
+from dbopsd.db.identifiers import quoted
+from dbopsd.migrate.importer.planning import ddl
+from dbopsd.migrate.importer.planning.expressions import (
+    NotTranslatable,
+    Relation,
+    columns_of,
+    translate_view,
+)
+from dbopsd.migrate.importer.planning.keys import TableParts
+from dbopsd.migrate.importer.planning.names import Namespace
+from dbopsd.migrate.importer.planning.plan import Fate, PlannedObject
+from dbopsd.migrate.importer.source.schema import SourceView
+
+
+def plan_views(
+    views: Sequence[SourceView], tables: Mapping[str, TableParts], names: Namespace
+) -> list[PlannedObject]:
+    """The views, each after those that it reads."""
+    relations = {name: _relation(parts) for name, parts in tables.items()}
+    made: list[PlannedObject] = []
+    left = list(views)
+    while left:
+        refused: list[tuple[SourceView, NotTranslatable]] = []
+        for view in left:
+            try:
+                translated = translate_view(view.sql, relations, view.columns)
+            except NotTranslatable as why:
+                refused.append((view, why))
+                continue
+            target, changed = names.take(view.name)
+            relations[view.name] = Relation(quoted(target), dict(translated.columns))
+            made.append(
+                PlannedObject(
+                    *("view", view.name, Fate.CHANGED if changed else Fate.CARRIED),
+                    reason=f"it is called '{target}': {changed}" if changed else "",
+                    ddl=ddl.create_view(target, (), translated.sql),
+                    target=target,
+                )
+            )
+        if len(refused) == len(left):
+            made.extend(
+                PlannedObject("view", view.name, Fate.NOT_CARRIED, str(why))
+                for view, why in refused
+            )
+            break
+        left = [view for view, _ in refused]
+    return made
+
+
+def _relation(parts: TableParts) -> Relation:
+    plain = all(each.not_null for each in map(parts.column, parts.source.primary_key) if each)
+    carried = all(parts.column(name) is not None for name in parts.source.primary_key)
+    return Relation(
+        quoted(parts.planned.target),
+        columns_of(parts.source, parts.planned),
+        parts.source.primary_key if plain and carried else (),
+    )

@@ -1,0 +1,131 @@
+"""The task that copies a part of a table."""
+
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from dbopsd.db.session import Session
+from dbopsd.db.statement import Statement
+from dbopsd.migrate.importer.conversion.digest import Digest
+from dbopsd.migrate.importer.conversion.encoder import Encoded, Encoder, Reject
+from dbopsd.migrate.importer.planning.ddl import columns_of
+from dbopsd.migrate.importer.processes.context import Context
+from dbopsd.migrate.importer.processes.messages import decode, encode
+from dbopsd.migrate.importer.processes.tasks import Copied, CopyPart
+from dbopsd.migrate.importer.report import RejectCount, RejectedValue
+from dbopsd.migrate.importer.requests import BadRows
+from dbopsd.migrate.importer.source.reader import read
+from dbopsd.migrate.importer.target import records
+
+# https://www.postgresql.org/docs/current/sql-copy.html: signature, flags, length of extensions.
+_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_TRAILER: Final = b"\xff\xff"
+
+
+async def copy_part(task: CopyPart, context: Context) -> Copied:
+    """Copy the part and record that in one transaction; what is recorded is not copied again."""
+    session = await context.session()
+    recorded = await records.find_part(session, task.import_id, task.table.source, task.part)
+    if recorded is not None:
+        copied = decode(Copied, recorded)
+        context.progress(copied.rows)
+        return copied
+    async with session.transaction():
+        copied = await _Copying(task, context, session).run()
+        await records.insert_part(
+            session, task.import_id, task.table.source, task.part, encode(Copied, copied)
+        )
+    return copied
+
+
+@dataclass
+class _Copying:
+    task: CopyPart
+    context: Context
+    session: Session
+    digest: Digest = field(default_factory=Digest)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    examples: list[RejectedValue] = field(default_factory=list)
+    rows: int = 0
+    copied_bytes: int = 0
+    rejected_rows: int = 0
+    changed: int = 0
+
+    async def run(self) -> Copied:
+        task = self.task
+        started = time.monotonic()
+        keeps_all = task.bad_rows is BadRows.QUARANTINE
+        columns = task.table.copied
+        encoder = Encoder(
+            columns,
+            key_columns=task.table.key,
+            max_rejects=None if keeps_all else task.max_examples,
+        )
+        names = columns_of(column.target for column in columns)
+        copy = Statement(
+            f"COPY {{table}} ({names.replace('{', '{{').replace('}', '}}')}) "
+            "FROM STDIN (FORMAT binary)",
+            f"COPY {task.table.target}",
+        ).with_identifiers(table=(task.staging, task.table.target))
+        # Beside the COPY, which has the connection until its end.
+        kept: list[Reject] = []
+        async with self.session.copy_in(copy) as stream:
+            await stream.write(_HEADER)
+            with closing(read(Path(task.snapshot), task.table, task.key_range)) as batches:
+                for batch in batches:
+                    encoded = encoder.encode(batch)
+                    await stream.write(encoded.data)
+                    self._count(encoded)
+                    if keeps_all:
+                        kept.extend(encoded.rejects)
+                    self.context.progress(batch.rows)
+            await stream.write(_TRAILER)
+        if kept:
+            await self._keep(kept)
+        return Copied(
+            rows=self.rows,
+            copied_rows=self.digest.rows,
+            copied_bytes=self.copied_bytes,
+            rejected_rows=self.rejected_rows,
+            changed_values=self.changed,
+            seconds=time.monotonic() - started,
+            digest=self.digest.to_json(),
+            counts=[
+                RejectCount(task.table.source, column, reason, count)
+                for (column, reason), count in sorted(self.counts.items())
+            ],
+            rejects=self.examples,
+        )
+
+    def _count(self, encoded: Encoded) -> None:
+        self.rows += encoded.rows + encoded.rejected_rows
+        self.copied_bytes += len(encoded.data)
+        self.rejected_rows += encoded.rejected_rows
+        self.changed += encoded.changed
+        self.digest.merge(encoded.digest)
+        self.counts.update(encoded.reject_counts)
+        room = self.task.max_examples - len(self.examples)
+        self.examples.extend(
+            RejectedValue(
+                self.task.table.source, each.column, each.key, each.reason, _shown(each.value)
+            )
+            for each in encoded.rejects[:room]
+        )
+
+    async def _keep(self, rejects: list[Reject]) -> None:
+        async with self.session.copy_in(records.statement("copy_rejects")) as stream:
+            for each in rejects:
+                await stream.write_row(
+                    (
+                        *(self.task.import_id, self.task.table.source, _shown(each.key)),
+                        *(each.column, each.reason, _shown(each.value), each.raw),
+                    )
+                )
+
+
+def _shown(text: str) -> str:
+    """A text that PostgreSQL's text and JSON can have."""
+    return text.replace("\0", "\\0").encode(errors="replace").decode()

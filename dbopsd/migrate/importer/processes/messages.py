@@ -1,0 +1,69 @@
+"""What goes over the pipes between a worker and its processes: lines of JSON.
+
+To a process: first its `Setup`, then a `Task` at a time. From it, for each task: any number of
+`{"progress": …}` and `{"span": …}`, then one `{"done": …}` or `{"failed": …}`.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from pydantic import TypeAdapter
+
+from dbopsd.errors import DbopsError
+
+T = TypeVar("T")
+
+_ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a process is told before anything else. Not to be logged: `login` has a password."""
+
+    database: str
+    login: str = field(repr=False)
+
+
+@dataclass(eq=False)
+class TaskFailed(DbopsError):
+    """A process could not do what it was told, for a reason that it knows."""
+
+    cause: str
+    """The reason of the process's own error, which is this one's too."""
+    text: str
+    transient: bool = False
+    """Whether the same again may well succeed."""
+
+    def __post_init__(self) -> None:
+        self.reason = self.cause  # type: ignore[misc]
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {}
+
+    @property
+    def message(self) -> str:
+        return self.text
+
+
+def encode(kind: type[Any], value: object) -> Any:
+    """What JSON can hold of a dataclass."""
+    return _adapter(kind).dump_python(value, mode="json")
+
+
+def decode(kind: type[T], value: Any) -> T:
+    """The dataclass again."""
+    decoded: T = _adapter(kind).validate_python(value, strict=False)
+    return decoded
+
+
+def line(message: object) -> bytes:
+    """A message as a line."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]

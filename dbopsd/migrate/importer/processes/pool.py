@@ -1,0 +1,170 @@
+"""The worker's side: processes that each do one task at a time, and are replaced when they die."""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, TypeVar
+
+from opentelemetry.trace import Tracer
+
+from dbopsd.errors import DbopsError
+from dbopsd.migrate.importer.processes.messages import Setup, TaskFailed, decode, encode, line
+from dbopsd.operations.kind import Program, Run
+from dbopsd.telemetry.relay import replay
+
+_MODULE: Final = "dbopsd.migrate.importer.processes"
+_ATTEMPTS: Final = 5
+_FIRST_WAIT_S: Final = 0.5
+
+T = TypeVar("T")
+OnProgress = Callable[[int], None]
+"""Told how many units a task has done since it last told."""
+
+
+@dataclass(eq=False)
+class ProcessDied(DbopsError):
+    """A process ended in the middle of a task, time and again."""
+
+    reason: ClassVar[str] = "IMPORT_PROCESS_DIED"
+
+    task: str
+    exit_status: int
+    said: str
+
+    @property
+    def message(self) -> str:
+        how = f"signal {-self.exit_status}" if self.exit_status < 0 else f"exit {self.exit_status}"
+        said = f": {self.said}" if self.said else ""
+        return f"a process of the import died ({how}) at '{self.task}', time and again{said}"
+
+
+class Processes:
+    """Up to `count` processes, started when there is something to do for them."""
+
+    def __init__(self, run: Run, setup: Setup, count: int, *, tracer: Tracer) -> None:
+        self._run = run
+        self._setup = setup
+        self._tracer = tracer
+        self._idle: asyncio.LifoQueue[_Process | None] = asyncio.LifoQueue()
+        for _ in range(count):
+            self._idle.put_nowait(None)
+        self._stack = AsyncExitStack()
+        self.count = count
+
+    async def do(self, task: object, returns: type[T], on_progress: OnProgress | None = None) -> T:
+        """Have a task done, by the next process that is free; again if its process dies.
+
+        Raises `TaskFailed`, `ProcessDied`.
+        """
+        name = type(task).__name__
+        for attempt in range(1, _ATTEMPTS + 1):
+            process = await self._idle.get()
+            told = 0
+
+            def progress(units: int) -> None:
+                nonlocal told
+                told += units
+                if on_progress is not None:
+                    on_progress(units)
+
+            try:
+                process = process or await self._start()
+                answer = await process.do(task, progress)
+                return decode(returns, answer)
+            except TaskFailed as failure:
+                if not failure.transient or attempt == _ATTEMPTS:
+                    raise
+            except _Died as death:
+                process = None
+                if attempt == _ATTEMPTS:
+                    raise ProcessDied(name, death.exit_status, death.said) from None
+            finally:
+                self._idle.put_nowait(process)
+            if on_progress is not None:
+                on_progress(-told)  # it begins anew
+            await asyncio.sleep(_FIRST_WAIT_S * 2 ** (attempt - 1))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _start(self) -> "_Process":
+        program = await self._stack.enter_async_context(
+            self._run.program(sys.executable, "-I", "-m", _MODULE, summary="import process")
+        )
+        process = _Process(program, self._tracer)
+        await process.tell(encode(Setup, self._setup))
+        return process
+
+    async def close(self) -> None:
+        """End the processes."""
+        await self._stack.aclose()
+
+
+@asynccontextmanager
+async def processes(
+    run: Run, setup: Setup, count: int, *, tracer: Tracer
+) -> AsyncIterator[Processes]:
+    """Processes for the time of the context."""
+    pool = Processes(run, setup, count, tracer=tracer)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+class _Died(Exception):
+    def __init__(self, exit_status: int, said: str) -> None:
+        super().__init__(exit_status, said)
+        self.exit_status = exit_status
+        self.said = said
+
+
+class _Process:
+    """One process."""
+
+    def __init__(self, program: Program, tracer: Tracer) -> None:
+        if program.stdin is None or program.stdout is None:
+            raise ValueError("a process is spoken to over pipes")
+        self._program = program
+        self._stdin = program.stdin
+        self._stdout = program.stdout
+        self._tracer = tracer
+
+    async def tell(self, message: object) -> None:
+        with contextlib.suppress(ConnectionError):  # it is dead: `do` finds that out
+            self._stdin.write(line(message))
+            await self._stdin.drain()
+
+    async def do(self, task: object, on_progress: OnProgress) -> Any:
+        """What it answers to a task. Raises `TaskFailed`, `_Died`."""
+        kind = type(task)
+        await self.tell({"task": kind.__name__, "with": encode(kind, task)})
+        while text := await _read_line(self._stdout):
+            message = json.loads(text)
+            match message:
+                case {"progress": units}:
+                    on_progress(units)
+                case {"span": told}:
+                    replay(told, self._tracer)
+                case {"done": answer}:
+                    return answer
+                case {"failed": failure}:
+                    raise TaskFailed(**failure)
+        status = await self._program.wait()
+        lines = self._program.stderr.decode(errors="replace").strip().splitlines()
+        raise _Died(status, lines[-1] if lines else "")
+
+
+async def _read_line(stream: asyncio.StreamReader) -> bytes:
+    """A line, however long; an empty one at the end."""
+    parts = []
+    while True:
+        try:
+            parts.append(await stream.readuntil(b"\n"))
+            return b"".join(parts)
+        except asyncio.LimitOverrunError as error:
+            parts.append(await stream.readexactly(error.consumed))
+        except asyncio.IncompleteReadError:
+            return b""

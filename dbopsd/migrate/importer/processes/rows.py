@@ -1,0 +1,45 @@
+"""The rows that a table has in PostgreSQL, each a tuple of a binary COPY."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final
+
+from dbopsd.db.session import Session
+from dbopsd.db.statement import Statement
+from dbopsd.migrate.importer.planning.ddl import columns_of
+from dbopsd.migrate.importer.planning.plan import PlannedTable
+
+_HEADER_BYTES: Final = 19
+_TRAILER: Final = b"\xff\xff"
+
+
+async def target_rows(
+    session: Session,
+    schema: str,
+    table: PlannedTable,
+    first_page: int = 0,
+    pages: int = 0,
+) -> AsyncGenerator[list[bytes], None]:
+    """Batches of the rows in some of the table's pages; 0 `pages`: all that follow."""
+    names = columns_of(column.target for column in table.columns)
+    condition = f"ctid >= '({first_page},0)'"
+    if pages:
+        condition += f" AND ctid < '({first_page + pages},0)'"
+    escaped = names.replace("{", "{{").replace("}", "}}")
+    text = f"COPY (SELECT {escaped} FROM {{table}} WHERE {condition}) TO STDOUT (FORMAT binary)"  # noqa: S608
+    copy = Statement(text, f"COPY {table.target} TO STDOUT")
+    located = copy.with_identifiers(table=(schema, table.target))
+    first = True
+    async with aclosing(session.copy_out_rows(located)) as batches:
+        async for batch in batches:
+            rows = [bytes(message) for message in batch]
+            if first:
+                rows[0] = rows[0][_HEADER_BYTES:]
+                first = False
+            # With no rows at all header and trailer are one message.
+            if rows[-1] == _TRAILER:
+                rows.pop()
+            if rows and not rows[0]:
+                rows.pop(0)
+            if rows:
+                yield rows

@@ -1,0 +1,106 @@
+"""The errors of an import's PostgreSQL side."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dbopsd.errors import DbopsError
+
+
+@dataclass(eq=False)
+class ImportNotFound(DbopsError):
+    """No import of that name was made into the database."""
+
+    reason: ClassVar[str] = "IMPORT_NOT_FOUND"
+
+    import_id: str
+    database: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"database '{self.database}' has no record of import operations/{self.import_id}: "
+            "it was another database's, or it failed and was cleaned up"
+        )
+
+
+@dataclass(eq=False)
+class ImportNotPublished(DbopsError):
+    """The import is not what the tables in the target schema are of."""
+
+    reason: ClassVar[str] = "IMPORT_NOT_PUBLISHED"
+
+    import_id: str
+    problem: str
+
+    @property
+    def message(self) -> str:
+        return f"import operations/{self.import_id} {self.problem}"
+
+
+@dataclass(eq=False)
+class TableInUse(DbopsError):
+    """Others depend on a table that an import would replace, and would go on with the old one."""
+
+    reason: ClassVar[str] = "TABLE_IN_USE"
+
+    table: str
+    dependents: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.table} cannot be replaced while it is depended on by {self.dependents}: import "
+            "their tables too, drop them and make them again afterwards, or use mode 'upsert'"
+        )
+
+
+@dataclass(eq=False)
+class NameTaken(DbopsError):
+    """Something else has the name that an imported object is to have."""
+
+    reason: ClassVar[str] = "NAME_TAKEN"
+
+    name: str
+    kind: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.kind} '{self.name}' has the name of an imported table or view: rename one of "
+            "them (`rename` in the mapping), or import into another schema"
+        )
+
+
+@dataclass(eq=False)
+class TablesIncompatible(DbopsError):
+    """Tables that are there cannot take what the file has."""
+
+    reason: ClassVar[str] = "TABLES_INCOMPATIBLE"
+
+    schema: str
+    count: int
+    problems: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the tables in schema '{self.schema}' cannot take what the file has, for "
+            f"{self.count} reasons: {self.problems}; say in the mapping what is to become of it"
+        )
+
+
+@dataclass(eq=False)
+class MergeIncomplete(DbopsError):
+    """Rows that were merged are not in the target as they were staged."""
+
+    reason: ClassVar[str] = "MERGE_INCOMPLETE"
+
+    table: str
+    rows: int
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.rows:,} rows are not in {self.table} as the file has them after they were put "
+            "there: a trigger or a rule of the table changes them; nothing was kept"
+        )

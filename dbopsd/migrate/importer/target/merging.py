@@ -1,0 +1,128 @@
+"""Staged rows go into tables that are there, all of them in one transaction."""
+
+from collections.abc import Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import Final
+
+from dbopsd.db.identifiers import quoted
+from dbopsd.db.session import Session
+from dbopsd.db.statement import Statement
+from dbopsd.migrate.importer.planning.plan import PlannedTable
+from dbopsd.migrate.importer.requests import ImportRequest, Mode
+from dbopsd.migrate.importer.target import merge_sql, records, staging
+from dbopsd.migrate.importer.target.errors import MergeIncomplete
+from dbopsd.migrate.importer.target.existing import key_of
+from dbopsd.migrate.importer.target.placed import Placed
+from dbopsd.migrate.importer.target.records import ImportRecord, RecordState, statement
+
+# Longer than for a swap: nothing waits behind us but those who would change these rows.
+_LOCK_TIMEOUT: Final = Statement("SET LOCAL lock_timeout = '5s'", "SET lock_timeout")
+_DEFER: Final = Statement("SET CONSTRAINTS ALL DEFERRED", "SET CONSTRAINTS")
+
+
+async def merge(session: Session, record: ImportRecord, request: ImportRequest) -> list[Placed]:
+    """Append, upsert or replace the rows, and compare what is there then with what was staged.
+
+    With REPLACE the rows that were there are kept in the import's previous schema. Raises
+    `MergeIncomplete`, and what the tables' own constraints say.
+    """
+    async with session.transaction():
+        await session.execute(_LOCK_TIMEOUT)
+        current = await records.get(session, record.import_id, "")
+        if current.state is not RecordState.STAGED:
+            return [Placed(table.source) for table in record.plan.tables]
+        await session.execute(_DEFER)
+        tables = await _parents_first(session, record)
+        for table in tables:
+            disable = merge_sql.disable_triggers(_target(record, table))
+            await session.execute(Statement(disable, "ALTER TABLE DISABLE TRIGGER"))
+        if request.mode is Mode.REPLACE:
+            await _keep_and_empty(session, record, tables)
+        merged = {table.source: await _put(session, record, table, request) for table in tables}
+        deleted = dict.fromkeys(merged, 0)
+        if request.mode is Mode.UPSERT and request.delete_missing:
+            for table in reversed(tables):
+                deleted[table.source] = await _delete(session, record, table)
+        for table in tables:
+            await _compare(session, record, table)
+            await _advance(session, record, table)
+            enable = merge_sql.enable_triggers(_target(record, table))
+            await session.execute(Statement(enable, "ALTER TABLE ENABLE TRIGGER"))
+        await staging.drop_schema(session, record.staging_schema)
+        await records.set_published(session, record.import_id, ())
+    return [
+        Placed(
+            table.source,
+            kept=request.mode is Mode.REPLACE,
+            merged_rows=merged[table.source],
+            deleted_rows=deleted[table.source],
+        )
+        for table in record.plan.tables
+    ]
+
+
+async def _keep_and_empty(
+    session: Session, record: ImportRecord, tables: Sequence[PlannedTable]
+) -> None:
+    await staging.create_schema(session, record.previous_schema)
+    for table in tables:
+        kept = quoted(record.previous_schema, table.target)
+        keep = merge_sql.keep_all(_target(record, table), kept)
+        await session.execute(Statement(keep, "CREATE TABLE AS"))
+    # In one statement: they may refer to each other.
+    targets = ", ".join(_target(record, table) for table in tables)
+    await session.execute(Statement(f"TRUNCATE {targets}", "TRUNCATE"))
+
+
+async def _put(
+    session: Session, record: ImportRecord, table: PlannedTable, request: ImportRequest
+) -> int:
+    target, staged = _target(record, table), quoted(record.staging_schema, table.target)
+    if request.mode is Mode.UPSERT:
+        text = merge_sql.upsert(table, key_of(table), target, staged)
+    else:
+        text = merge_sql.insert(table, target, staged)
+    return await session.execute(Statement(text, f"INSERT {table.target}"))
+
+
+async def _delete(session: Session, record: ImportRecord, table: PlannedTable) -> int:
+    staged = quoted(record.staging_schema, table.target)
+    text = merge_sql.delete_missing(key_of(table), _target(record, table), staged)
+    return await session.execute(Statement(text, f"DELETE {table.target}"))
+
+
+async def _compare(session: Session, record: ImportRecord, table: PlannedTable) -> None:
+    target, staged = _target(record, table), quoted(record.staging_schema, table.target)
+    text = merge_sql.count_missing(table, target, staged)
+    row = await session.fetch_one(Statement(text, f"SELECT {table.target} EXCEPT"))
+    if row is not None and row[0]:
+        raise MergeIncomplete(target, int(row[0]))
+
+
+async def _advance(session: Session, record: ImportRecord, table: PlannedTable) -> None:
+    """Sequences go on after the largest number that a row has now."""
+    target = _target(record, table)
+    for column, sequence in await session.fetch_all(statement("sequences"), {"table": target}):
+        text = Statement(merge_sql.advance(target, column), "SELECT setval")
+        await session.execute(text, (sequence, sequence))
+
+
+async def _parents_first(session: Session, record: ImportRecord) -> list[PlannedTable]:
+    """The tables, each after those that it refers to, where they do not refer to each other."""
+    names = [table.target for table in record.plan.tables]
+    rows = await session.fetch_all(statement("relations"), (record.target_schema, names))
+    by_oid = {int(oid): name for oid, name, _ in rows}
+    by_name = {table.target: table for table in record.plan.tables}
+    order: TopologicalSorter[str] = TopologicalSorter({name: set() for name in by_name})
+    tables = {"tables": list(by_oid)}
+    for child, parent in await session.fetch_all(statement("references"), tables):
+        order.add(by_oid[child], by_oid[parent])
+    try:
+        return [by_name[name] for name in order.static_order()]
+    except CycleError:
+        # Only constraints that can be deferred can hold then.
+        return list(record.plan.tables)
+
+
+def _target(record: ImportRecord, table: PlannedTable) -> str:
+    return quoted(record.target_schema, table.target)

@@ -1,0 +1,169 @@
+"""What the target database itself remembers of imports, in its schema `dbops`.
+
+It is there, and not in the control store, because each of its rows is written in the transaction
+that does what it tells of: a part is copied once, an import is published once.
+"""
+
+import json
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from dbopsd.db.session import Session
+from dbopsd.db.statement import Statement, load_sql
+from dbopsd.migrate.importer.planning.plan import Fate, Plan
+from dbopsd.migrate.importer.target.errors import ImportNotFound
+
+SQL: Final = "dbopsd.migrate.importer.target.sql"
+
+_PLANS: Final = TypeAdapter(Plan)
+_HASH_LENGTH: Final = 20
+
+
+class RecordState(Enum):
+    """How far an import has come."""
+
+    STAGED = "STAGED"
+    PUBLISHED = "PUBLISHED"
+    REVERTED = "REVERTED"
+
+
+@dataclass(frozen=True)
+class PublishedRelation:
+    """A table or view that an import brought, and what it took the place of."""
+
+    name: str
+    kind: str
+    """TABLE or VIEW."""
+    oid: int
+    replaced: str = ""
+    """The kind of what stood there, TABLE or VIEW; empty: nothing did."""
+
+
+@dataclass(frozen=True)
+class ImportRecord:
+    """An import as the database remembers it."""
+
+    import_id: str
+    source: str
+    target_schema: str
+    staging_schema: str
+    previous_schema: str
+    state: RecordState
+    plan: Plan
+    published: tuple[PublishedRelation, ...] = field(default=())
+
+
+_PUBLISHED: Final = TypeAdapter(tuple[PublishedRelation, ...])
+
+
+def staging_schema(import_id: str) -> str:
+    """Where an import's tables are made."""
+    return f"dbops_new_{_short(import_id)}"
+
+
+def previous_schema(import_id: str) -> str:
+    """Where the tables are kept that an import replaced."""
+    return f"dbops_old_{_short(import_id)}"
+
+
+def statement(name: str) -> Statement:
+    """One of the statements in `sql/`."""
+    return load_sql(SQL, f"{name}.sql").statement
+
+
+async def make_tables(session: Session) -> None:
+    """Have the records' own tables there. Needs CREATE on the database the first time."""
+    if await session.fetch_one(statement("records_exist")) == (True,):
+        return
+    async with session.transaction():
+        await session.execute(statement("lock_records"))
+        await session.execute(statement("create_records"))
+
+
+async def insert(session: Session, record: ImportRecord) -> None:
+    """Remember a new import."""
+    await session.execute(
+        statement("insert_import"),
+        (
+            *(record.import_id, record.source, record.target_schema),
+            *(record.staging_schema, record.previous_schema),
+            _PLANS.dump_json(record.plan).decode(),
+        ),
+    )
+
+
+async def find(session: Session, import_id: str) -> ImportRecord | None:
+    """What is remembered of an import; None: nothing."""
+    if await session.fetch_one(statement("records_exist")) != (True,):
+        return None
+    row = await session.fetch_one(statement("find_import"), (import_id,))
+    if row is None:
+        return None
+    found_id, source, target, staging, previous, state, plan, published = row
+    return ImportRecord(
+        *(found_id, source, target, staging, previous),
+        state=RecordState(state),
+        plan=_PLANS.validate_json(plan),
+        published=_PUBLISHED.validate_json(published),
+    )
+
+
+async def get(session: Session, import_id: str, database: str) -> ImportRecord:
+    """What is remembered of an import. Raises `ImportNotFound`."""
+    record = await find(session, import_id)
+    if record is None:
+        raise ImportNotFound(import_id, database)
+    return record
+
+
+async def forget(session: Session, import_id: str) -> None:
+    """Remember nothing of an import any more, its rejects included."""
+    if await session.fetch_one(statement("records_exist")) == (True,):
+        await session.execute(statement("delete_import"), (import_id,))
+
+
+async def set_published(
+    session: Session, import_id: str, relations: tuple[PublishedRelation, ...]
+) -> bool:
+    """Mark it published; False: it was not waiting for that."""
+    text = _PUBLISHED.dump_json(relations).decode()
+    return await session.execute(statement("set_published"), (text, import_id)) == 1
+
+
+async def set_reverted(session: Session, import_id: str) -> bool:
+    """Mark it reverted; False: it was not published."""
+    return await session.execute(statement("set_reverted"), (import_id,)) == 1
+
+
+async def find_part(session: Session, import_id: str, table: str, part: int) -> object | None:
+    """What was recorded of a part of a table, as JSON has it; None: it is not copied yet."""
+    row = await session.fetch_one(statement("find_part"), (import_id, table, part))
+    return None if row is None else json.loads(row[0])
+
+
+async def insert_part(
+    session: Session, import_id: str, table: str, part: int, copied: object
+) -> None:
+    """Record that a part is copied."""
+    parameters = (import_id, table, part, json.dumps(copied))
+    await session.execute(statement("insert_part"), parameters)
+
+
+async def find_object(session: Session, import_id: str, number: int) -> tuple[Fate, str] | None:
+    """What became of an object of the plan, by its number; None: it is not made yet."""
+    row = await session.fetch_one(statement("find_object"), (import_id, number))
+    return None if row is None else (Fate(row[0]), row[1])
+
+
+async def insert_object(
+    session: Session, import_id: str, number: int, fate: Fate, reason: str
+) -> None:
+    """Record what became of an object."""
+    await session.execute(statement("insert_object"), (import_id, number, fate.value, reason))
+
+
+def _short(import_id: str) -> str:
+    return import_id.replace("-", "_")[-_HASH_LENGTH:]

@@ -1,0 +1,5 @@
+-- summary: SELECT dbops.imports
+SELECT import_id, source, target_schema, staging_schema, previous_schema, state, plan::text,
+    published::text
+FROM dbops.imports
+WHERE import_id = %s

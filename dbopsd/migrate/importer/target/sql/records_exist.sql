@@ -1,0 +1,2 @@
+-- summary: SELECT to_regclass
+SELECT to_regclass('dbops.import_rejects') IS NOT NULL

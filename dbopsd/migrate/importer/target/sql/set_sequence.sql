@@ -1,0 +1,2 @@
+-- summary: SELECT setval
+SELECT setval(pg_get_serial_sequence(%s, %s), %s, true)

@@ -1,0 +1,109 @@
+"""`VerifyImport`: what an import made, against a file, value by value."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from dbopsd.migrate.importer import looking
+from dbopsd.migrate.importer.finishing import import_session
+from dbopsd.migrate.importer.importing import import_processes
+from dbopsd.migrate.importer.planning.parts import KeyRange, split
+from dbopsd.migrate.importer.planning.plan import Plan, PlannedTable
+from dbopsd.migrate.importer.report import TableReport, VerifyReport
+from dbopsd.migrate.importer.requests import ImportRequest, VerifyImportRequest
+from dbopsd.migrate.importer.source.snapshot_check import open_immutable
+from dbopsd.migrate.importer.target import records
+from dbopsd.migrate.importer.target.errors import ImportNotPublished
+from dbopsd.migrate.importer.target.records import RecordState
+from dbopsd.migrate.importer.verifying import Expected, VerifiedTable, verify_table
+from dbopsd.operations.kind import Run
+
+
+async def verify_import(run: Run, request: VerifyImportRequest) -> VerifyReport:
+    """Compare what is published with the file as it is now. Raises `ImportNotPublished`."""
+    async with import_processes(run) as pool, import_session(run.database) as session:
+        record = await records.get(session, request.import_id, run.database.name)
+        if record.state is not RecordState.PUBLISHED:
+            problem = f"is {record.state.value}: there is nothing published to compare"
+            raise ImportNotPublished(request.import_id, problem)
+        file = ImportRequest(source=request.source or record.source)
+        taken = await looking.snapshot(run, pool, file)
+        plan = await asyncio.to_thread(_as_it_is_now, taken.path, record.plan)
+        total = sum(table.rows for table in plan.tables)
+        done = 0
+
+        def on_progress(rows: int) -> None:
+            nonlocal done
+            done += rows
+            run.progress("verify", done, total, looking.UNIT_ROWS)
+
+        verified: list[VerifiedTable] = []
+        for table in plan.tables:
+            ranges = await asyncio.to_thread(_split, taken.path, table, pool.count)
+            verified.append(
+                await verify_table(
+                    pool,
+                    session,
+                    taken.path,
+                    record.target_schema,
+                    Expected(table, ranges),
+                    request.max_examples,
+                    on_progress,
+                )
+            )
+    return _report(request, file.source, record.target_schema, verified)
+
+
+def _as_it_is_now(path: str, plan: Plan) -> Plan:
+    """The plan for the file as it is by now: with its numbers of rows, whatever the classes."""
+    tables = []
+    with closing(open_immutable(Path(path))) as connection:
+        for table in plan.tables:
+            low, high, rows = _extent(connection, table)
+            columns = tuple(replace(column, storage_class="") for column in table.columns)
+            tables.append(replace(table, columns=columns, rows=rows, min_rowid=low, max_rowid=high))
+    return replace(plan, tables=tuple(tables))
+
+
+def _extent(
+    connection: sqlite3.Connection, table: PlannedTable
+) -> tuple[int | None, int | None, int]:
+    """The first and the last rowid, and how many rows there are."""
+    name = table.source.replace('"', '""')
+    rowid = table.rowid or "NULL"
+    condition = f" WHERE {table.where}" if table.where else ""
+    query = f'SELECT min({rowid}), max({rowid}), count(*) FROM "{name}"{condition}'  # noqa: S608
+    low, high, rows = connection.execute(query).fetchone()
+    return low, high, rows
+
+
+def _split(path: str, table: PlannedTable, processes: int) -> list[KeyRange | None]:
+    with closing(open_immutable(Path(path))) as connection:
+        return split(connection, table, processes)
+
+
+def _report(
+    request: VerifyImportRequest, source: str, schema: str, verified: list[VerifiedTable]
+) -> VerifyReport:
+    differing = sum(each.differing_rows for each in verified)
+    return VerifyReport(
+        import_id=request.import_id,
+        source=source,
+        schema=schema,
+        equal=not differing,
+        tables=[
+            TableReport(
+                source=each.table.source,
+                target=each.table.target,
+                rows=each.table.rows,
+                verified_rows=each.rows,
+                differing_rows=each.differing_rows,
+            )
+            for each in verified
+        ],
+        differences=[difference for each in verified for difference in each.examples],
+        verified_rows=sum(each.rows for each in verified),
+        differing_rows=differing,
+    )

@@ -1,0 +1,1 @@
+"""What the judge of imports knows: nothing of it comes from dbopsd."""
