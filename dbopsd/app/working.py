@@ -75,7 +75,10 @@ async def work(
             EMBEDDED_NAME: DatabaseConfig(dsn=SecretStr(embedded_dsn))
         }
         databases = make_databases(
-            {name: _for_work(config, database) for name, database in configured.items()},
+            {
+                name: _for_work(config, database, supervised=supervised)
+                for name, database in configured.items()
+            },
             telemetry,
             embedded=not config.databases,
         )
@@ -109,11 +112,12 @@ async def work(
     _log.info("stopped")
 
 
-def _for_work(config: Config, database: DatabaseConfig) -> DatabaseConfig:
+def _for_work(config: Config, database: DatabaseConfig, *, supervised: bool) -> DatabaseConfig:
     """The configuration of a database as a worker has it."""
     # It may have nothing to do for days: it keeps no connection open for it.
     changes: dict[str, object] = {"pool": database.pool.model_copy(update={"min_size": 0})}
-    if not database.import_roots and is_loopback(config.server.grpc_listen):
+    # One that nobody supervises may work for others, whose listeners are not in its configuration.
+    if supervised and not database.import_roots and is_loopback(config.server.grpc_listen):
         changes["import_roots"] = (Path("/"),)
     return database.model_copy(update=changes)
 

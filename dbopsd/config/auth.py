@@ -142,7 +142,10 @@ class AuthConfig(Section):
     """Client certificates signed by `server.tls.client_ca`, by a name that stands in them."""
 
     anonymous: RoleName | None = None
-    """What callers without a credential may do. Unset: nothing where a credential is configured."""
+    """What callers without a credential may do. Unset: nothing where a credential is configured.
+
+    More than `VIEWER` counts as no authentication on addresses beyond loopback.
+    """
 
     open_services: tuple[OpenService, ...] = ("health",)
     """What needs no credential: `health`, `reflection`, `channelz`; else each needs `VIEWER`.

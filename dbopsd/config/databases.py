@@ -88,7 +88,7 @@ class DatabaseConfig(Section):
     import_roots: tuple[Path, ...] = ()
     """Directories on the workers' machine that SQLite files may be imported from.
 
-    Unset: anywhere while the daemon listens on loopback only, nowhere beyond it.
+    Unset: anywhere, for the workers of a daemon that listens on loopback only; nowhere otherwise.
     """
 
     pool: PoolConfig = Field(default_factory=PoolConfig)

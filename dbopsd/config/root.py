@@ -73,6 +73,11 @@ class Config(BaseSettings):
             for what, there in (
                 ("encryption ([server.tls] cert and key)", self.server.tls.enabled),
                 ("authentication ([auth])", self.auth.configured),
+                # Whoever shows no credential could change something, as if none were asked for.
+                (
+                    f"authentication (auth.anonymous = '{self.auth.anonymous}')",
+                    not self.auth.configured or self.auth.anonymous in (None, "VIEWER"),
+                ),
             )
             if not there
         ]

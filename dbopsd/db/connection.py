@@ -19,6 +19,8 @@ _CANCEL_TIMEOUT_S = 1.0
 class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
     """An autocommit connection: every BEGIN and COMMIT is a statement that somebody wrote."""
 
+    # When it was made, by time.monotonic().
+    connected_at: float = 0.0
     # When a statement last ended on it, by time.monotonic().
     last_used: float = 0.0
     # What every span on it says of the other end; made once, by whoever traces it.
@@ -47,9 +49,9 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
             # leaves a socket at a hung server for each attempt until the collector comes by.
             exc.__context__ = None
             raise exc.with_traceback(None) from None
-        connection.last_used = time.monotonic()
+        connection.connected_at = connection.last_used = time.monotonic()
         if on_connected is not None:
-            on_connected(connection.last_used - started)
+            on_connected(connection.connected_at - started)
         return connection
 
     async def cancel_safe(self, *, timeout: float = 30.0) -> None:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 import psycopg_pool
-from opentelemetry.metrics import CallbackOptions, Meter, Observation
+from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from dbopsd.config import PoolConfig
@@ -21,6 +21,7 @@ from dbopsd.db.connection import Connection
 from dbopsd.db.dsn import Dsn, Purpose
 from dbopsd.db.errors import DatabaseError, NoConnection, PoolClosed, PoolExhausted, QueryTimeout
 from dbopsd.db.leases import Lease, LeaseBook
+from dbopsd.db.placement import Placement
 from dbopsd.db.session import Session
 from dbopsd.db.spans import DatabaseTelemetry
 from dbopsd.db.statement import Statement
@@ -67,6 +68,7 @@ class ConnectionPool:
     ) -> None:
         self._dsn = dsn
         self._purpose = purpose
+        self._placement = Placement(purpose, is_cluster=dsn.is_cluster)
         self.config = config
         self._telemetry = telemetry
         self._leases = LeaseBook(dsn.database, config.leak_after_s)
@@ -220,7 +222,7 @@ class ConnectionPool:
             return False
         idle_s = time.monotonic() - connection.last_used
         if idle_s < _TRUSTED_FOR_S and not connection.has_news:
-            return self._is_right_server(connection)
+            return self._placement.is_right(connection)
         try:
             async with asyncio.timeout(within_s):
                 await self._ping(connection)
@@ -233,40 +235,32 @@ class ConnectionPool:
         except (TimeoutError, asyncio.CancelledError):
             await self._discard(connection)
             raise
-        return self._is_right_server(connection)
+        return self._placement.is_right(connection)
 
     async def _ping(self, connection: Connection) -> None:
         endpoint = self._telemetry.endpoint(connection)
         session = Session(connection, endpoint, query_timeout_s=_PING_TIMEOUT_S)
         await session.fetch_one(_PING)
 
-    def _is_right_server(self, connection: Connection) -> bool:
-        """Whether a connection for writing still leads to a server that takes them.
-
-        A server reports a change of `in_hot_standby` by itself (PostgreSQL 14+).
-        """
-        if self._purpose != "write" or not self._dsn.is_cluster:
-            return True
-        return connection.info.parameter_status("in_hot_standby") != "on"
-
     async def _discard(self, connection: Connection) -> None:
         await connection.close()
         await self._pool.putconn(connection)
 
     async def _give_back(self, connection: Connection, session: Session, lease: Lease) -> None:
-        if session.usable and not self._acquiring:
+        moves = self._placement.is_to_move(connection)
+        if session.usable and not self._acquiring and not moves:
             # psycopg_pool holds its lock across a wait only while it serves a waiting caller.
             # Without one, giving back suspends nowhere, so that no cancellation can come between,
             # and the shield's task and round of the event loop are saved.
             await self._release(connection, lease)
         else:
-            await asyncio.shield(self._clean_and_release(connection, session, lease))
+            await asyncio.shield(self._clean_and_release(connection, session, lease, moves=moves))
 
     async def _clean_and_release(
-        self, connection: Connection, session: Session, lease: Lease
+        self, connection: Connection, session: Session, lease: Lease, *, moves: bool
     ) -> None:
         await session.end_transaction()
-        if not session.usable:
+        if moves or not session.usable:
             await connection.close()
         await self._release(connection, lease)
 
@@ -346,9 +340,9 @@ class _Instruments:
         self._pool = pool
         self._attributes = attributes
         meter = telemetry.meter
-        self.create_time = meter.create_histogram(names.DB_CLIENT_CONNECTION_CREATE_TIME, unit="s")
-        self.wait_time = meter.create_histogram(names.DB_CLIENT_CONNECTION_WAIT_TIME, unit="s")
-        self.use_time = meter.create_histogram(names.DB_CLIENT_CONNECTION_USE_TIME, unit="s")
+        self.create_time = _create_histogram(meter, names.DB_CLIENT_CONNECTION_CREATE_TIME)
+        self.wait_time = _create_histogram(meter, names.DB_CLIENT_CONNECTION_WAIT_TIME)
+        self.use_time = _create_histogram(meter, names.DB_CLIENT_CONNECTION_USE_TIME)
         self.timeouts = meter.create_counter(
             names.DB_CLIENT_CONNECTION_TIMEOUTS, unit=names.TIMEOUT_UNIT
         )
@@ -391,3 +385,11 @@ class _Instruments:
     def _observe(self, value: int, *, state: str | None = None) -> Observation:
         extra = {names.DB_CLIENT_CONNECTION_STATE: state} if state else {}
         return Observation(value, {**self._attributes, **extra})
+
+
+def _create_histogram(meter: Meter, name: str) -> Histogram:
+    return meter.create_histogram(
+        name,
+        unit="s",
+        explicit_bucket_boundaries_advisory=names.DB_CLIENT_CONNECTION_TIME_BUCKETS_S,
+    )

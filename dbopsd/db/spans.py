@@ -55,7 +55,7 @@ class Endpoint:
 class StatementSpan:
     """Covers one statement. A class with `__enter__`, because a generator costs twice as much."""
 
-    __slots__ = ("_batch_size", "_endpoint", "_span", "_started", "_statement")
+    __slots__ = ("_batch_size", "_endpoint", "_measured", "_span", "_started", "_statement")
 
     def __init__(self, endpoint: Endpoint, statement: Statement, batch_size: int | None) -> None:
         self._endpoint = endpoint
@@ -64,8 +64,12 @@ class StatementSpan:
 
     def __enter__(self) -> Self:
         statement = self._statement
-        attributes = self._endpoint.attributes
-        attributes = {**attributes, names.DB_QUERY_SUMMARY: statement.summary}
+        # What the duration carries, too; the text and the batch's size would be a series each.
+        self._measured = {
+            **self._endpoint.attributes,
+            names.DB_QUERY_SUMMARY: statement.summary,
+        }
+        attributes = self._measured.copy()
         if not statement.sensitive:
             attributes[names.DB_QUERY_TEXT] = statement.query_text
         if self._batch_size is not None:
@@ -86,7 +90,7 @@ class StatementSpan:
 
     def end(self, error: BaseException | None = None) -> None:
         """End the span now; `error` is what the statement ended with."""
-        attributes: _Attributes = self._endpoint.attributes
+        attributes: _Attributes = self._measured
         elapsed_s = time.perf_counter() - self._started
         if error is not None:
             attributes = {**attributes, **_describe(error)}

@@ -32,7 +32,9 @@ def request_authorising(access: Access) -> Middleware:
         if _OPEN_PATHS.get(request.path) in access.open_services:
             return NOBODY
         headers = request.headers.getall("Authorization", ())
-        caller = await authenticator.authenticate(headers, lambda: _certificate_names(request))
+        # Apart from the calls that run: who has shown nothing yet must not take their places.
+        with limit.running(f"unknown {request.remote}"):
+            caller = await authenticator.authenticate(headers, lambda: _certificate_names(request))
         trace.get_current_span().set_attribute(names.ENDUSER_ID, caller.name)
         require(caller, Role.VIEWER, None)
         return caller

@@ -210,15 +210,25 @@ class ChildOutputTooLarge(DbopsError):
 class FailedWithResult(DbopsError):
     """An operation failed, and what its kind has to tell of that is more than a line.
 
-    For kinds to derive from: `result` is of their result type, and callers find it in the error's
-    details.
+    To callers it is `cause`, with `result`, which is of the kind's result type, among its details.
     """
 
+    reason: ClassVar[str] = "OPERATION_FAILED"
+
+    cause: DbopsError
     result: object
+
+    def __post_init__(self) -> None:
+        # Callers look for what went wrong.
+        self.reason = self.cause.reason  # type: ignore[misc]
+
+    @property
+    def message(self) -> str:
+        return self.cause.message
 
     @property
     def metadata(self) -> dict[str, str]:
-        return {}
+        return self.cause.metadata
 
 
 @dataclass(eq=False)

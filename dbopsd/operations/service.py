@@ -235,7 +235,7 @@ class Operations:
             request=canonical_json(kind.request_type, request),
             locks=kind.locks,
             timeout_s=kind.timeout_s if timeout_s is None else timeout_s,
-            traceparent=_traceparent(),
+            traceparent=current_traceparent(),
             origin=origin,
         )
 
@@ -250,7 +250,8 @@ def _schedule_name(database: str, schedule: str) -> str:
     return f"databases/{database}/schedules/{schedule}"
 
 
-def _traceparent() -> str:
+def current_traceparent() -> str:
+    """The present span as W3C writes it; empty where there is none."""
     carrier: dict[str, str] = {}
     if trace.get_current_span().get_span_context().is_valid:
         _PROPAGATOR.inject(carrier)

@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from opentelemetry.trace import Tracer
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 from pydantic import TypeAdapter
 
 from dbopsd.config import OperationsConfig
@@ -30,11 +31,12 @@ from dbopsd.operations.kind import Kind
 from dbopsd.operations.measures import OperationMeasures
 from dbopsd.operations.record import NewOperation, Schedule, WorkerState
 from dbopsd.operations.runner import Runner
-from dbopsd.operations.service import canonical_json
+from dbopsd.operations.service import canonical_json, current_traceparent
 from dbopsd.operations.silence import Silence
-from dbopsd.operations.store import attempts, liveness, requests, schedules
+from dbopsd.operations.store import attempts, liveness, schedules
 from dbopsd.operations.store.store import ControlStore
 from dbopsd.operations.threads import StoreThreads
+from dbopsd.telemetry import names
 
 _log = logging.getLogger(__name__)
 
@@ -277,34 +279,60 @@ class Worker:
 
     async def _start_scheduled(self, schedule: Schedule, due: datetime) -> None:
         """The same operation whoever starts it for this time, however often."""
-        operation, problem = "", ""
-        try:
-            kind = self._parts.kinds.get(schedule.kind)
-            if kind is None:
-                raise UnknownKind(schedule.kind)
-            request = TypeAdapter(kind.request_type).validate_json(schedule.request)
-            new = NewOperation(
-                kind=kind.name,
-                database=schedule.database,
-                requester=schedule.name,
-                request_id=f"{schedule.name}@{int(due.timestamp())}",
-                role=self._parts.roles[kind.name],
-                request=canonical_json(kind.request_type, request),
-                locks=kind.locks,
-                timeout_s=kind.timeout_s,
-                traceparent="",
-                origin="clock",
-            )
-            operation = (await self._threads.ask(lambda store: requests.create(store, new))).id
-        except ControlStoreUnavailable:
-            raise  # tried again
-        except (DbopsError, ValueError) as exc:
-            problem = str(exc)
-            _log.error("schedule %s could not start its operation: %s", schedule.name, exc)
-        await self._threads.ask(
-            lambda store: schedules.note_run(
-                store, schedule.name, due, operation=operation, problem=problem
-            )
+        # No call is there that its trace could join.
+        with self._parts.tracer.start_as_current_span(
+            f"schedule {schedule.kind}",
+            Context(),
+            SpanKind.PRODUCER,
+            attributes={
+                "dbops.schedule.name": schedule.name,
+                "dbops.operation.kind": schedule.kind,
+                "db.namespace": schedule.database,
+            },
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                new = self._scheduled_operation(schedule, due)
+                started = await self._threads.ask(
+                    lambda store: schedules.start(
+                        store, schedule, due, new, grace_s=_SCHEDULE_GRACE_S
+                    )
+                )
+            except ControlStoreUnavailable:
+                raise  # tried again
+            except (DbopsError, ValueError) as exc:
+                problem = str(exc)
+                span.set_attribute(names.ERROR_TYPE, self._parts.failure_of(exc).reason)
+                span.set_status(Status(StatusCode.ERROR))
+                _log.error("schedule %s could not start its operation: %s", schedule.name, exc)
+                await self._threads.ask(
+                    lambda store: schedules.note_run(
+                        store, schedule.name, due, operation="", problem=problem
+                    )
+                )
+                return
+            if started is None:
+                _log.info("schedule %s: nothing is due for %s", schedule.name, due.isoformat())
+            else:
+                span.set_attribute("dbops.operation.name", started.id)
+
+    def _scheduled_operation(self, schedule: Schedule, due: datetime) -> NewOperation:
+        kind = self._parts.kinds.get(schedule.kind)
+        if kind is None:
+            raise UnknownKind(schedule.kind)
+        request = TypeAdapter(kind.request_type).validate_json(schedule.request)
+        return NewOperation(
+            kind=kind.name,
+            database=schedule.database,
+            requester=schedule.name,
+            request_id=f"{schedule.name}@{int(due.timestamp())}",
+            role=self._parts.roles[kind.name],
+            request=canonical_json(kind.request_type, request),
+            locks=kind.locks,
+            timeout_s=kind.timeout_s,
+            traceparent=current_traceparent(),
+            origin="clock",
         )
 
     async def _expire(self) -> None:

@@ -1,5 +1,6 @@
 """`dbops.v1.MigrateService`."""
 
+import asyncio
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final, TypeVar
@@ -75,6 +76,7 @@ class MigrateService(migrate_pb2_grpc.MigrateServiceServicer):
         self, request: migrate_pb2.PlanImportRequest, context: Any
     ) -> longrunning_pb2.Operation:
         """Find out what an import would do."""
+        await _check_mapping(request.mapping)
         return await self._start(self._methods.plan, request, ImportRequest(**_asked(request)))
 
     async def RunImport(  # noqa: N802
@@ -83,6 +85,7 @@ class MigrateService(migrate_pb2_grpc.MigrateServiceServicer):
         """Import a SQLite file."""
         if not 0 <= request.processes <= _MAX_PROCESSES:
             raise InvalidField("processes", f"is not 0 to {_MAX_PROCESSES}")
+        await _check_mapping(request.mapping)
         decoded = RunImportRequest(
             **_asked(request), processes=request.processes, verify=not request.skip_verification
         )
@@ -138,6 +141,15 @@ def _asked(request: migrate_pb2.PlanImportRequest | migrate_pb2.RunImportRequest
         "mapping": request.mapping,
         **_examples(request),
     }
+
+
+async def _check_mapping(mapping: str) -> None:
+    """Raise `InvalidMapping` for what can be seen without the file."""
+    if mapping:
+        # Loaded with the first mapping: most that a daemon is asked has none.
+        from dbopsd.migrate.importer.planning.mapping import read_mapping  # noqa: PLC0415
+
+        await asyncio.to_thread(read_mapping, mapping)
 
 
 def _examples(request: Any) -> dict[str, int]:

@@ -11,6 +11,10 @@ from opentelemetry import trace
 
 from dbopsd import errors
 from dbopsd.db import errors as db_errors
+from dbopsd.migrate.importer import errors as import_errors
+from dbopsd.migrate.importer.planning import errors as planning_errors
+from dbopsd.migrate.importer.processes import errors as process_errors
+from dbopsd.migrate.importer.target import errors as target_errors
 from dbopsd.operations import errors as operation_errors
 from dbopsd.operations.record import Failure
 from dbopsd.security import errors as security_errors
@@ -67,7 +71,19 @@ _CODES: Final[Mapping[type[errors.DbopsError], grpc.StatusCode]] = {
     operation_errors.ChildNotStarted: grpc.StatusCode.FAILED_PRECONDITION,
     operation_errors.ChildOutputTooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
     # Somebody has to remove what is left before it is worth trying again.
-    operation_errors.FailedWithResult: grpc.StatusCode.FAILED_PRECONDITION,
+    import_errors.SourceError: grpc.StatusCode.FAILED_PRECONDITION,
+    import_errors.ValuesRejected: grpc.StatusCode.FAILED_PRECONDITION,
+    import_errors.RowsDiffer: grpc.StatusCode.DATA_LOSS,
+    planning_errors.InvalidMapping: grpc.StatusCode.INVALID_ARGUMENT,
+    planning_errors.SourceTableNotFound: grpc.StatusCode.NOT_FOUND,
+    target_errors.ImportNotFound: grpc.StatusCode.NOT_FOUND,
+    target_errors.ImportNotPublished: grpc.StatusCode.FAILED_PRECONDITION,
+    target_errors.TableInUse: grpc.StatusCode.FAILED_PRECONDITION,
+    target_errors.NameTaken: grpc.StatusCode.ALREADY_EXISTS,
+    target_errors.TablesIncompatible: grpc.StatusCode.FAILED_PRECONDITION,
+    target_errors.MergeIncomplete: grpc.StatusCode.DATA_LOSS,
+    process_errors.TaskFailed: grpc.StatusCode.FAILED_PRECONDITION,
+    process_errors.ProcessDied: grpc.StatusCode.ABORTED,
     operation_errors.CleanUpFailed: grpc.StatusCode.FAILED_PRECONDITION,
     operation_errors.ControlStoreUnavailable: grpc.StatusCode.UNAVAILABLE,
     AuditUnavailable: grpc.StatusCode.UNAVAILABLE,
@@ -76,6 +92,8 @@ _CODES: Final[Mapping[type[errors.DbopsError], grpc.StatusCode]] = {
 
 def code_of(error: errors.DbopsError) -> grpc.StatusCode:
     """The status code of the error's class, or of the nearest class above it in the table."""
+    if isinstance(error, operation_errors.FailedWithResult):
+        return code_of(error.cause)
     return next(_CODES[cls] for cls in type(error).__mro__ if cls in _CODES)
 
 

@@ -52,6 +52,8 @@ DB_CLIENT_CONNECTION_TIMEOUTS: Final = "db.client.connection.timeouts"
 DB_CLIENT_CONNECTION_CREATE_TIME: Final = "db.client.connection.create_time"
 DB_CLIENT_CONNECTION_WAIT_TIME: Final = "db.client.connection.wait_time"
 DB_CLIENT_CONNECTION_USE_TIME: Final = "db.client.connection.use_time"
+DB_CLIENT_CONNECTION_TIME_BUCKETS_S: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30)
+"""The conventions advise none for these; without any they would be the SDK's, which suit ms."""
 CONNECTION_UNIT: Final = "{connection}"
 REQUEST_UNIT: Final = "{request}"
 TIMEOUT_UNIT: Final = "{timeout}"

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -291,7 +292,7 @@ def _table(name: str, cron: str) -> str:
 
 
 def test_schedules_follow_the_configuration_and_make_up_for_a_missed_time_once(
-    server: PostgresServer, tmp_path: Path
+    server: PostgresServer, receiver: OtlpReceiver, tmp_path: Path
 ) -> None:
     state_dir, ledger_path = tmp_path / "state", tmp_path / "ledger"
     before = [("kept", "0 3 * * *"), ("moved", "0 4 * * *"), ("gone", "0 5 * * *")]
@@ -311,7 +312,14 @@ def test_schedules_follow_the_configuration_and_make_up_for_a_missed_time_once(
     after = [each for each in before if each[0] != "gone"]
     after[1] = ("moved", "0 9 * * *")
     config = "\n".join(_table(*each) for each in after)
-    with demo_daemon(server.dsn(), state_dir=state_dir, workers=2, more=config) as running:
+    config += f'[telemetry]\notlp_endpoint = "{receiver.grpc_endpoint}"\n'
+    with demo_daemon(
+        server.dsn(),
+        state_dir=state_dir,
+        workers=2,
+        more=config,
+        environment={"OTEL_BSP_SCHEDULE_DELAY": "100"},
+    ) as running:
         running.wait_until_serving()
         with DemoClient(running.grpc_address, ledger_path) as client:
             ran = eventually_blocking(
@@ -325,6 +333,7 @@ def test_schedules_follow_the_configuration_and_make_up_for_a_missed_time_once(
             (made_up,) = ran
             assert metadata_of(made_up).requester == "databases/main/schedules/kept"
             assert schedules["kept"].last_operation == made_up.name
+            _is_of_one_trace(made_up, receiver)
             last = schedules["kept"].last_time.ToDatetime(tzinfo=UTC)
             assert (last.hour, last.minute) == (3, 0)
             assert timedelta() < datetime.now(UTC) - last < timedelta(days=1)
@@ -339,6 +348,22 @@ def test_schedules_follow_the_configuration_and_make_up_for_a_missed_time_once(
             assert [each.name for each in client.operations()] == [made_up.name, in_the_way]
         running.signal(signal.SIGTERM)
         assert running.wait() == 0
+
+
+def _is_of_one_trace(made_up: Any, receiver: OtlpReceiver) -> None:
+    """It starts with the clock, as no call is there to start with."""
+    trace_id = metadata_of(made_up).trace_id
+
+    def spans(receiver: OtlpReceiver) -> dict[str, ReceivedSpan]:
+        found = {each.name: each for each in receiver.spans() if each.trace_id == trace_id}
+        return found if {"schedule demo", "operation demo"} <= found.keys() else {}
+
+    found = receiver.wait_for(spans, 10)
+    clock, attempt = found["schedule demo"], found["operation demo"]
+    assert (clock.kind, clock.parent_span_id) == ("PRODUCER", "")
+    assert clock.attributes["dbops.schedule.name"] == "databases/main/schedules/kept"
+    assert clock.attributes["dbops.operation.name"] in made_up.name
+    assert attempt.parent_span_id == clock.span_id
 
 
 def _was_last_here(state_dir: Path, *, days_ago: int) -> None:

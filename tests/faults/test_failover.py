@@ -1,7 +1,8 @@
-"""A cluster named by two hosts whose primary dies."""
+"""A cluster named by several hosts: its primary dies, its standby does, and it has two of them."""
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -10,8 +11,10 @@ from dbopsd.db.statement import Statement
 from tests.faults.conftest import StartDaemon, State
 from tests.faults.writing import CREATE, UNIQUE, first_write, write, writing
 from tests.support.patience import eventually
-from tests.support.replication import ReplicationPair
+from tests.support.replication import ReplicationPair, another_standby
+from tests.support.servers import PostgresServers
 
+PORT = Statement("SELECT inet_server_port()", "SELECT inet_server_port test")
 STANDBY = Statement("SELECT pg_is_in_recovery()", "SELECT pg_is_in_recovery test")
 
 
@@ -91,3 +94,59 @@ async def test_a_demoted_primary_gets_no_writes(
     ((count,),) = pair.standby.execute("SELECT count(*) FROM written")
     assert isinstance(count, int)
     assert count >= 46
+
+
+async def test_reads_return_to_a_standby_that_was_away(
+    start_daemon: StartDaemon, replication_pair: ReplicationPair
+) -> None:
+    pair = replication_pair
+    database = (await start_daemon(pair.dsn(), min_size=2)).database
+
+    async def reads_on() -> set[bool]:
+        """Where several reads at once are, each of which is answered, by `pg_is_in_recovery()`."""
+
+        async def read() -> bool:
+            async with database.session(read_only=True) as session:
+                row = await session.fetch_one(STANDBY)
+                await asyncio.sleep(0.02)
+            assert row is not None
+            return bool(row[0])
+
+        return set(await asyncio.gather(*(read() for _ in range(4))))
+
+    async def on_primary() -> bool:
+        return await reads_on() == {False}
+
+    async def on_standby() -> bool:
+        return await reads_on() == {True}
+
+    assert await on_standby()
+    await asyncio.to_thread(pair.standby.stop, "immediate")
+    await eventually(on_primary, timeout=5, what="reads on the primary")
+    await asyncio.to_thread(pair.standby.start)
+    # A connection stays on the primary for 10 s before a standby is looked for; then the first
+    # one that found it takes the others along.
+    await eventually(on_standby, timeout=20, what="reads on the standby")
+
+
+async def test_reads_are_spread_over_the_standbys(
+    start_daemon: StartDaemon, replication_pair: ReplicationPair, servers: PostgresServers
+) -> None:
+    pair = replication_pair
+    second = await asyncio.to_thread(another_standby, servers, pair)
+    try:
+        hosts = (pair.primary, pair.standby, second)
+        dsn = pair.primary.dsn(
+            host=",".join(server.host for server in hosts),
+            port=",".join(str(server.port) for server in hosts),
+        )
+        database = (await start_daemon(dsn, max_size=20)).database
+        # Each connection draws its standby: that all of 20 draw the same happens once in 500,000.
+        async with AsyncExitStack() as stack:
+            sessions = [
+                await stack.enter_async_context(database.session(read_only=True)) for _ in range(20)
+            ]
+            ports = {await session.fetch_one(PORT) for session in sessions}
+        assert ports == {(pair.standby.port,), (second.port,)}
+    finally:
+        await asyncio.to_thread(servers.discard, second)

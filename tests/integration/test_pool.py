@@ -246,3 +246,4 @@ async def test_its_metrics_follow_the_conventions(database: Database, recording:
     for name in ("create_time", "wait_time", "use_time"):
         (point,) = recording.metric(f"db.client.connection.{name}")
         assert point.count >= 1
+        assert point.explicit_bounds == (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30)

@@ -69,6 +69,11 @@ def replicate(
     return pair
 
 
+def another_standby(servers: PostgresServers, pair: ReplicationPair) -> PostgresServer:
+    """Start one more standby of the pair's primary. `servers.discard` it before the pair."""
+    return servers.standby(pair.primary, port=pair.primary.port, slot=f"{SLOT}_2")
+
+
 def discard(servers: PostgresServers, pair: ReplicationPair) -> None:
     pair.link.close()
     servers.discard(pair.standby)

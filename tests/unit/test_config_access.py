@@ -45,6 +45,14 @@ def test_beyond_loopback_with_tls_and_authentication(tmp_path: Path) -> None:
         (LISTEN + TOKEN, "without encryption ([server.tls] cert and key)"),
         (LISTEN + TLS, "without authentication ([auth])"),
         (LISTEN + TLS + "[auth]\nanonymous = 'VIEWER'\n", "without authentication ([auth])"),
+        (LISTEN + TLS + "[auth]\nanonymous = 'ADMIN'\n", "without authentication ([auth])"),
+        *(
+            (
+                LISTEN + TLS + f"[auth]\nanonymous = '{role}'\n" + TOKEN,
+                f"without authentication (auth.anonymous = '{role}')",
+            )
+            for role in ("OPERATOR", "ADMIN")
+        ),
     ],
 )
 def test_beyond_loopback_one_of_them_is_not_enough(
@@ -54,6 +62,21 @@ def test_beyond_loopback_one_of_them_is_not_enough(
         f"server.grpc_listen = '0.0.0.0:50051' is reachable from other machines {missing}: "
         "configure it, listen on 127.0.0.1, or set server.insecure_listen = true"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LISTEN + TLS + "[auth]\nanonymous = 'VIEWER'\n" + TOKEN,
+        LISTEN + "insecure_listen = true\n" + TLS + "[auth]\nanonymous = 'ADMIN'\n" + TOKEN,
+        TLS + "[auth]\nanonymous = 'ADMIN'\n" + TOKEN,
+    ],
+    ids=["who may only read", "told so", "on loopback"],
+)
+def test_callers_without_a_credential_may_be_let_in(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "dbopsd.toml"
+    path.write_text(text)
+    assert load_config(path).auth.anonymous
 
 
 @pytest.mark.parametrize(

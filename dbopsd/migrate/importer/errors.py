@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dbopsd.errors import DbopsError
-from dbopsd.operations.errors import FailedWithResult
 
 
 @dataclass(eq=False)
 class SourceError(DbopsError):
     """The SQLite file cannot be imported as it is. The base of those that say why."""
+
+    reason: ClassVar[str] = "SOURCE_UNUSABLE"
 
     source: str
     """The file's path."""
@@ -184,25 +185,6 @@ class SnapshotLost(SourceError):
             f"the copy of {self.source} that this import began with is not on this machine: "
             "another machine's worker made it, or it was removed; start the import again"
         )
-
-
-@dataclass(eq=False)
-class ImportFailed(FailedWithResult):
-    """An import ended without having published anything; its `result` is the report."""
-
-    cause: DbopsError
-
-    def __post_init__(self) -> None:
-        # Callers look for what went wrong, be it in the import or in what it is made of.
-        self.reason = self.cause.reason  # type: ignore[misc]
-
-    @property
-    def message(self) -> str:
-        return self.cause.message
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        return self.cause.metadata
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ from dbopsd.db.session import Session
 from dbopsd.errors import DbopsError
 from dbopsd.migrate.importer import looking
 from dbopsd.migrate.importer.copying import CopiedTable, copy_all
-from dbopsd.migrate.importer.errors import ImportFailed, RowsDiffer, ValuesRejected
+from dbopsd.migrate.importer.errors import RowsDiffer, ValuesRejected
 from dbopsd.migrate.importer.finishing import SETTINGS, import_session, make_objects, settle
 from dbopsd.migrate.importer.planning.plan import Fate, Plan, PlannedObject
 from dbopsd.migrate.importer.processes.messages import Setup
@@ -23,9 +23,12 @@ from dbopsd.migrate.importer.target import placing, records, staging
 from dbopsd.migrate.importer.target.placed import Placed
 from dbopsd.migrate.importer.target.records import ImportRecord, RecordState
 from dbopsd.migrate.importer.verifying import Expected, VerifiedTable, verify_table
+from dbopsd.operations.errors import FailedWithResult
 from dbopsd.operations.kind import Run
 
 _LEAST_PROCESSES: Final = 2
+# So that a report is a message that every client takes: gRPC's default limit is 4 MiB.
+_MOST_EXAMPLES: Final = 2000
 _MOST_PROCESSES: Final = 8
 
 
@@ -39,12 +42,12 @@ async def import_processes(run: Run, wanted: int = 0) -> AsyncIterator[Processes
 
 
 async def run_import(run: Run, request: RunImportRequest) -> ImportReport:
-    """Carry the file over, verify and publish it. Raises `ImportFailed`, with the report."""
+    """Carry the file over, verify and publish it. Raises `FailedWithResult`, with the report."""
     this = _Import(run, request)
     try:
         return await this.to_its_end()
     except DbopsError as error:
-        raise ImportFailed(this.report(problem=error.message), error) from error
+        raise FailedWithResult(error, this.report(problem=error.message)) from error
 
 
 async def clean_up(run: Run, _request: RunImportRequest) -> None:
@@ -193,10 +196,10 @@ class _Import:
             tables=tables,
             objects=[replace(each, ddl="") for each in self.objects],
             reject_counts=[count for each in copied for count in each.counts],
-            rejects=[reject for each in copied for reject in each.rejects],
+            rejects=[reject for each in copied for reject in each.rejects][:_MOST_EXAMPLES],
             differences=[
                 difference for each in self.verified.values() for difference in each.examples
-            ],
+            ][:_MOST_EXAMPLES],
             notes=list(self.plan.notes),
             problem=problem,
             rows=sum(table.rows for table in tables),

@@ -1,6 +1,6 @@
 """What callers ask of the control store: create, look up, list, cancel and delete operations."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -44,16 +44,23 @@ def insert(store: ControlStore, table: sa.Table) -> Any:
     return sqlite.insert(table) if store.is_sqlite else postgresql.insert(table)
 
 
-def create(store: ControlStore, new: NewOperation) -> Operation:
+def create(
+    store: ControlStore,
+    new: NewOperation,
+    *,
+    first: Callable[[sa.Connection], None] = lambda _connection: None,
+) -> Operation:
     """Record the operation and enqueue it, both or neither; the one there is, if asked for before.
 
-    Raises `OperationInTheWay`, `RequestIdReused`.
+    `first` is called at the begin of the same transaction, perhaps in several tries; nothing is
+    recorded where it raises. Raises `OperationInTheWay`, `RequestIdReused`, and what `first` does.
     """
     operation_id = new.id  # the same in each try
     leftover = False
     for _ in range(_TRIES):
         try:
             with store.transaction() as connection:
+                first(connection)
                 if leftover:
                     forget_work(store, connection, [operation_id])
                 return _create(store, connection, operation_id, new)
@@ -307,11 +314,7 @@ def forget_work(
     """
     # DBOS deletes workflows in a transaction of its own only. These are the tables that it names;
     # the rows of its others go with the status.
-    database = store.client._sys_db  # noqa: SLF001
-    translations = connection.get_execution_options().get("schema_translate_map") or {}
-    own_schema = {database.tables.workflow_status.schema: database.schema}
-    connection.execution_options(schema_translate_map={**translations, **own_schema})
-    tables = database.tables
+    tables = engine_tables(store, connection)
     for table in (
         tables.workflow_input,
         tables.workflow_output,
@@ -319,3 +322,12 @@ def forget_work(
         tables.workflow_status,
     ):
         connection.execute(sa.delete(table).where(table.c.workflow_uuid.in_(operation_ids)))
+
+
+def engine_tables(store: ControlStore, connection: sa.Connection) -> Any:
+    """DBOS's own tables, for use in a transaction of ours on that connection."""
+    database = store.client._sys_db  # noqa: SLF001
+    translations = connection.get_execution_options().get("schema_translate_map") or {}
+    own_schema = {database.tables.workflow_status.schema: database.schema}
+    connection.execution_options(schema_translate_map={**translations, **own_schema})
+    return database.tables

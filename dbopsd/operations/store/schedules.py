@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from croniter import croniter
 
 from dbopsd.operations.errors import ScheduleNotFound
-from dbopsd.operations.record import Schedule
+from dbopsd.operations.record import NewOperation, Operation, Schedule
 from dbopsd.operations.store.engine import translated
-from dbopsd.operations.store.requests import insert
+from dbopsd.operations.store.requests import create, engine_tables, insert
 from dbopsd.operations.store.store import APPLICATION, ControlStore
 from dbopsd.operations.store.tables import schedule_runs
 
@@ -19,6 +19,10 @@ SCHEDULED: Final = "scheduled"
 """The workflow that DBOS's cron starts: it asks for the schedule's operation."""
 
 _PAUSED: Final = "PAUSED"
+
+
+class _NotDue(Exception):
+    """A schedule is to start nothing for that time."""
 
 
 def apply(store: ControlStore, wanted: Sequence[Schedule]) -> None:
@@ -119,8 +123,9 @@ def resume(store: ControlStore, name: str) -> Schedule:
 def missed(store: ControlStore, *, grace_s: float) -> list[tuple[Schedule, datetime]]:
     """The schedules whose last time passed more than `grace_s` seconds ago and started nothing.
 
-    Of several such times of one schedule it is the last. One of which nothing is known yet is due
-    from now on.
+    One whose last time is more recent is left to the clock, whatever was missed before it: or the
+    clock would start a second operation beside the one that makes up for it. One of which nothing
+    is known yet is due from now on.
     """
     found = [schedule for schedule in list_schedules(store) if not schedule.paused]
     with store.transaction() as connection:
@@ -145,12 +150,52 @@ def missed(store: ControlStore, *, grace_s: float) -> list[tuple[Schedule, datet
         }
     late = []
     for schedule in found:
-        zone = ZoneInfo(schedule.time_zone)
-        before = datetime.fromtimestamp(now - grace_s, zone)
-        last: datetime = croniter(schedule.cron, before).get_prev(datetime)
-        if schedule.name in due_after and last.timestamp() > due_after[schedule.name]:
+        at = datetime.fromtimestamp(now, ZoneInfo(schedule.time_zone))
+        last: datetime = croniter(schedule.cron, at).get_prev(datetime)
+        time_s = last.timestamp()
+        known = schedule.name in due_after
+        if known and due_after[schedule.name] < time_s < now - grace_s:
             late.append((schedule, last))
     return late
+
+
+def start(
+    store: ControlStore, schedule: Schedule, due: datetime, new: NewOperation, *, grace_s: float
+) -> Operation | None:
+    """Start the schedule's operation of that time and note it, both or neither; None: not to be.
+
+    It is not where that time or a later one is dealt with, where the schedule is paused, and where
+    the time is more than `grace_s` seconds old and a later one has come as well: of all that a
+    worker slept through, the last is made up for. Raises what `create` does.
+    """
+    due_ms = round(due.timestamp() * 1000)
+    at = due.astimezone(ZoneInfo(schedule.time_zone))
+    following: datetime = croniter(schedule.cron, at).get_next(datetime)
+
+    def claim(connection: sa.Connection) -> None:
+        # A write first: whoever else comes with a time of this schedule waits here for the end of
+        # this transaction, and then finds what it left.
+        claimed = connection.execute(
+            sa.update(schedule_runs)
+            .where(schedule_runs.c.schedule == schedule.name, schedule_runs.c.due_after < due_ms)
+            .values(due_after=due_ms, time=due_ms, operation=new.id, problem="")
+        ).rowcount
+        now = connection.execute(sa.select(store.now())).scalar_one() / 1000
+        superseded = following.timestamp() <= now and due.timestamp() < now - grace_s
+        if not claimed or superseded or _is_paused(store, connection, schedule.name):
+            raise _NotDue
+
+    try:
+        return create(store, new, first=claim)
+    except _NotDue:
+        return None
+
+
+def _is_paused(store: ControlStore, connection: sa.Connection, name: str) -> bool:
+    """Also where there is no such schedule any more."""
+    known = engine_tables(store, connection).workflow_schedules
+    status = connection.execute(sa.select(known.c.status).where(known.c.schedule_name == name))
+    return status.scalar() in (None, _PAUSED)
 
 
 def note_run(

@@ -435,8 +435,8 @@ VIEWS = [
     "SELECT t.*, n * 2 AS double FROM t WHERE n > 0",
     "SELECT id, n AS x, 'lit' AS y, NULL AS z, 1.5 AS w, x'01' AS v FROM t",
     "SELECT id, n > 0 AS positive, flag, NOT flag AS un, coalesce(flag, 0) AS cf FROM t",
-    "SELECT count(*) AS c, count(n) AS cn, sum(n) AS sn, avg(n) AS an, total(n) AS tn, "
-    "min(n) AS mn, max(s) AS ms, sum(flag) AS sf, max(flag) AS mf, min(d) AS md FROM t",
+    ("SELECT count(*) AS c, count(n) AS cn, sum(n) AS sn, avg(n) AS an, total(n) AS tn, "
+    "min(n) AS mn, max(s) AS ms, sum(flag) AS sf, max(flag) AS mf, min(d) AS md FROM t"),
     "SELECT sum(n) AS s, total(n) AS t, avg(n) AS a FROM t WHERE id < 0",
     "SELECT flag, count(*) AS c, sum(r) AS s FROM t GROUP BY flag",
     "SELECT flag AS f, count(*) AS c FROM t GROUP BY f HAVING count(*) > 1",
@@ -464,8 +464,8 @@ VIEWS = [
     "SELECT id FROM t WHERE n > (SELECT avg(n) FROM t WHERE n < 1000)",
     "SELECT x.i, x.m FROM (SELECT id AS i, n * 2 AS m FROM t WHERE n > 0) x WHERE x.m > 10",
     "SELECT i FROM (SELECT id AS i FROM t) WHERE i > 3",
-    "WITH big AS (SELECT id, n FROM t WHERE n > 5), c(k) AS (SELECT count(*) FROM big) "
-    "SELECT big.id, c.k FROM big, c",
+    ("WITH big AS (SELECT id, n FROM t WHERE n > 5), c(k) AS (SELECT count(*) FROM big) "
+    "SELECT big.id, c.k FROM big, c"),
     "SELECT id, s FROM t WHERE n > 0 UNION ALL SELECT id, name FROM u",
     "SELECT s FROM t UNION SELECT s2 FROM t ORDER BY 1",
     "SELECT id FROM t EXCEPT SELECT t_id FROM u",
@@ -476,13 +476,13 @@ VIEWS = [
     "SELECT id, n FROM t UNION ALL SELECT id, 1.5 FROM u",
     "SELECT t_id, group_concat(name) AS names FROM (SELECT * FROM u ORDER BY id) GROUP BY t_id",
     "SELECT t_id, group_concat(name, '; ') AS names FROM u WHERE id = 1 GROUP BY t_id",
-    "SELECT id, row_number() OVER (ORDER BY n DESC) AS k, sum(n) OVER (PARTITION BY flag) AS s, "
-    "lag(n) OVER (ORDER BY id) AS p, rank() OVER (ORDER BY s) AS q FROM t",
+    ("SELECT id, row_number() OVER (ORDER BY n DESC) AS k, sum(n) OVER (PARTITION BY flag) AS s, "
+    "lag(n) OVER (ORDER BY id) AS p, rank() OVER (ORDER BY s) AS q FROM t"),
     "SELECT count(*) FILTER (WHERE n > 0) AS c, sum(n) FILTER (WHERE flag) AS s FROM t",
-    "SELECT id, printf('%s #%d', s, n) AS label, upper(substr(s, 1, 1)) || substr(s, 2) AS cap "
-    "FROM t",
-    "SELECT id, date(ts) AS d, strftime('%H:%M', ts) AS h, julianday(ts2) - julianday(ts) AS gap "
-    "FROM t",
+    ("SELECT id, printf('%s #%d', s, n) AS label, upper(substr(s, 1, 1)) || substr(s, 2) AS cap "
+    "FROM t"),
+    ("SELECT id, date(ts) AS d, strftime('%H:%M', ts) AS h, julianday(ts2) - julianday(ts) AS gap "
+    "FROM t"),
     "SELECT id, datetime(epoch, 'unixepoch') AS at FROM t",
     "SELECT id, CASE WHEN n > 0 THEN 'p' WHEN n < 0 THEN 'n' END AS sign FROM t",
     "SELECT \"odd \"\"name\" AS \"a \"\"b\" FROM t",
@@ -819,9 +819,11 @@ RANDOM = [
     ("(hex(randomblob(4)))", "TEXT", "text", "[0-9A-F]{8}"),
     ("(lower(hex(randomblob(20))))", "TEXT", "text", "[0-9a-f]{40}"),
     (
-        "(lower(hex(randomblob(4))) || '-' || lower(hex(randomblob(2))) || '-4' || "
-        "substr(lower(hex(randomblob(2))), 2) || '-' || substr('89ab', abs(random()) % 4 + 1, 1) "
-        "|| substr(lower(hex(randomblob(2))), 2) || '-' || lower(hex(randomblob(6))))",
+        (
+            "(lower(hex(randomblob(4))) || '-' || lower(hex(randomblob(2))) || '-4' || "
+            "substr(lower(hex(randomblob(2))), 2) || '-' || substr('89ab', abs(random()) % 4 + 1, 1) "
+            "|| substr(lower(hex(randomblob(2))), 2) || '-' || lower(hex(randomblob(6))))"
+        ),
         "UUID",
         "uuid",
         "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}",

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from tests.support.judging import ddl, target
 from tests.support.judging.objects import Judged, Pair
@@ -107,7 +108,7 @@ class _Probe:
         self._name = f"temp.{quoted(pair.table.name)}"
         self.raw: list[tuple[Value, ...]] = []
 
-    def __enter__(self) -> "_Probe":
+    def __enter__(self) -> Self:
         made = ", ".join(
             f"{quoted(each.name)} {_declared(each)}"
             + ("" if each.collation == "BINARY" else f" COLLATE {each.collation}")
@@ -147,7 +148,9 @@ class _Probe:
         return answers
 
     def _tried(self) -> Iterator[tuple[Value, ...]]:
-        places = {name: place for place, name in enumerate(c.name for c in self._pair.table.columns)}
+        places = {
+            name: place for place, name in enumerate(c.name for c in self._pair.table.columns)
+        }
         actual = [
             tuple(row[places[each.name]] for each in self._columns)
             for row in self._pair.table.rows[:200]
@@ -162,7 +165,7 @@ class _Probe:
                 for value in values:
                     yield (*base[:at], value, *base[at + 1 :])
 
-    def _literal(self, value: Value, of: PgType) -> str | None | Bad:
+    def _literal(self, value: Value, of: PgType) -> str | Bad | None:
         if value is not None:
             if not isinstance(value, _CLASSES.get(of.name, Text)):
                 return Bad(frozenset())
@@ -223,18 +226,19 @@ def _evaluated(
     rows: Sequence[list[str | None] | None],
 ) -> list[bool]:
     casts = ", ".join(
-        f"CAST(p->>{at} AS {column.type.shown}) AS {quoted(column.name)}"
+        f"CAST(probe_->>{at} AS {column.type.shown}) AS {quoted(column.name)}"
         for at, column in enumerate(columns)
     )
     query = (
-        f"SELECT coalesce(({constraint.expression}), true) FROM (SELECT n, {casts} FROM"
-        " jsonb_array_elements($1::jsonb) WITH ORDINALITY AS probes(p, n)) AS probed ORDER BY n"
+        f"SELECT coalesce(({constraint.expression}), true) FROM (SELECT {casts}, place_ FROM"
+        " jsonb_array_elements($1::jsonb) WITH ORDINALITY AS probes(probe_, place_)) AS probed"
+        " ORDER BY place_"
     )
     try:
         with psycopg.RawCursor(connection) as cursor:
-            cursor.execute(query.encode(), (psycopg.types.json.Jsonb(rows),))
+            cursor.execute(query.encode(), (Jsonb(rows),))
             return [bool(let) for (let,) in cursor.fetchall()]
-    except psycopg.Error:
+    except psycopg.DataError:
         if len(rows) <= 1:
             return [False] * len(rows)
     half = len(rows) // 2

@@ -75,7 +75,5 @@ def condition(create_index: str) -> str:
 
 def mentions(expression: str, name: str) -> bool:
     """Whether an expression names a column."""
-    unquoted = {
-        token.text.strip("\"`[]").replace('""', '"').lower() for token in tokens(expression)
-    }
+    unquoted = {token.text.strip('"`[]').replace('""', '"').lower() for token in tokens(expression)}
     return name.lower() in unquoted

@@ -68,14 +68,14 @@ def _columns(judged: Judged, pair: Pair) -> Iterator[str]:
         in_key = column.name in pair.table.key
         if there.not_null and not column.not_null and not in_key and not there.identity:
             yield f"{column.name} is NOT NULL, and was not"
-        if column.default is not None and there.expression is None and not there.identity:
-            if not _excused(report, "default", name, full):
-                yield f"the default of {column.name} is lost: {column.default}"
+        lost = column.default is not None and there.expression is None and not there.identity
+        if lost and not _excused(report, "default", name, full):
+            yield f"the default of {column.name} is lost: {column.default}"
         if column.default is None and there.expression is not None and not there.generated:
             yield f"{column.name} has a default that it had not: {there.expression}"
-        if column.generated and not there.generated:
-            if not _excused(report, "generated column", name, full):
-                yield f"{column.name} is not generated any more"
+        lost = column.generated and not there.generated
+        if lost and not _excused(report, "generated column", name, full):
+            yield f"{column.name} is not generated any more"
         if there.generated and not column.generated:
             yield f"{column.name} is generated, and was not"
         if column.collation != "BINARY" and not _excused(report, "collation", name, full):
@@ -153,8 +153,9 @@ def _same_condition(judged: Judged, pair: Pair, index: Index, there: target.PgIn
 def _uniqueness(judged: Judged, pair: Pair) -> Iterator[str]:
     """PostgreSQL must not refuse rows that SQLite takes."""
     allowed = [set(pair.table.key)] if pair.table.key else []
-    allowed += [{each for each in index.columns if each} for index in pair.table.indexes
-                if index.unique]
+    allowed += [
+        {each for each in index.columns if each} for index in pair.table.indexes if index.unique
+    ]
     named = [{pair.names.get(column, "") for column in columns} for columns in allowed]
     for each in pair.there.indexes:
         columns = {column for column in each.columns if column}

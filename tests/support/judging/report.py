@@ -55,6 +55,10 @@ class Report:
         """A number of the whole report."""
         return int(self._message.get(name, 0))
 
+    def whole(self, name: str) -> str:
+        """A text of the whole report."""
+        return str(self._message.get(name, ""))
+
     @property
     def text(self) -> str:
         """Every name and reason in it, to look for a mention."""

@@ -89,7 +89,9 @@ class Source:
 
     def find(self, name: str) -> Table | None:
         """The table of that name in any case."""
-        return next((each for each in self.tables.values() if each.name.lower() == name.lower()), None)
+        return next(
+            (each for each in self.tables.values() if each.name.lower() == name.lower()), None
+        )
 
 
 @contextmanager
@@ -216,7 +218,7 @@ def _collations(connection: sqlite3.Connection, name: str, columns: list[str]) -
                 "PRAGMA main.index_xinfo(dbops_probe)"
             ):
                 if of == column:
-                    found[column] = str(collation)
+                    found[column] = _folded(collation)
         except sqlite3.Error:
             pass
         finally:
@@ -233,9 +235,7 @@ def _indexes(
         if origin == "pk":
             continue
         elements = [
-            row
-            for row in connection.execute(f"PRAGMA main.index_xinfo({quoted(name)})")
-            if row[5]
+            row for row in connection.execute(f"PRAGMA main.index_xinfo({quoted(name)})") if row[5]
         ]
         yield Index(
             name=name,
@@ -243,9 +243,15 @@ def _indexes(
             constraint=origin == "u",
             columns=tuple(row[2] for row in elements),
             descending=tuple(bool(row[3]) for row in elements),
-            collations=tuple(row[4] for row in elements),
+            collations=tuple(_folded(row[4]) for row in elements),
             condition=ddl.condition(written[("index", name)] or ""),
         )
+
+
+def _folded(collation: str) -> str:
+    """SQLite's own collations in capitals, in which they are documented."""
+    upper = collation.upper()
+    return upper if upper in ("BINARY", "NOCASE", "RTRIM") else collation
 
 
 def _references(connection: sqlite3.Connection, table: str) -> list[Reference]:

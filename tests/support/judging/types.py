@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from tests.support.judging.overrides import Overrides
-from tests.support.judging.source import Source, Table
+from tests.support.judging.source import Source
 from tests.support.judging.values import Bad, PgType, Text, Value, expected, is_decimal, moment_of
 
 _FAMILIES: Final = {
@@ -199,9 +199,7 @@ def tied_groups(source: Source) -> list[set[tuple[str, str]]]:
     return groups
 
 
-def _tied(
-    source: Source, types: dict[tuple[str, str], PgType]
-) -> dict[tuple[str, str], PgType]:
+def _tied(source: Source, types: dict[tuple[str, str], PgType]) -> dict[tuple[str, str], PgType]:
     fixed = {(table.name, table.rowid_alias) for table in source.tables.values()}
     made = dict(types)
     for group in tied_groups(source):

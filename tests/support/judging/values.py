@@ -62,9 +62,7 @@ _MOMENT: Final = re.compile(
 )
 _TIME: Final = re.compile(rb"([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6}))?)?")
 _HEX: Final = rb"[0-9a-fA-F]"
-_UUID: Final = re.compile(
-    rb"(?:X{32}|X{8}-X{4}-X{4}-X{4}-X{12})".replace(b"X", _HEX)
-)
+_UUID: Final = re.compile(rb"(?:X{32}|X{8}-X{4}-X{4}-X{4}-X{12})".replace(b"X", _HEX))
 _TRUE: Final = frozenset((b"t", b"true", b"yes", b"y", b"on", b"1"))
 _FALSE: Final = frozenset((b"f", b"false", b"no", b"n", b"off", b"0"))
 _RANGES: Final = {"smallint": 15, "integer": 31, "bigint": 63}

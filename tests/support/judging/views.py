@@ -12,7 +12,7 @@ import psycopg
 from tests.support.judging import target
 from tests.support.judging.objects import Judged
 from tests.support.judging.source import quoted
-from tests.support.judging.values import Bad, Oracle, PgType, Text, Value, arrived, expected, known
+from tests.support.judging.values import Bad, Oracle, PgType, Value, arrived, expected, known
 
 
 def judge_views(judged: Judged, schema: str, oracle: Oracle) -> Iterator[str]:
@@ -25,19 +25,17 @@ def judge_views(judged: Judged, schema: str, oracle: Oracle) -> Iterator[str]:
             if not excused:
                 yield f"the view {view} is lost"
             continue
-        yield from (f"view {view}: {each}" for each in _judge(judged, schema, view, oracle, excused))
+        yield from (
+            f"view {view}: {each}" for each in _judge(judged, schema, view, oracle, excused)
+        )
 
 
-def _judge(
-    judged: Judged, schema: str, view: str, oracle: Oracle, excused: bool
-) -> Iterator[str]:
-    described = target.query(
-        judged.connection,
-        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid ="
-        f" '{quoted(schema)}.{quoted(view)}'::regclass AND attnum > 0 ORDER BY attnum".replace(
-            "%", "%%"
-        ),
-    )
+def _judge(judged: Judged, schema: str, view: str, oracle: Oracle, excused: bool) -> Iterator[str]:
+    described = judged.connection.execute(
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+        " WHERE attrelid = to_regclass(%s) AND attnum > 0 ORDER BY attnum",
+        (f"{quoted(schema)}.{quoted(view)}",),
+    ).fetchall()
     names = [name for name, _ in described]
     types = [PgType(shown, "s") for _, shown in described]
     try:
@@ -70,7 +68,7 @@ def _judge(
         for row in rows
     )
     both = Counter(
-        tuple(_rounded(arrived(text, of)) for text, of in zip(row, types, strict=True))
+        tuple(_rounded(arrived(text, of), of) for text, of in zip(row, types, strict=True))
         for row in found
     )
     if here != both:
@@ -79,20 +77,12 @@ def _judge(
 
 def _here(value: Value, of: PgType, oracle: Oracle) -> Any:
     """What a view's value is, in the type that PostgreSQL gives it."""
-    if of.name == "numeric" and isinstance(value, Text):
-        return value
     made = expected(value, of, oracle)
-    return f"{value!r} is no {of.name}" if isinstance(made, Bad) else _rounded(made)
+    return f"{value!r} is no {of.name}" if isinstance(made, Bad) else _rounded(made, of)
 
 
-def _rounded(made: Any) -> Any:
+def _rounded(made: Any, of: PgType) -> Any:
     """Sums and means may differ in their last digits."""
-    if isinstance(made, Decimal) and made.is_finite():
-        return format(made, ".12g")
-    if isinstance(made, bytes) and len(made) == 8:
-        return made
-    return made
-
-
-def _is_double(of: PgType) -> bool:
-    return of.name == "double precision" and bool(struct)
+    if made is not None and of.name == "double precision":
+        return format(struct.unpack("d", made)[0], ".12g")
+    return format(made, ".12g") if isinstance(made, Decimal) else made

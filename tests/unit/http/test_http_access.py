@@ -156,6 +156,35 @@ async def test_probes_are_open_only_as_configured(auth):
         assert (await get(session, "/livez", f"Bearer {VIEWER}"))[0] == 200
 
 
+async def test_who_is_not_known_yet_has_no_more_requests_than_others(auth):
+    release = asyncio.Event()
+
+    async def hang(_, writer):
+        await release.wait()
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as issuer_server:
+        url = f"http://127.0.0.1:{issuer_server.sockets[0].getsockname()[1]}/jwks"
+        config = ServerConfig(http_listen="127.0.0.1:0", max_calls_per_client=3)
+        waiting_for_keys = AuthConfig(tokens=auth.tokens, jwt=jwt_config(url))
+        unverified = f"Bearer {Issuer().sign()}"
+        async with (
+            serving(config, waiting_for_keys) as port,
+            aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+        ):
+            asked = [asyncio.ensure_future(get(session, HEALTH, unverified)) for _ in range(4)]
+            (first,), waiting = await asyncio.wait(
+                asked, timeout=4, return_when=asyncio.FIRST_COMPLETED
+            )
+            assert first.result()[:2] == (429, "TOO_MANY_CALLS")
+            # A probe is not in the way of these, nor they in its.
+            assert (await get(session, "/livez"))[0] == 200
+            release.set()
+            answers = await asyncio.gather(*waiting)
+            assert [answer[:2] for answer in answers] == [(503, "JWT_KEYS_UNAVAILABLE")] * 3
+            assert (await get(session, HEALTH, f"Bearer {VIEWER}"))[0] == 200
+
+
 class TestTls:
     @contextlib.asynccontextmanager
     async def client(self, files, port, certificate=None):

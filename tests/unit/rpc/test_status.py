@@ -21,6 +21,7 @@ ERRORS = [
     (errors.UnknownKind("k"), "UNIMPLEMENTED"),
     (errors.ChildNotStarted("pg_dump", "it is not installed"), "FAILED_PRECONDITION"),
     (errors.ChildOutputTooLarge("pg_dump", 10), "RESOURCE_EXHAUSTED"),
+    (errors.FailedWithResult(errors.OperationTimedOut("o", 5), None), "DEADLINE_EXCEEDED"),
     (errors.CleanUpFailed("o", "was cancelled", "disk full"), "FAILED_PRECONDITION"),
     (errors.ControlStoreUnavailable("x.db", "disk full"), "UNAVAILABLE"),
     (errors.ControlStoreNewer("x.db", "version 2"), "UNAVAILABLE"),

@@ -13,6 +13,14 @@ from dbopsd.telemetry.log import set_up_logging
 from dbopsd.telemetry.redact import redact
 from dbopsd.telemetry.setup import start_telemetry
 
+TOKEN = "dbops_" + "aB3_-xYz" * 5 + "Qw7"
+# RFC 7519's own example.
+JWT = (
+    "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9"
+    ".eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
+    ".dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+)
+
 
 @pytest.fixture
 def stream():
@@ -148,6 +156,10 @@ def test_error_closes_everything_below(set_up, stream):
         ("('authorization', 'Basic aHVudGVyMg==')", "('authorization', 'Basic ***')"),
         ("api_key=hunter2", "api_key=***"),
         ("ALTER ROLE u PASSWORD 'hunter2'", "ALTER ROLE u PASSWORD ***"),
+        (f"the file says {TOKEN}, which", "the file says dbops_***, which"),
+        (f"got '{JWT}'", "got '***'"),
+        (f"https://h/?jwt={JWT}", "https://h/?jwt=***"),
+        ("dbops_client and eyelid.eyes.shut", "dbops_client and eyelid.eyes.shut"),
         ("no secret here: a=1", "no secret here: a=1"),
     ],
 )
@@ -158,6 +170,7 @@ def test_credentials_are_struck_out(text, expected):
 def test_redacting_is_quick_on_hostile_text():
     """A pattern that backtracks would hold the event loop up."""
     text = "postgresql://" + "a:" * 20_000 + "password" * 5_000 + "'" * 10_000
+    text += "dbops_" * 10_000 + "." + "ey-" * 20_000 + "." + "eyabcdefgh.eyabcd." * 5_000
     started = time.perf_counter()
     redact(text)
     assert time.perf_counter() - started < 1

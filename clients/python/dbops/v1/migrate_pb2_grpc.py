@@ -37,6 +37,19 @@ class MigrateServiceStub:
     `OperationsService` list, answered at once or as `Operation.error`:
 
     - INVALID_ARGUMENT, `PATH_OUTSIDE_ROOTS`: the file is outside the directories that the database's `import_roots` allow.
+    - INVALID_ARGUMENT, `INVALID_MAPPING`: `mapping` is no TOML, or has a key, a type or a name that cannot be.
+    - NOT_FOUND, `SOURCE_TABLE_NOT_FOUND`: the file has no table of a name that the request or its mapping has.
+    - NOT_FOUND, `IMPORT_NOT_FOUND`: the database has no record of the import.
+    - FAILED_PRECONDITION, `SOURCE_NOT_FOUND`, and others that begin with `SOURCE_`, `SNAPSHOT_` or `HOT_JOURNAL`: the file
+    is not there, no SQLite, encrypted, damaged, locked, or does not fit into the state directory.
+    - FAILED_PRECONDITION, `VALUES_REJECTED`: values that their columns cannot hold; the report counts and names them.
+    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows.
+    - FAILED_PRECONDITION, `TABLE_IN_USE`: others depend on a table that would be replaced.
+    - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
+    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more.
+    - DATA_LOSS, `ROWS_DIFFER`: rows were read back otherwise than they were sent; nothing was published.
+    - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; nothing was kept.
+    - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import was killed, time and again.
     """
 
     def __init__(self, channel):
@@ -78,11 +91,24 @@ class MigrateServiceServicer:
     `OperationsService` list, answered at once or as `Operation.error`:
 
     - INVALID_ARGUMENT, `PATH_OUTSIDE_ROOTS`: the file is outside the directories that the database's `import_roots` allow.
+    - INVALID_ARGUMENT, `INVALID_MAPPING`: `mapping` is no TOML, or has a key, a type or a name that cannot be.
+    - NOT_FOUND, `SOURCE_TABLE_NOT_FOUND`: the file has no table of a name that the request or its mapping has.
+    - NOT_FOUND, `IMPORT_NOT_FOUND`: the database has no record of the import.
+    - FAILED_PRECONDITION, `SOURCE_NOT_FOUND`, and others that begin with `SOURCE_`, `SNAPSHOT_` or `HOT_JOURNAL`: the file
+    is not there, no SQLite, encrypted, damaged, locked, or does not fit into the state directory.
+    - FAILED_PRECONDITION, `VALUES_REJECTED`: values that their columns cannot hold; the report counts and names them.
+    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows.
+    - FAILED_PRECONDITION, `TABLE_IN_USE`: others depend on a table that would be replaced.
+    - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
+    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more.
+    - DATA_LOSS, `ROWS_DIFFER`: rows were read back otherwise than they were sent; nothing was published.
+    - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; nothing was kept.
+    - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import was killed, time and again.
     """
 
     def PlanImport(self, request, context):
         """Finds out what an import would do, and changes nothing: each column's type with the evidence for it, what becomes of
-        each object, how long it would take. Bad values are looked for too.
+        each object, how long it would take. PostgreSQL itself has tried each object without rows by then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,6 +182,19 @@ class MigrateService:
     `OperationsService` list, answered at once or as `Operation.error`:
 
     - INVALID_ARGUMENT, `PATH_OUTSIDE_ROOTS`: the file is outside the directories that the database's `import_roots` allow.
+    - INVALID_ARGUMENT, `INVALID_MAPPING`: `mapping` is no TOML, or has a key, a type or a name that cannot be.
+    - NOT_FOUND, `SOURCE_TABLE_NOT_FOUND`: the file has no table of a name that the request or its mapping has.
+    - NOT_FOUND, `IMPORT_NOT_FOUND`: the database has no record of the import.
+    - FAILED_PRECONDITION, `SOURCE_NOT_FOUND`, and others that begin with `SOURCE_`, `SNAPSHOT_` or `HOT_JOURNAL`: the file
+    is not there, no SQLite, encrypted, damaged, locked, or does not fit into the state directory.
+    - FAILED_PRECONDITION, `VALUES_REJECTED`: values that their columns cannot hold; the report counts and names them.
+    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows.
+    - FAILED_PRECONDITION, `TABLE_IN_USE`: others depend on a table that would be replaced.
+    - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
+    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more.
+    - DATA_LOSS, `ROWS_DIFFER`: rows were read back otherwise than they were sent; nothing was published.
+    - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; nothing was kept.
+    - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import was killed, time and again.
     """
 
     @staticmethod

@@ -38,6 +38,19 @@ class MigrateServiceStub:
     `OperationsService` list, answered at once or as `Operation.error`:
 
     - INVALID_ARGUMENT, `PATH_OUTSIDE_ROOTS`: the file is outside the directories that the database's `import_roots` allow.
+    - INVALID_ARGUMENT, `INVALID_MAPPING`: `mapping` is no TOML, or has a key, a type or a name that cannot be.
+    - NOT_FOUND, `SOURCE_TABLE_NOT_FOUND`: the file has no table of a name that the request or its mapping has.
+    - NOT_FOUND, `IMPORT_NOT_FOUND`: the database has no record of the import.
+    - FAILED_PRECONDITION, `SOURCE_NOT_FOUND`, and others that begin with `SOURCE_`, `SNAPSHOT_` or `HOT_JOURNAL`: the file
+      is not there, no SQLite, encrypted, damaged, locked, or does not fit into the state directory.
+    - FAILED_PRECONDITION, `VALUES_REJECTED`: values that their columns cannot hold; the report counts and names them.
+    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows.
+    - FAILED_PRECONDITION, `TABLE_IN_USE`: others depend on a table that would be replaced.
+    - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
+    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more.
+    - DATA_LOSS, `ROWS_DIFFER`: rows were read back otherwise than they were sent; nothing was published.
+    - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; nothing was kept.
+    - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import was killed, time and again.
     """
 
     @_typing.overload
@@ -46,7 +59,7 @@ class MigrateServiceStub:
     def __new__(cls, channel: _aio.Channel) -> MigrateServiceAsyncStub: ...
     PlanImport: _grpc.UnaryUnaryMultiCallable[_migrate_pb2.PlanImportRequest, _operations_pb2.Operation]
     """Finds out what an import would do, and changes nothing: each column's type with the evidence for it, what becomes of
-    each object, how long it would take. Bad values are looked for too.
+    each object, how long it would take. PostgreSQL itself has tried each object without rows by then.
     """
     RunImport: _grpc.UnaryUnaryMultiCallable[_migrate_pb2.RunImportRequest, _operations_pb2.Operation]
     """Imports a SQLite file. One import runs on a database at a time.
@@ -75,12 +88,25 @@ class MigrateServiceAsyncStub(MigrateServiceStub):
     `OperationsService` list, answered at once or as `Operation.error`:
 
     - INVALID_ARGUMENT, `PATH_OUTSIDE_ROOTS`: the file is outside the directories that the database's `import_roots` allow.
+    - INVALID_ARGUMENT, `INVALID_MAPPING`: `mapping` is no TOML, or has a key, a type or a name that cannot be.
+    - NOT_FOUND, `SOURCE_TABLE_NOT_FOUND`: the file has no table of a name that the request or its mapping has.
+    - NOT_FOUND, `IMPORT_NOT_FOUND`: the database has no record of the import.
+    - FAILED_PRECONDITION, `SOURCE_NOT_FOUND`, and others that begin with `SOURCE_`, `SNAPSHOT_` or `HOT_JOURNAL`: the file
+      is not there, no SQLite, encrypted, damaged, locked, or does not fit into the state directory.
+    - FAILED_PRECONDITION, `VALUES_REJECTED`: values that their columns cannot hold; the report counts and names them.
+    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows.
+    - FAILED_PRECONDITION, `TABLE_IN_USE`: others depend on a table that would be replaced.
+    - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
+    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more.
+    - DATA_LOSS, `ROWS_DIFFER`: rows were read back otherwise than they were sent; nothing was published.
+    - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; nothing was kept.
+    - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import was killed, time and again.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PlanImport: _aio.UnaryUnaryMultiCallable[_migrate_pb2.PlanImportRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Finds out what an import would do, and changes nothing: each column's type with the evidence for it, what becomes of
-    each object, how long it would take. Bad values are looked for too.
+    each object, how long it would take. PostgreSQL itself has tried each object without rows by then.
     """
     RunImport: _aio.UnaryUnaryMultiCallable[_migrate_pb2.RunImportRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Imports a SQLite file. One import runs on a database at a time.
@@ -108,6 +134,19 @@ class MigrateServiceServicer(metaclass=_abc_1.ABCMeta):
     `OperationsService` list, answered at once or as `Operation.error`:
 
     - INVALID_ARGUMENT, `PATH_OUTSIDE_ROOTS`: the file is outside the directories that the database's `import_roots` allow.
+    - INVALID_ARGUMENT, `INVALID_MAPPING`: `mapping` is no TOML, or has a key, a type or a name that cannot be.
+    - NOT_FOUND, `SOURCE_TABLE_NOT_FOUND`: the file has no table of a name that the request or its mapping has.
+    - NOT_FOUND, `IMPORT_NOT_FOUND`: the database has no record of the import.
+    - FAILED_PRECONDITION, `SOURCE_NOT_FOUND`, and others that begin with `SOURCE_`, `SNAPSHOT_` or `HOT_JOURNAL`: the file
+      is not there, no SQLite, encrypted, damaged, locked, or does not fit into the state directory.
+    - FAILED_PRECONDITION, `VALUES_REJECTED`: values that their columns cannot hold; the report counts and names them.
+    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows.
+    - FAILED_PRECONDITION, `TABLE_IN_USE`: others depend on a table that would be replaced.
+    - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
+    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more.
+    - DATA_LOSS, `ROWS_DIFFER`: rows were read back otherwise than they were sent; nothing was published.
+    - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; nothing was kept.
+    - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import was killed, time and again.
     """
 
     @_abc_1.abstractmethod
@@ -117,7 +156,7 @@ class MigrateServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Finds out what an import would do, and changes nothing: each column's type with the evidence for it, what becomes of
-        each object, how long it would take. Bad values are looked for too.
+        each object, how long it would take. PostgreSQL itself has tried each object without rows by then.
         """
 
     @_abc_1.abstractmethod

@@ -61,6 +61,10 @@ def pair(operator: str, left: Typed, right: Typed) -> Pair:
     left, right = typed_json(left), typed_json(right)
     kinds = {left.kind, right.kind}
     if kinds <= NUMBERS:
+        if operator in ORDERINGS and Affinity.TEXT in {left.affinity, right.affinity}:
+            raise NotTranslatable(
+                f"{left.sql} and {right.sql}", "SQLite has numbers as texts there"
+            )
         return _plain(left), _plain(right)
     if Kind.BOOLEAN in kinds:
         return _booleans(left, right) if left.kind is Kind.BOOLEAN else _swapped(left, right)
@@ -83,6 +87,11 @@ def pair(operator: str, left: Typed, right: Typed) -> Pair:
     if right.kind in {Kind.TIME, Kind.UUID, Kind.JSON_PART} and left.constant is not None:
         return _beside(operator, right, left), right.sql
     raise _apart(left, right)
+
+
+def without_column(value: Typed) -> Typed:
+    """A value that has no say in how it is compared: an element of IN, an argument."""
+    return replace(value, affinity=None, collation=None, explicit=False)
 
 
 def collation_of(left: Typed, right: Typed) -> str:
@@ -230,7 +239,7 @@ def _text_and_number(operator: str, left: Typed, right: Typed) -> Pair:
     if integral and isinstance(constant, float) and constant.is_integer():
         constant = int(constant) if abs(constant) < _EXACT else constant
     if isinstance(constant, int):
-        if left.affinity is Affinity.TEXT:
+        if left.affinity is Affinity.TEXT and right.affinity is None:
             return _texts(operator, left, text(str(constant)))
         if integral and operator not in ORDERINGS:
             return left.sql, text(str(constant)).sql
@@ -249,6 +258,9 @@ def _text_and_number(operator: str, left: Typed, right: Typed) -> Pair:
 
 def _moments(operator: str, left: Typed, right: Typed) -> Pair:
     """A date or a timestamp to the left."""
+    if left.kind is Kind.TIMESTAMPTZ and not left.unit:
+        problem = "SQLite compares the texts, of whatever time zone they are"
+        raise NotTranslatable(left.sql, problem)
     if right.kind in MOMENTS:
         if right.kind is left.kind and left.unit == right.unit:
             return left.sql, right.sql
@@ -294,8 +306,6 @@ def _literal(operator: str, left: Typed, constant: str) -> str:
         return f"'{constant}'::date"
     if only_date:
         _refuse_midnight(operator, left)
-    if left.kind is Kind.TIMESTAMPTZ:
-        return _instant(found.micros - (found.offset_us or 0))
     if found.offset_us is not None:
         raise NotTranslatable(f"'{constant}'", f"{left.sql} has no time zone")
     return f"{text(constant).sql}::timestamp"

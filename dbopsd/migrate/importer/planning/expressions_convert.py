@@ -129,7 +129,7 @@ def unify(values: Sequence[Typed], what: str) -> list[Typed]:
             problem = f"{' and '.join(sorted(kind.value for kind in kinds))} come together there"
         raise NotTranslatable(what, problem)
     if kinds - _UNIFORM - {Kind.JSON, Kind.JSONB}:
-        raise NotTranslatable(what, f"values that are {kinds.pop().value} come together there")
+        raise NotTranslatable(values[0].sql, "it may be a number or a text in SQLite")
     units = {value.unit for value in values if value.column}
     if len(units) > 1:
         raise NotTranslatable(what, "times that SQLite has in different units come together there")

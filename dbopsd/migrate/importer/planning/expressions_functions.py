@@ -4,7 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from dbopsd.migrate.importer.planning.expressions_compare import EQUAL, compare, under
+from dbopsd.migrate.importer.planning.expressions_compare import (
+    EQUAL,
+    compare,
+    under,
+    without_column,
+)
 from dbopsd.migrate.importer.planning.expressions_convert import (
     condition,
     number,
@@ -92,7 +97,9 @@ def _coalesce(arguments: Arguments) -> Typed:
 
 def _nullif(arguments: Arguments) -> Typed:
     value, other = arguments
-    equal = compare(EQUAL, value, other)
+    if value.kind is Kind.NULL:
+        return null()
+    equal = compare(EQUAL, replace(value, affinity=None), without_column(other))
     if equal.sql == f"({value.sql} = {other.sql})":
         return replace(combined(f"nullif({value.sql}, {other.sql})", [value]), nonnegative=False)
     return combined(f"(CASE WHEN {equal.sql} THEN NULL ELSE {value.sql} END)", [value])
@@ -115,7 +122,9 @@ def case(branches: Sequence[tuple[str, Typed]], otherwise: Typed) -> Typed:
 
 def combined(sql: str, values: Sequence[Typed]) -> Typed:
     """One of `values`, which are of one type: what can be told of it."""
-    known = [value for value in values if value.kind is not Kind.NULL] or list(values)
+    known = [value for value in values if value.kind is not Kind.NULL]
+    if not known:
+        return null()
     first = known[0]
     columns = [value.column for value in known if value.column]
     return Typed(

@@ -13,9 +13,18 @@ from sqlglot.parsers.sqlite import SQLiteParser
 from sqlglot.tokenizer_core import TokenType
 
 from dbopsd.migrate.importer.planning.expressions_types import NotTranslatable
-from dbopsd.migrate.importer.source.sql_tokens import TokenReader, UnreadableSql
+from dbopsd.migrate.importer.source.sql_tokens import TokenReader, UnreadableSql, tokenize
 
 CAST: Final = "cast"
+# Plain names in SQLite, always.
+_PLAIN: Final = frozenset(
+    {
+        *("ANY", "ARRAY", "CURRENT_CATALOG", "CURRENT_SCHEMA", "CURRENT_USER", "DESCRIBE", "FETCH"),
+        *("GRANT", "ILIKE", "INTERVAL", "LATERAL", "LIST", "LOCALTIME", "LOCALTIMESTAMP", "MAP"),
+        *("NULLABLE", "OBJECT", "PARTITIONED_BY", "QUALIFY", "REVOKE", "RLIKE", "SESSION_USER"),
+        *("SOME", "STRUCT", "TABLESAMPLE", "UNCACHE", "XOR"),
+    }
+)
 _OPERATORS: Final = frozenset({"->", "->>"})
 _NOT, _EQUALITY, _UNARY = 3, 4, 11
 _INFIX: Final = (
@@ -91,13 +100,26 @@ def parse_expression(sql: str) -> exp.Expr:
 def parse_query(sql: str) -> exp.Expr:
     """Parse one SELECT, be it compound. Raises `NotTranslatable`."""
     try:
-        query = parse_one(sql, read=_Unchanged)
+        query = parse_one(_with_plain_names(sql), read=_Unchanged)
+    except UnreadableSql as error:
+        raise NotTranslatable(_cut(sql), error.problem) from error
     except (SqlglotError, RecursionError) as error:
         problem = str(error).splitlines()[0] if str(error) else "it nests too deeply"
         raise NotTranslatable(_cut(sql), f"it is not understood: {problem}") from error
     for node in query.walk():
         _check(node)
     return query
+
+
+def _with_plain_names(sql: str) -> str:
+    """With quotes around names that sqlglot knows as words of other dialects."""
+    tokens = tokenize(sql)
+    made, end = "", 0
+    for token, following in zip(tokens, [*(each.word for each in tokens[1:]), ""], strict=True):
+        if token.word in _PLAIN and following != "(":
+            made += f'{sql[end : token.start]}"{token.text}"'
+            end = token.end
+    return made + sql[end:]
 
 
 def split_view(sql: str) -> tuple[tuple[str, ...], str]:

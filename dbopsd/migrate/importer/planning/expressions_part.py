@@ -69,8 +69,6 @@ def names_of(part: Part, wanted: Sequence[str]) -> Sequence[str]:
 
 def shown(value: Typed) -> Typed:
     """A value as an outcome: a condition is 1 or 0 there, unless a boolean column is behind it."""
-    if value.kind is Kind.JSON_PART:
-        raise NotTranslatable(value.sql, "it may be a number or a text")
     if value.kind is Kind.BOOLEAN and value.column is None:
         return Typed(f"{value.sql}::integer", Kind.INTEGER, "integer", nonnegative=True)
     return value
@@ -102,6 +100,8 @@ def refuse_unknown(node: exp.Expr) -> None:
 def read_part(node: exp.Select, scope: QueryScope) -> Part:
     """Translate a SELECT without its ORDER BY and LIMIT. Raises `NotTranslatable`."""
     refuse_unknown(node)
+    if not node.expressions:
+        raise NotTranslatable("SELECT", "there are no columns")
     expressions = Expressions(scope, immutable=False)
     aliases = [each.alias for each in node.expressions if isinstance(each, exp.Alias)]
     scope.later = {folded(alias) for alias in aliases}

@@ -18,6 +18,7 @@ from dbopsd.migrate.importer.planning.expressions_compare import (
     SAME,
     compare,
     pair,
+    without_column,
 )
 from dbopsd.migrate.importer.planning.expressions_convert import (
     as_text,
@@ -176,13 +177,14 @@ class Expressions:
             return self._in_query(value, query)
         if not node.expressions:
             return truth(value=False)
-        # SQLite takes the elements as if they were no columns.
-        others = [replace(self.value(each), affinity=None) for each in node.expressions]
+        others = [without_column(self.value(each)) for each in node.expressions]
         given = [other for other in others if other.kind is not Kind.NULL]
         pairs = [pair(EQUAL, value, other) for other in given]
         lefts = {left for left, _ in pairs} or {value.sql}
         if len(lefts) > 1:
-            return boolean(f"({' OR '.join(f'{left} = {right}' for left, right in pairs)})")
+            tests = [f"{left} = {right}" for left, right in pairs]
+            tests += ["NULL"] * (len(given) < len(others))
+            return boolean(f"({' OR '.join(tests)})")
         rights = [right for _, right in pairs] + ["NULL"] * (len(others) - len(given))
         return boolean(f"({lefts.pop()} IN ({', '.join(rights)}))")
 

@@ -41,10 +41,6 @@ class Namespace:
         self._taken.add(wanted)
         return wanted, reason
 
-    def reserve(self, name: str) -> None:
-        """Keep a name from being given."""
-        self._taken.add(name)
-
 
 def shortened(wanted: str, name: str) -> str:
     """As much of `wanted` as fits beside a hash of the whole `name`: no two become one."""

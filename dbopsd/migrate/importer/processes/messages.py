@@ -10,8 +10,6 @@ from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
 
-from dbopsd.errors import DbopsError
-
 T = TypeVar("T")
 
 _ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {}
@@ -23,28 +21,6 @@ class Setup:
 
     database: str
     login: str = field(repr=False)
-
-
-@dataclass(eq=False)
-class TaskFailed(DbopsError):
-    """A process could not do what it was told, for a reason that it knows."""
-
-    cause: str
-    """The reason of the process's own error, which is this one's too."""
-    text: str
-    transient: bool = False
-    """Whether the same again may well succeed."""
-
-    def __post_init__(self) -> None:
-        self.reason = self.cause  # type: ignore[misc]
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        return {}
-
-    @property
-    def message(self) -> str:
-        return self.text
 
 
 def encode(kind: type[Any], value: object) -> Any:

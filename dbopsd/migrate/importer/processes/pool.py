@@ -6,13 +6,12 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from opentelemetry.trace import Tracer
 
-from dbopsd.errors import DbopsError
-from dbopsd.migrate.importer.processes.messages import Setup, TaskFailed, decode, encode, line
+from dbopsd.migrate.importer.processes.errors import ProcessDied, TaskFailed
+from dbopsd.migrate.importer.processes.messages import Setup, decode, encode, line
 from dbopsd.operations.kind import Program, Run
 from dbopsd.telemetry.relay import replay
 
@@ -23,23 +22,6 @@ _FIRST_WAIT_S: Final = 0.5
 T = TypeVar("T")
 OnProgress = Callable[[int], None]
 """Told how many units a task has done since it last told."""
-
-
-@dataclass(eq=False)
-class ProcessDied(DbopsError):
-    """A process ended in the middle of a task, time and again."""
-
-    reason: ClassVar[str] = "IMPORT_PROCESS_DIED"
-
-    task: str
-    exit_status: int
-    said: str
-
-    @property
-    def message(self) -> str:
-        how = f"signal {-self.exit_status}" if self.exit_status < 0 else f"exit {self.exit_status}"
-        said = f": {self.said}" if self.said else ""
-        return f"a process of the import died ({how}) at '{self.task}', time and again{said}"
 
 
 class Processes:
