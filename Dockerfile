@@ -4,13 +4,16 @@ ARG PYTHON=3.11-slim-bookworm
 FROM python:${PYTHON} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
-RUN python -m venv /opt/dbopsd
-COPY requirements/runtime.txt requirements/
-RUN /opt/dbopsd/bin/pip install --require-hashes --requirement requirements/runtime.txt
+RUN python -m venv /opt/dbopsd && python -m venv /opt/build
+COPY requirements/runtime.txt requirements/build.txt requirements/
+RUN /opt/dbopsd/bin/pip install --require-hashes --requirement requirements/runtime.txt \
+ && /opt/build/bin/pip install --require-hashes --requirement requirements/build.txt
 COPY LICENSE README.md pyproject.toml ./
 COPY clients/python clients/python
 COPY dbopsd dbopsd
-RUN /opt/dbopsd/bin/pip install --no-deps ./clients/python .
+# Isolated, the build would fetch whatever hatchling is the newest.
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir wheels ./clients/python . \
+ && /opt/dbopsd/bin/pip install --no-deps --no-index wheels/*.whl
 
 FROM python:${PYTHON}
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]

@@ -9,7 +9,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python \
 PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile
 GENERATED := clients/python/dbops
 
-.PHONY: install run test test-all check protos docs lock bench soak clean
+.PHONY: install run demo test test-all check protos docs lock bench soak clean
 
 install: $(STAMP)
 
@@ -23,6 +23,9 @@ $(STAMP): requirements/dev.txt pyproject.toml clients/python/pyproject.toml
 
 run: install ## dbopsd on an embedded PostgreSQL 18
 	$(BIN)/dbopsd serve
+
+demo: install ## import a legacy SQLite application's database, and show the report
+	scripts/demo $(ARGS)
 
 test: install ## every test, against PostgreSQL 18
 	$(PYTEST) $(ARGS)

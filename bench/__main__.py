@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -28,6 +29,13 @@ class TookTooLong(Exception):
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--quick", is_flag=True, help="Fewer rounds and shorter waits: under 2 minutes.")
+@click.option("--long", is_flag=True, help="What takes many minutes, too.")
+@click.option(
+    "--rows",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Rows of the table that is imported.  [default: 2,000,000, with --quick 200,000]",
+)
 @click.option("--strict", is_flag=True, help="Exit 1 if a bar is missed.")
 @click.option(
     "--output",
@@ -37,7 +45,13 @@ class TookTooLong(Exception):
 )
 @click.option("--list", "listed", is_flag=True, help="Name the measurements and end.")
 def main(
-    names: tuple[str, ...], quick: bool, strict: bool, output: Path | None, listed: bool
+    names: tuple[str, ...],
+    quick: bool,
+    long: bool,
+    rows: int | None,
+    strict: bool,
+    output: Path | None,
+    listed: bool,
 ) -> None:
     """Measure NAME..., or everything.
 
@@ -55,8 +69,9 @@ def main(
     began = time.monotonic()
     with _ended_by_signals(), contextlib.closing(PostgresServers()) as servers:
         outcomes = []
+        at_work = partial(Workbench, servers, quick=quick, long=long, rows=rows)
         for name in names or known:
-            outcomes.append(_measure(name, known[name], servers, quick=quick))
+            outcomes.append(_measure(name, known[name], at_work))
             print_outcome(console, outcomes[-1])
     print_summary(console, outcomes, time.monotonic() - began)
     if output is not None:
@@ -66,17 +81,12 @@ def main(
     sys.exit(1 if failed or (strict and missed) else 0)
 
 
-def _measure(
-    name: str, measurement: Measurement, servers: PostgresServers, *, quick: bool
-) -> Outcome:
+def _measure(name: str, measurement: Measurement, at_work: Callable[..., Workbench]) -> Outcome:
     began = time.monotonic()
     rows, failure = (), ""
     with _progress(name) as say:
         try:
-            with (
-                Workbench(servers, quick=quick, say=say) as bench,
-                _limit(measurement.limit_s),
-            ):
+            with at_work(say=say) as bench, _limit(measurement.limit_s):
                 rows = tuple(measurement.run(bench))
         except Exception:
             # The others are measured all the same.

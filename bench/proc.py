@@ -18,6 +18,14 @@ def rss_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def pss_mb(pid: int) -> float:
+    """The same, with a page that several processes have shared out among them."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
+
+
 def command(pid: int) -> list[bytes]:
     """Its program and arguments; none once it has ended."""
     try:
@@ -33,6 +41,18 @@ def children(pid: int) -> list[int]:
         for child in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
         if _parent(child) == pid
     ]
+
+
+def family(pid: int) -> list[int]:
+    """The process, what it has started, what that has started, and so on."""
+    by_parent: dict[int | None, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            by_parent.setdefault(_parent(int(entry.name)), []).append(int(entry.name))
+    found = [pid]
+    for each in found:
+        found += by_parent.get(each, [])
+    return found
 
 
 def _parent(pid: int) -> int | None:

@@ -15,6 +15,7 @@ _MAJOR = 18
 # Of the tests' settings, the one that costs: every statement in the server's log.
 _QUIET: Mapping[str, str] = {"log_statement": "none"}
 _DURABLE: Mapping[str, str] = {"fsync": "on", "full_page_writes": "on"}
+_ROWS, _QUICK_ROWS = 2_000_000, 200_000
 
 T = TypeVar("T")
 
@@ -22,14 +23,23 @@ T = TypeVar("T")
 class Workbench:
     """Whatever it gives is gone once its context is left, in the opposite order.
 
-    `quick` asks for fewer rounds and shorter waits; `say` shows what goes on.
+    `quick` asks for fewer rounds and shorter waits, `long` for what takes many minutes; `rows` are
+    those of a large table; `say` shows what goes on.
     """
 
     def __init__(
-        self, servers: PostgresServers, *, quick: bool, say: Callable[[str], None]
+        self,
+        servers: PostgresServers,
+        *,
+        quick: bool,
+        say: Callable[[str], None],
+        rows: int | None = None,
+        long: bool = False,
     ) -> None:
         self.quick = quick
         self.say = say
+        self.rows = rows or self.of(full=_ROWS, quick=_QUICK_ROWS)
+        self.long = long
         self._servers = servers
         self._stack = contextlib.ExitStack()
 
@@ -45,7 +55,9 @@ class Workbench:
 
     def part(self) -> "Workbench":
         """One for a part of the measurement, whose servers and processes end with it."""
-        return Workbench(self._servers, quick=self.quick, say=self.say)
+        return Workbench(
+            self._servers, quick=self.quick, say=self.say, rows=self.rows, long=self.long
+        )
 
     def postgres(self, *, durable: bool = False) -> PostgresServer:
         """A server of the measurement's own. `durable`: what it commits is on the disk."""

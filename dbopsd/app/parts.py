@@ -1,6 +1,6 @@
 """Parts that the API process and the workers both are made of."""
 
-import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,13 +41,20 @@ def scratch_directory(config: Config) -> Path:
 
 
 def check_state_dir(state_dir: Path) -> None:
-    """Raise `ConfigurationError` unless the directory can be made or written."""
+    """Raise `ConfigurationError` unless the directory can be made or written.
+
+    Tried in the nearest directory that is there, and undone: permissions say nothing to root, and
+    to nobody on a file system that takes no files.
+    """
     ancestor = state_dir
-    while not ancestor.exists() and ancestor != ancestor.parent:
-        ancestor = ancestor.parent
-    if not ancestor.is_dir():
-        raise ConfigurationError("server.state_dir", f"'{ancestor}' is not a directory")
-    if not os.access(ancestor, os.W_OK | os.X_OK):
+    try:
+        while not ancestor.exists() and ancestor != ancestor.parent:
+            ancestor = ancestor.parent
+        if not ancestor.is_dir():
+            raise ConfigurationError("server.state_dir", f"'{ancestor}' is not a directory")
+        Path(tempfile.mkdtemp(prefix=".dbopsd-", dir=ancestor)).rmdir()
+    except OSError as exc:
         raise ConfigurationError(
-            "server.state_dir", f"'{ancestor}' cannot be written: choose another state_dir"
-        )
+            "server.state_dir",
+            f"'{ancestor}' cannot be written ({exc.strerror}): choose another state_dir",
+        ) from exc

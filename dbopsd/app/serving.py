@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from dbopsd.health.board import DatabaseInfo, HealthBoard
 from dbopsd.health.check import Check
 from dbopsd.health.prober import Prober
 from dbopsd.http.server import HttpServer
+from dbopsd.operations.measures import OperationMeasures
 from dbopsd.operations.service import Operations
 from dbopsd.operations.supervisor import Supervisor
 from dbopsd.rpc.listen import require_bindable
@@ -94,7 +96,8 @@ async def running(
 ) -> AsyncIterator[Serving]:
     """Everything of the daemon, up for the time of the context.
 
-    `hurry`, once set, ends the wait for running calls. Raises a `DbopsError` when a part cannot
+    Left, it first says so by its readiness for `server.shutdown_delay_s`. `hurry`, once set, ends
+    that and the wait for running calls. Raises a `DbopsError` when a part cannot
     start; what had started is stopped then.
     """
     checks = checks_of(config)
@@ -120,7 +123,12 @@ async def running(
             stack.push_async_callback(journal.stop)
         databases = make_databases(configured, own, embedded=not config.databases)
         board = await _start_health(databases, checks, config, stack)
-        operations = Operations(control_store(config, own), kinds_of(features), databases)
+        operations = Operations(
+            control_store(config, own),
+            kinds_of(features),
+            databases,
+            measures=OperationMeasures(own.meter),
+        )
         stack.push_async_callback(operations.close)
         access.start()
         stack.push_async_callback(access.close)
@@ -143,7 +151,10 @@ async def running(
         board.accept()
         # Last: what loads a worker would be in the way of the start.
         workers.start()
-        yield serving
+        try:
+            yield serving
+        finally:
+            await _leave(board, config.server.shutdown_delay_s, hurry)
 
 
 async def _start_embedded(config: Config, stack: AsyncExitStack) -> DatabaseConfig:
@@ -207,15 +218,33 @@ async def _stop(
     grace_s: float,
     hurry: asyncio.Event | None,
 ) -> None:
-    # Readiness goes first, so that a load balancer that asks learns it from us.
     board.drain()
     operations.drain()
     async with asyncio.TaskGroup() as tasks:
         hurrying = tasks.create_task(_hurry(rpc, hurry))
         await asyncio.gather(
-            rpc.stop(grace_s), http.stop(grace_s), workers.stop(grace_s + _WORKER_EXIT_S)
+            _stop_listeners(rpc, http, grace_s, hurry), workers.stop(grace_s + _WORKER_EXIT_S)
         )
         hurrying.cancel()
+
+
+async def _leave(board: HealthBoard, delay_s: float, hurry: asyncio.Event | None) -> None:
+    """Say by readiness that this one stops, and give those that ask the time to learn it."""
+    board.leave()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(delay_s):
+            await (hurry or asyncio.Event()).wait()
+
+
+async def _stop_listeners(
+    rpc: RpcServer, http: HttpServer, grace_s: float, hurry: asyncio.Event | None
+) -> None:
+    # HTTP last: while a call runs, whoever probes is told "alive" and "not ready", and takes the
+    # process for what it is.
+    until = time.monotonic() + grace_s
+    await rpc.stop(grace_s)
+    hurried = hurry is not None and hurry.is_set()
+    await http.stop(0.0 if hurried else max(0.0, until - time.monotonic()))
 
 
 async def _close(databases: dict[str, Database]) -> None:

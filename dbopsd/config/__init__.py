@@ -18,8 +18,9 @@ from dbopsd.config.databases import (
     PoolConfig,
     ThresholdConfig,
 )
-from dbopsd.config.load import CONFIG_FILE_VARIABLE, load_config
+from dbopsd.config.load import load_config
 from dbopsd.config.operations import OperationsConfig, ScheduleConfig
+from dbopsd.config.origins import CONFIG_FILE_VARIABLE
 from dbopsd.config.root import ENV_PREFIX, Config, HealthConfig
 from dbopsd.config.sections import sections
 from dbopsd.config.server import ServerConfig

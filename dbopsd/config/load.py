@@ -1,7 +1,6 @@
 """Reading the configuration from its file and the environment."""
 
 import difflib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
@@ -10,25 +9,32 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings.sources import EnvSettingsSource, TomlConfigSettingsSource
 
-from dbopsd.config.root import ENV_PREFIX, Config
+from dbopsd.config.origins import Origins, variables
+from dbopsd.config.root import Config
 from dbopsd.errors import ConfigurationError
-
-# Read by the command line, not a key of the file.
-CONFIG_FILE_VARIABLE = "DBOPSD_CONFIG"
 
 
 def load_config(path: Path | None = None) -> Config:
     """Read the configuration from the file at `path`, if given, and the environment over it.
 
-    Raises `ConfigurationError`, its text one line that names every problem.
+    Raises `ConfigurationError`, its text one line that names every problem and where it stands.
     """
-    where = str(path) if path else "environment"
-    values = _merge(_read_toml(path) if path else {}, _read_environment())
+    origins = Origins(
+        file=str(path) if path else "",
+        in_file=_read_toml(path) if path else {},
+        in_environment=_read_environment(),
+    )
     try:
-        return Config.model_validate(values)
+        return Config.model_validate(_merge(origins.in_file, origins.in_environment))
     except ValidationError as exc:
-        problems = "; ".join(_describe(error) for error in exc.errors())
-        raise ConfigurationError(where, problems) from None
+        problems = [(_where(error, origins), _describe(error)) for error in exc.errors()]
+    # Side by side what stands in one place, which is then named once.
+    by_place: dict[str, list[str]] = {}
+    for where, what in problems:
+        by_place.setdefault(where, []).append(what)
+    (first, whats), *others = by_place.items()
+    rest = [f"{where}: {'; '.join(what)}" for where, what in others]
+    raise ConfigurationError(first, "; ".join([*whats, *rest]))
 
 
 def _read_toml(path: Path) -> dict[str, object]:
@@ -43,19 +49,24 @@ def _read_toml(path: Path) -> dict[str, object]:
 
 def _read_environment() -> dict[str, object]:
     # pydantic-settings passes over a variable whose first level it does not know.
-    for variable in sorted(os.environ):
-        if not variable.startswith(ENV_PREFIX) or variable == CONFIG_FILE_VARIABLE:
-            continue
-        section = variable.removeprefix(ENV_PREFIX).split("__")[0].lower()
+    for variable, (section, *_) in variables().items():
         if section not in Config.model_fields:
             raise ConfigurationError(
                 variable, f"unknown key '{section}'{_suggest(section, Config.model_fields)}"
             )
+    source = EnvSettingsSource(Config)
+    everything = source.env_vars
     try:
-        return dict(EnvSettingsSource(Config)())
-    except ValueError as exc:
-        # Names the field, and not its value as the cause does.
-        raise ConfigurationError("environment", str(exc)) from None
+        return dict(source())
+    except ValueError:
+        # Its words name the section alone, so each is read by itself; and its cause has the value.
+        for variable in variables():
+            source.env_vars = {variable.lower(): everything[variable.lower()]}
+            try:
+                source()
+            except ValueError:
+                raise ConfigurationError(variable, "not JSON, which a table is given as") from None
+        raise ConfigurationError("environment", "a table in it is not JSON") from None
 
 
 def _merge(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
@@ -65,6 +76,13 @@ def _merge(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str
         both = isinstance(old, Mapping) and isinstance(value, Mapping)
         merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
     return merged
+
+
+def _where(error: ErrorDetails, origins: Origins) -> str:
+    location = [str(part) for part in error["loc"]]
+    if error["type"] == "missing":
+        return origins.of_missing(location)
+    return origins.of_value(location)
 
 
 def _describe(error: ErrorDetails) -> str:

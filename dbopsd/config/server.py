@@ -50,8 +50,15 @@ class ServerConfig(Section):
     workers: Annotated[int, Field(ge=0, le=64)] = 1
     """How many worker processes `serve` keeps up here. 0: none; `dbopsd worker` runs them."""
 
+    shutdown_delay_s: Annotated[float, Field(ge=0, le=300)] = 0.5
+    """How long everything is still served after SIGTERM with readiness off, in seconds.
+
+    So that who asks for readiness stops sending before connections are refused: set it above the
+    time between two probes of your load balancer.
+    """
+
     shutdown_grace_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
-    """How long running calls may take to end after SIGTERM, in seconds."""
+    """How long running calls may take to end after that, in seconds."""
 
     max_message_bytes: ByteSize = Field(default=ByteSize(4 * 1024 * 1024), ge=1024, le=2**31 - 1)
     """The largest request the gRPC server takes, as a number of bytes or such as "4MiB"."""

@@ -41,6 +41,7 @@ class HealthBoard:
         self._reports = dict(first_reports)
         self._readiness_requires = readiness_requires
         self._accepting = False
+        self._leaving = False
         self._draining = False
         # Replaced at each change, so that any number of watchers wait without being registered.
         self._changed = asyncio.Event()
@@ -51,9 +52,9 @@ class HealthBoard:
         return tuple(self._databases[name] for name in sorted(self._databases))
 
     @property
-    def draining(self) -> bool:
-        """Whether the daemon is stopping."""
-        return self._draining
+    def leaving(self) -> bool:
+        """Whether the daemon is about to stop, or stopping."""
+        return self._leaving
 
     def report(self, database: str) -> Report:
         """The newest report of `database`. Raises `DatabaseNotFound`."""
@@ -72,15 +73,20 @@ class HealthBoard:
         self._accepting = True
         self._notify()
 
+    def leave(self) -> None:
+        """The daemon is about to stop: readiness is off for good; watches tell it and go on."""
+        self._leaving = True
+        self._notify()
+
     def drain(self) -> None:
         """The daemon stops: readiness is off for good, and every watch ends."""
-        self._draining = True
+        self._leaving = self._draining = True
         self._notify()
 
     @property
     def ready(self) -> bool:
         """Whether traffic should come here."""
-        if self._draining or not self._accepting:
+        if self._leaving or not self._accepting:
             return False
         serving = [report.state in _SERVING for report in self._reports.values()]
         match self._readiness_requires:

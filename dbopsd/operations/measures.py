@@ -15,7 +15,10 @@ STATE: Final = "dbops.operation.state"
 
 
 class OperationMeasures:
-    """The metrics of operations, recorded by the worker that runs them."""
+    """The metrics of operations, recorded by the worker that runs them.
+
+    What ends before any worker began with it is recorded by whoever ends it.
+    """
 
     def __init__(self, meter: Meter) -> None:
         self._ended = meter.create_counter(

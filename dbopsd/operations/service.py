@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from opentelemetry import trace
+from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from pydantic import TypeAdapter
 
@@ -13,6 +14,7 @@ from dbopsd.errors import DatabaseNotFound
 from dbopsd.operations import store
 from dbopsd.operations.errors import UnknownKind
 from dbopsd.operations.kind import Kind
+from dbopsd.operations.measures import OperationMeasures
 from dbopsd.operations.record import Condition, NewOperation, Operation, Schedule, WorkerInfo
 from dbopsd.operations.threads import StoreThreads
 from dbopsd.operations.watches import Watches
@@ -32,8 +34,11 @@ class Operations:
         threads: StoreThreads,
         kinds: Mapping[str, Kind[Any, Any]],
         databases: Collection[str],
+        *,
+        measures: OperationMeasures | None = None,
     ) -> None:
         self._threads = threads
+        self._measures = measures or OperationMeasures(NoOpMeter("dbopsd"))
         self._databases = databases
         self.kinds = kinds
         self._watches = Watches(threads)
@@ -106,9 +111,16 @@ class Operations:
 
     async def cancel(self, operation: str) -> Operation:
         """Have the operation end; again is as once. Raises `OperationNotFound`, `OperationDone`."""
-        cancelled: Operation = await self._threads.ask(
-            lambda control: store.requests.request_cancel(control, operation), timeout_s=_ANSWER_S
-        )
+
+        def cancel(control: "store.store.ControlStore") -> Operation:
+            found = store.requests.request_cancel(control, operation)
+            if found.state.done:
+                # No worker had begun with it, so none measures its end. Here, and not once this
+                # answers: nobody may wait for the answer any more.
+                self._measures.ended(found, found.state)
+            return found
+
+        cancelled = await self._threads.ask(cancel, timeout_s=_ANSWER_S)
         self._watches.publish(cancelled)
         return cancelled
 

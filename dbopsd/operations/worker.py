@@ -29,7 +29,7 @@ from dbopsd.operations.engine import Engine, strand
 from dbopsd.operations.errors import ControlStoreUnavailable, OperationTimedOut, UnknownKind
 from dbopsd.operations.kind import Kind
 from dbopsd.operations.measures import OperationMeasures
-from dbopsd.operations.record import NewOperation, Schedule, WorkerState
+from dbopsd.operations.record import NewOperation, Schedule, State, WorkerState
 from dbopsd.operations.runner import Runner
 from dbopsd.operations.service import canonical_json, current_traceparent
 from dbopsd.operations.silence import Silence
@@ -340,7 +340,9 @@ class Worker:
         for late in await self._threads.ask(attempts.overdue):
             allowed_s = (late.deadline or 0) - late.create_time
             failure = self._parts.failure_of(OperationTimedOut(late.id, allowed_s))
-            await self._threads.ask(partial(attempts.expire, operation_id=late.id, failure=failure))
+            ended = partial(attempts.expire, operation_id=late.id, failure=failure)
+            if await self._threads.ask(ended):
+                self._parts.measures.ended(late, State.FAILED)
 
     async def _forget(self) -> None:
         """Forget what ended long ago, and what it left on this machine."""

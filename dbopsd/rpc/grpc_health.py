@@ -83,7 +83,7 @@ class GrpcHealth(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         return _SERVING if self._board.ready else _NOT_SERVING
 
     def _accepting(self) -> health_pb2.HealthCheckResponse:
-        return _NOT_SERVING if self._board.draining else _SERVING
+        return _NOT_SERVING if self._board.leaving else _SERVING
 
     def _database(self, name: str) -> Callable[[], health_pb2.HealthCheckResponse]:
         return lambda: _OF_STATE[self._board.report(name).state]

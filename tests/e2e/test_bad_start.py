@@ -96,7 +96,10 @@ def test_a_file_that_is_not_there(directory: Path) -> None:
     ("environment", "says"),
     [
         ({"DBOPSD_SERVERS__GRPC_LISTEN": "127.0.0.1:0"}, "did you mean 'server'?"),
-        ({"DBOPSD_SERVER__SHUTDOWN_GRACE_S": "soon"}, "'server.shutdown_grace_s'"),
+        (
+            {"DBOPSD_SERVER__SHUTDOWN_GRACE_S": "soon"},
+            "DBOPSD_SERVER__SHUTDOWN_GRACE_S: 'server.shutdown_grace_s'",
+        ),
     ],
 )
 def test_a_wrong_environment(environment: Mapping[str, str], says: str) -> None:

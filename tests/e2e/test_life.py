@@ -1,5 +1,6 @@
 """How the daemon starts, stops, dies and comes back."""
 
+import http.client
 import os
 import shutil
 import signal
@@ -142,6 +143,58 @@ def test_stopping_tells_watchers_and_lets_calls_end(
     assert running.log_text().splitlines()[-1].endswith("INFO dbopsd.app.serving: stopped")
 
 
+def test_who_probes_by_new_connections_learns_that_it_stops(
+    start_daemon: Callable[..., Daemon], server: PostgresServer
+) -> None:
+    running = start_daemon(
+        database("main", server.dsn()),
+        server={"shutdown_delay_s": 2, "shutdown_grace_s": 60},
+    )
+    eventually_blocking(lambda: _get(running, "/readyz") == 200, 10, "it is ready")
+    with grpc.insecure_channel(running.grpc_address) as channel:
+        sending = _SlowRequest(MAIN)
+        call = channel.stream_unary("/dbops.v1.HealthService/GetHealth")
+        answer = call.future(sending, timeout=60)
+        eventually_blocking(lambda: calls_running(channel) == 2, 5, "the call has come there")
+        running.signal(signal.SIGTERM)
+        eventually_blocking(lambda: _get(running, "/readyz") == 503, 1, "it is not ready")
+        assert _get(running, "/livez") == 200
+        # Everything else is still served, and so is who did not learn it yet.
+        assert _get(running, "/api/health/database") == 200
+        with grpc.insecure_channel(running.grpc_address) as late:
+            health = health_pb2_grpc.HealthStub(late)
+            request = health_pb2.HealthCheckRequest(service="readiness")
+            said = health.Check(request, timeout=5)
+            assert said.status == health_pb2.HealthCheckResponse.NOT_SERVING
+            # A watch that begins only now stays until the end, so that nobody asks in a circle.
+            watched = _last_words(health.Watch(request, timeout=10))
+        assert watched == (
+            [health_pb2.HealthCheckResponse.NOT_SERVING],
+            grpc.StatusCode.UNAVAILABLE,
+        )
+        # Now gRPC is closed but for the call that runs; HTTP still says how things are.
+        with grpc.insecure_channel(running.grpc_address) as too_late:
+            with pytest.raises(grpc.RpcError) as caught:
+                health_pb2_grpc.HealthStub(too_late).Check(request, timeout=5)
+            assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert (_get(running, "/readyz"), _get(running, "/livez")) == (503, 200)
+        sending.go_on()
+        assert b"databases/main" in answer.result(20)
+    assert running.wait() == 0
+    with pytest.raises(OSError, match="refused"):
+        _get(running, "/livez")
+
+
+def _get(running: Daemon, path: str) -> int:
+    """The status of a request by a connection of its own."""
+    connection = http.client.HTTPConnection("127.0.0.1", running.http_port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
 class _SlowRequest:
     """A request that is begun at once and ends when it is told to."""
 
@@ -192,6 +245,16 @@ def test_a_second_signal_hurries(
         assert running.wait(5) == 0
         assert answer.code() in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE)
         never_sent.go_on()
+
+
+def test_a_second_signal_ends_the_delay_too(
+    start_daemon: Callable[..., Daemon], server: PostgresServer
+) -> None:
+    running = start_daemon(database("main", server.dsn()), server={"shutdown_delay_s": 60})
+    running.signal(signal.SIGTERM)
+    eventually_blocking(lambda: _get(running, "/readyz") == 503, 5, "it is not ready")
+    running.signal(signal.SIGTERM)
+    assert running.wait(5) == 0
 
 
 def calls_running(channel: grpc.Channel) -> int:

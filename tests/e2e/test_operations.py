@@ -24,6 +24,7 @@ from tests.support.demo.client import (
     response_of,
 )
 from tests.support.demo.daemon import demo_daemon, worker_processes
+from tests.support.demo.generated import demo_pb2
 from tests.support.demo.kind import SECRET
 from tests.support.family import alive
 from tests.support.otlp import OtlpReceiver, ReceivedSpan
@@ -113,15 +114,16 @@ def test_a_cancelled_operation_ends_within_two_seconds_with_all_its_programs(
 
 
 def test_a_queued_operation_is_cancelled_without_being_begun(
-    client: DemoClient, busy: None
+    client: DemoClient, receiver: OtlpReceiver, busy: None
 ) -> None:
-    name = client.start()
+    name = client.start(exclusive=True)
 
     client.cancel(name)
 
     assert client.metadata(name).state == State.CANCELLED
     assert client.metadata(name).attempt == 0
     assert client.entries(name) == []
+    _is_counted("demo-exclusive", "CANCELLED", receiver)
 
 
 def test_a_cancel_while_cleaning_up_is_as_late_as_it_looks(client: DemoClient) -> None:
@@ -150,13 +152,28 @@ def test_a_deadline_ends_what_runs(client: DemoClient) -> None:
     assert 1 <= took_s < 4
 
 
-def test_a_deadline_ends_what_waits(client: DemoClient, busy: None) -> None:
-    name = client.start(timeout_s=0.5)
+def test_a_deadline_ends_what_waits(client: DemoClient, receiver: OtlpReceiver, busy: None) -> None:
+    name = client.start(exclusive=True, timeout_s=0.5)
 
     ended = client.becomes(name, State.FAILED, 6)
 
     assert failure_of(ended) == ("DEADLINE_EXCEEDED", "OPERATION_TIMED_OUT")
     assert client.entries(name) == []
+    _is_counted("demo-exclusive", "FAILED", receiver)
+
+
+def _is_counted(kind: str, state: str, receiver: OtlpReceiver) -> None:
+    """No other test ends an operation of that kind in that state, on this daemon."""
+
+    def counted(receiver: OtlpReceiver) -> bool:
+        wanted = {"dbops.operation.kind": kind, "dbops.operation.state": state}
+        return any(
+            {each.key: each.value.string_value for each in point.attributes} == wanted
+            for metric in receiver.metrics("dbops.operation.count")
+            for point in metric.points
+        )
+
+    receiver.wait_for(counted, 10)
 
 
 def test_a_failure_is_told_with_its_reason_and_cleaned_up(client: DemoClient) -> None:
@@ -168,6 +185,20 @@ def test_a_failure_is_told_with_its_reason_and_cleaned_up(client: DemoClient) ->
     assert "fail_at_step" in ended.error.message
     said = [entry.what for entry in client.entries(name)]
     assert said == [ledger.BEGIN, ledger.END, ledger.BEGIN, ledger.CLEANED]
+
+
+def test_a_failure_is_told_with_the_result_that_its_kind_gives_it(client: DemoClient) -> None:
+    name = client.start(steps=2, mishap="more than a line")
+
+    ended = client.becomes(name, State.FAILED)
+
+    assert failure_of(ended) == ("UNIMPLEMENTED", "FIELD_NOT_SUPPORTED")
+    assert "took more than a line" in ended.error.message
+    response = demo_pb2.DemoResponse()
+    (found,) = [each for each in ended.error.details if each.Unpack(response)]
+    assert found.type_url.endswith("/dbops.demo.v1.DemoResponse")
+    assert (response.steps_done, list(response.step_attempts)) == (2, [1, 1])
+    assert client.entries(name)[-1].what == ledger.CLEANED
 
 
 @pytest.mark.parametrize("mishap", ["surprise", "wrong result"])

@@ -6,6 +6,7 @@ README goes untested.
 
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,7 +29,7 @@ from tests.support.servers import PostgresServer
 READMES = (ROOT / "README.md", ROOT / "clients" / "python" / "README.md")
 DEFAULT_PORTS = (50051, 8080)
 # Whose words a transcript may begin with.
-SHELL_COMMANDS = {"export", "grpcurl", "dbops", "dbopsd", "curl", "echo"}
+SHELL_COMMANDS = {"export", "python", "grpcurl", "dbops", "dbopsd", "curl", "echo"}
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _VARYING = (
@@ -38,6 +39,7 @@ _VARYING = (
     (re.compile(r"\b18\.\d+\b"), "18.MINOR"),
     (re.compile(r"\bdbops_[\w-]{43}\b"), "TOKEN"),
     (re.compile(r"sha256:[0-9a-f]{64}"), "sha256:HASH"),
+    (re.compile(r"in [\d.]+ s \([\d,]+ rows/s\)"), "in SECONDS (ROWS/s)"),
     # As wide as what is in the table.
     (re.compile("─+"), "─"),
     (re.compile(r"[ \t]+$", re.MULTILINE), ""),
@@ -83,6 +85,17 @@ def plain_daemon() -> Iterator[Daemon]:
         assert (daemon.grpc_port, daemon.http_port) == DEFAULT_PORTS
         yield daemon
         assert daemon.terminate() == 0
+
+
+@pytest.fixture(scope="module")
+def application(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with `app.db`, the example's database, and `plan.toml`, its mapping."""
+    directory = tmp_path_factory.mktemp("application")
+    example = ROOT / "examples" / "learning_assistant"
+    generate = [sys.executable, str(example / "generate.py"), str(directory / "app.db")]
+    subprocess.run([*generate, "--users", "20"], check=True)
+    shutil.copy(example / "mapping.toml", directory / "plan.toml")
+    return directory
 
 
 def normal(text: str) -> str:
@@ -139,13 +152,15 @@ def test_every_block_has_a_test() -> None:
 
 @blocks("console")
 @pytest.mark.usefixtures("plain_daemon")
-def test_a_transcript(shell: Shell, block: Block) -> None:
+def test_a_transcript(shell: Shell, block: Block, tmp_path_factory: pytest.TempPathFactory) -> None:
+    scratch = tmp_path_factory.getbasetemp()
     commands = re.split(r"^\$ ", block.text, flags=re.MULTILINE)
     assert commands[0] == "", "a transcript begins with a command"
     for entry in commands[1:]:
         command, _, expected = entry.partition("\n")
         assert command.split()[0] in SHELL_COMMANDS, f"no test for {command!r} of {block.readme}"
-        assert normal(shell.run(command)) == normal(expected), command
+        made = shell.run(command.replace("/tmp/", f"{scratch}/"))
+        assert normal(made) == normal(expected), command
 
 
 @blocks("toml")
@@ -213,7 +228,7 @@ def shell_lines() -> list[str]:
 
 @pytest.mark.parametrize("line", shell_lines())
 @pytest.mark.usefixtures("plain_daemon")
-def test_a_command(line: str) -> None:
+def test_a_command(line: str, application: Path) -> None:
     command = shlex.split(line, comments=True)
     match command:
         case ["make", target]:
@@ -237,6 +252,18 @@ def test_a_command(line: str) -> None:
             answer = run(*command)
             assert (answer.code, answer.err) == (0, "")
             assert answer.out
+        case ["dbops", "import", "describe" | "verify" | "revert", "run-import-7f3a", *_]:
+            answer = run(*command)
+            assert answer.code == 3
+            assert "operation 'run-import-7f3a' is not known" in answer.err
+        case ["dbops", "import", _, "app.db", *_]:
+            (application / "saved.toml").unlink(missing_ok=True)
+            names = {"app.db": "app.db", "plan.toml": "plan.toml"}
+            if "--save" in command:
+                names["plan.toml"] = "saved.toml"
+            answer = run(*(str(application / names[w]) if w in names else w for w in command))
+            assert answer.code == 0, answer.err
+            assert "users" in answer.out
         case ["dbops", *arguments]:
             answer = run("dbops", *arguments)
             assert (answer.code, answer.err) == (0, "")
@@ -311,11 +338,12 @@ def at(daemon: Daemon, program: str) -> str:
 
 @blocks("python")
 @pytest.mark.usefixtures("plain_daemon")
-def test_a_program(block: Block) -> None:
+def test_a_program(block: Block, application: Path) -> None:
     if "run_schedule" in block.text:
         return  # test_a_program_that_starts_an_operation runs it
     program = block.text.replace("https://dbops.example.com", "127.0.0.1:50051")
     program = program.replace('token="…"', 'token="t0ken"')
+    program = program.replace("/srv/app.db", str(application / "app.db"))
     if "watch_health" in block.text:
         # It goes on for ever; each message that it prints is a line of its own.
         assert first_line([sys.executable, "-u", "-c", program])
@@ -325,9 +353,12 @@ def test_a_program(block: Block) -> None:
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
     )
     assert (answer.returncode, answer.stderr) == (0, "")
+    if "run_import" in block.text:
+        assert "outcome: SUCCEEDED_WITH_REJECTS" in answer.stdout
+        return
     shown, reason = answer.stdout.splitlines()
     assert re.fullmatch(r"databases/main connections: \[0\.\d+\]", shown)
     assert reason == "DATABASE_NOT_FOUND"

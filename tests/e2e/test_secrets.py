@@ -1,19 +1,27 @@
 """No credential leaves the daemon, by whatever way; at the level of log that says most."""
 
 import base64
+import contextlib
 import json
+import re
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from dbops_client import DbopsClient
 from google.protobuf.json_format import MessageToJson
 
+from dbopsd.security.tokens import hash_token, new_token
 from tests.e2e.conftest import Answer, run
 from tests.e2e.test_telemetry import SOON, telemetry
+from tests.support.certificates import Certificates
 from tests.support.daemon import Daemon
+from tests.support.demo.daemon import demo_daemon
+from tests.support.issuer import AUDIENCE, ISSUER, Issuer
 from tests.support.otlp import OtlpReceiver
 from tests.support.patience import eventually_blocking
 from tests.support.servers import PostgresServer
@@ -127,6 +135,122 @@ def test_no_secret_leaves_it(
         if spelling in text
     ]
     assert leaks == []
+
+
+@pytest.mark.parametrize("control", ["right", "wrong"])
+def test_no_secret_of_callers_or_of_the_control_store_leaves_it(
+    otlp: OtlpReceiver, server: PostgresServer, tmp_path: Path, control: str
+) -> None:
+    files, issuer = Certificates(tmp_path), Issuer()
+    (tmp_path / "jwks.json").write_text(issuer.jwks())
+    secrets = {
+        "token": new_token(),
+        "unknown token": new_token(),
+        "jwt": issuer.sign({"roles": ["ADMIN"], "exp": int(time.time()) + 600}),
+        "expired jwt": issuer.sign({"exp": 1}),
+        "control store": "cT6@y'w/Vr?",
+        "wrong control store": "jW3@r;n/Hk?",
+        **{
+            f"TLS key, line {number}": line
+            for number, line in enumerate(files.key.read_text().splitlines())
+            if "PRIVATE KEY" not in line
+        },
+    }
+    keeper, shown_password = f"keeper_{control}", secrets["control store"]
+    literal = shown_password.replace("'", "''")
+    server.execute(f"CREATE ROLE {keeper} LOGIN PASSWORD '{literal}'")
+    server.execute(f"CREATE DATABASE {keeper} OWNER {keeper}")
+    if control == "wrong":
+        shown_password = secrets["wrong control store"]
+    in_url = urllib.parse.quote(shown_password, safe="")
+    config = f"""
+[server.tls]
+cert = "{files.cert}"
+key = "{files.key}"
+[audit]
+otlp = true
+[auth.tokens.ci]
+hash = "{hash_token(secrets["token"])}"
+role = "ADMIN"
+[auth.jwt]
+issuer = "{ISSUER}"
+audience = "{AUDIENCE}"
+jwks = "{tmp_path / "jwks.json"}"
+[databases.main.schedules.nightly]
+kind = "demo"
+cron = "0 3 * * *"
+request = {{ steps = 1, step_seconds = 2, child = true, traced = true, ledger = "{tmp_path}/l" }}
+""" + telemetry(otlp.grpc_endpoint, log_level="debug")
+    url = f"postgresql://{keeper}:{in_url}@127.0.0.1:{server.port}/{keeper}"
+    shown: dict[str, str] = {}
+    with demo_daemon(
+        server.dsn(dbname="postgres"), control_url=url, more=config, environment=SOON
+    ) as running:
+        running.wait_until_serving()
+        address = f"localhost:{running.grpc_port}"
+
+        def dbops(token: str, *arguments: str) -> Answer:
+            answer = run(
+                *("dbops", *arguments, "--ca", str(files.ca), "--server", address),
+                DBOPS_TOKEN=secrets[token],
+            )
+            shown[f"dbops {token} {arguments}"] = answer.out + answer.err
+            return answer
+
+        for each in ("unknown token", "expired jwt"):
+            assert dbops(each, "operations", "list").code == 3
+        if control == "right":
+            eventually_blocking(
+                lambda: dbops("token", "schedules", "list").out.count("nightly"), 60, "a worker"
+            )
+            started = dbops("token", "schedules", "run", "main/nightly", "--no-wait")
+            assert started.code == 0, started.err
+            (name,) = set(re.findall(r"operations/[a-z0-9-]+", started.out + started.err))
+            eventually_blocking(
+                lambda: "RUNNING" in dbops("jwt", "operations", "get", name).out, 30, "it runs"
+            )
+            shown["command lines"] = command_lines()
+            assert dbops("jwt", "operations", "wait", name).code == 0
+            for output in ("table", "json"):
+                listed = dbops("jwt", "operations", "list", "--output", output)
+                assert (listed.code, name.rpartition("/")[2] in listed.out) == (0, True)
+                dbops("token", "operations", "get", name, "--output", output)
+            otlp.wait_for(lambda r: r.spans("operation demo") and r.logs(), 10)
+        else:
+            refused = dbops("token", "operations", "list")
+            assert (refused.code, "password authentication failed" in refused.err) == (3, True)
+            waiting = "waiting for the control store"
+            eventually_blocking(lambda: waiting in running.log_text(), 60, "the worker says so")
+            shown["command lines"] = command_lines()
+            otlp.wait_for(lambda r: r.spans(), 10)
+        assert str(running.config_file) in shown["command lines"]
+        audit = running.state_dir / "audit" / "audit.jsonl"
+        shown["audit log"] = audit.read_text() if audit.exists() else ""
+        assert running.terminate() == 0
+        shown["log"], shown["output"] = running.log_text(), running.output_text()
+    shown["spans"] = "".join(f"{span.raw}{span.resource}" for span in otlp.spans())
+    shown["metrics"] = "".join(f"{metric.raw}{metric.resource}" for metric in otlp.metrics())
+    shown["log records"] = "".join(f"{log.raw}{log.resource}" for log in otlp.logs())
+
+    assert " DEBUG " in shown["log"]
+    assert control == "wrong" or "OperationsService" in shown["audit log"]
+    leaks = [
+        (place, name)
+        for place, text in shown.items()
+        for name, secret in secrets.items()
+        for spelling in spellings(secret)
+        if spelling in text
+    ]
+    assert leaks == []
+
+
+def command_lines() -> str:
+    """Those of every process on this machine, as anybody may read them."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(entry.read_text(errors="replace"))
+    return "\n".join(found)
 
 
 def fetched(running: Daemon, path: str) -> str:

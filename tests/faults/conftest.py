@@ -163,6 +163,7 @@ async def start_daemon(tmp_path: Path) -> AsyncIterator[StartDaemon]:
                         "grpc_listen": "127.0.0.1:0",
                         "http_listen": "127.0.0.1:0",
                         "state_dir": tmp_path / "state",
+                        "shutdown_delay_s": 0,
                         "shutdown_grace_s": 0,
                     },
                     "databases": {"main": {"dsn": dsn, "pool": pool, "health": health or {}}},

@@ -122,7 +122,7 @@ async def test_reads_return_to_a_standby_that_was_away(
 
     assert await on_standby()
     await asyncio.to_thread(pair.standby.stop, "immediate")
-    await eventually(on_primary, timeout=5, what="reads on the primary")
+    await eventually(on_primary, what="reads on the primary")
     await asyncio.to_thread(pair.standby.start)
     # A connection stays on the primary for 10 s before a standby is looked for; then the first
     # one that found it takes the others along.

@@ -75,6 +75,7 @@ async def _running_daemon(
                 "grpc_listen": "127.0.0.1:0",
                 "http_listen": "127.0.0.1:0",
                 "state_dir": tmp_path / "state",
+                "shutdown_delay_s": 0,
                 "shutdown_grace_s": 0,
             },
             "databases": {

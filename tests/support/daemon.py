@@ -63,6 +63,8 @@ class Daemon:
             "state_dir": str(self.state_dir),
             # A worker costs two seconds of a core to start: who needs one asks for it.
             "workers": 0,
+            # And nobody sends here who would have to learn that it stops.
+            "shutdown_delay_s": 0,
             **(server or {}),
         }
         # A JSON scalar is a TOML scalar.

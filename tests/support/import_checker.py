@@ -20,7 +20,7 @@ from tests.support.judging.rows import Expectation, expectation, judge_rejects, 
 from tests.support.judging.source import Source, Table, opened
 from tests.support.judging.target import PgTable
 from tests.support.judging.types import column_types, known_family
-from tests.support.judging.values import Bad, PgType, expected
+from tests.support.judging.values import Bad, PgType, expected, known
 from tests.support.judging.views import judge_views
 
 MAX_EXAMPLES: Final = 100
@@ -140,6 +140,10 @@ class _Judge:
         judged = Judged(self._source, report, self._connection, pairs, not rejected)
         total = 0
         for name, pair in pairs.items():
+            unknown = [each.type.shown for each in pair.there.columns if not known(each.type)]
+            if unknown:
+                yield f"table {name}: the judge does not know {unknown}"
+                continue
             wanted = self._wanted(pair)
             total += wanted.bad_rows
             yield from judge_rows(self._connection, pair.table, pair.there, wanted)

@@ -293,11 +293,11 @@ def test_an_address_taken_apart() -> None:
     [
         ("DBOPSD_SERVERS__X", "DBOPSD_SERVERS__X: unknown key 'servers', did you mean 'server'?"),
         ("DBOPSD_XYZ", "DBOPSD_XYZ: unknown key 'xyz'"),
-        ("DBOPSD_SERVER__X", "environment: unknown key 'server.x'"),
+        ("DBOPSD_SERVER__X", "DBOPSD_SERVER__X: unknown key 'server.x'"),
         (
             "DBOPSD_DATABASES__MAIN__POL__MAX_SIZE",
             (
-                "environment: 'databases.main.dsn' is missing; "
+                "DBOPSD_DATABASES__MAIN__POL__MAX_SIZE: 'databases.main.dsn' is missing; "
                 "unknown key 'databases.main.pol', did you mean 'pool'?"
             ),
         ),
@@ -309,11 +309,99 @@ def test_an_unknown_variable(monkeypatch: pytest.MonkeyPatch, variable: str, say
 
 
 @pytest.mark.parametrize(
+    ("file", "environment", "says"),
+    [
+        pytest.param(
+            "[server]\nshutdown_grace_s = 1",
+            {"SERVER__SHUTDOWN_GRACE_S": "-1"},
+            "DBOPSD_SERVER__SHUTDOWN_GRACE_S: 'server.shutdown_grace_s': ",
+            id="over a key of the file",
+        ),
+        pytest.param(
+            "[server]\nshutdown_grace_s = -1",
+            {"SERVER__WORKERS": "1"},
+            "{file}: 'server.shutdown_grace_s': ",
+            id="beside a key of the file",
+        ),
+        pytest.param(
+            "",
+            {"SERVER__GRPC_LISEN": "x"},
+            "DBOPSD_SERVER__GRPC_LISEN: "
+            "unknown key 'server.grpc_lisen', did you mean 'grpc_listen'?",
+            id="unknown",
+        ),
+        pytest.param(
+            "[server]\nworkers = -1",
+            {"SERVER": '{"max_message_bytes": 1}'},
+            "{file}: 'server.workers': Input should be greater than or equal to 0; "
+            "DBOPSD_SERVER: 'server.max_message_bytes': ",
+            id="each where it stands",
+        ),
+        pytest.param(
+            "",
+            {"SERVER": '{"workers": 1}', "SERVER__WORKERS": "-1"},
+            "DBOPSD_SERVER__WORKERS: 'server.workers': ",
+            id="the more exact wins",
+        ),
+        pytest.param(
+            "[databases.main]\ndsn = ''\npool.max_size = 3",
+            {"DATABASES__MAIN__POOL__MIN_SIZE": "9"},
+            "{file} and DBOPSD_DATABASES__MAIN__POOL__MIN_SIZE: 'databases.main.pool': "
+            "min_size 9 is above max_size 3",
+            id="two keys that do not fit",
+        ),
+        pytest.param(
+            "[databases.main]\npool.max_size = 3",
+            {"DATABASES__MAIN__POOL__MIN_SIZE": "1"},
+            "{file}: 'databases.main.dsn' is missing",
+            id="missing in the file",
+        ),
+        pytest.param(
+            "",
+            {"DATABASES": '{"main": {}}'},
+            "DBOPSD_DATABASES: 'databases.main.dsn' is missing",
+            id="missing in a variable",
+        ),
+        pytest.param(
+            "[server]\nworkers = 1",
+            {"SERVER__HTTP_LISTEN": "0.0.0.0:80", "HEALTH__READINESS_REQUIRES": "any"},
+            "{file}, DBOPSD_HEALTH__READINESS_REQUIRES and DBOPSD_SERVER__HTTP_LISTEN: "
+            "server.http_listen = '0.0.0.0:80' is reachable",
+            id="of everything",
+        ),
+        pytest.param(
+            "",
+            {
+                "SERVER__HTTP_LISTEN": "0.0.0.0:80",
+                **{f"DATABASES__{name}__DSN": "dbname=x" for name in ("A", "B", "C")},
+            },
+            "{file} and the environment: server.http_listen = '0.0.0.0:80' is reachable",
+            id="of many variables",
+        ),
+    ],
+)
+def test_the_blame_is_on_where_it_stands(
+    write: Write,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    environment: dict[str, str],
+    says: str,
+) -> None:
+    path = write(file)
+    for key, value in environment.items():
+        monkeypatch.setenv(f"DBOPSD_{key}", value)
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(path)
+    assert str(caught.value).startswith(says.format(file=path))
+
+
+@pytest.mark.parametrize(
     "variable", ["DBOPSD_DATABASES", "DBOPSD_TELEMETRY__OTLP_HEADERS", "DBOPSD_SERVER"]
 )
 def test_a_variable_that_is_not_json(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, f"{{{SECRET}")
-    assert problem().startswith("environment: error parsing value for field")
+    monkeypatch.setenv("DBOPSD_HEALTH__READINESS_REQUIRES", "any")
+    assert problem() == f"{variable}: not JSON, which a table is given as"
 
 
 @pytest.mark.parametrize(
@@ -419,8 +507,13 @@ def test_what_only_the_rest_of_the_program_knows(write: Write, tmp_path: Path) -
     assert refused(f"[server]\nstate_dir = '{tmp_path}/dbopsd.toml/state'") == (
         f"server.state_dir: '{tmp_path}/dbopsd.toml' is not a directory"
     )
+    # Writable by its permissions, for root, and by nobody in truth.
+    assert refused("[server]\nstate_dir = '/proc/dbopsd/state'").startswith(
+        "server.state_dir: '/proc' cannot be written ("
+    )
+    there = sorted(tmp_path.iterdir())
     check_config(load_config(write(f"[server]\nstate_dir = '{tmp_path}/new/state'")))
-    assert not (tmp_path / "new").exists()
+    assert sorted(tmp_path.iterdir()) == there, "nothing is left behind"
 
 
 def test_it_cannot_be_changed() -> None:

@@ -20,6 +20,9 @@ from dbopsd.operations.kind import Run
 
 UNIT = "{row}"
 
+Ranges = dict[str, list[KeyRange | None]]
+"""Of each table, by its name in the source, the parts in their order."""
+
 
 @dataclass(frozen=True)
 class CopiedTable:
@@ -39,14 +42,25 @@ class CopiedTable:
     rejects: list[RejectedValue] = field(default_factory=list)
 
 
+async def parts_of(run: Run, plan: Plan, snapshot: str, processes: int) -> Ranges:
+    """The parts in which each table is copied: the same ones in every attempt."""
+    return await run.step(
+        "parts", lambda: asyncio.to_thread(_split, snapshot, plan, processes), returns=Ranges
+    )
+
+
 async def copy_all(
-    run: Run, pool: Processes, record: ImportRecord, snapshot: str, request: RunImportRequest
+    run: Run,
+    pool: Processes,
+    record: ImportRecord,
+    ranges: Ranges,
+    snapshot: str,
+    request: RunImportRequest,
 ) -> list[CopiedTable]:
     """Copy every table. Parts that an earlier attempt copied are not copied again.
 
     Raises `TaskFailed`, `ProcessDied`.
     """
-    ranges = await asyncio.to_thread(_split, snapshot, record.plan, pool.count)
     total = sum(table.rows for table in record.plan.tables)
     done = 0
 
@@ -78,7 +92,7 @@ async def copy_all(
     return await together(map(one, record.plan.tables))
 
 
-def _split(snapshot: str, plan: Plan, processes: int) -> dict[str, list[KeyRange | None]]:
+def _split(snapshot: str, plan: Plan, processes: int) -> Ranges:
     with closing(open_immutable(Path(snapshot))) as connection:
         return {table.source: split(connection, table, processes) for table in plan.tables}
 

@@ -1,8 +1,9 @@
 """An import, from a file to published tables, and what there is to tell of it."""
 
+import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -10,17 +11,17 @@ from typing import Final
 from dbopsd.db.session import Session
 from dbopsd.errors import DbopsError
 from dbopsd.migrate.importer import looking
-from dbopsd.migrate.importer.copying import CopiedTable, copy_all
+from dbopsd.migrate.importer.copying import CopiedTable, Ranges, copy_all, parts_of
 from dbopsd.migrate.importer.errors import RowsDiffer, ValuesRejected
 from dbopsd.migrate.importer.finishing import SETTINGS, import_session, make_objects, settle
-from dbopsd.migrate.importer.planning.plan import Fate, Plan, PlannedObject
+from dbopsd.migrate.importer.planning.plan import Fate, Plan, PlannedObject, PlannedTable
 from dbopsd.migrate.importer.processes.messages import Setup
 from dbopsd.migrate.importer.processes.pool import Processes, processes
 from dbopsd.migrate.importer.processes.tasks import SnapshotTaken
 from dbopsd.migrate.importer.report import ImportReport, Outcome, TableReport
 from dbopsd.migrate.importer.requests import BadRows, RunImportRequest
 from dbopsd.migrate.importer.target import placing, records, staging
-from dbopsd.migrate.importer.target.placed import Placed
+from dbopsd.migrate.importer.target.placed import Placed, placed_by
 from dbopsd.migrate.importer.target.records import ImportRecord, RecordState
 from dbopsd.migrate.importer.verifying import Expected, VerifiedTable, verify_table
 from dbopsd.operations.errors import FailedWithResult
@@ -30,6 +31,8 @@ _LEAST_PROCESSES: Final = 2
 # So that a report is a message that every client takes: gRPC's default limit is 4 MiB.
 _MOST_EXAMPLES: Final = 2000
 _MOST_PROCESSES: Final = 8
+# How long it may take to find out whether a publication that was cut off took effect.
+_ASK_S: Final = 2.0
 
 
 @asynccontextmanager
@@ -42,16 +45,32 @@ async def import_processes(run: Run, wanted: int = 0) -> AsyncIterator[Processes
 
 
 async def run_import(run: Run, request: RunImportRequest) -> ImportReport:
-    """Carry the file over, verify and publish it. Raises `FailedWithResult`, with the report."""
+    """Carry the file over, verify and publish it. Raises `FailedWithResult`, with the report.
+
+    Once it is published there is no way back but `RevertImport`: what fails or is cancelled then
+    comes too late, and it has succeeded.
+    """
     this = _Import(run, request)
     try:
         return await this.to_its_end()
+    except asyncio.CancelledError:
+        if not await this.is_placed():
+            raise
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+        return this.report()
     except DbopsError as error:
+        if await this.is_placed():
+            return this.report()
         raise FailedWithResult(error, this.report(problem=error.message)) from error
 
 
 async def clean_up(run: Run, _request: RunImportRequest) -> None:
-    """Leave nothing of an import that failed or was cancelled."""
+    """Leave nothing of an import that failed or was cancelled.
+
+    One that was published is taken back: its worker died before it could tell. Raises
+    `ImportNotPublished` where that cannot be, because its rows were merged into those of others.
+    """
     async with import_session(run.database) as session:
         record = await records.find(session, run.operation)
         if record is None:
@@ -71,9 +90,12 @@ class _Import:
     record: ImportRecord | None = None
     copied: dict[str, CopiedTable] = field(default_factory=dict)
     verified: dict[str, VerifiedTable] = field(default_factory=dict)
-    placed: dict[str, Placed] = field(default_factory=dict)
     objects: list[PlannedObject] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    filled: ImportReport | None = None
+    """What there is to tell once the tables are as they are to be published."""
+    placing: bool = False
+    placed: dict[str, Placed] | None = None
 
     async def to_its_end(self) -> ImportReport:
         run = self.run
@@ -90,15 +112,37 @@ class _Import:
                     returns=Plan,
                 )
                 self.objects = list(self.plan.objects)
+                ranges = await parts_of(run, self.plan, taken.path, pool.count)
             with self._stage("stage"):
-                self.record = await self._staged(session)
-            if self.record.state is RecordState.STAGED:
-                await self._fill(pool, session, self.record, taken)
-                with self._stage("publish"):
-                    run.progress("publish")
-                    placed = await placing.place(session, self.record, self.request, self.views)
-                    self.placed = {each.source: each for each in placed}
+                record = self.record = await self._staged(session)
+            self.filled = await run.step(
+                "fill",
+                lambda: self._filled(pool, session, record, ranges, taken),
+                returns=ImportReport,
+            )
+            self._refuse(self.filled)
+            with self._stage("publish"):
+                run.progress("publish")
+                self.placing = True
+                views = _views(self.filled.objects)
+                placed = await placing.place(session, record, self.request, views)
+                self.placed = {each.source: each for each in placed}
         return self.report()
+
+    async def is_placed(self) -> bool:
+        """Whether the rows are where they were wanted, as far as can be found out now."""
+        if self.placed is None and self.placing:
+            try:
+                async with (
+                    asyncio.timeout(_ASK_S),
+                    import_session(self.run.database) as session,
+                ):
+                    record = await records.get(session, self.run.operation, self.run.database.name)
+            except (DbopsError, TimeoutError):
+                return False  # cleaning up finds out, and takes back what is there
+            if record.state is RecordState.PUBLISHED:
+                self.placed = {each.source: each for each in placed_by(record)}
+        return self.placed is not None
 
     async def _staged(self, session: Session) -> ImportRecord:
         """The import's record, and its tables, empty if this is the first attempt."""
@@ -121,27 +165,42 @@ class _Import:
         await run.step("stage", stage, returns=bool)
         return await records.get(session, run.operation, run.database.name)
 
-    async def _fill(
-        self, pool: Processes, session: Session, record: ImportRecord, taken: SnapshotTaken
-    ) -> None:
+    async def _filled(
+        self,
+        pool: Processes,
+        session: Session,
+        record: ImportRecord,
+        ranges: Ranges,
+        taken: SnapshotTaken,
+    ) -> ImportReport:
+        """Rows, keys and all else in the staged tables, unless something is wrong with the rows."""
         with self._stage("copy"):
-            copied = await copy_all(self.run, pool, record, taken.path, self.request)
+            copied = await copy_all(self.run, pool, record, ranges, taken.path, self.request)
         self.copied = {each.table.source: each for each in copied}
-        self._refuse_rejects()
+        rejected = any(each.rejected_rows for each in copied)
+        if rejected and self.request.bad_rows is BadRows.FAIL:
+            return self._so_far()
         if self.request.verify:
             with self._stage("verify"):
                 await self._verify(pool, session, record, taken)
+            if any(each.differing_rows for each in self.verified.values()):
+                return self._so_far()
         with self._stage("keys and indexes"):
             self.objects = await make_objects(self.run, record, pool.count)
         with self._stage("statistics"):
             await settle(self.run, record, pool.count)
+        return self._so_far()
 
-    def _refuse_rejects(self) -> None:
-        rows = sum(each.rejected_rows for each in self.copied.values())
-        if rows and self.request.bad_rows is BadRows.FAIL:
-            counts = [count for each in self.copied.values() for count in each.counts]
-            most = max(counts, key=lambda each: each.count)
-            raise ValuesRejected(rows, f"{most.table}.{most.column} ({most.reason})")
+    def _refuse(self, filled: ImportReport) -> None:
+        """Raise if something is wrong with the rows."""
+        if filled.rejected_rows and self.request.bad_rows is BadRows.FAIL:
+            most = max(filled.reject_counts, key=lambda each: each.count)
+            where = f"{most.table}.{most.column} ({most.reason})"
+            raise ValuesRejected(filled.rejected_rows, where)
+        differing = [table for table in filled.tables if table.differing_rows]
+        if differing:
+            rows = sum(table.differing_rows for table in differing)
+            raise RowsDiffer(rows, ", ".join(table.source for table in differing))
 
     async def _verify(
         self, pool: Processes, session: Session, record: ImportRecord, taken: SnapshotTaken
@@ -167,58 +226,61 @@ class _Import:
                 self.request.max_examples,
                 on_progress,
             )
-        differing = [each for each in self.verified.values() if each.differing_rows]
-        if differing:
-            rows = sum(each.differing_rows for each in differing)
-            raise RowsDiffer(rows, ", ".join(each.table.source for each in differing))
-
-    @property
-    def views(self) -> list[str]:
-        """The views that were made, by their names in PostgreSQL."""
-        return [
-            each.target
-            for each in self.objects
-            if each.kind == "view" and each.ddl and each.fate is not Fate.NOT_CARRIED
-        ]
 
     def report(self, problem: str = "") -> ImportReport:
-        """What there is to tell, so far."""
-        tables = [self._table(table.source) for table in self.plan.tables]
+        """What there is to tell, of an import that was published or has a problem."""
+        report = self.filled or self._so_far()
+        placed = self.placed or {}
+        rejected = Outcome.SUCCEEDED_WITH_REJECTS if report.rejected_rows else Outcome.SUCCEEDED
+        kept = any(each.kept for each in placed.values())
+        return replace(
+            report,
+            outcome=Outcome.FAILED if problem else rejected,
+            problem=problem,
+            tables=[
+                replace(
+                    table,
+                    merged_rows=placed[table.source].merged_rows,
+                    deleted_rows=placed[table.source].deleted_rows,
+                )
+                if table.source in placed
+                else table
+                for table in report.tables
+            ],
+            stage_seconds={
+                **report.stage_seconds,
+                **{name: round(seconds, 3) for name, seconds in self.seconds.items()},
+            },
+            rejects_table="dbops.import_rejects" if placed and report.rejected_rows else "",
+            previous_schema=self.record.previous_schema if self.record and kept else "",
+        )
+
+    def _so_far(self) -> ImportReport:
+        tables = [self._table(table) for table in self.plan.tables]
         copied = list(self.copied.values())
-        rejected = sum(each.rejected_rows for each in copied)
-        outcome = Outcome.SUCCEEDED_WITH_REJECTS if rejected else Outcome.SUCCEEDED
-        published = self.record is not None and not problem
         return ImportReport(
             import_id=self.run.operation,
-            outcome=Outcome.FAILED if problem else outcome,
+            outcome=Outcome.SUCCEEDED,
             source=self.request.source,
             schema=self.request.schema,
             tables=tables,
             objects=[replace(each, ddl="") for each in self.objects],
             reject_counts=[count for each in copied for count in each.counts],
-            rejects=[reject for each in copied for reject in each.rejects][:_MOST_EXAMPLES],
+            rejects=[reject for each in copied for reject in each.rejects],
             differences=[
                 difference for each in self.verified.values() for difference in each.examples
-            ][:_MOST_EXAMPLES],
+            ],
             notes=list(self.plan.notes),
-            problem=problem,
             rows=sum(table.rows for table in tables),
             copied_rows=sum(table.copied_rows for table in tables),
-            rejected_rows=rejected,
+            rejected_rows=sum(each.rejected_rows for each in copied),
             verified_rows=sum(table.verified_rows for table in tables),
             stage_seconds={name: round(seconds, 3) for name, seconds in self.seconds.items()},
-            rejects_table="dbops.import_rejects" if rejected and published else "",
-            previous_schema=(
-                self.record.previous_schema
-                if self.record is not None and any(each.kept for each in self.placed.values())
-                else ""
-            ),
         )
 
-    def _table(self, source: str) -> TableReport:
-        table = self.plan.table(source)
-        report = TableReport(source=source, target=table.target, rows=table.rows)
-        if (copied := self.copied.get(source)) is not None:
+    def _table(self, table: PlannedTable) -> TableReport:
+        report = TableReport(source=table.source, target=table.target, rows=table.rows)
+        if (copied := self.copied.get(table.source)) is not None:
             report = replace(
                 report,
                 rows=copied.rows,
@@ -228,15 +290,11 @@ class _Import:
                 changed_values=copied.changed_values,
                 copy_seconds=round(copied.seconds, 3),
             )
-        if (verified := self.verified.get(source)) is not None:
+        if (verified := self.verified.get(table.source)) is not None:
             report = replace(
                 report,
                 verified_rows=verified.rows,
                 differing_rows=verified.differing_rows,
-            )
-        if (placed := self.placed.get(source)) is not None:
-            report = replace(
-                report, merged_rows=placed.merged_rows, deleted_rows=placed.deleted_rows
             )
         return report
 
@@ -248,3 +306,12 @@ class _Import:
                 yield
             finally:
                 self.seconds[name] = time.monotonic() - started
+
+
+def _views(objects: Sequence[PlannedObject]) -> list[str]:
+    """The views that were made, by their names in PostgreSQL."""
+    return [
+        each.target
+        for each in objects
+        if each.kind == "view" and each.target and each.fate is not Fate.NOT_CARRIED
+    ]

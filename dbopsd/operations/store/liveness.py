@@ -1,6 +1,5 @@
 """Which workers are there: their heartbeats, by the store's own clock."""
 
-import time
 from typing import Final
 
 import sqlalchemy as sa
@@ -12,7 +11,6 @@ from dbopsd.operations.store.store import ControlStore
 from dbopsd.operations.store.tables import operations, workers
 
 _KEPT_MS: Final = 24 * 60 * 60 * 1000
-_PROMPT_MS: Final = 1000
 _THERE: Final = (WorkerState.ACTIVE.value, WorkerState.STOPPING.value)
 
 
@@ -60,45 +58,6 @@ def leave(store: ControlStore, worker: str, state: WorkerState) -> None:
             sa.update(workers)
             .where(workers.c.id == worker, workers.c.state.in_(_THERE))
             .values(state=state.value, heartbeat_time=store.now())
-        )
-
-
-def declare_lost(
-    store: ControlStore, takeover_after_s: float, *, asked: float | None = None
-) -> list[str]:
-    """Count as LOST whoever has not been heard of for that long, in seconds; their ids.
-
-    Nobody where the store took longer than a second to come to it, since `asked` by the monotonic
-    clock: everybody else waited for it as well, and nobody's heartbeat is fresh.
-    """
-    with store.transaction() as connection:
-        now = store.now()
-        began = connection.execute(sa.select(now)).scalar_one()
-        if asked is not None and time.monotonic() - asked > _PROMPT_MS / 1000:
-            return []
-        lost = connection.execute(
-            sa.update(workers)
-            .where(workers.c.state.in_(_THERE))
-            .where(workers.c.heartbeat_time < now - int(takeover_after_s * 1000))
-            # By the store's clock, when it comes to this statement.
-            .where(now < began + _PROMPT_MS)
-            .values(state=WorkerState.LOST.value)
-            .returning(workers.c.id)
-        )
-        ids = list(lost.scalars())
-        connection.execute(
-            sa.delete(workers)
-            .where(workers.c.state.not_in(_THERE))
-            .where(workers.c.heartbeat_time < now - _KEPT_MS)
-        )
-        return ids
-
-
-def those_there(store: ControlStore) -> set[str]:
-    """The ids of the workers that are there."""
-    with store.transaction() as connection:
-        return set(
-            connection.execute(sa.select(workers.c.id).where(workers.c.state.in_(_THERE))).scalars()
         )
 
 

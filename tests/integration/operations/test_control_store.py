@@ -384,23 +384,44 @@ def test_a_worker_that_counts_as_lost_writes_nothing_any_more(
     assert (found.result, found.stage, found.attempt) == ('"new"', "", 2)
 
 
-def test_a_worker_is_lost_once_it_was_silent_for_long(control: ControlStore) -> None:
+def test_a_worker_is_lost_unless_it_was_heard_of_meanwhile(control: ControlStore) -> None:
     register(control, "w-silent")
     register(control, "w-loud")
+    heard = liveness.heartbeats(control)
+    assert heard.keys() == {"w-silent", "w-loud"}
     with control.transaction() as connection:
         connection.execute(
             sa.update(workers)
-            .where(workers.c.id == "w-silent")
-            .values(heartbeat_time=control.now() - 16_000)
+            .where(workers.c.id == "w-loud")
+            .values(heartbeat_time=heard["w-loud"] + 1)
         )
+
+    assert liveness.declare_silent(control, "w-silent", heard["w-silent"])
+    assert not liveness.declare_silent(control, "w-loud", heard["w-loud"])
+    assert not liveness.declare_silent(control, "w-silent", heard["w-silent"]), "it is already"
+
+    assert liveness.heartbeats(control).keys() == {"w-loud"}
     assert liveness.heartbeat(control, "w-loud")
-
-    assert liveness.declare_lost(control, 15.0) == ["w-silent"]
-    assert liveness.declare_lost(control, 15.0) == []
-
-    assert liveness.those_there(control) == {"w-loud"}
+    assert not liveness.heartbeat(control, "w-silent")
     states = {each.id: each.state for each in liveness.all_workers(control)}
     assert states == {"w-loud": WorkerState.ACTIVE, "w-silent": WorkerState.LOST}
+
+
+def test_a_worker_that_went_is_forgotten_after_a_day(control: ControlStore) -> None:
+    for name in ("w-there", "w-gone", "w-gone-long-ago"):
+        register(control, name)
+    for name in ("w-gone", "w-gone-long-ago"):
+        liveness.leave(control, name, WorkerState.STOPPED)
+    with control.transaction() as connection:
+        connection.execute(
+            sa.update(workers)
+            .where(workers.c.id != "w-gone")
+            .values(heartbeat_time=control.now() - 25 * 3_600_000)
+        )
+
+    liveness.forget_gone(control)
+
+    assert [each.id for each in liveness.all_workers(control)] == ["w-gone", "w-there"]
 
 
 def test_a_worker_that_stops_is_there_until_it_has_stopped(control: ControlStore, new: New) -> None:
@@ -408,12 +429,12 @@ def test_a_worker_that_stops_is_there_until_it_has_stopped(control: ControlStore
     running = begun(control, requests.create(control, new()))
 
     liveness.leave(control, "w-1", WorkerState.STOPPING)
-    assert liveness.those_there(control) == {"w-1"}
+    assert liveness.heartbeats(control).keys() == {"w-1"}
     assert [each.operations for each in liveness.all_workers(control)] == [(running.id,)]
     with pytest.raises(WorkerLost):
         attempts.begin(control, requests.create(control, new()).id, "w-1")
     liveness.leave(control, "w-1", WorkerState.STOPPED)
-    assert liveness.those_there(control) == set()
+    assert liveness.heartbeats(control) == {}
     register(control, "w-2")
     taken = attempts.begin(control, running.id, "w-2")
     assert taken is not None

@@ -19,6 +19,7 @@ from dbopsd.operations.errors import (
     UnknownKind,
 )
 from dbopsd.operations.kind import Kind, Run
+from dbopsd.operations.measures import OperationMeasures
 from dbopsd.operations.record import Failure, NewOperation, Operation, Progress, State
 from dbopsd.operations.service import Operations
 from dbopsd.operations.store import attempts, liveness, requests, tables
@@ -314,6 +315,32 @@ async def test_an_operation_is_part_of_the_trace_that_it_was_asked_for_in(
     inserts = recording.spans("INSERT control store")
     assert inserts, "the statements have spans"
     assert {span.parent.span_id for span in inserts if span.parent} == {context.span_id}
+    recording.close()
+
+
+async def test_what_is_cancelled_before_any_worker_began_is_measured_here(
+    threads: CountingThreads, control: ControlStore
+) -> None:
+    recording = Recording()
+    measures = OperationMeasures(recording.telemetry.meter)
+    operations = Operations(threads, KINDS, ["main"], measures=measures)
+    waiting, running = await started(operations), await started(operations)
+    AWorker(control, running)
+
+    await operations.cancel(running.id)
+    assert recording.metric("dbops.operation.count") == [], "the worker measures that"
+    await operations.cancel(waiting.id)
+    with pytest.raises(OperationDone):
+        await operations.cancel(waiting.id)
+
+    (point,) = recording.metric("dbops.operation.count")
+    assert point.value == 1
+    assert point.attributes == {
+        "dbops.operation.kind": "nothing",
+        "dbops.operation.state": "CANCELLED",
+    }
+    assert recording.metric("dbops.operation.duration") == [], "it never began"
+    await operations.close()
     recording.close()
 
 

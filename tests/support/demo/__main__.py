@@ -2,9 +2,10 @@
 
 from dbopsd.__main__ import build_cli
 from dbopsd.app import Feature
+from dbopsd.app.features import FEATURES
 from tests.support.demo.service import METHODS, services
 
 DEMO = Feature(methods=METHODS, services=services)
 
 if __name__ == "__main__":
-    build_cli([DEMO], module="tests.support.demo")(prog_name="dbopsd")
+    build_cli([*FEATURES, DEMO], module="tests.support.demo")(prog_name="dbopsd")

@@ -37,6 +37,7 @@ def demo_daemon(
         "\n".join(config),
         server={
             "workers": workers,
+            "shutdown_delay_s": 0,
             "shutdown_grace_s": 5,
             **({} if control_url is None else {"control_url": control_url}),
             **(server or {}),

@@ -6,6 +6,7 @@ from typing import cast
 
 from dbopsd.db.statement import Statement
 from dbopsd.errors import FieldNotSupported, InvalidField
+from dbopsd.operations.errors import FailedWithResult
 from dbopsd.operations.kind import Kind, Run
 from tests.support.demo import ledger
 
@@ -49,6 +50,9 @@ async def run(run_: Run, request: DemoRequest) -> DemoResult:
 
         step_attempts.append(await run_.step(f"step-{number}", work, returns=int))
     run_.progress("stepped", request.steps, request.steps, "{step}")
+    if request.mishap == "more than a line":
+        so_far = DemoResult(len(step_attempts), run_.attempt, step_attempts)
+        raise FailedWithResult(FieldNotSupported("mishap", "took more than a line"), so_far)
     if request.mishap == "surprise":
         raise LookupError(SECRET)
     if request.mishap == "wrong result":

@@ -249,32 +249,36 @@ def _evaluated(
 
 
 def judge_defaults(judged: Judged, pair: Pair, oracle: Oracle) -> Iterator[str]:
-    """Each default that is a constant is the same constant."""
+    """Each default that is a constant is the same constant, or told of."""
     for column in pair.table.columns:
         there = pair.column(column.name)
         if column.default is None or there is None or there.generated:
             continue
         if there.expression is None or _VOLATILE.search(column.default):
             continue
-        value = _made_here(judged.source.connection, column)
-        wanted = expected(value, there.type, oracle)
+        full = f"{pair.table.name}.{column.name}"
+        if any(each.excused for each in judged.report.about("default", name=full)):
+            continue
+        wanted = expected(_made_here(judged.source.connection, column), there.type, oracle)
         try:
             shown = target.query(
                 judged.connection,
                 f"SELECT CAST(({there.expression}) AS {there.type.shown})::text",
             )[0][0]
-        except psycopg.Error as error:
+        except psycopg.DataError as error:
             yield f"table {pair.table.name}: the default of {column.name} is an error: {error}"
             continue
         if isinstance(wanted, Bad) or wanted != arrived(shown, there.type):
-            full = f"{pair.table.name}.{column.name}"
-            told = judged.report.about("default", table=pair.table.name, name=full)
-            if not any(each.excused for each in told):
-                yield f"table {pair.table.name}: the default {column.default} is {shown!r} there"
+            yield f"table {pair.table.name}: the default {column.default} is {shown!r} there"
 
 
 def _made_here(connection: sqlite3.Connection, column: Column) -> Value:
-    connection.execute(f"CREATE TEMP TABLE made (c {_declared(column)} DEFAULT ({column.default}))")
+    made = f"CREATE TEMP TABLE made (c {_declared(column)} DEFAULT"
+    try:
+        connection.execute(f"{made} {column.default})")
+    except sqlite3.OperationalError:
+        # SQLite tells of an expression without its parentheses.
+        connection.execute(f"{made} ({column.default}))")
     try:
         connection.execute("INSERT INTO made DEFAULT VALUES")
         (value,) = connection.execute("SELECT c FROM made").fetchone()

@@ -142,9 +142,23 @@ def test_readiness_follows_the_databases(
     assert not board.ready, "before the listeners are open"
     board.accept()
     assert board.ready is ready
+    board.leave()
+    assert not board.ready
+    assert board.leaving
+
+
+async def test_a_watch_goes_on_while_the_daemon_is_about_to_stop() -> None:
+    board = board_of(H)
+    board.accept()
+    stream = board.watch("main")
+    await next_of(stream)
+    board.leave()
+    pending = await nothing_comes(stream)
+    board.publish(report(U))
+    assert (await asyncio.wait_for(pending, 5)).state is U
     board.drain()
     assert not board.ready
-    assert board.draining
+    assert board.leaving
 
 
 def test_databases_come_by_name() -> None:

@@ -94,11 +94,12 @@ async def test_watch_sends_the_present_and_then_only_changes(stub, databases):
     assert await read(watch) == S.SERVING
 
 
-async def test_watch_of_readiness_hears_of_the_drain_and_ends(stub, databases):
+async def test_watch_of_readiness_hears_of_the_end_and_ends(stub, databases):
     watch = stub.Watch(health_pb2.HealthCheckRequest(service="readiness"))
     assert await read(watch) == S.SERVING
-    databases.drain()
+    databases.leave()
     assert await read(watch) == S.NOT_SERVING
+    databases.drain()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await watch.read()
     assert answer_of(caught.value).reason == "SHUTTING_DOWN"

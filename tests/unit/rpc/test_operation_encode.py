@@ -153,6 +153,27 @@ class TestErrors:
         encoded = encode_operation(replace(QUEUED, state=State.FAILED, failure=failure), {})
         assert encoded.error.code == grpc.StatusCode.UNKNOWN.value[0]
 
+    def test_what_its_kind_tells_of_it_is_among_its_details(self):
+        failure = Failure("ABORTED", "LOCK_TIMEOUT", "too long", {"relation": "orders"}, RESULT)
+        encoded = encode_operation(replace(QUEUED, state=State.FAILED, failure=failure), BY_KIND)
+        first, *others = encoded.error.details
+        assert first.Is(error_details_pb2.ErrorInfo.DESCRIPTOR)
+        response = demo_pb2.DemoResponse()
+        (found,) = [each for each in others if each.Unpack(response)]
+        assert found.type_url == "type.googleapis.com/dbops.demo.v1.DemoResponse"
+        assert (response.steps_done, response.attempts) == (3, 2)
+
+    @pytest.mark.parametrize(
+        ("kind", "result"), [("demo", "squirrel"), ("newer", RESULT), ("demo", None)]
+    )
+    def test_it_is_told_without_what_is_not_known_here(self, kind, result):
+        failure = Failure("ABORTED", "LOCK_TIMEOUT", "too long", {}, result)
+        failed = replace(QUEUED, kind=kind, state=State.FAILED, failure=failure)
+        encoded = encode_operation(failed, BY_KIND)
+        (only,) = encoded.error.details
+        assert only.Is(error_details_pb2.ErrorInfo.DESCRIPTOR)
+        assert encoded.error.message == "too long"
+
 
 class TestMethods:
     def test_a_role_is_that_of_the_proto(self):

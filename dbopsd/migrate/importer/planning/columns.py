@@ -105,7 +105,8 @@ def _column(
         conversion=decided.conversion,
         evidence=decided.evidence,
         storage_class=storage_class(found) if read_as_is else "",
-        not_null=read_as_is and (column.not_null or (in_key and not found.nulls)),
+        # Of an expression, too: where it is NULL all the same, the row is rejected.
+        not_null=column.not_null or (in_key and not found.nulls),
         unit=decided.unit,
         on_bad=wanted.on_bad,
         expression=wanted.expression or "",

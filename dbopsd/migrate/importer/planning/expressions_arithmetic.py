@@ -112,13 +112,7 @@ def _cast(value: Typed, declared: str) -> Typed | None:
     constant = value.constant
     affinity = affinity_of(declared)
     if value.kind is Kind.NULL:
-        kinds = {
-            Affinity.TEXT: ("text", Kind.TEXT),
-            Affinity.BLOB: ("bytea", Kind.BYTES),
-            Affinity.REAL: ("double precision", Kind.DOUBLE),
-        }
-        found = kinds.get(affinity)
-        return null() if found is None else replace(null(), sql=f"NULL::{found[0]}")
+        return null()
     match affinity:
         case Affinity.TEXT:
             made = as_text(value)

@@ -90,7 +90,7 @@ def pair(operator: str, left: Typed, right: Typed) -> Pair:
 
 
 def without_column(value: Typed) -> Typed:
-    """A value that has no say in how it is compared: an element of IN, an argument."""
+    """A value that has no say in how it is compared: an element of IN."""
     return replace(value, affinity=None, collation=None, explicit=False)
 
 
@@ -155,7 +155,7 @@ def _booleans(left: Typed, right: Typed) -> Pair:
         return left.sql, str(bool(right.constant)).lower()
     if right.kind in NUMBERS:
         return number(left).sql, _plain(right)
-    if left.column and isinstance(right.constant, str):
+    if left.column and left.affinity and isinstance(right.constant, str):
         word = _WORDS.get(right.constant.lower())
         if word is not None:
             return left.sql, str(word).lower()

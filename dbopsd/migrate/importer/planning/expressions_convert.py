@@ -111,7 +111,13 @@ def typed_json(value: Typed) -> Typed:
     """A JSON as the text that it is in SQLite; anything else as it is."""
     if value.kind is not Kind.JSON:
         return value
-    return replace(as_text(value), affinity=value.affinity, mixed=value.mixed)
+    return replace(
+        as_text(value),
+        affinity=value.affinity,
+        mixed=value.mixed,
+        collation=value.collation,
+        explicit=value.explicit,
+    )
 
 
 def unify(values: Sequence[Typed], what: str) -> list[Typed]:

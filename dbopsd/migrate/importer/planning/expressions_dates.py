@@ -201,5 +201,6 @@ def _piece(word: str, moment: _Moment) -> str:
         return f"floor(extract(epoch FROM {moment.calculated()}))::bigint::text"
     if word in _FIELDS:
         field, digits, _ = _FIELDS[word]
-        return padded(field, moment.sql, digits)
+        # The day of the week is calculated, the others are what was written.
+        return padded(field, moment.calculated() if word == "%w" else moment.sql, digits)
     return text(word.replace("%%", "%")).sql

@@ -8,7 +8,6 @@ from dbopsd.migrate.importer.planning.expressions_compare import (
     EQUAL,
     compare,
     under,
-    without_column,
 )
 from dbopsd.migrate.importer.planning.expressions_convert import (
     condition,
@@ -99,7 +98,7 @@ def _nullif(arguments: Arguments) -> Typed:
     value, other = arguments
     if value.kind is Kind.NULL:
         return null()
-    equal = compare(EQUAL, replace(value, affinity=None), without_column(other))
+    equal = compare(EQUAL, replace(value, affinity=None), replace(other, affinity=None))
     if equal.sql == f"({value.sql} = {other.sql})":
         return replace(combined(f"nullif({value.sql}, {other.sql})", [value]), nonnegative=False)
     return combined(f"(CASE WHEN {equal.sql} THEN NULL ELSE {value.sql} END)", [value])

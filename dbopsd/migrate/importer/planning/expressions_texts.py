@@ -93,6 +93,10 @@ def _instr(arguments: Arguments) -> Typed:
 
 
 def _replace(arguments: Arguments) -> Typed:
+    value, wanted, _ = arguments
+    # Where there is nothing to look for SQLite gives back the value as it is, a number too.
+    if not wanted.constant and (value.kind is not Kind.TEXT or arguments[2].constant is None):
+        raise NotTranslatable("replace()", "what it looks for may be an empty text")
     return Typed(f"replace({', '.join(_texts(arguments))})", Kind.TEXT)
 
 

@@ -22,6 +22,8 @@ from dbopsd.migrate.importer.source.schema import (
 )
 
 _WITHOUT_ORDER: Final = ("json",)
+# What SQLite calls the index of a constraint.
+_AUTOMATIC: Final = "sqlite_autoindex_"
 _TEXTS: Final = ("text", "character varying")
 _FOLDED: Final = {"NOCASE": 'lower({} COLLATE "C")', "RTRIM": "rtrim({}, ' ')"}
 
@@ -74,24 +76,26 @@ def _primary_key(parts: TableParts, names: Namespace) -> Iterator[PlannedObject]
     if without:
         reason = f"a UNIQUE constraint: {', '.join(without)} may be NULL, as it is in some rows"
         made = ddl.add_key(planned.target, name, "UNIQUE", targets)
-        yield PlannedObject(*about, Fate.CHANGED, reason, made, source.name, fallback=fallback)
+        yield PlannedObject(
+            *(*about, Fate.CHANGED, reason, made, source.name), target=name, fallback=fallback
+        )
     else:
         made = ddl.add_key(planned.target, name, "PRIMARY KEY", targets)
-        yield PlannedObject(*about, Fate.CARRIED, "", made, source.name, fallback=fallback)
+        yield PlannedObject(
+            *(*about, Fate.CARRIED, "", made, source.name), target=name, fallback=fallback
+        )
     folded = [
         IndexedColumn(each.source, collation=source.column(each.source).collation)
         for each in carried
     ]
     if not all(_is_plain(parts, each) for each in folded):
-        yield _index(
-            parts, SourceIndex(f"{planned.target}_pkey", tuple(folded), unique=True), names
-        )
+        yield _index(parts, SourceIndex(_AUTOMATIC, tuple(folded), unique=True), names)
 
 
 def _index(parts: TableParts, index: SourceIndex, names: Namespace) -> PlannedObject:
     source, planned = parts.source, parts.planned
     kind = "unique" if index.unique else "index"
-    automatic = index.name.startswith("sqlite_autoindex_")
+    automatic = index.name.startswith(_AUTOMATIC)
     shown = f"{source.name} ({_shown(index.columns)})" if automatic else index.name
     problem = _not_to_be_had(
         parts.column(each.name) for each in index.columns if each.name is not None
@@ -121,6 +125,7 @@ def _index(parts: TableParts, index: SourceIndex, names: Namespace) -> PlannedOb
         "; ".join(reasons),
         made,
         source.name,
+        target=name,
         fallback=fallback if index.unique else "",
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from dbopsd.db.errors import UniqueViolation
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.migrate.importer.conversion.digest import Digest
@@ -28,17 +29,27 @@ _TRAILER: Final = b"\xff\xff"
 async def copy_part(task: CopyPart, context: Context) -> Copied:
     """Copy the part and record that in one transaction; what is recorded is not copied again."""
     session = await context.session()
-    recorded = await records.find_part(session, task.import_id, task.table.source, task.part)
-    if recorded is not None:
-        copied = decode(Copied, recorded)
+    copied = await _recorded(session, task)
+    if copied is not None:
         context.progress(copied.rows)
         return copied
-    async with session.transaction():
-        copied = await _Copying(task, context, session).run()
-        await records.insert_part(
-            session, task.import_id, task.table.source, task.part, encode(Copied, copied)
-        )
+    try:
+        async with session.transaction():
+            copied = await _Copying(task, context, session).run()
+            await records.insert_part(
+                session, task.import_id, task.table.source, task.part, encode(Copied, copied)
+            )
+    except UniqueViolation:
+        # A process that died had sent its COMMIT already, and the server took its time with that.
+        copied = await _recorded(session, task)
+        if copied is None:
+            raise
     return copied
+
+
+async def _recorded(session: Session, task: CopyPart) -> Copied | None:
+    found = await records.find_part(session, task.import_id, task.table.source, task.part)
+    return None if found is None else decode(Copied, found)
 
 
 @dataclass

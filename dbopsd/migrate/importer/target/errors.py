@@ -66,8 +66,8 @@ class NameTaken(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"{self.kind} '{self.name}' has the name of an imported table or view: rename one of "
-            "them (`rename` in the mapping), or import into another schema"
+            f"{self.kind} {self.name} has the name of an imported table, view, index or sequence: "
+            "rename one of them (`rename` in the mapping), or import into another schema"
         )
 
 

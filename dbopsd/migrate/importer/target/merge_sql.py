@@ -26,6 +26,12 @@ def keep_all(target: str, kept: str) -> str:
     return f"CREATE TABLE {kept} AS TABLE {target}"
 
 
+def put_back(columns: Sequence[str], target: str, kept: str) -> str:
+    """All rows of a copy."""
+    names = columns_of(columns)
+    return f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM {kept}"
+
+
 def insert(table: PlannedTable, target: str, staged: str) -> str:
     """All staged rows come to those that are there."""
     names = columns_of(column.target for column in table.columns)

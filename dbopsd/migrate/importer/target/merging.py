@@ -7,36 +7,54 @@ from typing import Final
 from dbopsd.db.identifiers import quoted
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
-from dbopsd.migrate.importer.planning.plan import PlannedTable
+from dbopsd.migrate.importer.planning.plan import Plan, PlannedTable
 from dbopsd.migrate.importer.requests import ImportRequest, Mode
 from dbopsd.migrate.importer.target import merge_sql, records, staging
-from dbopsd.migrate.importer.target.errors import MergeIncomplete
+from dbopsd.migrate.importer.target.errors import ImportNotPublished, MergeIncomplete, TableInUse
 from dbopsd.migrate.importer.target.existing import key_of
-from dbopsd.migrate.importer.target.placed import Placed
-from dbopsd.migrate.importer.target.records import ImportRecord, RecordState, statement
+from dbopsd.migrate.importer.target.records import (
+    ROWS,
+    ImportRecord,
+    PublishedRelation,
+    RecordState,
+    statement,
+)
 
 # Longer than for a swap: nothing waits behind us but those who would change these rows.
 _LOCK_TIMEOUT: Final = Statement("SET LOCAL lock_timeout = '5s'", "SET lock_timeout")
 _DEFER: Final = Statement("SET CONSTRAINTS ALL DEFERRED", "SET CONSTRAINTS")
+_CHECK_NOW: Final = Statement("SET CONSTRAINTS ALL IMMEDIATE", "SET CONSTRAINTS")
 
 
-async def merge(session: Session, record: ImportRecord, request: ImportRequest) -> list[Placed]:
+async def check(session: Session, request: ImportRequest, plan: Plan) -> None:
+    """Raise `TableInUse` where rows cannot give way: others refer to them."""
+    if request.mode is Mode.REPLACE:
+        names = [table.target for table in plan.tables]
+        rows = await session.fetch_all(statement("relations"), (request.schema, names))
+        await _refuse_references(session, [int(oid) for oid, *_ in rows])
+
+
+async def merge(session: Session, record: ImportRecord, request: ImportRequest) -> ImportRecord:
     """Append, upsert or replace the rows, and compare what is there then with what was staged.
 
     With REPLACE the rows that were there are kept in the import's previous schema. Raises
-    `MergeIncomplete`, and what the tables' own constraints say.
+    `MergeIncomplete`, `TableInUse`, and what the tables' own constraints say.
     """
     async with session.transaction():
         await session.execute(_LOCK_TIMEOUT)
+        await records.lock(session, record.import_id)
         current = await records.get(session, record.import_id, "")
         if current.state is not RecordState.STAGED:
-            return [Placed(table.source) for table in record.plan.tables]
+            return current
         await session.execute(_DEFER)
         tables = await _parents_first(session, record)
-        for table in tables:
-            disable = merge_sql.disable_triggers(_target(record, table))
-            await session.execute(Statement(disable, "ALTER TABLE DISABLE TRIGGER"))
+        oids = {
+            table.source: await records.relation_oid(session, record.target_schema, table.target)
+            for table in tables
+        }
+        await _without_triggers(session, record, tables)
         if request.mode is Mode.REPLACE:
+            await _refuse_references(session, list(oids.values()))
             await _keep_and_empty(session, record, tables)
         merged = {table.source: await _put(session, record, table, request) for table in tables}
         deleted = dict.fromkeys(merged, 0)
@@ -46,19 +64,74 @@ async def merge(session: Session, record: ImportRecord, request: ImportRequest) 
         for table in tables:
             await _compare(session, record, table)
             await _advance(session, record, table)
-            enable = merge_sql.enable_triggers(_target(record, table))
-            await session.execute(Statement(enable, "ALTER TABLE ENABLE TRIGGER"))
+        await _with_triggers(session, record, tables)
         await staging.drop_schema(session, record.staging_schema)
-        await records.set_published(session, record.import_id, ())
-    return [
-        Placed(
-            table.source,
-            kept=request.mode is Mode.REPLACE,
-            merged_rows=merged[table.source],
-            deleted_rows=deleted[table.source],
-        )
-        for table in record.plan.tables
-    ]
+        relations = [
+            PublishedRelation(
+                table.target,
+                ROWS,
+                oids[table.source],
+                replaced=ROWS if request.mode is Mode.REPLACE else "",
+                merged_rows=merged[table.source],
+                deleted_rows=deleted[table.source],
+            )
+            for table in record.plan.tables
+        ]
+        await records.set_published(session, record.import_id, tuple(relations))
+        return await records.get(session, record.import_id, "")
+
+
+async def revert(session: Session, record: ImportRecord) -> None:
+    """Put back the rows that were replaced, as they were kept. Those that were merged stay.
+
+    Raises `ImportNotPublished`, `TableInUse`.
+    """
+    if not all(relation.replaced for relation in record.published):
+        problem = "cannot be reverted: its rows went in among others, and are not taken out again"
+        raise ImportNotPublished(record.import_id, problem)
+    async with session.transaction():
+        await session.execute(_LOCK_TIMEOUT)
+        current = await records.begin_revert(session, record.import_id)
+        await session.execute(_DEFER)
+        tables = await _parents_first(session, record)
+        await _refuse_references(session, [relation.oid for relation in current.published])
+        await _without_triggers(session, record, tables)
+        await _empty(session, record, tables)
+        for table in tables:
+            target, kept = _target(record, table), quoted(record.previous_schema, table.target)
+            located = {"table": target}
+            columns = [row[0] for row in await session.fetch_all(statement("stored"), located)]
+            put_back = merge_sql.put_back(columns, target, kept)
+            await session.execute(Statement(put_back, f"INSERT {table.target}"))
+        await _with_triggers(session, record, tables)
+        for table in tables:
+            kept = quoted(record.previous_schema, table.target)
+            await session.execute(Statement(f"DROP TABLE {kept}", "DROP TABLE"))
+        await staging.drop_empty_schema(session, record.previous_schema)
+
+
+async def _refuse_references(session: Session, oids: Sequence[int]) -> None:
+    located = {"replaced": list(oids)}
+    for dependent, table in await session.fetch_all(statement("outside_references"), located):
+        raise TableInUse(table, dependent)
+
+
+async def _without_triggers(
+    session: Session, record: ImportRecord, tables: Sequence[PlannedTable]
+) -> None:
+    for table in tables:
+        disable = merge_sql.disable_triggers(_target(record, table))
+        await session.execute(Statement(disable, "ALTER TABLE DISABLE TRIGGER"))
+
+
+async def _with_triggers(
+    session: Session, record: ImportRecord, tables: Sequence[PlannedTable]
+) -> None:
+    # Or PostgreSQL refuses to alter a table whose constraints have yet to be looked at.
+    await session.execute(_CHECK_NOW)
+    for table in tables:
+        enable = merge_sql.enable_triggers(_target(record, table))
+        await session.execute(Statement(enable, "ALTER TABLE ENABLE TRIGGER"))
 
 
 async def _keep_and_empty(
@@ -69,6 +142,10 @@ async def _keep_and_empty(
         kept = quoted(record.previous_schema, table.target)
         keep = merge_sql.keep_all(_target(record, table), kept)
         await session.execute(Statement(keep, "CREATE TABLE AS"))
+    await _empty(session, record, tables)
+
+
+async def _empty(session: Session, record: ImportRecord, tables: Sequence[PlannedTable]) -> None:
     # In one statement: they may refer to each other.
     targets = ", ".join(_target(record, table) for table in tables)
     await session.execute(Statement(f"TRUNCATE {targets}", "TRUNCATE"))

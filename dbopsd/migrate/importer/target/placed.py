@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from dbopsd.migrate.importer.target.records import ImportRecord
+
 
 @dataclass(frozen=True)
 class Placed:
@@ -13,3 +15,17 @@ class Placed:
     merged_rows: int = 0
     """That were added or changed, where the table stayed."""
     deleted_rows: int = 0
+
+
+def placed_by(record: ImportRecord) -> list[Placed]:
+    """What the record of a published import says of each table."""
+    published = {relation.name: relation for relation in record.published}
+    return [
+        Placed(
+            table.source,
+            kept=bool(published[table.target].replaced),
+            merged_rows=published[table.target].merged_rows,
+            deleted_rows=published[table.target].deleted_rows,
+        )
+        for table in record.plan.tables
+    ]

@@ -1,6 +1,6 @@
 """How imported rows get to where they are wanted: whole tables swapped in, or rows merged."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import stamina
@@ -13,8 +13,8 @@ from dbopsd.migrate.importer.processes.pool import Processes
 from dbopsd.migrate.importer.processes.tasks import SnapshotTaken
 from dbopsd.migrate.importer.requests import ImportRequest, Mode, Target
 from dbopsd.migrate.importer.target import existing, merging, publishing
-from dbopsd.migrate.importer.target.placed import Placed
-from dbopsd.migrate.importer.target.records import ImportRecord
+from dbopsd.migrate.importer.target.placed import Placed, placed_by
+from dbopsd.migrate.importer.target.records import ROWS, ImportRecord
 from dbopsd.operations.kind import Run
 
 # For as long, all in all, a lock on the target's tables is tried for, half a second at a time.
@@ -35,7 +35,9 @@ async def plan(
     """
     made = await looking.plan(run, pool, request, taken, session)
     if not swaps(request):
-        return await existing.fit(session, request, made)
+        fitted = await existing.fit(session, request, made)
+        await merging.check(session, request, fitted)
+        return fitted
     views = [each.target for each in made.objects if each.kind == "view" and each.ddl]
     await publishing.check(session, request.schema, made, views)
     return made
@@ -48,21 +50,24 @@ async def place(
 
     Raises `NameTaken`, `TableInUse`, `LockTimeout`, and what the target's own constraints say.
     """
-    async for attempt in stamina.retry_context(
-        on=(LockTimeout, DeadlockDetected), attempts=None, timeout=_LOCK_PATIENCE_S, wait_max=5.0
-    ):
+    async for attempt in _patiently():
         with attempt:
-            if not swaps(request):
-                return await merging.merge(session, record, request)
-            published = await publishing.publish(session, record, views)
-    replaced = {each.name for each in published.published if each.replaced}
-    return [Placed(table.source, table.target in replaced) for table in record.plan.tables]
+            if swaps(request):
+                placed = await publishing.publish(session, record, views)
+            else:
+                placed = await merging.merge(session, record, request)
+    return placed_by(placed)
 
 
 async def take_back(session: Session, record: ImportRecord) -> None:
-    """Undo a publication."""
-    async for attempt in stamina.retry_context(
-        on=(LockTimeout, DeadlockDetected), attempts=None, timeout=_LOCK_PATIENCE_S, wait_max=5.0
-    ):
+    """Undo a publication. Raises `ImportNotPublished`, `TableInUse`, `LockTimeout`."""
+    merged = any(relation.kind == ROWS for relation in record.published)
+    async for attempt in _patiently():
         with attempt:
-            await publishing.revert(session, record)
+            await (merging if merged else publishing).revert(session, record)
+
+
+def _patiently() -> AsyncIterator[stamina.Attempt]:
+    return stamina.retry_context(
+        on=(LockTimeout, DeadlockDetected), attempts=None, timeout=_LOCK_PATIENCE_S, wait_max=5.0
+    )

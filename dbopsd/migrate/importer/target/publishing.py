@@ -8,7 +8,7 @@ from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.migrate.importer.planning.plan import Plan
 from dbopsd.migrate.importer.target import records, staging
-from dbopsd.migrate.importer.target.errors import ImportNotPublished, NameTaken, TableInUse
+from dbopsd.migrate.importer.target.errors import NameTaken, TableInUse
 from dbopsd.migrate.importer.target.records import (
     ImportRecord,
     PublishedRelation,
@@ -18,14 +18,6 @@ from dbopsd.migrate.importer.target.records import (
 
 # pg_class.relkind of what gives way to an imported table or view, as ALTER … SET SCHEMA calls it.
 _GIVE_WAY: Final = {"r": "TABLE", "p": "TABLE", "f": "FOREIGN TABLE", "v": "VIEW"}
-_KINDS: Final = {
-    **_GIVE_WAY,
-    "m": "MATERIALIZED VIEW",
-    "S": "SEQUENCE",
-    "i": "INDEX",
-    "I": "INDEX",
-    "c": "TYPE",
-}
 # So short that whoever waits behind us hardly notices; the transaction is tried again then.
 _LOCK_TIMEOUT: Final = Statement("SET LOCAL lock_timeout = '500ms'", "SET lock_timeout")
 
@@ -33,7 +25,11 @@ _LOCK_TIMEOUT: Final = Statement("SET LOCAL lock_timeout = '500ms'", "SET lock_t
 async def check(session: Session, schema: str, plan: Plan, views: Sequence[str]) -> None:
     """Raise `NameTaken`, `TableInUse` if the plan's tables cannot take their places."""
     standing = await _standing(session, schema, plan, views)
-    await _check(session, standing)
+    types = [*(table.target for table in plan.tables), *views]
+    indexes = [each.target for each in plan.objects if each.target and each.ddl]
+    # As PostgreSQL calls them, where that is not too long.
+    sequences = [f"{each.target}_{each.identity}_seq" for each in plan.tables if each.identity]
+    await _check(session, schema, standing, [*types, *indexes, *sequences], types)
 
 
 async def publish(session: Session, record: ImportRecord, views: Sequence[str]) -> ImportRecord:
@@ -44,12 +40,14 @@ async def publish(session: Session, record: ImportRecord, views: Sequence[str]) 
     """
     async with session.transaction():
         await session.execute(_LOCK_TIMEOUT)
+        await records.lock(session, record.import_id)
         current = await records.get(session, record.import_id, "")
         if current.state is not RecordState.STAGED:
             return current
         await staging.create_schema(session, record.target_schema)
         standing = await _standing(session, record.target_schema, record.plan, views)
-        await _check(session, standing)
+        staged = await session.fetch_one(statement("names"), {"schema": record.staging_schema})
+        await _check(session, record.target_schema, standing, *(staged or ([], [])))
         if standing:
             await staging.create_schema(session, record.previous_schema)
         for name, (_, kind) in standing.items():
@@ -58,9 +56,13 @@ async def publish(session: Session, record: ImportRecord, views: Sequence[str]) 
         kinds = [(table.target, "TABLE") for table in record.plan.tables]
         for name, kind in (*kinds, *((view, "VIEW") for view in views)):
             await _move(session, kind, name, record.staging_schema, record.target_schema)
-            oid, before = await _oid(session, record.target_schema, name), standing.get(name)
+            oid, before = (
+                await records.relation_oid(session, record.target_schema, name),
+                standing.get(name),
+            )
             if before is not None:
-                await _hand_over(session, kind, (record.target_schema, name), before[0])
+                located = (record.target_schema, name)
+                await _hand_over(session, kind, located, before=before[0], now=oid)
             replaced = before[1] if before is not None else ""
             relations.append(PublishedRelation(name, kind, oid, replaced))
         await staging.drop_schema(session, record.staging_schema)
@@ -76,32 +78,18 @@ async def revert(session: Session, record: ImportRecord) -> None:
     """
     async with session.transaction():
         await session.execute(_LOCK_TIMEOUT)
-        if not await records.set_reverted(session, record.import_id):
-            state = (await records.get(session, record.import_id, "")).state
-            problem = f"is {state.value}, and only a PUBLISHED one can be reverted"
-            raise ImportNotPublished(record.import_id, problem)
-        oids = []
-        for relation in record.published:
-            oid = await _oid(session, record.target_schema, relation.name)
-            if oid != relation.oid:
-                problem = (
-                    f"cannot be reverted: {quoted(record.target_schema, relation.name)} is not "
-                    "what it brought any more; revert what came after it first"
-                )
-                raise ImportNotPublished(record.import_id, problem)
-            oids.append(oid)
-        await _refuse_dependents(session, oids)
+        current = await records.begin_revert(session, record.import_id)
+        await _refuse_dependents(session, [relation.oid for relation in current.published])
         await staging.create_schema(session, record.staging_schema)
-        for relation in record.published:
+        for relation in current.published:
             away = (record.target_schema, record.staging_schema)
             await _move(session, relation.kind, relation.name, *away)
-        for relation in record.published:
+        for relation in current.published:
             if relation.replaced:
                 back = (record.previous_schema, record.target_schema)
                 await _move(session, relation.replaced, relation.name, *back)
-        if any(relation.replaced for relation in record.published):
-            drop = Statement("DROP SCHEMA {schema}", "DROP SCHEMA")
-            await session.execute(drop.with_identifiers(schema=record.previous_schema))
+        if any(relation.replaced for relation in current.published):
+            await staging.drop_empty_schema(session, record.previous_schema)
 
 
 async def _standing(
@@ -110,16 +98,27 @@ async def _standing(
     """What has the names of the plan's tables and views in the target schema: oid and kind."""
     names = [*(table.target for table in plan.tables), *views]
     rows = await session.fetch_all(statement("relations"), (schema, names))
-    found = {}
-    for oid, name, relkind in rows:
-        if relkind not in _GIVE_WAY:
-            raise NameTaken(quoted(schema, name), _KINDS.get(relkind, "relation").lower())
-        found[name] = (int(oid), _GIVE_WAY[relkind])
-    return found
+    return {
+        name: (int(oid), _GIVE_WAY[relkind]) for oid, name, relkind in rows if relkind in _GIVE_WAY
+    }
 
 
-async def _check(session: Session, standing: Mapping[str, tuple[int, str]]) -> None:
-    await _refuse_dependents(session, [oid for oid, _ in standing.values()])
+async def _check(
+    session: Session,
+    schema: str,
+    standing: Mapping[str, tuple[int, str]],
+    relations: Sequence[str],
+    types: Sequence[str],
+) -> None:
+    """Raise if relations and types of those names cannot be where `standing` gives way."""
+    replaced = [oid for oid, _ in standing.values()]
+    names = {"relations": list(relations), "types": list(types)}
+    taken = await session.fetch_all(
+        statement("taken"), {"schema": schema, "replaced": replaced, **names}
+    )
+    for name, kind, _ in taken:
+        raise NameTaken(quoted(schema, name), kind)
+    await _refuse_dependents(session, replaced)
 
 
 async def _refuse_dependents(session: Session, oids: Sequence[int]) -> None:
@@ -135,20 +134,18 @@ async def _move(session: Session, kind: str, name: str, schema: str, to: str) ->
     await session.execute(move.with_identifiers(name=(schema, name), to=to))
 
 
-async def _oid(session: Session, schema: str, name: str) -> int:
-    rows = await session.fetch_all(statement("relations"), (schema, [name]))
-    return int(rows[0][0]) if rows else 0
-
-
-async def _hand_over(session: Session, kind: str, name: tuple[str, str], before: int) -> None:
-    """Give what has taken a relation's place its privileges and its owner."""
-    for privilege, grantable, grantee in await session.fetch_all(
-        statement("privileges"), (before,)
-    ):
-        option = " WITH GRANT OPTION" if grantable else ""
-        grant = Statement(f"GRANT {privilege} ON {{name}} TO {grantee}{option}", "GRANT")
-        await session.execute(grant.with_identifiers(name=name))
+async def _hand_over(
+    session: Session, kind: str, name: tuple[str, str], *, before: int, now: int
+) -> None:
+    """Give what has taken a relation's place its owner and its privileges."""
     row = await session.fetch_one(statement("owner"), (before,))
     if row is not None and not row[1]:
         own = Statement(f"ALTER {kind} {{name}} OWNER TO {{owner}}", f"ALTER {kind} OWNER")
         await session.execute(own.with_identifiers(name=name, owner=row[0]))
+    # After the owner: one that we had ourselves would be taken for the new owner's otherwise.
+    for privilege, grantable, grantee, column in await session.fetch_all(
+        statement("privileges"), {"before": before, "now": now}
+    ):
+        option = " WITH GRANT OPTION" if grantable else ""
+        text = f"GRANT {privilege}{column} ON {quoted(*name)} TO {grantee}{option}"
+        await session.execute(Statement(text, "GRANT"))

@@ -11,15 +11,18 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
+from dbopsd.db.identifiers import quoted
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement, load_sql
 from dbopsd.migrate.importer.planning.plan import Fate, Plan
-from dbopsd.migrate.importer.target.errors import ImportNotFound
+from dbopsd.migrate.importer.target.errors import ImportNotFound, ImportNotPublished
 
 SQL: Final = "dbopsd.migrate.importer.target.sql"
 
 _PLANS: Final = TypeAdapter(Plan)
 _HASH_LENGTH: Final = 20
+ROWS: Final = "ROWS"
+"""The kind of what was published where the table was there and stayed."""
 
 
 class RecordState(Enum):
@@ -32,14 +35,17 @@ class RecordState(Enum):
 
 @dataclass(frozen=True)
 class PublishedRelation:
-    """A table or view that an import brought, and what it took the place of."""
+    """A table or view that an import brought, or the rows that it brought into a table."""
 
     name: str
     kind: str
-    """TABLE or VIEW."""
+    """TABLE or VIEW, or `ROWS`."""
     oid: int
     replaced: str = ""
-    """The kind of what stood there, TABLE or VIEW; empty: nothing did."""
+    """The kind of what it took the place of, TABLE, VIEW, …, ROWS, which is kept; empty: none."""
+    merged_rows: int = 0
+    """Of ROWS: how many were added or changed."""
+    deleted_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,11 @@ async def get(session: Session, import_id: str, database: str) -> ImportRecord:
     return record
 
 
+async def lock(session: Session, import_id: str) -> None:
+    """Have nobody else publish or revert an import until the transaction's end."""
+    await session.fetch_all(statement("lock_import"), (import_id,))
+
+
 async def forget(session: Session, import_id: str) -> None:
     """Remember nothing of an import any more, its rejects included."""
     if await session.fetch_one(statement("records_exist")) == (True,):
@@ -133,9 +144,31 @@ async def set_published(
     return await session.execute(statement("set_published"), (text, import_id)) == 1
 
 
-async def set_reverted(session: Session, import_id: str) -> bool:
-    """Mark it reverted; False: it was not published."""
-    return await session.execute(statement("set_reverted"), (import_id,)) == 1
+async def begin_revert(session: Session, import_id: str) -> ImportRecord:
+    """Mark it reverted, once it is certain that what is published is still what it brought.
+
+    Raises `ImportNotPublished`.
+    """
+    await lock(session, import_id)
+    record = await get(session, import_id, "")
+    if not await session.execute(statement("set_reverted"), (import_id,)):
+        problem = f"is {record.state.value}, and only a PUBLISHED one can be reverted"
+        raise ImportNotPublished(import_id, problem)
+    for relation in record.published:
+        if await relation_oid(session, record.target_schema, relation.name) != relation.oid:
+            name = quoted(record.target_schema, relation.name)
+            problem = (
+                f"cannot be reverted: {name} is not what it brought any more; revert what came "
+                "after it first"
+            )
+            raise ImportNotPublished(import_id, problem)
+    return record
+
+
+async def relation_oid(session: Session, schema: str, name: str) -> int:
+    """The oid of a table or view; 0: there is none."""
+    rows = await session.fetch_all(statement("relations"), (schema, [name]))
+    return int(rows[0][0]) if rows else 0
 
 
 async def find_part(session: Session, import_id: str, table: str, part: int) -> object | None:

@@ -49,6 +49,12 @@ async def drop_schema(session: Session, schema: str) -> None:
     await session.execute(drop.with_identifiers(schema=schema))
 
 
+async def drop_empty_schema(session: Session, schema: str) -> None:
+    """Remove a schema that has nothing in it."""
+    drop = Statement("DROP SCHEMA {schema}", "DROP SCHEMA")
+    await session.execute(drop.with_identifiers(schema=schema))
+
+
 async def pages(session: Session, schema: str, table: PlannedTable) -> int:
     """How many pages a table has."""
     row = await session.fetch_one(records.statement("pages"), (quoted(schema, table.target),))

@@ -1,0 +1,102 @@
+"""Databases that others made and ship: every row and object of them, and the example's."""
+
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from examples.learning_assistant.generate import generate
+from tests.support.import_daemon import ImportDaemon, import_daemon
+from tests.support.servers import PostgresServer
+
+EXAMPLE = Path("examples/learning_assistant").absolute()
+FILES = {
+    "proj": ("pyproj", "proj_dir/share/proj/proj.db"),
+    "elements": ("mendeleev", "elements.db"),
+}
+SIZES = {"proj": (38, 74_616), "elements": (13, 67_580)}
+"""Tables and rows of the versions that the facts were measured with; others may have more."""
+
+
+@pytest.fixture(scope="module")
+def importer(server: PostgresServer) -> Iterator[ImportDaemon]:
+    with import_daemon(server) as running:
+        yield running
+
+
+def _shipped(package: str, path: str) -> Path:
+    spec = find_spec(package)
+    assert spec
+    assert spec.origin
+    return Path(spec.origin).parent / path
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_real_file_arrives_whole(importer: ImportDaemon, name: str) -> None:
+    source = importer.files / f"{name}.db"
+    shutil.copyfile(_shipped(*FILES[name]), source)
+    done = importer.run(source, name)
+    assert done.complaints == []
+    assert done.report["outcome"] == "SUCCEEDED", done.errors
+    tables, rows = SIZES[name]
+    assert len(done.report["tables"]) >= tables
+    assert int(done.report["rows"]) >= rows
+    assert done.report["copiedRows"] == done.report["verifiedRows"] == done.report["rows"]
+    fates = Counter((each["kind"], each["fate"]) for each in done.report["objects"])
+    for kind in ("check", "foreign key", "primary key", "unique", "index"):
+        assert not fates[kind, "NOT_CARRIED"], f"a {kind} is lost: {done.report['objects']}"
+    if name == "proj":
+        assert fates["check", "CARRIED"] + fates["check", "CHANGED"] >= 173
+
+
+def test_the_example_arrives_with_its_mapping(importer: ImportDaemon) -> None:
+    source = importer.files / "app.db"
+    generate(source, users=200)
+    mapping = EXAMPLE / "mapping.toml"
+    done = importer.run(source, "app", "--mapping", str(mapping), toml=mapping.read_text())
+    assert done.complaints == []
+    assert done.report["outcome"] == "SUCCEEDED", done.errors
+
+
+def test_the_example_fails_without_its_mapping(importer: ImportDaemon) -> None:
+    source = importer.files / "unmapped.db"
+    generate(source, users=300)
+    done = importer.run(source, "unmapped")
+    assert done.complaints == []
+    assert done.code == 1
+    counted = {each["column"]: int(each["count"]) for each in done.report["rejectCounts"]}
+    assert counted.keys() == {"age", "score"}
+
+
+def test_the_example_fills_the_tables_of_its_migrations(importer: ImportDaemon) -> None:
+    source = importer.files / "existing.db"
+    generate(source, users=50)
+    with psycopg.connect(importer.dsn, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA migrated")
+        connection.execute("SET search_path = migrated")
+        connection.execute((EXAMPLE / "postgres" / "schema.sql").read_bytes())
+    mapping = ("--mapping", str(EXAMPLE / "mapping.toml"))
+    done = importer.run_unjudged(source, "migrated", "--target", "existing", *mapping)
+    assert done.report["outcome"] == "SUCCEEDED", done.errors
+    with closing(sqlite3.connect(source)) as here, psycopg.connect(importer.dsn) as there:
+        there.execute("SET search_path = migrated")
+        for in_sqlite, in_postgresql in (
+            ("SELECT count(*), max(updated_at) FROM users",) * 2,
+            ("SELECT count(*), max(slug), sum(duration_s) FROM content",) * 2,
+            (
+                "SELECT sum(age), max(last_login_at) FROM users WHERE typeof(age) = 'integer'",
+                "SELECT sum(age), extract(epoch FROM max(last_login_at)) FROM users WHERE age > 0",
+            ),
+            (
+                "SELECT count(*), max(at) FROM analytics_events WHERE name <> 'debug'",
+                "SELECT count(*), extract(epoch FROM max(occurred_at)) FROM events",
+            ),
+        ):
+            expected = here.execute(in_sqlite).fetchone()
+            assert there.execute(in_postgresql.encode()).fetchone() == expected, in_postgresql

@@ -1,0 +1,212 @@
+"""Staged rows go into tables that are there: all of them or none, and out again where that can be.
+
+The tables are as migrations make them, with what an import knows nothing of: triggers, computed
+columns, keys that are looked at late.
+"""
+
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+
+from dbopsd.db.database import Database
+from dbopsd.db.errors import ConstraintViolation, UniqueViolation
+from dbopsd.db.session import Session
+from dbopsd.migrate.importer.finishing import import_session
+from dbopsd.migrate.importer.requests import ImportRequest, Mode, Target
+from dbopsd.migrate.importer.target import merging, placing, records
+from dbopsd.migrate.importer.target.errors import ImportNotPublished, MergeIncomplete, TableInUse
+from dbopsd.migrate.importer.target.placed import Placed
+from dbopsd.migrate.importer.target.records import RecordState
+from tests.support.staged import PLAN, emails, person, schemas, stage
+
+TABLES = """
+CREATE TABLE users (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    email text NOT NULL,
+    shout text GENERATED ALWAYS AS (upper(email)) STORED,
+    best bigint
+);
+CREATE TABLE orders (
+    id bigserial PRIMARY KEY,
+    user_id bigint NOT NULL REFERENCES users DEFERRABLE,
+    note text,
+    made timestamptz NOT NULL DEFAULT '2024-01-01 UTC'
+);
+ALTER TABLE users ADD FOREIGN KEY (best) REFERENCES orders DEFERRABLE;
+CREATE TABLE fired (what text);
+CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql
+    AS 'BEGIN INSERT INTO fired VALUES (tg_op); RETURN NEW; END';
+CREATE TRIGGER fires BEFORE INSERT OR UPDATE OR DELETE ON users FOR EACH ROW EXECUTE FUNCTION fire();
+INSERT INTO users (email) VALUES ('old-1'), ('old-2');
+INSERT INTO orders (user_id, note) VALUES (1, 'old'), (2, 'old');
+UPDATE users SET best = 2 WHERE id = 1;
+TRUNCATE fired;
+"""
+
+
+def asked(mode: Mode, *, delete_missing: bool = False) -> ImportRequest:
+    return ImportRequest(
+        "/srv/new.db", target=Target.EXISTING, mode=mode, delete_missing=delete_missing
+    )
+
+
+@pytest.fixture
+async def session(database: Database, database_dsn: str) -> AsyncIterator[Session]:
+    with person(database_dsn) as connection:
+        connection.execute(TABLES)
+    async with import_session(database) as session:
+        yield session
+
+
+async def merge(session: Session, dsn: str, request: ImportRequest) -> list[Placed]:
+    record = await stage(session, dsn, "new", rows_only=True)
+    return await placing.place(session, record, request, [])
+
+
+def everything(dsn: str) -> list[object]:
+    with person(dsn) as connection:
+        return [
+            connection.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
+            for table in ("users", "orders", "fired")
+        ]
+
+
+async def test_replaced_rows_are_kept_and_come_back(session: Session, database_dsn: str) -> None:
+    before = everything(database_dsn)
+    placed = await merge(session, database_dsn, asked(Mode.REPLACE))
+    assert placed == [Placed("users", True, 2), Placed("orders", True, 2)]
+    assert emails(database_dsn) == ["new-1", "new-3"]
+    assert emails(database_dsn, "dbops_old_new") == ["old-1", "old-2"]
+    assert schemas(database_dsn) == ["dbops_old_new"]
+    with person(database_dsn) as connection:
+        assert connection.execute("SELECT count(*) FROM fired").fetchone() == (0,)
+        connection.execute("INSERT INTO users (email) VALUES ('later')")
+        assert connection.execute("SELECT id, shout FROM users WHERE id > 3").fetchall() == [
+            (4, "LATER")
+        ]
+        assert connection.execute("SELECT * FROM fired").fetchall() == [("INSERT",)]
+        connection.execute("TRUNCATE fired")
+
+    await placing.take_back(session, await records.get(session, "new", "main"))
+    assert everything(database_dsn) == before
+    assert schemas(database_dsn) == []
+    assert (await records.get(session, "new", "main")).state is RecordState.REVERTED
+    with person(database_dsn) as connection:
+        connection.execute("UPDATE users SET email = 'x' WHERE id = 1")
+        assert connection.execute("SELECT * FROM fired").fetchall() == [("UPDATE",)]
+
+
+@pytest.mark.parametrize("mode", [Mode.APPEND, Mode.UPSERT])
+async def test_merged_rows_are_not_taken_out_again(
+    session: Session, database_dsn: str, mode: Mode
+) -> None:
+    with person(database_dsn) as connection:
+        connection.execute("UPDATE users SET best = NULL; DELETE FROM orders; DELETE FROM users")
+    assert await merge(session, database_dsn, asked(mode)) == [
+        Placed("users", False, 2),
+        Placed("orders", False, 2),
+    ]
+    with pytest.raises(ImportNotPublished, match="went in among others"):
+        await placing.take_back(session, await records.get(session, "new", "main"))
+    assert emails(database_dsn) == ["new-1", "new-3"]
+    assert (await records.get(session, "new", "main")).state is RecordState.PUBLISHED
+
+
+async def test_merging_twice_is_merging_once(session: Session, database_dsn: str) -> None:
+    placed = await merge(session, database_dsn, asked(Mode.UPSERT))
+    after = everything(database_dsn)
+    record = await records.get(session, "new", "main")
+    assert await placing.place(session, record, asked(Mode.UPSERT), []) == placed
+    assert everything(database_dsn) == after
+
+
+async def test_an_upsert_changes_what_differs_and_deletes_only_if_asked(
+    session: Session, database_dsn: str
+) -> None:
+    with person(database_dsn) as connection:
+        connection.execute("UPDATE orders SET note = 'new' WHERE id = 1")
+    placed = await merge(session, database_dsn, asked(Mode.UPSERT))
+    # The first order was as the file has it already.
+    assert placed == [Placed("users", False, 2), Placed("orders", False, 1)]
+    assert emails(database_dsn) == ["new-1", "new-3", "old-2"]
+    with person(database_dsn) as connection:
+        assert connection.execute("SELECT best FROM users WHERE id = 1").fetchone() == (2,)
+        connection.execute("UPDATE users SET best = NULL")
+    await stage(session, database_dsn, "newer", rows_only=True)
+    record = await records.get(session, "newer", "main")
+    placed = await placing.place(session, record, asked(Mode.UPSERT, delete_missing=True), [])
+    assert placed == [Placed("users", False, 2, 1), Placed("orders", False, 2, 1)]
+    assert emails(database_dsn) == ["newer-1", "newer-3"]
+    with person(database_dsn) as connection:
+        connection.execute("INSERT INTO orders (user_id) VALUES (1)")
+        assert connection.execute("SELECT max(id) FROM orders").fetchone() == (4,)
+
+
+async def test_an_append_with_a_key_that_is_there_does_nothing(
+    session: Session, database_dsn: str
+) -> None:
+    before = everything(database_dsn)
+    with pytest.raises(UniqueViolation, match="users_pkey"):
+        await merge(session, database_dsn, asked(Mode.APPEND))
+    assert everything(database_dsn) == before
+    assert (await records.get(session, "new", "main")).state is RecordState.STAGED
+
+
+async def test_rows_whose_parents_are_nowhere_do_not_arrive(
+    session: Session, database_dsn: str
+) -> None:
+    before = everything(database_dsn)
+    record = await stage(session, database_dsn, "new", rows_only=True)
+    with person(database_dsn, record.staging_schema) as connection:
+        connection.execute("UPDATE orders SET user_id = 99 WHERE id = 3")
+    with pytest.raises(ConstraintViolation, match="violates foreign key"):
+        await placing.place(session, record, asked(Mode.UPSERT), [])
+    assert everything(database_dsn) == before
+
+
+async def test_a_rule_that_swallows_rows_is_noticed(session: Session, database_dsn: str) -> None:
+    with person(database_dsn) as connection:
+        connection.execute("CREATE RULE none AS ON INSERT TO orders DO INSTEAD NOTHING")
+    before = everything(database_dsn)
+    with pytest.raises(MergeIncomplete) as error:
+        await merge(session, database_dsn, asked(Mode.REPLACE))
+    assert (error.value.table, error.value.rows) == ('"public"."orders"', 2)
+    assert everything(database_dsn) == before
+    assert schemas(database_dsn) == ["dbops_new_new"]
+
+
+async def test_rows_that_others_refer_to_cannot_give_way(
+    session: Session, database_dsn: str
+) -> None:
+    await merge(session, database_dsn, asked(Mode.REPLACE))
+    with person(database_dsn) as connection:
+        connection.execute(
+            "CREATE TABLE other (o bigint CONSTRAINT of_order REFERENCES orders);"
+            "INSERT INTO other VALUES (1)"
+        )
+    record = await stage(session, database_dsn, "newer", rows_only=True)
+    replaced = await records.get(session, "new", "main")
+    for attempt in (
+        merging.check(session, asked(Mode.REPLACE), PLAN),
+        placing.place(session, record, asked(Mode.REPLACE), []),
+        placing.take_back(session, replaced),
+    ):
+        with pytest.raises(TableInUse) as error:
+            await attempt
+        assert error.value.dependents == "foreign key of_order of other"
+    await merging.check(session, asked(Mode.UPSERT), PLAN)
+    assert emails(database_dsn) == ["new-1", "new-3"]
+
+
+async def test_a_lock_on_the_rows_is_waited_for(session: Session, database_dsn: str) -> None:
+    record = await stage(session, database_dsn, "new", rows_only=True)
+    with psycopg.connect(database_dsn) as holder:
+        holder.execute("LOCK TABLE orders")
+        with person(database_dsn) as other:
+            other.execute("SET statement_timeout = '100ms'")
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                other.execute("SELECT FROM orders")
+        holder.rollback()
+    await placing.place(session, record, asked(Mode.REPLACE), [])
+    assert emails(database_dsn) == ["new-1", "new-3"]
