@@ -1,5 +1,7 @@
 # Every target works from a fresh clone: what it needs, `make install` puts into .venv.
-PYTHON ?= python3.11
+# The first that runs and is new enough; `make PYTHON=…` names another.
+PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3.14 python3; do \
+  $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 BIN := .venv/bin
 STAMP := .venv/.installed
 # The machine's own certificates where there are some: a company's proxy has its own authority.
@@ -14,7 +16,7 @@ GENERATED := clients/python/dbops
 install: $(STAMP)
 
 $(STAMP): requirements/dev.txt pyproject.toml clients/python/pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not installed; name another 3.11+ with PYTHON=…" >&2; exit 1; }
+	@command -v "$(PYTHON)" >/dev/null || { echo "make: $(or $(PYTHON),Python 3.11+) is not installed; name one with PYTHON=…" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements/dev.txt)"
 	$(UV) --require-hashes -r requirements/dev.txt

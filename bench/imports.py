@@ -48,12 +48,13 @@ class Imported:
         return ", ".join(told)
 
 
-def importing_daemon(bench: Workbench, dsn: str, files: Path) -> Daemon:
+def importing_daemon(bench: Workbench, dsn: str, files: Path, **settings: str) -> Daemon:
     """`dbopsd serve` with a worker that waits for work, which may read `files`."""
     daemon = bench.daemon(
         bench.directory("state") / "state",
         DATABASES__MAIN__DSN=dsn,
         DATABASES__MAIN__IMPORT_ROOTS=json.dumps([str(files)]),
+        **settings,
     )
     until = time.monotonic() + _READY_S
     while "ACTIVE" not in _dbops(daemon.target, "workers", "list").stdout:

@@ -59,9 +59,12 @@ class Workbench:
             self._servers, quick=self.quick, say=self.say, rows=self.rows, long=self.long
         )
 
-    def postgres(self, *, durable: bool = False) -> PostgresServer:
-        """A server of the measurement's own. `durable`: what it commits is on the disk."""
-        settings = {**_QUIET, **(_DURABLE if durable else {})}
+    def postgres(self, *, durable: bool = False, logged: bool = False) -> PostgresServer:
+        """A server of the measurement's own.
+
+        `durable`: what it commits is on the disk. `logged`: every statement is in its log.
+        """
+        settings = {**({} if logged else _QUIET), **(_DURABLE if durable else {})}
         server = self._servers.disposable(_MAJOR, settings)
         self._stack.callback(self._servers.discard, server)
         return server

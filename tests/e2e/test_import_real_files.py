@@ -20,8 +20,7 @@ FILES = {
     "proj": ("pyproj", "proj_dir/share/proj/proj.db"),
     "elements": ("mendeleev", "elements.db"),
 }
-SIZES = {"proj": (38, 74_616), "elements": (13, 67_580)}
-"""Tables and rows of the versions that the facts were measured with; others may have more."""
+PROJ_CHECKS = 173
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +41,15 @@ def test_a_real_file_arrives_whole(importer: ImportDaemon, name: str) -> None:
     source = importer.files / f"{name}.db"
     shutil.copyfile(_shipped(*FILES[name]), source)
     done = importer.run(source, name)
-    assert done.complaints == []
+    assert not done.complaints, "\n".join(done.complaints)
     assert done.report["outcome"] == "SUCCEEDED", done.errors
-    tables, rows = SIZES[name]
-    assert len(done.report["tables"]) >= tables
-    assert int(done.report["rows"]) >= rows
+    assert int(done.report["rows"]) > 50_000
     assert done.report["copiedRows"] == done.report["verifiedRows"] == done.report["rows"]
     fates = Counter((each["kind"], each["fate"]) for each in done.report["objects"])
     for kind in ("check", "foreign key", "primary key", "unique", "index"):
         assert not fates[kind, "NOT_CARRIED"], f"a {kind} is lost: {done.report['objects']}"
     if name == "proj":
-        assert fates["check", "CARRIED"] + fates["check", "CHANGED"] >= 173
+        assert fates["check", "CARRIED"] + fates["check", "CHANGED"] >= PROJ_CHECKS
 
 
 def test_the_example_arrives_with_its_mapping(importer: ImportDaemon) -> None:
@@ -60,7 +57,7 @@ def test_the_example_arrives_with_its_mapping(importer: ImportDaemon) -> None:
     generate(source, users=200)
     mapping = EXAMPLE / "mapping.toml"
     done = importer.run(source, "app", "--mapping", str(mapping), toml=mapping.read_text())
-    assert done.complaints == []
+    assert not done.complaints, "\n".join(done.complaints)
     assert done.report["outcome"] == "SUCCEEDED", done.errors
 
 
@@ -68,7 +65,7 @@ def test_the_example_fails_without_its_mapping(importer: ImportDaemon) -> None:
     source = importer.files / "unmapped.db"
     generate(source, users=300)
     done = importer.run(source, "unmapped")
-    assert done.complaints == []
+    assert not done.complaints, "\n".join(done.complaints)
     assert done.code == 1
     counted = {each["column"]: int(each["count"]) for each in done.report["rejectCounts"]}
     assert counted.keys() == {"age", "score"}

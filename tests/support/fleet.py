@@ -108,7 +108,8 @@ class Fleet:
     """`replicas` of `serve` without workers of their own, and `workers`; use it as a context.
 
     All share a state directory, with the control store in it unless `control_url` names another.
-    `dsn` is that of the database `main`, which the operations are for.
+    `dsn` is that of the database `main`, which the operations are for. `more` is TOML of tables of
+    its own.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class Fleet:
         control_url: str | None = None,
         replicas: int = 1,
         workers: int = 1,
+        more: str = "",
     ) -> None:
         self.directory = directory
         self.config_file = directory / "dbopsd.toml"
@@ -148,7 +150,7 @@ class Fleet:
             lines.append(f"[{table}]")
             lines.extend(f"{key} = {json.dumps(value)}" for key, value in keys.items())
         self.config_file.touch(mode=0o600)
-        self.config_file.write_text("\n".join([*lines, ""]))
+        self.config_file.write_text("\n".join([*lines, more, ""]))
         self.replicas = [Member(self, "serve", number) for number in range(replicas)]
         self.workers = [Member(self, "worker", number) for number in range(workers)]
 

@@ -8,6 +8,7 @@ import psycopg
 from dbopsd.db.session import Session
 from dbopsd.migrate.importer.planning.plan import Plan, PlannedColumn, PlannedTable
 from dbopsd.migrate.importer.target import publishing, records, staging
+from dbopsd.migrate.importer.target.locks import LockOrder
 from dbopsd.migrate.importer.target.records import ImportRecord, RecordState
 
 VIEWS = ("user_orders",)
@@ -68,7 +69,7 @@ async def stage(
 
 async def publish(session: Session, record: ImportRecord) -> ImportRecord:
     """Publish it, with its view; once."""
-    return await publishing.publish(session, record, VIEWS)
+    return await publishing.publish(session, record, VIEWS, LockOrder())
 
 
 @contextmanager

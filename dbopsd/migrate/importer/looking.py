@@ -54,6 +54,7 @@ async def snapshot(run: Run, pool: Processes, request: ImportRequest) -> Snapsho
     taken = await run.step("snapshot", take, returns=SnapshotTaken)
     if not await asyncio.to_thread(Path(taken.path).exists):
         raise SnapshotLost(request.source)
+    pool.suit(taken.size_bytes)
     return taken
 
 

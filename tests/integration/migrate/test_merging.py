@@ -36,8 +36,9 @@ CREATE TABLE orders (
 ALTER TABLE users ADD FOREIGN KEY (best) REFERENCES orders DEFERRABLE;
 CREATE TABLE fired (what text);
 CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql
-    AS 'BEGIN INSERT INTO fired VALUES (tg_op); RETURN NEW; END';
-CREATE TRIGGER fires BEFORE INSERT OR UPDATE OR DELETE ON users FOR EACH ROW EXECUTE FUNCTION fire();
+    AS 'BEGIN INSERT INTO fired VALUES (tg_op); RETURN coalesce(NEW, OLD); END';
+CREATE TRIGGER fires BEFORE INSERT OR UPDATE OR DELETE ON users
+    FOR EACH ROW EXECUTE FUNCTION fire();
 INSERT INTO users (email) VALUES ('old-1'), ('old-2');
 INSERT INTO orders (user_id, note) VALUES (1, 'old'), (2, 'old');
 UPDATE users SET best = 2 WHERE id = 1;

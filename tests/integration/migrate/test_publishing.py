@@ -89,7 +89,7 @@ async def test_what_stood_there_is_kept_and_comes_back(session: Session, databas
         with pytest.raises(psycopg.errors.ForeignKeyViolation):
             connection.execute("INSERT INTO orders (id, user_id) VALUES (8, 8)")
 
-    await publishing.revert(session, await records.get(session, "new", "main"))
+    await placing.take_back(session, await records.get(session, "new", "main"))
     assert emails(database_dsn) == OLD
     # What it brought is there to be looked at, and what was written to it since.
     assert schemas(database_dsn) == ["dbops_new_new"]
@@ -102,7 +102,7 @@ async def test_a_revert_where_nothing_stood_leaves_nothing(
     session: Session, database_dsn: str
 ) -> None:
     await published(session, database_dsn, "new")
-    await publishing.revert(session, await records.get(session, "new", "main"))
+    await placing.take_back(session, await records.get(session, "new", "main"))
     assert staged.relations(database_dsn, "public") == []
     assert staged.relations(database_dsn, "dbops_new_new") == list(RELATIONS)
 
@@ -120,7 +120,7 @@ async def test_tables_and_views_take_each_others_places(
     await published(session, database_dsn, "new")
     assert emails(database_dsn) == NEW
     assert emails(database_dsn, "dbops_old_new") == ["old"]
-    await publishing.revert(session, await records.get(session, "new", "main"))
+    await placing.take_back(session, await records.get(session, "new", "main"))
     assert emails(database_dsn) == ["old"]
     with person(database_dsn) as connection:
         assert connection.execute("SELECT id FROM orders").fetchall() == [(5,)]
@@ -188,7 +188,7 @@ async def test_owner_and_privileges_are_handed_over(
     await published(session, database_dsn, "new")
     assert emails(database_dsn) == NEW
     assert privileges() == before
-    await publishing.revert(session, await records.get(session, "new", "main"))
+    await placing.take_back(session, await records.get(session, "new", "main"))
     assert privileges() == before
 
 
@@ -360,7 +360,7 @@ async def test_a_table_that_others_go_on_with(
     for attempt in (
         publish(session, record),
         publishing.check(session, "public", PLAN, VIEWS),
-        publishing.revert(session, newer),
+        placing.take_back(session, newer),
     ):
         with pytest.raises(TableInUse) as error:
             await attempt
@@ -385,11 +385,11 @@ async def test_a_table_that_others_go_on_with(
 async def test_only_what_is_published_can_be_reverted(session: Session, database_dsn: str) -> None:
     record = await stage(session, database_dsn, "new")
     with pytest.raises(ImportNotPublished, match="is STAGED"):
-        await publishing.revert(session, record)
+        await placing.take_back(session, record)
     await publish(session, record)
-    await publishing.revert(session, await records.get(session, "new", "main"))
+    await placing.take_back(session, await records.get(session, "new", "main"))
     with pytest.raises(ImportNotPublished, match="is REVERTED"):
-        await publishing.revert(session, await records.get(session, "new", "main"))
+        await placing.take_back(session, await records.get(session, "new", "main"))
     with pytest.raises(ImportNotFound, match="operations/other"):
         await records.get(session, "other", "main")
 
@@ -400,12 +400,12 @@ async def test_imports_are_reverted_in_the_order_in_which_they_lie_on_each_other
     for who in ("old", "new", "newest"):
         await published(session, database_dsn, who)
     with pytest.raises(ImportNotPublished, match="revert what came after it first"):
-        await publishing.revert(session, await records.get(session, "new", "main"))
+        await placing.take_back(session, await records.get(session, "new", "main"))
     assert await state_of(session, "new") is RecordState.PUBLISHED
     for who, there in (("newest", NEW), ("new", OLD)):
-        await publishing.revert(session, await records.get(session, who, "main"))
+        await placing.take_back(session, await records.get(session, who, "main"))
         assert emails(database_dsn) == there
-    await publishing.revert(session, await records.get(session, "old", "main"))
+    await placing.take_back(session, await records.get(session, "old", "main"))
     assert staged.relations(database_dsn, "public") == []
 
 
@@ -415,7 +415,7 @@ async def test_a_revert_with_a_table_that_is_gone(session: Session, database_dsn
     with person(database_dsn) as connection:
         connection.execute("DROP VIEW user_orders; DROP TABLE orders")
     with pytest.raises(ImportNotPublished, match="is not what it brought any more"):
-        await publishing.revert(session, await records.get(session, "new", "main"))
+        await placing.take_back(session, await records.get(session, "new", "main"))
     assert emails(database_dsn) == NEW
 
 
@@ -427,5 +427,5 @@ async def test_a_revert_keeps_what_somebody_put_among_what_is_kept(
     with person(database_dsn, "dbops_old_new") as connection:
         connection.execute("CREATE TABLE mine (id int)")
     with pytest.raises(StatementFailed, match="other objects depend on it"):
-        await publishing.revert(session, await records.get(session, "new", "main"))
+        await placing.take_back(session, await records.get(session, "new", "main"))
     assert emails(database_dsn) == NEW

@@ -68,7 +68,8 @@ def _columns(judged: Judged, pair: Pair) -> Iterator[str]:
         in_key = column.name in pair.table.key
         if there.not_null and not column.not_null and not in_key and not there.identity:
             yield f"{column.name} is NOT NULL, and was not"
-        lost = column.default is not None and there.expression is None and not there.identity
+        default = None if (column.default or "").upper() == "NULL" else column.default
+        lost = default is not None and there.expression is None and not there.identity
         if lost and not _excused(report, "default", name, full):
             yield f"the default of {column.name} is lost: {column.default}"
         if column.default is None and there.expression is not None and not there.generated:
@@ -192,7 +193,7 @@ def _references(judged: Judged, pair: Pair) -> Iterator[str]:
             lost += 1
             continue
         found.remove(match)
-        # SQLite looks for a parent by its collation, PostgreSQL finds another letter's case missing.
+        # SQLite looks for a parent by its collation, PostgreSQL by the letter.
         holds = place not in pair.table.orphans and all(
             each is None or each.collation == "BINARY" for each in columns
         )

@@ -7,11 +7,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 from tests.support.judging import ddl
 from tests.support.judging.overrides import Overrides
 from tests.support.judging.values import Text, Value, number_text
+
+_MOST_RESULTS: Final = 2000
+"""Columns of a query, to SQLite."""
 
 
 @dataclass(frozen=True)
@@ -281,30 +284,30 @@ def _read(connection: sqlite3.Connection, table: Table, overrides: Overrides) ->
     names = {column.name.lower() for column in table.columns}
     rowid = next((name for name in ("rowid", "_rowid_", "oid") if name not in names), None)
     rowid = rowid or (quoted(table.rowid_alias) if table.rowid_alias else None)
-    keys = [quoted(column) for column in table.key]
+    heads = [rowid or "NULL", *(quoted(column) for column in table.key)]
+    if len(heads) + len(reads) > _MOST_RESULTS:
+        heads = []
     where = f" WHERE {chosen.where}" if chosen.where else ""
 
-    def query(first: str) -> sqlite3.Cursor:
-        # A result has 2000 columns at most: the table may have as many itself.
-        wanted = ", ".join([first, *keys])
-        return connection.execute(f"SELECT {wanted} FROM {quoted(table.name)}{where}")
+    def rows() -> list[tuple[Value, ...]]:
+        wanted = ", ".join([*heads, *reads])
+        return connection.execute(f"SELECT {wanted} FROM {quoted(table.name)}{where}").fetchall()
 
     try:
-        heads = query(rowid or "NULL").fetchall()
+        found = rows()
     except sqlite3.OperationalError:  # WITHOUT ROWID
-        rowid = None
-        heads = query("NULL").fetchall()
-    table.labels = [_label(table.key, head) for head in heads]
-    if rowid and heads:
-        table.largest_rowid = max(head[0] for head in heads)
-    rows = connection.execute(f"SELECT {', '.join(reads)} FROM {quoted(table.name)}{where}")
+        rowid, heads[0] = None, "NULL"
+        found = rows()
+    table.labels = [_label(table.key, row[: len(heads)]) for row in found]
+    if rowid and heads and found:
+        table.largest_rowid = max(row[0] for row in found)  # type: ignore[type-var,assignment]
     maps = [chosen.column(column.name).value_map for column in table.columns]
+    table.rows = [row[len(heads) :] for row in found]
     if any(maps):
         table.rows = [
-            tuple(_mapped(value, of) for value, of in zip(row, maps, strict=True)) for row in rows
+            tuple(_mapped(value, of) for value, of in zip(row, maps, strict=True))
+            for row in table.rows
         ]
-    else:
-        table.rows = rows.fetchall()
 
 
 def _mapped(value: Value, value_map: Mapping[str, str | None]) -> Value:
@@ -323,6 +326,8 @@ def _mapped(value: Value, value_map: Mapping[str, str | None]) -> Value:
 
 
 def _label(key: list[str], head: tuple[Value, ...]) -> str:
+    if not head:
+        return ""
     rowid, *values = head
     if key and None not in values:
         return ", ".join(

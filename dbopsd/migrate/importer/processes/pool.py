@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -18,6 +18,8 @@ from dbopsd.telemetry.relay import replay
 _MODULE: Final = "dbopsd.migrate.importer.processes"
 _ATTEMPTS: Final = 5
 _FIRST_WAIT_S: Final = 0.5
+# Starting takes half a second, in which a process copies about as much.
+_SMALL_BYTES: Final = 16 * 2**20
 
 T = TypeVar("T")
 OnProgress = Callable[[int], None]
@@ -36,6 +38,23 @@ class Processes:
             self._idle.put_nowait(None)
         self._stack = AsyncExitStack()
         self.count = count
+        """How many there are at most."""
+
+    def suit(self, size_bytes: int) -> None:
+        """Have one process alone for a file so small that a second one would come too late.
+
+        To be called while nothing is being done.
+        """
+        if size_bytes >= _SMALL_BYTES:
+            return
+        started = [each for each in self._take_idle() if each is not None]
+        for process in started or [None]:
+            self._idle.put_nowait(process)
+        self.count = max(len(started), 1)
+
+    def _take_idle(self) -> "Iterator[_Process | None]":
+        while not self._idle.empty():
+            yield self._idle.get_nowait()
 
     async def do(self, task: object, returns: type[T], on_progress: OnProgress | None = None) -> T:
         """Have a task done, by the next process that is free; again if its process dies.

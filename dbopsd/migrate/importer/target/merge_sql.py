@@ -44,7 +44,7 @@ def upsert(table: PlannedTable, key: Sequence[str], target: str, staged: str) ->
     Rows that are the same already are not touched, nor counted.
     """
     others = [column for column in table.columns if column.target not in key]
-    conflict = f"{insert(table, target, staged)} ON CONFLICT ({columns_of(key)})"
+    conflict = f"{insert(table, f'{target} AS t', staged)} ON CONFLICT ({columns_of(key)})"
     if not others:
         return f"{conflict} DO NOTHING"
     changes = ", ".join(
@@ -52,10 +52,7 @@ def upsert(table: PlannedTable, key: Sequence[str], target: str, staged: str) ->
     )
     mine = ", ".join(_comparable(column.target, column.type, "EXCLUDED") for column in others)
     theirs = ", ".join(_comparable(column.target, column.type, "t") for column in others)
-    return (
-        f"{conflict.replace(' OVERRIDING', ' AS t OVERRIDING', 1)} DO UPDATE SET {changes} "
-        f"WHERE ({theirs}) IS DISTINCT FROM ({mine})"
-    )
+    return f"{conflict} DO UPDATE SET {changes} WHERE ({theirs}) IS DISTINCT FROM ({mine})"
 
 
 def delete_missing(key: Sequence[str], target: str, staged: str) -> str:

@@ -12,6 +12,7 @@ from dbopsd.migrate.importer.requests import ImportRequest, Mode
 from dbopsd.migrate.importer.target import merge_sql, records, staging
 from dbopsd.migrate.importer.target.errors import ImportNotPublished, MergeIncomplete, TableInUse
 from dbopsd.migrate.importer.target.existing import key_of
+from dbopsd.migrate.importer.target.locks import LOCK_TIMEOUT, LockOrder
 from dbopsd.migrate.importer.target.records import (
     ROWS,
     ImportRecord,
@@ -20,8 +21,6 @@ from dbopsd.migrate.importer.target.records import (
     statement,
 )
 
-# Longer than for a swap: nothing waits behind us but those who would change these rows.
-_LOCK_TIMEOUT: Final = Statement("SET LOCAL lock_timeout = '5s'", "SET lock_timeout")
 _DEFER: Final = Statement("SET CONSTRAINTS ALL DEFERRED", "SET CONSTRAINTS")
 _CHECK_NOW: Final = Statement("SET CONSTRAINTS ALL IMMEDIATE", "SET CONSTRAINTS")
 
@@ -34,18 +33,22 @@ async def check(session: Session, request: ImportRequest, plan: Plan) -> None:
         await _refuse_references(session, [int(oid) for oid, *_ in rows])
 
 
-async def merge(session: Session, record: ImportRecord, request: ImportRequest) -> ImportRecord:
+async def merge(
+    session: Session, record: ImportRecord, request: ImportRequest, order: LockOrder
+) -> ImportRecord:
     """Append, upsert or replace the rows, and compare what is there then with what was staged.
 
     With REPLACE the rows that were there are kept in the import's previous schema. Raises
     `MergeIncomplete`, `TableInUse`, and what the tables' own constraints say.
     """
     async with session.transaction():
-        await session.execute(_LOCK_TIMEOUT)
+        await session.execute(LOCK_TIMEOUT)
         await records.lock(session, record.import_id)
         current = await records.get(session, record.import_id, "")
         if current.state is not RecordState.STAGED:
             return current
+        replaces = request.mode is Mode.REPLACE
+        await _lock(session, record, order, "ACCESS" if replaces else "SHARE ROW")
         await session.execute(_DEFER)
         tables = await _parents_first(session, record)
         oids = {
@@ -53,7 +56,7 @@ async def merge(session: Session, record: ImportRecord, request: ImportRequest) 
             for table in tables
         }
         await _without_triggers(session, record, tables)
-        if request.mode is Mode.REPLACE:
+        if replaces:
             await _refuse_references(session, list(oids.values()))
             await _keep_and_empty(session, record, tables)
         merged = {table.source: await _put(session, record, table, request) for table in tables}
@@ -71,7 +74,7 @@ async def merge(session: Session, record: ImportRecord, request: ImportRequest) 
                 table.target,
                 ROWS,
                 oids[table.source],
-                replaced=ROWS if request.mode is Mode.REPLACE else "",
+                replaced=ROWS if replaces else "",
                 merged_rows=merged[table.source],
                 deleted_rows=deleted[table.source],
             )
@@ -81,7 +84,7 @@ async def merge(session: Session, record: ImportRecord, request: ImportRequest) 
         return await records.get(session, record.import_id, "")
 
 
-async def revert(session: Session, record: ImportRecord) -> None:
+async def revert(session: Session, record: ImportRecord, order: LockOrder) -> None:
     """Put back the rows that were replaced, as they were kept. Those that were merged stay.
 
     Raises `ImportNotPublished`, `TableInUse`.
@@ -90,8 +93,9 @@ async def revert(session: Session, record: ImportRecord) -> None:
         problem = "cannot be reverted: its rows went in among others, and are not taken out again"
         raise ImportNotPublished(record.import_id, problem)
     async with session.transaction():
-        await session.execute(_LOCK_TIMEOUT)
+        await session.execute(LOCK_TIMEOUT)
         current = await records.begin_revert(session, record.import_id)
+        await _lock(session, record, order, "ACCESS")
         await session.execute(_DEFER)
         tables = await _parents_first(session, record)
         await _refuse_references(session, [relation.oid for relation in current.published])
@@ -108,6 +112,14 @@ async def revert(session: Session, record: ImportRecord) -> None:
             kept = quoted(record.previous_schema, table.target)
             await session.execute(Statement(f"DROP TABLE {kept}", "DROP TABLE"))
         await staging.drop_empty_schema(session, record.previous_schema)
+
+
+async def _lock(session: Session, record: ImportRecord, order: LockOrder, mode: str) -> None:
+    """Lock the tables: ACCESS EXCLUSIVE, or SHARE ROW EXCLUSIVE, beside which they can be read."""
+    for name in order.sorted(table.target for table in record.plan.tables):
+        text = f"LOCK TABLE {quoted(record.target_schema, name)} IN {mode} EXCLUSIVE MODE"
+        with order.taking(name):
+            await session.execute(Statement(text, "LOCK TABLE"))
 
 
 async def _refuse_references(session: Session, oids: Sequence[int]) -> None:

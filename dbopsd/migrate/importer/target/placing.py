@@ -13,6 +13,7 @@ from dbopsd.migrate.importer.processes.pool import Processes
 from dbopsd.migrate.importer.processes.tasks import SnapshotTaken
 from dbopsd.migrate.importer.requests import ImportRequest, Mode, Target
 from dbopsd.migrate.importer.target import existing, merging, publishing
+from dbopsd.migrate.importer.target.locks import LockOrder
 from dbopsd.migrate.importer.target.placed import Placed, placed_by
 from dbopsd.migrate.importer.target.records import ROWS, ImportRecord
 from dbopsd.operations.kind import Run
@@ -50,21 +51,23 @@ async def place(
 
     Raises `NameTaken`, `TableInUse`, `LockTimeout`, and what the target's own constraints say.
     """
+    order = LockOrder()
     async for attempt in _patiently():
         with attempt:
             if swaps(request):
-                placed = await publishing.publish(session, record, views)
+                placed = await publishing.publish(session, record, views, order)
             else:
-                placed = await merging.merge(session, record, request)
+                placed = await merging.merge(session, record, request, order)
     return placed_by(placed)
 
 
 async def take_back(session: Session, record: ImportRecord) -> None:
     """Undo a publication. Raises `ImportNotPublished`, `TableInUse`, `LockTimeout`."""
     merged = any(relation.kind == ROWS for relation in record.published)
+    order = LockOrder()
     async for attempt in _patiently():
         with attempt:
-            await (merging if merged else publishing).revert(session, record)
+            await (merging if merged else publishing).revert(session, record, order)
 
 
 def _patiently() -> AsyncIterator[stamina.Attempt]:

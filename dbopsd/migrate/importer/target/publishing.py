@@ -9,6 +9,7 @@ from dbopsd.db.statement import Statement
 from dbopsd.migrate.importer.planning.plan import Plan
 from dbopsd.migrate.importer.target import records, staging
 from dbopsd.migrate.importer.target.errors import NameTaken, TableInUse
+from dbopsd.migrate.importer.target.locks import LOCK_TIMEOUT, LockOrder
 from dbopsd.migrate.importer.target.records import (
     ImportRecord,
     PublishedRelation,
@@ -18,8 +19,6 @@ from dbopsd.migrate.importer.target.records import (
 
 # pg_class.relkind of what gives way to an imported table or view, as ALTER … SET SCHEMA calls it.
 _GIVE_WAY: Final = {"r": "TABLE", "p": "TABLE", "f": "FOREIGN TABLE", "v": "VIEW"}
-# So short that whoever waits behind us hardly notices; the transaction is tried again then.
-_LOCK_TIMEOUT: Final = Statement("SET LOCAL lock_timeout = '500ms'", "SET lock_timeout")
 
 
 async def check(session: Session, schema: str, plan: Plan, views: Sequence[str]) -> None:
@@ -32,14 +31,16 @@ async def check(session: Session, schema: str, plan: Plan, views: Sequence[str])
     await _check(session, schema, standing, [*types, *indexes, *sequences], types)
 
 
-async def publish(session: Session, record: ImportRecord, views: Sequence[str]) -> ImportRecord:
+async def publish(
+    session: Session, record: ImportRecord, views: Sequence[str], order: LockOrder
+) -> ImportRecord:
     """Put the staged tables and views in the place of those of their names, which are kept.
 
     Owners and privileges of what they replace are theirs then. Does nothing where that is done
     already. Raises `NameTaken`, `TableInUse`.
     """
     async with session.transaction():
-        await session.execute(_LOCK_TIMEOUT)
+        await session.execute(LOCK_TIMEOUT)
         await records.lock(session, record.import_id)
         current = await records.get(session, record.import_id, "")
         if current.state is not RecordState.STAGED:
@@ -50,8 +51,10 @@ async def publish(session: Session, record: ImportRecord, views: Sequence[str]) 
         await _check(session, record.target_schema, standing, *(staged or ([], [])))
         if standing:
             await staging.create_schema(session, record.previous_schema)
-        for name, (_, kind) in standing.items():
-            await _move(session, kind, name, record.target_schema, record.previous_schema)
+        for name in order.sorted(standing):
+            _, kind = standing[name]
+            with order.taking(name):
+                await _move(session, kind, name, record.target_schema, record.previous_schema)
         relations = []
         kinds = [(table.target, "TABLE") for table in record.plan.tables]
         for name, kind in (*kinds, *((view, "VIEW") for view in views)):
@@ -71,19 +74,21 @@ async def publish(session: Session, record: ImportRecord, views: Sequence[str]) 
         return await records.get(session, record.import_id, "")
 
 
-async def revert(session: Session, record: ImportRecord) -> None:
+async def revert(session: Session, record: ImportRecord, order: LockOrder) -> None:
     """Put back what the import replaced. What it brought is kept in its staging schema.
 
     Raises `ImportNotPublished`, `TableInUse`.
     """
     async with session.transaction():
-        await session.execute(_LOCK_TIMEOUT)
+        await session.execute(LOCK_TIMEOUT)
         current = await records.begin_revert(session, record.import_id)
         await _refuse_dependents(session, [relation.oid for relation in current.published])
         await staging.create_schema(session, record.staging_schema)
-        for relation in current.published:
-            away = (record.target_schema, record.staging_schema)
-            await _move(session, relation.kind, relation.name, *away)
+        brought = {relation.name: relation for relation in current.published}
+        away = (record.target_schema, record.staging_schema)
+        for name in order.sorted(brought):
+            with order.taking(name):
+                await _move(session, brought[name].kind, name, *away)
         for relation in current.published:
             if relation.replaced:
                 back = (record.previous_schema, record.target_schema)
