@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from bench.measurement import Measurement, load_measurements
+from bench.measurement import Measurement, Row, load_measurements
 from bench.report import Outcome, print_outcome, print_summary, write_json
 from bench.workbench import Workbench
 from tests.support.servers import PostgresServers
@@ -28,7 +28,7 @@ class TookTooLong(Exception):
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option("--quick", is_flag=True, help="Fewer rounds and shorter waits: under 2 minutes.")
+@click.option("--quick", is_flag=True, help="Fewer rounds, shorter waits, smaller files.")
 @click.option("--long", is_flag=True, help="What takes many minutes, too.")
 @click.option(
     "--rows",
@@ -83,7 +83,8 @@ def main(
 
 def _measure(name: str, measurement: Measurement, at_work: Callable[..., Workbench]) -> Outcome:
     began = time.monotonic()
-    rows, failure = (), ""
+    rows: tuple[Row, ...] = ()
+    failure = ""
     with _progress(name) as say:
         try:
             with at_work(say=say) as bench, _limit(measurement.limit_s):

@@ -15,6 +15,7 @@ from bench.workbench import Workbench
 _EACH_A_SECOND = 100.0
 _BOUND_MS = 100.0
 _SERVING_S = 30.0
+_METHODS = (("Check", "check"), ("GetHealth", "get_health"))
 
 
 def _run(bench: Workbench) -> list[Row]:
@@ -46,9 +47,6 @@ def _run(bench: Workbench) -> list[Row]:
             f"meanwhile {len(imported)} imports, {copied / 1000:,.0f} thousand rows/s whole",
         ),
     ]
-
-
-_METHODS = (("Check", "check"), ("GetHealth", "get_health"))
 
 
 def _row(method: str, found: dict[str, Any]) -> Row:

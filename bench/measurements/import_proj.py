@@ -8,7 +8,7 @@ import pyproj
 
 from bench.imports import importing_daemon, run_import
 from bench.measurement import Measurement, Row
-from bench.pgloader import MISSING, pgloader_s, pgloader_version
+from bench.pgloader import NOT_COMPARED, pgloader_s, pgloader_version
 from bench.workbench import Workbench
 
 
@@ -34,7 +34,7 @@ def _run(bench: Workbench) -> list[Row]:
     ]
     version = pgloader_version()
     if version is None:
-        return [*rows, Row(MISSING, 0, "")]
+        return [*rows, NOT_COMPARED]
     bench.say("pgloader")
     seconds, loaded = pgloader_s(bench, postgres, source)
     return [

@@ -10,7 +10,7 @@ from statistics import median
 
 from bench.imports import Imported, importing_daemon, run_import
 from bench.measurement import Bar, Measurement, Row, at_most
-from bench.pgloader import MISSING, pgloader_s, pgloader_version
+from bench.pgloader import NOT_COMPARED, pgloader_s, pgloader_version
 from bench.sqlite_file import TABLE, make_sqlite_file
 from bench.workbench import Workbench
 from tests.support.servers import PostgresServer
@@ -39,7 +39,7 @@ def _run(bench: Workbench) -> list[Row]:
     rows = _rows(bench, found)
     version = pgloader_version()
     if version is None:
-        return [*rows, Row(MISSING, 0, "")]
+        return [*rows, NOT_COMPARED]
     bench.say("pgloader, rows alone")
     copy_s, _ = pgloader_s(bench, postgres, source, copy_only=True)
     bench.say("pgloader, whole")

@@ -37,7 +37,8 @@ async def _version() -> str:
 def _extension(name: str) -> Path:
     spec = importlib.util.find_spec(f"duckdb_extension_{name}")
     assert spec is not None
-    (directory,) = spec.submodule_search_locations or ()
+    assert spec.submodule_search_locations is not None
+    (directory,) = spec.submodule_search_locations
     (file,) = Path(directory).rglob(f"v{duckdb.__version__}/*.duckdb_extension")
     return file
 

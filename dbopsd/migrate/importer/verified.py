@@ -73,7 +73,7 @@ def _extent(
     """The first and the last rowid, and how many rows there are."""
     name = table.source.replace('"', '""')
     rowid = table.rowid or "NULL"
-    condition = f" WHERE {table.where}" if table.where else ""
+    condition = f" WHERE (\n{table.where}\n)" if table.where else ""
     query = f'SELECT min({rowid}), max({rowid}), count(*) FROM "{name}"{condition}'  # noqa: S608
     low, high, rows = connection.execute(query).fetchone()
     return low, high, rows

@@ -15,7 +15,7 @@ import pytest
 from psycopg import sql
 from psycopg.types.json import set_json_loads
 
-from dbopsd.migrate.importer.planning.expressions import (
+from dbopsd.migrate.importer.planning.expressions.translator import (
     NotTranslatable,
     Relation,
     Translator,

@@ -13,7 +13,7 @@ import pyproj
 import pytest
 from psycopg import sql
 
-from dbopsd.migrate.importer.planning.expressions import (
+from dbopsd.migrate.importer.planning.expressions.translator import (
     Relation,
     Translator,
     columns_of,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from dbopsd.migrate.importer.planning import ddl
-from dbopsd.migrate.importer.planning.expressions import NotTranslatable
+from dbopsd.migrate.importer.planning.expressions.translator import NotTranslatable
 from dbopsd.migrate.importer.planning.keys import TableParts, unique_columns
 from dbopsd.migrate.importer.planning.names import Namespace
 from dbopsd.migrate.importer.planning.plan import Fate, PlannedObject

@@ -9,7 +9,7 @@ from typing import Final
 from dbopsd.migrate.importer.planning.columns import ColumnKey, plan_columns, type_of
 from dbopsd.migrate.importer.planning.constraints import plan_checks, plan_foreign_keys
 from dbopsd.migrate.importer.planning.errors import InvalidMapping, SourceTableNotFound
-from dbopsd.migrate.importer.planning.expressions import NotTranslatable, Translator
+from dbopsd.migrate.importer.planning.expressions.translator import NotTranslatable, Translator
 from dbopsd.migrate.importer.planning.keys import TableParts, plan_keys
 from dbopsd.migrate.importer.planning.mapping import Mapping
 from dbopsd.migrate.importer.planning.names import Namespace
@@ -88,20 +88,33 @@ def make_plan(
 
 
 def count_rows(connection: sqlite3.Connection, plan: Plan) -> Plan:
-    """The plan with the number of rows of each table that has a condition."""
+    """The plan with the number of rows of each table that has a condition.
+
+    Raises `InvalidMapping` for conditions and expressions that SQLite does not know.
+    """
     tables = []
     for table in plan.tables:
+        name = table.source.replace('"', '""')
+        for column in table.columns:
+            if column.expression:
+                where = f"tables.{table.source}.columns.{column.source}.expression"
+                query = f'SELECT (\n{column.expression}\n) FROM main."{name}" LIMIT 0'  # noqa: S608
+                _ask(connection, query, where)
         if table.where:
-            name = table.source.replace('"', '""')
-            query = f'SELECT count(*) FROM "{name}" WHERE {table.where}'  # noqa: S608 # the mapping's
-            try:
-                (rows,) = connection.execute(query).fetchone()
-            except sqlite3.Error as error:
-                problem = f"is not a condition that SQLite knows: {error}"
-                raise InvalidMapping(f"tables.{table.source}.where", problem) from error
+            query = f'SELECT count(*) FROM main."{name}" WHERE (\n{table.where}\n)'  # noqa: S608
+            rows = _ask(connection, query, f"tables.{table.source}.where")
             table = replace(table, rows=rows)  # noqa: PLW2901
         tables.append(table)
     return replace(plan, tables=tuple(tables))
+
+
+def _ask(connection: sqlite3.Connection, query: str, where: str) -> int:
+    """The number that a query with a part of the mapping gives."""
+    try:
+        row = connection.execute(query).fetchone()
+    except sqlite3.Error as error:
+        raise InvalidMapping(where, f"is nothing that SQLite knows: {error}") from error
+    return int(row[0]) if row else 0
 
 
 def _types(

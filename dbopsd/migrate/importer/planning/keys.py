@@ -6,7 +6,7 @@ from typing import Final
 
 from dbopsd.db.identifiers import quoted
 from dbopsd.migrate.importer.planning import ddl
-from dbopsd.migrate.importer.planning.expressions import NotTranslatable, Translator
+from dbopsd.migrate.importer.planning.expressions.translator import NotTranslatable, Translator
 from dbopsd.migrate.importer.planning.names import Namespace
 from dbopsd.migrate.importer.planning.plan import (
     Fate,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from dbopsd.db.identifiers import quoted
 from dbopsd.migrate.importer.planning import ddl
-from dbopsd.migrate.importer.planning.expressions import (
+from dbopsd.migrate.importer.planning.expressions.translator import (
     NotTranslatable,
     Relation,
     columns_of,

@@ -47,10 +47,10 @@ class Processes:
         """
         if size_bytes >= _SMALL_BYTES:
             return
-        started = [each for each in self._take_idle() if each is not None]
-        for process in started or [None]:
+        started = sum(each is not None for each in (kept := list(self._take_idle())))
+        self.count = max(started, 1)
+        for process in sorted(kept, key=lambda each: each is None)[: self.count]:
             self._idle.put_nowait(process)
-        self.count = max(len(started), 1)
 
     def _take_idle(self) -> "Iterator[_Process | None]":
         while not self._idle.empty():

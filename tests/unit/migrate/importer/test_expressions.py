@@ -2,7 +2,7 @@
 
 import pytest
 
-from dbopsd.migrate.importer.planning.expressions import (
+from dbopsd.migrate.importer.planning.expressions.translator import (
     Column,
     NotTranslatable,
     Relation,

@@ -6,9 +6,9 @@ from typing import Final
 
 from sqlglot import exp
 
-from dbopsd.migrate.importer.planning.expressions_convert import as_text, double, number
-from dbopsd.migrate.importer.planning.expressions_functions import extremal, ordered
-from dbopsd.migrate.importer.planning.expressions_types import (
+from dbopsd.migrate.importer.planning.expressions.convert import as_text, double, number
+from dbopsd.migrate.importer.planning.expressions.functions import extremal, ordered
+from dbopsd.migrate.importer.planning.expressions.types import (
     Kind,
     NotTranslatable,
     Typed,

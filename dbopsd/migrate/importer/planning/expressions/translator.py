@@ -1,8 +1,9 @@
 """SQLite's expressions and views in PostgreSQL's SQL, or the reason why not.
 
-What would be an error in PostgreSQL, or mean something else there, raises `NotTranslatable`. Two
-things differ all the same, and only beyond what a double holds: integers past 2^63 are an error
-where SQLite goes on with reals, and an integer past 2^53 is compared with a real as a double.
+What would be an error in PostgreSQL, or mean something else there, raises `NotTranslatable`. A few
+things differ all the same. Integers past 2^63 are an error where SQLite goes on with reals, and one
+past 2^53 is compared with a real as a double. Timestamps without a zone are compared as what they
+say: SQLite compares their texts, and has 'T' after a blank.
 """
 
 import json
@@ -13,12 +14,12 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from dbopsd.migrate.importer.conversion.moments import DAY_US, read_time, read_timestamp
-from dbopsd.migrate.importer.planning.expressions_convert import assign
-from dbopsd.migrate.importer.planning.expressions_dates import NOW
-from dbopsd.migrate.importer.planning.expressions_parse import parse_expression
-from dbopsd.migrate.importer.planning.expressions_scalar import Expressions
-from dbopsd.migrate.importer.planning.expressions_select import TranslatedView, translate_view
-from dbopsd.migrate.importer.planning.expressions_types import (
+from dbopsd.migrate.importer.planning.expressions.convert import assign
+from dbopsd.migrate.importer.planning.expressions.dates import NOW
+from dbopsd.migrate.importer.planning.expressions.parse import parse_expression
+from dbopsd.migrate.importer.planning.expressions.scalar import Expressions
+from dbopsd.migrate.importer.planning.expressions.select import TranslatedView, translate_view
+from dbopsd.migrate.importer.planning.expressions.types import (
     NUMBERS,
     Clock,
     Column,

@@ -7,9 +7,9 @@ from typing import Final
 from sqlglot import exp
 
 from dbopsd.db.identifiers import quoted
-from dbopsd.migrate.importer.planning.expressions_convert import unified
-from dbopsd.migrate.importer.planning.expressions_parse import parse_query, split_view
-from dbopsd.migrate.importer.planning.expressions_part import (
+from dbopsd.migrate.importer.planning.expressions.convert import unified
+from dbopsd.migrate.importer.planning.expressions.parse import parse_query, split_view
+from dbopsd.migrate.importer.planning.expressions.part import (
     CLASSES,
     Part,
     column_of,
@@ -21,8 +21,8 @@ from dbopsd.migrate.importer.planning.expressions_part import (
     refuse_unknown,
     shown,
 )
-from dbopsd.migrate.importer.planning.expressions_scope import Query, QueryScope, grouping
-from dbopsd.migrate.importer.planning.expressions_types import (
+from dbopsd.migrate.importer.planning.expressions.scope import Query, QueryScope, grouping
+from dbopsd.migrate.importer.planning.expressions.types import (
     Column,
     Kind,
     NotTranslatable,

@@ -4,8 +4,8 @@ import re
 from typing import Final
 
 from dbopsd.db.identifiers import literal
-from dbopsd.migrate.importer.planning.expressions_convert import as_text
-from dbopsd.migrate.importer.planning.expressions_types import (
+from dbopsd.migrate.importer.planning.expressions.convert import as_text
+from dbopsd.migrate.importer.planning.expressions.types import (
     NotTranslatable,
     Typed,
     boolean,

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from dbopsd.db.identifiers import literal
-from dbopsd.migrate.importer.planning.expressions_convert import as_text, whole
-from dbopsd.migrate.importer.planning.expressions_types import (
+from dbopsd.migrate.importer.planning.expressions.convert import as_text, whole
+from dbopsd.migrate.importer.planning.expressions.types import (
     Arguments,
     Function,
     Kind,

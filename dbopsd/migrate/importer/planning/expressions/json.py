@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from dbopsd.db.identifiers import literal
-from dbopsd.migrate.importer.planning.expressions_types import (
+from dbopsd.migrate.importer.planning.expressions.types import (
     Arguments,
     Function,
     Kind,

@@ -6,13 +6,13 @@ from typing import ClassVar, Final, Protocol
 
 from sqlglot import exp
 
-from dbopsd.migrate.importer.planning.expressions_arithmetic import (
+from dbopsd.migrate.importer.planning.expressions.arithmetic import (
     calculate,
     cast,
     invert,
     negate,
 )
-from dbopsd.migrate.importer.planning.expressions_compare import (
+from dbopsd.migrate.importer.planning.expressions.compare import (
     EQUAL,
     OTHER,
     SAME,
@@ -20,19 +20,19 @@ from dbopsd.migrate.importer.planning.expressions_compare import (
     pair,
     without_column,
 )
-from dbopsd.migrate.importer.planning.expressions_convert import (
+from dbopsd.migrate.importer.planning.expressions.convert import (
     as_text,
     condition,
 )
-from dbopsd.migrate.importer.planning.expressions_dates import translate_date
-from dbopsd.migrate.importer.planning.expressions_functions import (
+from dbopsd.migrate.importer.planning.expressions.dates import translate_date
+from dbopsd.migrate.importer.planning.expressions.functions import (
     case,
     translate_function,
 )
-from dbopsd.migrate.importer.planning.expressions_json import json_arrow
-from dbopsd.migrate.importer.planning.expressions_parse import CAST
-from dbopsd.migrate.importer.planning.expressions_patterns import glob, like
-from dbopsd.migrate.importer.planning.expressions_types import (
+from dbopsd.migrate.importer.planning.expressions.json import json_arrow
+from dbopsd.migrate.importer.planning.expressions.parse import CAST
+from dbopsd.migrate.importer.planning.expressions.patterns import glob, like
+from dbopsd.migrate.importer.planning.expressions.types import (
     Kind,
     NotTranslatable,
     Typed,

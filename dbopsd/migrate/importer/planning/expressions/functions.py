@@ -4,19 +4,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from dbopsd.migrate.importer.planning.expressions_compare import (
+from dbopsd.migrate.importer.planning.expressions.compare import (
     EQUAL,
     compare,
     under,
 )
-from dbopsd.migrate.importer.planning.expressions_convert import (
+from dbopsd.migrate.importer.planning.expressions.convert import (
     condition,
     number,
     unify,
 )
-from dbopsd.migrate.importer.planning.expressions_json import JSON_FUNCTIONS
-from dbopsd.migrate.importer.planning.expressions_texts import TEXT_FUNCTIONS
-from dbopsd.migrate.importer.planning.expressions_types import (
+from dbopsd.migrate.importer.planning.expressions.json import JSON_FUNCTIONS
+from dbopsd.migrate.importer.planning.expressions.texts import TEXT_FUNCTIONS
+from dbopsd.migrate.importer.planning.expressions.types import (
     MOMENTS,
     NUMBERS,
     Arguments,

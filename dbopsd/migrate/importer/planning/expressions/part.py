@@ -7,11 +7,11 @@ from typing import Final
 from sqlglot import exp
 
 from dbopsd.db.identifiers import quoted
-from dbopsd.migrate.importer.planning.expressions_aggregates import order_by
-from dbopsd.migrate.importer.planning.expressions_from import translate_from
-from dbopsd.migrate.importer.planning.expressions_scalar import Expressions
-from dbopsd.migrate.importer.planning.expressions_scope import Named, QueryScope, grouping
-from dbopsd.migrate.importer.planning.expressions_types import (
+from dbopsd.migrate.importer.planning.expressions.aggregates import order_by
+from dbopsd.migrate.importer.planning.expressions.joins import translate_from
+from dbopsd.migrate.importer.planning.expressions.scalar import Expressions
+from dbopsd.migrate.importer.planning.expressions.scope import Named, QueryScope, grouping
+from dbopsd.migrate.importer.planning.expressions.types import (
     Column,
     Kind,
     NotTranslatable,

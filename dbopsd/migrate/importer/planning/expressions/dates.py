@@ -10,8 +10,8 @@ from typing import Final
 
 from dbopsd.db.identifiers import literal
 from dbopsd.migrate.importer.conversion.moments import read_timestamp
-from dbopsd.migrate.importer.planning.expressions_convert import padded
-from dbopsd.migrate.importer.planning.expressions_types import (
+from dbopsd.migrate.importer.planning.expressions.convert import padded
+from dbopsd.migrate.importer.planning.expressions.types import (
     MOMENTS,
     Clock,
     Kind,

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from dbopsd.migrate.importer.planning.expressions_convert import as_text, double, number, whole
-from dbopsd.migrate.importer.planning.expressions_types import (
+from dbopsd.migrate.importer.planning.expressions.convert import as_text, double, number, whole
+from dbopsd.migrate.importer.planning.expressions.types import (
     NUMBERS,
     Kind,
     NotTranslatable,

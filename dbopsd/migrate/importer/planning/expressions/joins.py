@@ -6,10 +6,10 @@ from typing import Final
 from sqlglot import exp
 
 from dbopsd.db.identifiers import quoted
-from dbopsd.migrate.importer.planning.expressions_compare import EQUAL, compare
-from dbopsd.migrate.importer.planning.expressions_scalar import Expressions
-from dbopsd.migrate.importer.planning.expressions_scope import QueryScope, Source
-from dbopsd.migrate.importer.planning.expressions_types import NotTranslatable
+from dbopsd.migrate.importer.planning.expressions.compare import EQUAL, compare
+from dbopsd.migrate.importer.planning.expressions.scalar import Expressions
+from dbopsd.migrate.importer.planning.expressions.scope import QueryScope, Source
+from dbopsd.migrate.importer.planning.expressions.types import NotTranslatable
 from dbopsd.migrate.importer.source.affinity import folded
 
 _KNOWN: Final = frozenset({"this", "alias", "db", "joins", "indexed"})

@@ -12,7 +12,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.parsers.sqlite import SQLiteParser
 from sqlglot.tokenizer_core import TokenType
 
-from dbopsd.migrate.importer.planning.expressions_types import NotTranslatable
+from dbopsd.migrate.importer.planning.expressions.types import NotTranslatable
 from dbopsd.migrate.importer.source.sql_tokens import TokenReader, UnreadableSql, tokenize
 
 CAST: Final = "cast"

@@ -16,8 +16,8 @@ from dbopsd.migrate.importer.conversion.moments import (
     read_time,
     read_timestamp,
 )
-from dbopsd.migrate.importer.planning.expressions_convert import BITS, number, typed_json
-from dbopsd.migrate.importer.planning.expressions_types import (
+from dbopsd.migrate.importer.planning.expressions.convert import BITS, number, typed_json
+from dbopsd.migrate.importer.planning.expressions.types import (
     MOMENTS,
     NUMBERS,
     Clock,

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from dbopsd.db.identifiers import quoted
-from dbopsd.migrate.importer.planning.expressions_aggregates import (
+from dbopsd.migrate.importer.planning.expressions.aggregates import (
     Call,
     call,
     is_aggregate,
     order_by,
 )
-from dbopsd.migrate.importer.planning.expressions_scalar import Expressions
-from dbopsd.migrate.importer.planning.expressions_types import (
+from dbopsd.migrate.importer.planning.expressions.scalar import Expressions
+from dbopsd.migrate.importer.planning.expressions.types import (
     Column,
     NotTranslatable,
     Relation,

@@ -1,0 +1,323 @@
+"""Imports whose worker, API, processes or server are killed: every row once, or nothing at all."""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from dbops.v1 import migrate_pb2, operations_pb2
+from dbops_client import DbopsClient, Operation
+
+from tests.support.daemon import Daemon
+from tests.support.family import alive
+from tests.support.installations import DEFAULT_VERSION
+from tests.support.patience import eventually_blocking
+from tests.support.scratch import new_directory
+from tests.support.servers import PostgresServer, PostgresServers
+from tests.support.soak import Soak
+
+State = operations_pb2.OperationMetadata
+ROWS = 200_000
+END_S = 120.0
+STAGES = (
+    *("", "snapshot", "inspect", "profile", "plan", "stage"),
+    *("copy", "verify", "keys and indexes", "statistics", "publish"),
+)
+# `dbops.imports` is there from the first import on.
+LEFT = r"""
+SELECT nspname FROM pg_namespace WHERE nspname ~ '^dbops_(new|try)_'
+UNION ALL SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('app')
+UNION ALL SELECT import_id FROM dbops.imports
+"""
+
+
+@dataclass
+class Killed:
+    """A daemon that may be killed, its database, and the file that is imported over and over."""
+
+    daemon: Daemon
+    server: PostgresServer
+    dsn: str
+    source: Path
+    config: str
+    state_dir: Path
+
+    def start(self) -> None:
+        """The daemon, again, once it has been killed."""
+        self.daemon.close()
+        self.daemon = new_daemon(self.config, self.state_dir)
+
+    def client(self) -> DbopsClient:
+        return DbopsClient(self.daemon.grpc_address)
+
+    def begin(self, **options: Any) -> str:
+        """An import into a schema where nothing is yet."""
+        self.forget()
+        with self.client() as client:
+            return client.run_import("main", str(self.source), schema="app", **options).name
+
+    def operation(self, name: str) -> Operation:
+        with self.client() as client:
+            return client.get_operation(name)
+
+    def reaches(self, name: str, stage: str) -> None:
+        """Return once it is that far, or farther."""
+
+        def there() -> bool:
+            found = self.operation(name)
+            return found.done or STAGES.index(found.metadata.stage) >= STAGES.index(stage)
+
+        eventually_blocking(there, END_S, f"it is at {stage}")
+
+    def ends(self, name: str) -> Operation:
+        """The operation, once it has ended, however often the daemon does meanwhile."""
+
+        def ended() -> Operation | None:
+            found = self.operation(name)
+            return found if found.done else None
+
+        found = eventually_blocking(ended, END_S, "it ends")
+        assert found is not None
+        return found
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            return connection.execute(statement).fetchall()
+
+    def forget(self) -> None:
+        """Nothing of earlier imports is there."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            schemas = connection.execute(
+                "SELECT quote_ident(nspname) FROM pg_namespace"
+                r" WHERE nspname ~ '^(app$|dbops_(new|old)_)'"
+            ).fetchall()
+            for (schema,) in schemas:
+                connection.execute(f"DROP SCHEMA {schema} CASCADE")
+            if connection.execute("SELECT to_regclass('dbops.imports')").fetchone() != (None,):
+                connection.execute("DELETE FROM dbops.imports")
+
+    def processes(self, name: str) -> list[int]:
+        """Those of the import itself."""
+        return alive(name.removeprefix("operations/"))
+
+    def assert_all_or_nothing(self, name: str, what: str) -> str:
+        """How it ended."""
+        ended = self.ends(name)
+        eventually_blocking(lambda: not self.processes(name), 10, "its processes are gone")
+        scratch = self.state_dir / "scratch" / name.removeprefix("operations/")
+        eventually_blocking(lambda: not scratch.exists(), 10, "its files are gone")
+        if ended.error is None:
+            report = ended.result(migrate_pb2.ImportReport)
+            assert report.outcome == migrate_pb2.ImportReport.SUCCEEDED, what
+            assert report.rows == report.copied_rows == report.verified_rows == ROWS + 1000, what
+            self.assert_equal(what)
+        else:
+            assert self.rows(LEFT) == [], f"{what}: {ended.error}"
+        return State.State.Name(ended.metadata.state)
+
+    def assert_equal(self, what: str) -> None:
+        with closing(sqlite3.connect(self.source)) as connection:
+            for table in ("facts", "owners"):
+                expected = connection.execute(f"SELECT * FROM {table} ORDER BY id").fetchall()
+                assert self.rows(f"SELECT * FROM app.{table} ORDER BY id") == expected, what
+        left = self.rows(r"SELECT nspname FROM pg_namespace WHERE nspname ~ '^dbops_(new|try)_'")
+        assert left == [], what
+
+
+def new_daemon(config: str, state_dir: Path) -> Daemon:
+    running = Daemon(config, server={"workers": 1, "shutdown_grace_s": 5}, state_dir=state_dir)
+    return running.wait_until_serving()
+
+
+def make_source(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "CREATE TABLE owners (id INTEGER PRIMARY KEY, name TEXT UNIQUE);"
+            "CREATE TABLE facts (id INTEGER PRIMARY KEY, owner INTEGER REFERENCES owners,"
+            " text TEXT, number REAL);"
+            "CREATE INDEX facts_by_owner ON facts (owner);"
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+            " INSERT INTO owners SELECT i, 'owner ' || i FROM n;"
+            f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})"
+            " INSERT INTO facts SELECT i * 3, i % 1000 + 1, 'fact ' || i, i / 7.0 FROM n;"
+        )
+
+
+@pytest.fixture(scope="module")
+def killed(servers: PostgresServers) -> Iterator[Killed]:
+    server = servers.disposable(DEFAULT_VERSION)
+    files = new_directory("dbopsd-imports-")
+    source = files / "source.db"
+    make_source(source)
+    dsn = server.dsn(dbname=server.create_database())
+    config = (
+        f"[databases.main]\ndsn = {json.dumps(dsn)}\nimport_roots = [{json.dumps(str(files))}]\n"
+        "[operations]\nheartbeat_s = 0.5\ntakeover_after_s = 3\nmax_lost_workers = 100\n"
+    )
+    state_dir = files / "state"
+    found = Killed(new_daemon(config, state_dir), server, dsn, source, config, state_dir)
+    yield found
+    found.daemon.close()
+    servers.discard(server)
+
+
+def workers_of(daemon: Daemon) -> list[int]:
+    wanted = str(daemon.config_file).encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            arguments = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"worker" in arguments and wanted in arguments:
+            found.append(int(entry.name))
+    return found
+
+
+def kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def kill_worker(killed: Killed, _name: str, _chance: random.Random) -> None:
+    for pid in workers_of(killed.daemon):
+        kill(pid)
+
+
+def kill_api(killed: Killed, _name: str, _chance: random.Random) -> None:
+    killed.daemon.kill()
+    killed.start()
+
+
+def kill_process(killed: Killed, name: str, chance: random.Random) -> None:
+    found = killed.processes(name)
+    if found:
+        kill(chance.choice(found))
+
+
+def restart_server(killed: Killed, _name: str, chance: random.Random) -> None:
+    killed.server.stop(chance.choice(["fast", "immediate"]))
+    time.sleep(chance.uniform(0, 1))
+    killed.server.start()
+
+
+def end_backend(killed: Killed, _name: str, chance: random.Random) -> None:
+    killed.server.terminate_backends(chance.choice(["dbopsd import", "dbopsd import process"]))
+
+
+FAULTS: dict[str, Callable[[Killed, str, random.Random], None]] = {
+    "worker": kill_worker,
+    "process": kill_process,
+    "api": kill_api,
+    "backend": end_backend,
+    "server": restart_server,
+}
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whatever_dies_every_row_arrives_once_or_none(
+    killed: Killed, fault: str, soak: Soak
+) -> None:
+    chance = soak.random()
+    ends = []
+    for round_ in range(soak.scale(1, 12)):
+        name = killed.begin()
+        stage = chance.choice([*STAGES, "copy", "copy", "verify"])
+        what = f"--seed={soak.seed}, round {round_}: {fault} killed at {stage}"
+        killed.reaches(name, stage)
+        time.sleep(chance.uniform(0, 0.5))
+        FAULTS[fault](killed, name, chance)
+        ends.append(killed.assert_all_or_nothing(name, what))
+    print(f"{fault}: {ends}")
+    if fault in ("worker", "process", "api"):
+        assert set(ends) == {"SUCCEEDED"}
+
+
+def test_parts_that_are_copied_are_not_copied_again(killed: Killed) -> None:
+    name = killed.begin()
+    parts = "SELECT source_table, part, xmin::text FROM dbops.import_parts ORDER BY 1, 2"
+
+    def some() -> list[Any]:
+        return killed.rows(parts)
+
+    before = eventually_blocking(some, END_S, "a part is copied")
+    kill_worker(killed, name, random.Random(0))
+    after: list[Any] = []
+
+    def staged() -> bool:
+        found = killed.rows(parts)
+        after[:] = found or after
+        return killed.operation(name).done
+
+    eventually_blocking(staged, END_S, "it ends")
+    assert killed.operation(name).metadata.attempt >= 2
+    assert set(before) <= set(after), "what was recorded stayed as it was"
+    assert killed.assert_all_or_nothing(name, "worker killed while copying") == "SUCCEEDED"
+
+
+def test_an_import_cut_off_after_its_publication_tells_the_same(killed: Killed) -> None:
+    """The API and the worker die between the publication and the operation's end."""
+    name = killed.begin(skip_verification=False)
+    short = name.removeprefix("operations/")
+
+    def is_published() -> bool:
+        query = f"SELECT state FROM dbops.imports WHERE import_id = '{short}'"
+        return killed.rows(query) == [("PUBLISHED",)]
+
+    eventually_blocking(is_published, END_S, "it is published")
+    kill_worker(killed, name, random.Random(0))
+    assert killed.assert_all_or_nothing(name, "worker killed after publication") == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(
+    "stage", ["snapshot", "profile", "copy", "verify", "keys and indexes", "statistics"]
+)
+def test_a_cancelling_leaves_nothing_at_any_stage(killed: Killed, stage: str) -> None:
+    name = killed.begin()
+    killed.reaches(name, stage)
+    with killed.client() as client:
+        began = time.monotonic()
+        client.cancel_operation(name)
+        ended = killed.ends(name)
+    took = time.monotonic() - began
+    if ended.error is None:
+        killed.assert_equal("the cancelling came too late")
+        return
+    assert ended.metadata.state == State.CANCELLED
+    assert took < 5, "within two seconds, on a machine with nothing else to do"
+    assert killed.processes(name) == []
+    assert not (killed.state_dir / "scratch" / name.removeprefix("operations/")).exists()
+    assert killed.rows(LEFT) == []
+
+
+@pytest.fixture
+def full_scratch(killed: Killed) -> Iterator[Path]:
+    """Operations have a disk of 4 MiB to work on."""
+    path = killed.state_dir / "scratch"
+    path.mkdir(exist_ok=True)
+    mount = ("mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs", str(path))
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield path
+    subprocess.run(("umount", "--lazy", str(path)), check=True)
+
+
+def test_a_disk_without_room_for_the_copy(killed: Killed, full_scratch: Path) -> None:
+    name = killed.begin()
+    ended = killed.ends(name)
+    assert ended.error is not None
+    assert ended.error.reason == "SNAPSHOT_NO_SPACE"
+    assert list(full_scratch.iterdir()) == []
+    assert killed.rows(LEFT) == []
