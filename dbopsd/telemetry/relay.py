@@ -51,6 +51,10 @@ class RelayTracer(Tracer):
     def _current(self, span: Span) -> Any:
         try:
             yield span
+        except BaseException as error:
+            # Its message may quote what was worked on: that stays out of spans.
+            span.set_status(StatusCode.ERROR, type(error).__qualname__)
+            raise
         finally:
             span.end()
 
@@ -71,6 +75,7 @@ class _RelaySpan(NonRecordingSpan):
     ) -> None:
         super().__init__(_NOT_TOLD)
         self._tell = tell
+        self._ended = False
         self._told: dict[str, Any] = {
             "name": name,
             "kind": kind.name,
@@ -83,11 +88,16 @@ class _RelaySpan(NonRecordingSpan):
         self._told["attributes"][key] = value
 
     def set_status(self, status: Any, description: str | None = None) -> None:
-        if isinstance(status, Status) and status.status_code is StatusCode.ERROR:
-            self._told["problem"] = status.description or "error"
+        code = status
+        if isinstance(status, Status):
+            code, description = status.status_code, status.description
+        if code is StatusCode.ERROR:
+            self._told["problem"] = description or "error"
 
     def end(self, end_time: int | None = None) -> None:
-        self._tell({**self._told, "end": end_time or time.time_ns()})
+        if not self._ended:
+            self._ended = True
+            self._tell({**self._told, "end": end_time or time.time_ns()})
 
 
 def replay(told: Told, tracer: Tracer, parent: Context | None = None) -> None:

@@ -213,13 +213,12 @@ class Generator:
             assessment = place + 1
             offset = number - -(-place * attempts // self._assessments)
             user, attempt = offset % self._users + 1, offset // self._users + 1
-            score: float | str = chance.randrange(0, 1001) / 10
-            passed: int | None = int(score >= 50)
-            if number % 50 == 13:
-                score, passed = "n/a", None
+            marks = chance.randrange(0, 1001) / 10
+            marked = number % 50 != 13
             submitted = _moment(chance)
             yield (
-                *(assessment, user, attempt, score, passed),
+                *(assessment, user, attempt),
+                *((marks, int(marks >= 50)) if marked else ("n/a", None)),
                 json.dumps({str(n): chance.choice("abcd") for n in range(1, 4)}),
                 f"{submitted:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "+00:00"
                 if number % 3

@@ -113,7 +113,7 @@ async def test_a_killed_guardian_takes_the_program_with_it(
 ) -> None:
     script = {**FAMILIES, "forgetful": FORGETFUL}[family]
     # Without an environment and in a session of its own, nobody could know whose it is.
-    script = script.replace("env -i setsid", "env -i").replace("sleep 0.05", "sleep $1")
+    script = script.replace("env -i setsid", "env -i").replace("sleep 0.5", "sleep $1")
     run = asyncio.create_task(children.run(*command(script, token)))
     await eventually(lambda: len(alive(token)) > 2, what=family)
     os.kill(guardian_of(token), signal.SIGKILL)

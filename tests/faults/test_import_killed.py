@@ -106,8 +106,8 @@ class Killed:
             if connection.execute("SELECT to_regclass('dbops.imports')").fetchone() != (None,):
                 connection.execute("DELETE FROM dbops.imports")
 
-    def processes(self, name: str) -> list[int]:
-        """Those of the import itself."""
+    def processes(self, name: str) -> list[str]:
+        """Those of the import itself, each with its number before a colon."""
         return alive(name.removeprefix("operations/"))
 
     def assert_all_or_nothing(self, name: str, what: str) -> str:
@@ -202,7 +202,7 @@ def kill_api(killed: Killed, _name: str, _chance: random.Random) -> None:
 def kill_process(killed: Killed, name: str, chance: random.Random) -> None:
     found = killed.processes(name)
     if found:
-        kill(chance.choice(found))
+        kill(int(chance.choice(found).partition(":")[0]))
 
 
 def restart_server(killed: Killed, _name: str, chance: random.Random) -> None:
@@ -226,23 +226,20 @@ FAULTS: dict[str, Callable[[Killed, str, random.Random], None]] = {
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("fault", FAULTS)
-def test_whatever_dies_every_row_arrives_once_or_none(
-    killed: Killed, fault: str, soak: Soak
-) -> None:
+def test_whatever_dies_every_row_arrives_once_or_none(killed: Killed, soak: Soak) -> None:
     chance = soak.random()
-    ends = []
-    for round_ in range(soak.scale(1, 12)):
+    for round_ in range(soak.scale(3, 60)):
+        fault = chance.choice(list(FAULTS))
         name = killed.begin()
         stage = chance.choice([*STAGES, "copy", "copy", "verify"])
         what = f"--seed={soak.seed}, round {round_}: {fault} killed at {stage}"
         killed.reaches(name, stage)
         time.sleep(chance.uniform(0, 0.5))
         FAULTS[fault](killed, name, chance)
-        ends.append(killed.assert_all_or_nothing(name, what))
-    print(f"{fault}: {ends}")
-    if fault in ("worker", "process", "api"):
-        assert set(ends) == {"SUCCEEDED"}
+        end = killed.assert_all_or_nothing(name, what)
+        print(f"{what}: {end}")
+        if fault in ("worker", "process", "api"):
+            assert end == "SUCCEEDED", what
 
 
 def test_parts_that_are_copied_are_not_copied_again(killed: Killed) -> None:
@@ -281,10 +278,15 @@ def test_an_import_cut_off_after_its_publication_tells_the_same(killed: Killed) 
     assert killed.assert_all_or_nothing(name, "worker killed after publication") == "SUCCEEDED"
 
 
-@pytest.mark.parametrize(
-    "stage", ["snapshot", "profile", "copy", "verify", "keys and indexes", "statistics"]
-)
-def test_a_cancelling_leaves_nothing_at_any_stage(killed: Killed, stage: str) -> None:
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_a_cancelling_leaves_nothing_at_any_stage(killed: Killed, soak: Soak) -> None:
+    short = ("snapshot", "copy", "keys and indexes")
+    for stage in soak.scale(short, STAGES[1:] * 5):
+        cancel_at(killed, stage)
+
+
+def cancel_at(killed: Killed, stage: str) -> None:
     name = killed.begin()
     killed.reaches(name, stage)
     with killed.client() as client:
@@ -297,9 +299,8 @@ def test_a_cancelling_leaves_nothing_at_any_stage(killed: Killed, stage: str) ->
         return
     assert ended.metadata.state == State.CANCELLED
     assert took < 5, "within two seconds, on a machine with nothing else to do"
+    assert killed.assert_all_or_nothing(name, f"cancelled at {stage}") == "CANCELLED"
     assert killed.processes(name) == []
-    assert not (killed.state_dir / "scratch" / name.removeprefix("operations/")).exists()
-    assert killed.rows(LEFT) == []
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ FAMILIES = {
     "deaf": "trap '' TERM INT HUP; sleep $1 & sleep $1; sleep $1",
     "stopped": "sleep $1 & kill -STOP $!; wait",
     "breeding": "while :; do setsid sleep $1 & sleep 0.02; done",
-    "left behind": "(setsid sleep $1 > /dev/null 2>&1 &); sleep 0.05",
+    "left behind": "(setsid sleep $1 > /dev/null 2>&1 &); sleep 0.5",
 }
 # One that no marker in the environment leads to.
 FORGETFUL = "env -i setsid sleep $1 & sleep $1"

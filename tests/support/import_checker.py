@@ -88,7 +88,7 @@ class _Judge:
         if self._report.differences:
             yield f"its own verification found differences: {self._report.differences[:3]}"
         if self._report.published:
-            yield from self._published()
+            yield from self._published(impossible)
         elif self._report.outcome == "FAILED":
             yield from self._failed(before, impossible)
         else:
@@ -128,11 +128,11 @@ class _Judge:
         if not bad_values and not (impossible and impossible in report.problem):
             yield f"it failed for no value of the file: {report.problem}"
 
-    def _published(self) -> Iterator[str]:
+    def _published(self, impossible: str) -> Iterator[str]:
         report = self._report
         pairs: dict[str, Pair] = {}
         for table in self._source.tables.values():
-            pair, problem = self._pair(table)
+            pair, problem = self._pair(table, impossible)
             yield from problem
             if pair is not None:
                 pairs[table.name] = pair
@@ -165,15 +165,17 @@ class _Judge:
     def _is_chosen(self, table: Table) -> bool:
         return not self._overrides.table(table.name).skip
 
-    def _pair(self, table: Table) -> tuple[Pair | None, list[str]]:
+    def _pair(self, table: Table, impossible: str) -> tuple[Pair | None, list[str]]:
         told = self._report.tables.get(table.name)
-        if told is None:
-            excused = any(
-                each.fate == "NOT_CARRIED" and each.reason
-                for each in self._report.about("table", name=table.name)
-            )
-            chosen = "" if excused else f"table {table.name} is lost"
-            return None, [chosen] if chosen else []
+        reasons = [
+            each.reason
+            for each in self._report.about("table", name=table.name)
+            if each.fate == "NOT_CARRIED" and each.reason
+        ]
+        if reasons and (impossible == table.name or not self._is_chosen(table)):
+            return None, []
+        if reasons or told is None:
+            return None, [f"table {table.name} is lost: {'; '.join(reasons)}"]
         there = target.read_table(self._connection, self._schema, told.target)
         if there is None:
             return None, [f"table {table.name} is not there as {told.target}"]

@@ -122,11 +122,18 @@ CASES: Final = (
         " v1 int generated always as (a * 2) virtual, s1 int as (a + 1) stored,"
         " v2 int as (v1 + s1), t1 text as (b || '-' || a), t2 text as (upper(b)) stored,"
         " r real as (a / 2), r2 real as (a / 2.0), n int as (length(b)) not null,"
-        " j text as (json_extract(b, '$.x')), x text as (printf('%03d', a)),"
+        " x text as (printf('%03d', a)),"
         " c int as (coalesce(a, 0)) unique, k text as (substr(b, -2)), cs int as"
         " (case when a > 1 then 1 else 0 end), bo boolean as (a > 1), i int as (iif(a, 1, 2)))",
         "create index by_v2 on t(v2)",
-        "insert into t(id,a,b) values(1,3,'[]'),(2,-1,'{\"x\":1}'),(3,0,'\"ä\"')",
+        "insert into t(id,a,b) values(1,3,'ab'),(2,-1,''),(3,0,'ä')",
+    ),
+    sql(
+        "json_in_the_schema",
+        "a reader that trusts no schema takes JSON functions in it for an attack",
+        "create table t(id integer primary key, b json, x text as (json_extract(b, '$.x')))",
+        "create index by_a on t(json_extract(b, '$.a'))",
+        'insert into t(id, b) values(1,\'{"a":1,"x":"y"}\'),(2,\'[]\')',
     ),
     sql(
         "generated_first",

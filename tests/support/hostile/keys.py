@@ -172,7 +172,6 @@ CASES: Final = (
         "create index i_same_one on t(a)",
         "create index i_same_two on t(a)",
         "create unique index i_unique_partial on t(c) where b = 'x'",
-        "create index i_json on t(json_extract(b, '$.a'))",
         "create index i_substr on t(substr(b, -3))",
         "create index i_id on t(id)",
         "insert into t values(1,1,'1','y',1.5),(2,-2,'[]','Y',0.1),(3,NULL,NULL,'y',NULL)",

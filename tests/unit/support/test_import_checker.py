@@ -71,6 +71,7 @@ REPORT: dict[str, Any] = {
         {"kind": "check", "name": "p: price > 0", "table": "p", "fate": "CARRIED"},
     ],
 }  # fmt: skip
+LOST = {"kind": "table", "name": "c", "fate": "NOT_CARRIED", "reason": "a name"}
 NOTHING = Before({}, frozenset({"public"}))
 
 Judge = Callable[..., list[str]]
@@ -220,6 +221,7 @@ def test_what_the_report_tells_of_is_no_fault(judge: Judge) -> None:
         (without("trigger"), "the trigger touched is lost"),
         (without("collation"), "the collation NOCASE of name is not told of"),
         ({**REPORT, "tables": [_table("p", 3)]}, "table c is lost"),
+        ({**REPORT, "tables": [_table("p", 3)], "objects": [LOST]}, "table c is lost: a name"),
         ({**REPORT, "tables": [_table("p", 2), _table("c", 2)]}, "rows is 2 instead of 3"),
         ({**REPORT, "outcome": "SUCCEEDED_WITH_REJECTS"}, "0 rows cannot arrive"),
         ({**REPORT, "outcome": "FAILED", "problem": "x"}, "it failed for no value of the file"),

@@ -80,7 +80,7 @@ def make_plan(
         with_defaults, more = _with_expressions(made)
         parts[table.name] = replace(made, planned=with_defaults)
         told.extend((*about, *more))
-    views = plan_views(schema.views, parts, relations)
+    views = plan_views(schema.views, parts, relations, request.names)
     told.extend(_keys_and_constraints(parts, relations, request))
     told.extend(views)
     told.extend(_left_behind(schema))

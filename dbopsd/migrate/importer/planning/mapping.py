@@ -125,7 +125,7 @@ def write_mapping(plan: Plan) -> str:
         columns = tomlkit.table(is_super_table=True)
         for column in table.columns:
             columns.append(column.source, _written(column))
-        entry = tomlkit.table()
+        entry = tomlkit.table(is_super_table=False)
         entry.comment(f"{table.rows:,} rows")
         if table.target != table.source:
             entry.append("rename", table.target)
@@ -139,7 +139,9 @@ def write_mapping(plan: Plan) -> str:
 
 def _written(column: PlannedColumn) -> Table:
     entry = tomlkit.table()
-    entry.comment(column.evidence)
+    # What is declared may have line breaks, and what no comment in TOML can have.
+    evidence = "".join(each if each.isprintable() else " " for each in column.evidence)
+    entry.comment(" ".join(evidence.split()))
     if column.target != column.source:
         entry.append("rename", column.target)
     entry.append("type", column.type)

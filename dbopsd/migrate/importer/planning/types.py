@@ -143,7 +143,7 @@ def _timestamp(declared: Declared, column: SourceColumn, found: ColumnProfile) -
 
 
 def _declares_zone(declared: str) -> bool:
-    upper = declared.upper()
+    upper = " ".join(declared.upper().split())
     return "WITH TIME ZONE" in upper or "TIMESTAMPTZ" in upper or "DATETIMEOFFSET" in upper
 
 

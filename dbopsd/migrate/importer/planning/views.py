@@ -1,6 +1,7 @@
 """What becomes of views."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from dbopsd.db.identifiers import quoted
 from dbopsd.migrate.importer.planning import ddl
@@ -13,13 +14,17 @@ from dbopsd.migrate.importer.planning.expressions.translator import (
 from dbopsd.migrate.importer.planning.keys import TableParts
 from dbopsd.migrate.importer.planning.names import Namespace
 from dbopsd.migrate.importer.planning.plan import Fate, PlannedObject
+from dbopsd.migrate.importer.requests import Names
 from dbopsd.migrate.importer.source.schema import SourceView
 
 
 def plan_views(
-    views: Sequence[SourceView], tables: Mapping[str, TableParts], names: Namespace
+    views: Sequence[SourceView],
+    tables: Mapping[str, TableParts],
+    names: Namespace,
+    style: Names,
 ) -> list[PlannedObject]:
-    """The views, each after those that it reads."""
+    """The views, each after those that it reads; `style` is that of their columns' names."""
     relations = {name: _relation(parts) for name, parts in tables.items()}
     made: list[PlannedObject] = []
     left = list(views)
@@ -32,12 +37,19 @@ def plan_views(
                 refused.append((view, why))
                 continue
             target, changed = names.take(view.name)
-            relations[view.name] = Relation(quoted(target), dict(translated.columns))
+            own = Namespace(style, columns=True)
+            columns = {
+                name: replace(column, name=own.take(column.name)[0])
+                for name, column in translated.columns.items()
+            }
+            relations[view.name] = Relation(quoted(target), columns)
+            called = tuple(column.name for column in columns.values())
+            as_they_are = columns == translated.columns
             made.append(
                 PlannedObject(
                     *("view", view.name, Fate.CHANGED if changed else Fate.CARRIED),
                     reason=f"it is called '{target}': {changed}" if changed else "",
-                    ddl=ddl.create_view(target, (), translated.sql),
+                    ddl=ddl.create_view(target, () if as_they_are else called, translated.sql),
                     target=target,
                 )
             )

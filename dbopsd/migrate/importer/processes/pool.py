@@ -47,8 +47,8 @@ class Processes:
         """
         if size_bytes >= _SMALL_BYTES:
             return
-        started = sum(each is not None for each in (kept := list(self._take_idle())))
-        self.count = max(started, 1)
+        kept = list(self._take_idle())
+        self.count = max(sum(each is not None for each in kept), 1)
         for process in sorted(kept, key=lambda each: each is None)[: self.count]:
             self._idle.put_nowait(process)
 

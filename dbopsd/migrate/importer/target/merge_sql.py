@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from dbopsd.db.identifiers import quoted
+from dbopsd.db.identifiers import literal, quoted
 from dbopsd.migrate.importer.planning.ddl import columns_of
 from dbopsd.migrate.importer.planning.plan import PlannedTable
 
@@ -70,10 +70,11 @@ def count_missing(table: PlannedTable, target: str, staged: str) -> str:
     )
 
 
-def advance(target: str, column: str) -> str:
-    """Have a sequence, the parameter, go on after the largest number that the column has."""
+def advance(target: str, column: str, sequence: str) -> str:
+    """Have a sequence go on after the largest number that the column has."""
+    regclass = f"{literal(sequence)}::regclass"
     return (
-        f"SELECT setval(%s::regclass, greatest(max({quoted(column)}), nextval(%s::regclass) - 1)) "
+        f"SELECT setval({regclass}, greatest(max({quoted(column)}), nextval({regclass}) - 1)) "
         f"FROM {target} HAVING max({quoted(column)}) >= 1"
     )
 

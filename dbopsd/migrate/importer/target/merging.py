@@ -192,8 +192,9 @@ async def _advance(session: Session, record: ImportRecord, table: PlannedTable) 
     """Sequences go on after the largest number that a row has now."""
     target = _target(record, table)
     for column, sequence in await session.fetch_all(statement("sequences"), {"table": target}):
-        text = Statement(merge_sql.advance(target, column), "SELECT setval")
-        await session.execute(text, (sequence, sequence))
+        # Without parameters: names may have what stands for one.
+        text = merge_sql.advance(target, column, sequence)
+        await session.execute(Statement(text, "SELECT setval"))
 
 
 async def _parents_first(session: Session, record: ImportRecord) -> list[PlannedTable]:
