@@ -1,7 +1,8 @@
 """How fast a SQLite file is in PostgreSQL, with peers and the limit, all on one durable server.
 
-In turn within each round, but for pgloader's rows alone, which are loaded once. Ours is what the import's
-own report says of its stages, and from the command's start to its end where the whole counts.
+In turn within each round, but for pgloader's rows alone, which are loaded once. Ours is what the
+import's own report says of its stages, and from the command's start to its end where the whole
+counts.
 """
 
 from dataclasses import dataclass, field

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import psycopg
 from psycopg import pq, rows, sql
-from psycopg.abc import Buffer, PQGen
+from psycopg.abc import PQGen
 
 from dbopsd.db.connection import Connection
 from dbopsd.db.errors import (
@@ -200,7 +200,7 @@ class Session:
 
     async def copy_out_rows(
         self, statement: Statement, parameters: Parameters | None = None, *, batch_rows: int = 5000
-    ) -> AsyncGenerator[list[Buffer], None]:
+    ) -> AsyncGenerator[list[bytes], None]:
         """Run `COPY … TO STDOUT` and yield its data in lists, a server's message an item.
 
         A message is a row; in binary format the first has the header before it, and a last one is
@@ -371,12 +371,13 @@ class _Running:
         raise error from exc
 
 
-def _messages(copy: psycopg.AsyncCopy, limit: int) -> PQGen[list[Buffer]]:
+def _messages(copy: psycopg.AsyncCopy, limit: int) -> PQGen[list[bytes]]:
     """The next messages of a COPY, `limit` at most; none at its end."""
-    messages: list[Buffer] = []
-    # The driver's own way to read one, without a turn of the event loop for each.
+    messages: list[bytes] = []
+    # The driver's own way to read one, without a turn of the event loop for each. As bytes at once,
+    # libpq's buffer serves for the next one, which is twice as fast as thousands of buffers.
     while len(messages) < limit and (data := (yield from copy._read_gen())):  # noqa: SLF001
-        messages.append(data)
+        messages.append(bytes(data))
     return messages
 
 

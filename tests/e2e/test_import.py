@@ -110,12 +110,12 @@ class Importer:
             return cursor.fetchall() if cursor.description else []
 
     def left_behind(self) -> list[str]:
-        """The schemas in which imports work."""
-        rows = self.sql(
-            r"SELECT nspname FROM pg_namespace WHERE nspname ~ '^dbops_(new|try)_' AND nspname"
-            " NOT IN (SELECT staging_schema FROM dbops.imports WHERE state = 'REVERTED')"
-        )
-        return [row[0] for row in rows]
+        """The schemas in which imports work, but for those of what was reverted."""
+        kept = []
+        if self.sql("SELECT to_regclass('dbops.imports')") != [(None,)]:
+            kept = self.sql("SELECT staging_schema FROM dbops.imports WHERE state = 'REVERTED'")
+        rows = self.sql(r"SELECT nspname FROM pg_namespace WHERE nspname ~ '^dbops_(new|try)_'")
+        return [row[0] for row in rows if row not in kept]
 
     def file(self, name: str, script: str = SHOP) -> Path:
         """A new file."""
@@ -189,6 +189,7 @@ def test_a_file_arrives_with_all_that_is_in_it(importer: Importer) -> None:
     # The planner knows the tables, and nothing is left for VACUUM to freeze.
     statistics = (
         "SELECT count(DISTINCT tablename) FROM pg_stats WHERE schemaname = 'whole'"
+        " AND tablename IN ('customers', 'orders', 'log')"
         " UNION ALL SELECT count(*) FROM pg_class WHERE relnamespace = 'whole'::regnamespace"
         " AND relkind = 'r' AND reltuples = 3"
     )
@@ -426,7 +427,9 @@ def test_a_revert_puts_back_what_stood_there(importer: Importer) -> None:
     told = importer.revert(second)
     assert told["restoredTables"] == ["customers", "orders", "states"]
     assert told["removedTables"] == ["more"]
-    assert importer.verify(first, code=1)["tables"], "the file is another one by now"
+    said = importer.refused("verify", first["operation"])
+    assert "cannot read table 'log'" in said
+    assert "TABLE_UNREADABLE" in said
     assert importer.sql("SELECT max(age) FROM customers", "reverted") == [(41,)]
     assert importer.sql("SELECT count(*) FROM log", "reverted") == [(3,)]
     assert "is REVERTED" in importer.refused("verify", second["operation"])

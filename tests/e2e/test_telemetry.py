@@ -2,9 +2,12 @@
 
 import json
 import socket
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 import grpc
 import pytest
@@ -157,6 +160,39 @@ def test_every_statement_leaves_a_span(
     assert running.terminate() == 0
     assert len({statement.pid for statement in logged()}) > 3
     assert missing_spans(server, otlp.spans()) == Counter()
+
+
+def test_an_import_is_one_trace_with_what_its_processes_did(
+    otlp: OtlpReceiver,
+    own_server: Callable[..., PostgresServer],
+    start_daemon: Callable[..., Daemon],
+    tmp_path: Path,
+) -> None:
+    server = own_server()
+    source = tmp_path / "app.db"
+    with closing(sqlite3.connect(source)) as connection:
+        connection.executescript("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT);")
+        connection.executescript("INSERT INTO notes (text) VALUES ('one'), ('two');")
+    roots = f"import_roots = [{json.dumps(str(tmp_path))}]"
+    config = telemetry(otlp.grpc_endpoint) + database("main", server.dsn(), roots)
+    running = start_daemon(config, environment=SOON, server={"workers": 1})
+    with DbopsClient(running.grpc_address) as client:
+        started = client.run_import("main", str(source), metadata=[TRACEPARENT])
+        ended = client.wait_operation(started.name, timeout_s=60)
+        assert ended.error is None
+    assert running.terminate() == 0
+    copies = [each for each in otlp.spans() if each.name.startswith("COPY notes")]
+    assert {each.name for each in copies} == {"COPY notes", "COPY notes TO STDOUT"}
+    by_id = {each.span_id: each for each in otlp.spans()}
+    for copy in copies:
+        assert (copy.trace_id, copy.kind, copy.status) == (TRACE_ID, "CLIENT", "UNSET")
+        assert copy.attributes["db.system.name"] == "postgresql"
+        stage = by_id[copy.parent_span_id]
+        assert stage.name == ("import copy" if copy.name == "COPY notes" else "import verify")
+        assert stage.start_ns <= copy.start_ns <= copy.end_ns <= stage.end_ns
+    # The control store, which is a SQLite file here, leaves spans too.
+    ours = [each for each in otlp.spans() if each.attributes.get("db.system.name") == "postgresql"]
+    assert missing_spans(server, ours) == Counter()
 
 
 def wait_until_probed_again(client: DbopsClient) -> None:

@@ -99,34 +99,32 @@ class _Import:
 
     async def to_its_end(self) -> ImportReport:
         run = self.run
-        async with (
-            import_processes(run, self.request.processes) as pool,
-            import_session(run.database) as session,
-        ):
+        async with import_processes(run, self.request.processes) as pool:
             with self._stage("snapshot"):
                 taken = await looking.snapshot(run, pool, self.request)
-            with self._stage("plan"):
-                self.plan = await run.step(
-                    "plan",
-                    lambda: placing.plan(run, pool, self.request, taken, session),
-                    returns=Plan,
-                )
-                self.objects = list(self.plan.objects)
-                ranges = await parts_of(run, self.plan, taken.path, pool.count)
-            with self._stage("stage"):
-                record = self.record = await self._staged(session)
+            # A session for each stage: one that waits for the rows to be copied may not live.
+            async with import_session(run.database) as session:
+                with self._stage("plan"):
+                    self.plan = await run.step(
+                        "plan",
+                        lambda: placing.plan(run, pool, self.request, taken, session),
+                        returns=Plan,
+                    )
+                    self.objects = list(self.plan.objects)
+                    ranges = await parts_of(run, self.plan, taken.path, pool.count)
+                with self._stage("stage"):
+                    record = self.record = await self._staged(session)
             self.filled = await run.step(
-                "fill",
-                lambda: self._filled(pool, session, record, ranges, taken),
-                returns=ImportReport,
+                "fill", lambda: self._filled(pool, record, ranges, taken), returns=ImportReport
             )
             self._refuse(self.filled)
             with self._stage("publish"):
                 run.progress("publish")
-                self.placing = True
                 views = _views(self.filled.objects)
-                placed = await placing.place(session, record, self.request, views)
-                self.placed = {each.source: each for each in placed}
+                async with import_session(run.database) as session:
+                    self.placing = True
+                    placed = await placing.place(session, record, self.request, views)
+                    self.placed = {each.source: each for each in placed}
         return self.report()
 
     async def is_placed(self) -> bool:
@@ -168,7 +166,6 @@ class _Import:
     async def _filled(
         self,
         pool: Processes,
-        session: Session,
         record: ImportRecord,
         ranges: Ranges,
         taken: SnapshotTaken,
@@ -182,7 +179,8 @@ class _Import:
             return self._so_far()
         if self.request.verify:
             with self._stage("verify"):
-                await self._verify(pool, session, record, taken)
+                async with import_session(self.run.database) as session:
+                    await self._verify(pool, session, record, taken)
             if any(each.differing_rows for each in self.verified.values()):
                 return self._so_far()
         with self._stage("keys and indexes"):

@@ -49,7 +49,11 @@ async def snapshot(run: Run, pool: Processes, request: ImportRequest) -> Snapsho
 
         run.progress("snapshot", 0, size, UNIT_BYTES)
         task = TakeSnapshot(str(source), str(run.scratch), request.integrity)
-        return await pool.do(task, SnapshotTaken, on_progress)
+        warming = asyncio.create_task(pool.warm(size))
+        try:
+            return await pool.do(task, SnapshotTaken, on_progress)
+        finally:
+            await warming
 
     taken = await run.step("snapshot", take, returns=SnapshotTaken)
     if not await asyncio.to_thread(Path(taken.path).exists):

@@ -13,6 +13,7 @@ from dbopsd.migrate.importer.planning.parts import KeyRange, split
 from dbopsd.migrate.importer.planning.plan import Plan, PlannedTable
 from dbopsd.migrate.importer.report import TableReport, VerifyReport
 from dbopsd.migrate.importer.requests import ImportRequest, VerifyImportRequest
+from dbopsd.migrate.importer.source.reader import TableUnreadable
 from dbopsd.migrate.importer.source.snapshot_check import open_immutable
 from dbopsd.migrate.importer.target import records
 from dbopsd.migrate.importer.target.errors import ImportNotPublished
@@ -30,7 +31,7 @@ async def verify_import(run: Run, request: VerifyImportRequest) -> VerifyReport:
             raise ImportNotPublished(request.import_id, problem)
         file = ImportRequest(source=request.source or record.source)
         taken = await looking.snapshot(run, pool, file)
-        plan = await asyncio.to_thread(_as_it_is_now, taken.path, record.plan)
+        plan = await asyncio.to_thread(_as_it_is_now, file.source, taken.path, record.plan)
         total = sum(table.rows for table in plan.tables)
         done = 0
 
@@ -56,12 +57,18 @@ async def verify_import(run: Run, request: VerifyImportRequest) -> VerifyReport:
     return _report(request, file.source, record.target_schema, verified)
 
 
-def _as_it_is_now(path: str, plan: Plan) -> Plan:
-    """The plan for the file as it is by now: with its numbers of rows, whatever the classes."""
+def _as_it_is_now(source: str, path: str, plan: Plan) -> Plan:
+    """The plan for the file as it is by now: with its numbers of rows, whatever the classes.
+
+    Raises `TableUnreadable` for a table that it has no more.
+    """
     tables = []
     with closing(open_immutable(Path(path))) as connection:
         for table in plan.tables:
-            low, high, rows = _extent(connection, table)
+            try:
+                low, high, rows = _extent(connection, table)
+            except sqlite3.Error as error:
+                raise TableUnreadable(source, table.source, str(error)) from error
             columns = tuple(replace(column, storage_class="") for column in table.columns)
             tables.append(replace(table, columns=columns, rows=rows, min_rowid=low, max_rowid=high))
     return replace(plan, tables=tuple(tables))

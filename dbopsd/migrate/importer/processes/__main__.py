@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, Final
@@ -25,8 +26,13 @@ _WORK: Final[dict[str, tuple[type[Any], Callable[..., Any]]]] = {
 }
 
 
+_NICENESS: Final = 5
+"""Whoever answers callers on this machine comes first."""
+
+
 async def main() -> None:
     """Do task after task until standard input ends."""
+    os.nice(_NICENESS)
 
     def tell(message: object) -> None:
         sys.stdout.buffer.write(line(message))

@@ -5,7 +5,7 @@ import contextlib
 import json
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 from opentelemetry.trace import Tracer
@@ -36,9 +36,17 @@ class Processes:
         self._idle: asyncio.LifoQueue[_Process | None] = asyncio.LifoQueue()
         for _ in range(count):
             self._idle.put_nowait(None)
-        self._stack = AsyncExitStack()
+        self._living: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Event()
         self.count = count
         """How many there are at most."""
+
+    async def warm(self, size_bytes: int) -> None:
+        """Start all of them now, for a file that is worth it, while something else is done."""
+        if size_bytes < _SMALL_BYTES:
+            return
+        for process in list(self._take_idle()):
+            self._idle.put_nowait(process or await self._start())
 
     def suit(self, size_bytes: int) -> None:
         """Have one process alone for a file so small that a second one would come too late.
@@ -91,16 +99,29 @@ class Processes:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _start(self) -> "_Process":
-        program = await self._stack.enter_async_context(
-            self._run.program(sys.executable, "-I", "-m", _MODULE, summary="import process")
-        )
-        process = _Process(program, self._tracer)
+        started: asyncio.Future[_Process] = asyncio.get_running_loop().create_future()
+        self._living.add(asyncio.create_task(self._live(started)))
+        process = await started
         await process.tell(encode(Setup, self._setup))
         return process
 
+    async def _live(self, started: "asyncio.Future[_Process]") -> None:
+        """A process's life. In a task of its own: it outlives the task that needed it first."""
+        program = self._run.program(sys.executable, "-I", "-m", _MODULE, summary="import process")
+        try:
+            async with program as running:
+                if not started.done():
+                    started.set_result(_Process(running, self._tracer))
+                    await self._closing.wait()
+        except Exception as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+
     async def close(self) -> None:
         """End the processes."""
-        await self._stack.aclose()
+        self._closing.set()
+        await asyncio.gather(*self._living)
 
 
 @asynccontextmanager

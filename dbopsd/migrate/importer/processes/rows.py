@@ -31,8 +31,7 @@ async def target_rows(
     located = copy.with_identifiers(table=(schema, table.target))
     first = True
     async with aclosing(session.copy_out_rows(located)) as batches:
-        async for batch in batches:
-            rows = [bytes(message) for message in batch]
+        async for rows in batches:
             if first:
                 rows[0] = rows[0][_HEADER_BYTES:]
                 first = False
