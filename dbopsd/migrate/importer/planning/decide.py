@@ -80,6 +80,10 @@ def make_plan(
         with_defaults, more = _with_expressions(made)
         parts[table.name] = replace(made, planned=with_defaults)
         told.extend((*about, *more))
+    for each in parts.values():
+        if each.planned.identity:
+            # PostgreSQL's own name for the sequence: nothing else is to have it.
+            relations.take(f"{each.planned.target}_{each.planned.identity}_seq")
     views = plan_views(schema.views, parts, relations, request.names)
     told.extend(_keys_and_constraints(parts, relations, request))
     told.extend(views)

@@ -14,8 +14,8 @@ _INT4: Final = (-(2**31), 2**31 - 1)
 # times as much microseconds. Between the three there is room for the years 1970 to 5138.
 _SECONDS_BELOW: Final = 10**11
 _MILLISECONDS_BELOW: Final = 10**14
-# Julian days of the years 1 to 9999.
-_JULIAN: Final = (1721425.5, 5373484.5)
+# Julian days of the years 0 to 9999.
+_JULIAN: Final = (1721059.5, 5373484.5)
 
 _NOTHING: Final = {
     Affinity.INTEGER: ("bigint", "integer"),
@@ -148,6 +148,13 @@ def _declares_zone(declared: str) -> bool:
 
 
 def _unit(found: ColumnProfile) -> tuple[str, str]:
+    if found.reals and all(
+        _JULIAN[0] <= number < _JULIAN[1]
+        for number in (found.min_real, found.max_real, found.min_integer, found.max_integer)
+        if number is not None
+    ):
+        # Noon is an integer: SQLite makes one of 2460311.0 in a column that is not REAL.
+        return "julian", "numbers are Julian days"
     if found.integers:
         largest = max(abs(found.min_integer or 0), abs(found.max_integer or 0))
         if largest < _SECONDS_BELOW:
@@ -156,9 +163,6 @@ def _unit(found: ColumnProfile) -> tuple[str, str]:
             return "ms", "integers are milliseconds since 1970"
         return "us", "integers are microseconds since 1970"
     if found.reals:
-        low, high = found.min_real or 0.0, found.max_real or 0.0
-        if _JULIAN[0] <= low and high < _JULIAN[1]:
-            return "julian", "reals are Julian days"
         return "s", "reals are seconds since 1970"
     return "", ""
 

@@ -16,7 +16,7 @@ from dbopsd.migrate.importer.planning.plan import (
     PlannedTable,
 )
 from dbopsd.migrate.importer.target.making import problem_of, try_to_make
-from dbopsd.migrate.importer.target.staging import create_schema, use
+from dbopsd.migrate.importer.target.staging import create_schema, in_order, use
 
 _REFUSED: Final = "PostgreSQL refuses it: "
 
@@ -45,7 +45,8 @@ class _Rehearsal:
         self._told = list(plan.objects)
 
     async def run(self) -> Plan:
-        tables = [made for each in self._plan.tables if (made := await self._table(each))]
+        by_source = {each.source: await self._table(each) for each in in_order(self._plan.tables)}
+        tables = [made for each in self._plan.tables if (made := by_source[each.source])]
         lost = {each.source for each in self._plan.tables} - {each.source for each in tables}
         told = [each for each in self._told if each.table not in lost or each.kind == "table"]
         views = [each for each in told if each.kind == "view" and each.ddl]
@@ -78,7 +79,12 @@ class _Rehearsal:
             set_default = (
                 f"{alter} ALTER COLUMN {quoted(column.target)} SET DEFAULT {column.default}"
             )
-            problem = await problem_of(self._session, set_default, "default")
+            problem = await problem_of(self._session, set_default, "default") or await problem_of(
+                # Taken into a definition, 70000 for a smallint fails with the first row only.
+                self._session,
+                f"SELECT CAST(({column.default}) AS {column.type})",
+                "default",
+            )
             if problem:
                 self._tell(
                     lambda each: each.kind == "default" and each.name == name,

@@ -1,5 +1,7 @@
 """Tables in a schema of their own, which nobody else sees or uses."""
 
+from collections.abc import Iterable
+
 from dbopsd.db.identifiers import quoted
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
@@ -20,9 +22,17 @@ async def begin(session: Session, record: ImportRecord) -> None:
         await records.forget(session, record.import_id)
         await create_schema(session, record.staging_schema)
         await use(session, record.staging_schema)
-        for table in record.plan.tables:
+        for table in in_order(record.plan.tables):
             await session.execute(Statement(ddl.create_table(table), "CREATE TABLE"))
         await records.insert(session, record)
+
+
+def in_order(tables: Iterable[PlannedTable]) -> list[PlannedTable]:
+    """Tables in an order to make them in.
+
+    PostgreSQL calls the sequence of an identity `t_id_seq`, unless a table is called so already.
+    """
+    return sorted(tables, key=lambda table: not table.target.endswith("_seq"))
 
 
 async def use(session: Session, schema: str) -> None:
