@@ -33,7 +33,7 @@ test: install ## every test, against PostgreSQL 18
 	$(PYTEST) $(ARGS)
 
 test-all: install ## every test, the integration tests against PostgreSQL 15, 16, 17 and 18
-	$(PYTEST) --postgres=all $(ARGS)
+	$(PYTEST) --postgres=all --every-file $(ARGS)
 
 check: install ## format, lint, types, architecture, contract, dead code, dependencies
 	PYTHON=$(BIN)/python scripts/check

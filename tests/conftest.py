@@ -25,6 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help=f"PostgreSQL versions to test against: {VERSIONS}, separated by commas, or 'all'",
     )
     group.addoption("--soak", action="store_true", help="run the long form of tests marked soak")
+    group.addoption(
+        "--every-file",
+        action="store_true",
+        help="import every hostile file, not a third of those beyond the first twenty",
+    )
     group.addoption("--seed", type=int, default=None, help="the seed of random campaigns")
 
 

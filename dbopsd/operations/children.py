@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, use_span
 
@@ -37,6 +37,7 @@ _STDOUT_LIMIT_BYTES = 64 * 2**20
 _STDERR_KEPT_BYTES = 64 * 2**10
 _CHUNK_BYTES = 64 * 2**10
 _GRACE_S = 1.0
+_SWEEP_AGAIN_S = 0.2
 
 T = TypeVar("T")
 
@@ -215,7 +216,7 @@ class Child:
         else:
             # The guardian was killed. The program goes by the signal that its parent's death is;
             # what it started has nobody now but us.
-            await sweep_child(self._operation, self._mark, self._guardian.pid)
+            await _sweep(self._operation, self._mark, self._guardian.pid, until=self._reading)
             self.exit_status = -signal.SIGKILL
         return self.exit_status
 
@@ -316,16 +317,28 @@ async def _start(
         return Child(int(text), guardian.stdin, output, guardian, control, operation, mark)
     if said != "failed":
         # It was killed, maybe with the program begun and not yet told of: see `Child._ended`.
-        await sweep_child(operation, mark, guardian.pid)
+        silence = asyncio.ensure_future(guardian.communicate())
+        await _sweep(operation, mark, guardian.pid, until=silence)
     if guardian.stdin is not None:
         guardian.stdin.close()
     if output is not None:
         output.let_go()
-    await guardian.communicate()
+    if said == "failed":
+        await guardian.communicate()
     await control.close()
     if said == "failed":
         raise ChildNotStarted(command[0], _why(command[0], int(text), environment["PATH"]))
     raise ChildNotStarted(command[0], f"its guardian ended with {guardian.returncode}")
+
+
+async def _sweep(operation: str, mark: str, guardian: int, *, until: "asyncio.Future[Any]") -> None:
+    """Kill what a killed guardian looked after, `until` nobody holds its standard error any more.
+
+    Again and again: a process in the middle of an exec has no environment to be known by.
+    """
+    while not until.done():
+        await sweep_child(operation, mark, guardian)
+        await asyncio.wait({until}, timeout=_SWEEP_AGAIN_S)
 
 
 def _why(program: str, number: int, path: str) -> str:

@@ -42,7 +42,7 @@ def test_a_real_file_arrives_whole(importer: ImportDaemon, name: str) -> None:
     source = importer.files / f"{name}.db"
     shutil.copyfile(_shipped(*FILES[name]), source)
     done = importer.run(source, name)
-    assert not done.complaints, "\n".join(done.complaints)
+    done.check()
     assert done.report["outcome"] == "SUCCEEDED", done.errors
     assert int(done.report["rows"]) > 50_000
     assert done.report["copiedRows"] == done.report["verifiedRows"] == done.report["rows"]
@@ -58,7 +58,7 @@ def test_the_example_arrives_with_its_mapping(importer: ImportDaemon) -> None:
     generate(source, users=200)
     mapping = EXAMPLE / "mapping.toml"
     done = importer.run(source, "app", "--mapping", str(mapping), toml=mapping.read_text())
-    assert not done.complaints, "\n".join(done.complaints)
+    done.check()
     assert done.report["outcome"] == "SUCCEEDED", done.errors
 
 
@@ -66,7 +66,7 @@ def test_the_example_fails_without_its_mapping(importer: ImportDaemon) -> None:
     source = importer.files / "unmapped.db"
     generate(source, users=300)
     done = importer.run(source, "unmapped")
-    assert not done.complaints, "\n".join(done.complaints)
+    done.check()
     assert done.code == 1
     counted = {each["column"]: int(each["count"]) for each in done.report["rejectCounts"]}
     assert counted.keys() == {"age", "score"}

@@ -29,6 +29,11 @@ class Imported:
     report: dict[str, Any]
     complaints: list[str] = field(default_factory=list)
 
+    def check(self) -> None:
+        """AssertionError with all that the judge has against it."""
+        if self.complaints:
+            raise AssertionError("\n".join(self.complaints))
+
     @property
     def published(self) -> bool:
         return self.report["outcome"] in PUBLISHED

@@ -139,10 +139,10 @@ def test_whatever_a_file_holds_arrives_or_is_told_of(importer: ImportDaemon, soa
                     with suppress(sqlite3.IntegrityError):  # an INTEGER PRIMARY KEY takes integers
                         connection.execute(f"INSERT OR IGNORE INTO t{number} VALUES ({marks})", row)
         done = importer.run(source, name)
-        assert not done.complaints, "\n".join(done.complaints)
+        done.check()
         if not done.published:
             apart = importer.run(source, f"{name}_q", *QUARANTINE)
-            assert not apart.complaints, "\n".join(apart.complaints)
+            apart.check()
             assert apart.published, apart.errors
 
     holds()

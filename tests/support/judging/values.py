@@ -228,7 +228,8 @@ def _text(value: Value, to: PgType) -> Any:
 
 
 def _bytes(value: Value, _to: PgType) -> Any:
-    return bytes(value) if isinstance(value, bytes) else number_text(value or 0).encode()
+    assert value is not None
+    return bytes(value) if isinstance(value, bytes) else number_text(value).encode()
 
 
 def _date(value: Value, to: PgType) -> Any:
