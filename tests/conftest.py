@@ -56,6 +56,16 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["dbopsd_seed"] = node.config.option.seed
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what has no short form, unless the long one is asked for."""
+    if config.option.soak:
+        return
+    long = [item for item in items if item.get_closest_marker("long_only")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     names = ", ".join(str(version) for version in _versions(config))
     return f"dbopsd: PostgreSQL {names}; --seed={config.option.seed}"

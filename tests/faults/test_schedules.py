@@ -30,10 +30,7 @@ cron = "* * * * *"
 """
 
 
-@pytest.fixture(autouse=True)
-def _long(soak: Soak) -> None:
-    if not soak.long:
-        pytest.skip("takes minutes: --soak")
+pytestmark = pytest.mark.long_only
 
 
 @pytest.fixture

@@ -297,11 +297,15 @@ class _Judge:
 
 def _either(declared: str, wanted: PgType, there: PgType, pair: Pair, name: str) -> bool:
     """Where the documentation leaves a choice: a known name with more words after it."""
-    if known_family(declared) is None or "(" not in wanted.shown + there.shown:
+    if known_family(declared) not in ("numeric", "date"):
         return False
-    # numeric(p,s) where every value that is a number fits: another value may be bad for both.
+    if wanted.name != there.name and "date" not in (wanted.name, there.name):
+        return False
+    # Where a value is bad for both of two types, it does not say which.
     place = [column.name for column in pair.table.columns].index(name)
-    values = [row[place] for row in pair.table.rows]
-    return wanted.name == there.name == "numeric" and any(
-        isinstance(expected(value, PgType("numeric"), lambda *_: True), Bad) for value in values
+    return any(
+        isinstance(expected(row[place], PgType(of.shown, wanted.unit), lambda *_: True), Bad)
+        for row in pair.table.rows
+        for of in (wanted, there)
+        if "(" not in of.shown and of.name != "date"
     )

@@ -78,7 +78,10 @@ class ImportDaemon:
             text=True,
             timeout=TIMEOUT_S,
         )
-        assert done.returncode in (0, 1), done.stderr
+        if done.returncode not in (0, 1):
+            ended = self.daemon.exit_code
+            log = self.daemon.log_text()[-3000:]
+            raise AssertionError(f"{done.stderr}the daemon's exit code: {ended}; its log: {log}")
         return Imported(done.returncode, done.stderr, json.loads(done.stdout))
 
 

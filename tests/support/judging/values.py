@@ -126,7 +126,9 @@ def micros_of(value: float, unit: str) -> int | None:
     if unit == "julian":
         micros = round((exact - Fraction(4881175, 2)) * 86_400_000) * 1000
     else:
-        micros = round(exact * _UNITS_US[unit])
+        # The nearest microsecond of the fraction.
+        whole = int(exact)
+        micros = whole * _UNITS_US[unit] + round((exact - whole) * _UNITS_US[unit])
     return micros if _FIRST_US <= micros < _END_US else None
 
 
