@@ -39,7 +39,7 @@ _VARYING = (
     (re.compile(r"\b18\.\d+\b"), "18.MINOR"),
     (re.compile(r"\bdbops_[\w-]{43}\b"), "TOKEN"),
     (re.compile(r"sha256:[0-9a-f]{64}"), "sha256:HASH"),
-    (re.compile(r"in [\d.]+ s \([\d,]+ rows/s\)"), "in SECONDS (ROWS/s)"),
+    (re.compile(r"in [\d.]+ \w+ \([\d.,]+( \w)? rows/s\)"), "in SECONDS (ROWS/s)"),
     # As wide as what is in the table.
     (re.compile("─+"), "─"),
     (re.compile(r"[ \t]+$", re.MULTILINE), ""),
