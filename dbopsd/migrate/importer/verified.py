@@ -13,6 +13,7 @@ from dbopsd.migrate.importer.planning.parts import KeyRange, split
 from dbopsd.migrate.importer.planning.plan import Plan, PlannedTable
 from dbopsd.migrate.importer.report import TableReport, VerifyReport
 from dbopsd.migrate.importer.requests import ImportRequest, VerifyImportRequest
+from dbopsd.migrate.importer.source.identifiers import quoted
 from dbopsd.migrate.importer.source.reader import TableUnreadable
 from dbopsd.migrate.importer.source.snapshot_check import open_immutable
 from dbopsd.migrate.importer.target import records
@@ -78,10 +79,9 @@ def _extent(
     connection: sqlite3.Connection, table: PlannedTable
 ) -> tuple[int | None, int | None, int]:
     """The first and the last rowid, and how many rows there are."""
-    name = table.source.replace('"', '""')
     rowid = table.rowid or "NULL"
     condition = f" WHERE (\n{table.where}\n)" if table.where else ""
-    query = f'SELECT min({rowid}), max({rowid}), count(*) FROM "{name}"{condition}'  # noqa: S608
+    query = f"SELECT min({rowid}), max({rowid}), count(*) FROM {quoted(table.source)}{condition}"  # noqa: S608
     low, high, rows = connection.execute(query).fetchone()
     return low, high, rows
 

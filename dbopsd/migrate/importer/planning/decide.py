@@ -25,6 +25,7 @@ from dbopsd.migrate.importer.planning.types import ColumnType
 from dbopsd.migrate.importer.planning.views import plan_views
 from dbopsd.migrate.importer.requests import ImportRequest
 from dbopsd.migrate.importer.source.contents import ColumnProfile, TableProfile
+from dbopsd.migrate.importer.source.identifiers import quoted
 from dbopsd.migrate.importer.source.schema import SourceColumn, SourceSchema, SourceTable
 
 _ROWID_NAMES: Final = ("rowid", "_rowid_", "oid")
@@ -98,14 +99,14 @@ def count_rows(connection: sqlite3.Connection, plan: Plan) -> Plan:
     """
     tables = []
     for table in plan.tables:
-        name = table.source.replace('"', '""')
+        name = quoted(table.source)
         for column in table.columns:
             if column.expression:
                 where = f"tables.{table.source}.columns.{column.source}.expression"
-                query = f'SELECT (\n{column.expression}\n) FROM main."{name}" LIMIT 0'  # noqa: S608
+                query = f"SELECT (\n{column.expression}\n) FROM main.{name} LIMIT 0"  # noqa: S608
                 _ask(connection, query, where)
         if table.where:
-            query = f'SELECT count(*) FROM main."{name}" WHERE (\n{table.where}\n)'  # noqa: S608
+            query = f"SELECT count(*) FROM main.{name} WHERE (\n{table.where}\n)"  # noqa: S608
             rows = _ask(connection, query, f"tables.{table.source}.where")
             table = replace(table, rows=rows)  # noqa: PLW2901
         tables.append(table)

@@ -4,6 +4,7 @@ import sqlite3
 from typing import Final
 
 from dbopsd.migrate.importer.planning.plan import PlannedTable
+from dbopsd.migrate.importer.source.identifiers import quoted
 
 # Enough that all processes end at about the same time, few enough that a part's own costs (a COPY,
 # a commit) do not count.
@@ -38,9 +39,9 @@ def split(
 
 def _every(connection: sqlite3.Connection, table: PlannedTable, rows: int) -> list[int]:
     """The first rowid, and then that of each row after `rows` others."""
-    name = table.source.replace('"', '""')
     query = (
         f"SELECT r FROM (SELECT {table.rowid} AS r, "  # noqa: S608 # its name, and a rowid's
-        f'row_number() OVER (ORDER BY {table.rowid}) AS n FROM "{name}") WHERE (n - 1) % ? = 0'
+        f"row_number() OVER (ORDER BY {table.rowid}) AS n FROM {quoted(table.source)}) "
+        "WHERE (n - 1) % ? = 0"
     )
     return [int(rowid) for (rowid,) in connection.execute(query, (rows,))]

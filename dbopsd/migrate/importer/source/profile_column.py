@@ -11,13 +11,14 @@ from typing import Any, Final
 
 from dbopsd.migrate.importer.planning.declared import Declared, Family, read_declared
 from dbopsd.migrate.importer.source.contents import ColumnProfile, TextShapes
+from dbopsd.migrate.importer.source.identifiers import quoted
 from dbopsd.migrate.importer.source.profile_numbers import (
     MORE_DIGITS,
     scale_of,
     scale_sql,
     whole_digits,
 )
-from dbopsd.migrate.importer.source.profile_rows import Question, Rows, quoted
+from dbopsd.migrate.importer.source.profile_rows import Question, Rows
 from dbopsd.migrate.importer.source.profile_shapes import (
     INSTANTS,
     add_shapes,

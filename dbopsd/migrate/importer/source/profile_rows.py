@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from dbopsd.migrate.importer.source.identifiers import quoted
 from dbopsd.migrate.importer.source.schema import SourceTable
 
 # A result has 2000 columns at most, and a sample two of them for each of the table's.
@@ -145,8 +146,3 @@ def rowid_of(table: SourceTable) -> str:
         return quoted(table.rowid_alias)
     taken = {column.name.lower() for column in table.columns}
     return next((name for name in ("rowid", "_rowid_", "oid") if name not in taken), "")
-
-
-def quoted(name: str) -> str:
-    """An identifier as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from dbopsd.migrate.importer.errors import SourceError
 from dbopsd.migrate.importer.planning.plan import PlannedColumn, PlannedTable
+from dbopsd.migrate.importer.source.identifiers import quoted
 from dbopsd.migrate.importer.source.values import ARROW_TYPES, Batch, Values
 
 _BATCH_ROWS: Final = 2**14
@@ -233,8 +234,3 @@ def _arrays(rows: Sequence[tuple[Any, ...]], classes: Sequence[str]) -> list[pa.
 
 def _uri(path: Path) -> str:
     return f"file:{quote(str(path.absolute()))}?immutable=1"
-
-
-def quoted(name: str) -> str:
-    """An identifier of SQLite's."""
-    return '"' + name.replace('"', '""') + '"'

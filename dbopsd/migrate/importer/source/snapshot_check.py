@@ -15,6 +15,7 @@ from dbopsd.migrate.importer.errors import (
     SourceUnreadable,
 )
 from dbopsd.migrate.importer.requests import Integrity
+from dbopsd.migrate.importer.source.identifiers import quoted
 
 _OPCODES_BETWEEN_LOOKS: Final = 20_000
 _PROBLEMS_NAMED: Final = 5
@@ -99,9 +100,8 @@ def _look(connection: sqlite3.Connection, source: Path, pragma: str) -> tuple[st
     unchecked = []
     tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
     for (table,) in tables:
-        quoted = '"' + table.replace('"', '""') + '"'
         try:
-            _raise_problems(_problems(connection, pragma, quoted), source)
+            _raise_problems(_problems(connection, pragma, quoted(table)), source)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR:
                 raise
