@@ -51,7 +51,7 @@ bench: install ## measure, with peers and the physical limit beside us
 	$(BIN)/python -m bench $(ARGS)
 
 soak: install ## the long fault campaigns, seeded
-	$(BIN)/python -m pytest -m soak --soak --timeout=3600 tests/faults $(ARGS)
+	$(BIN)/python -m pytest -m soak --soak --timeout=3600 tests/faults tests/integration $(ARGS)
 
 clean:
 	rm -rf .venv .build .mypy_cache .ruff_cache .pytest_cache

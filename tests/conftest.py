@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.support.installations import DEFAULT_VERSION, VERSIONS
@@ -14,6 +15,8 @@ from tests.support.replication import ReplicationPair, discard, replicate
 from tests.support.servers import PostgresServer, PostgresServers, Settings
 from tests.support.soak import Soak
 
+SHORT_SEED = 1
+"""Short forms take the same numbers each time: a red run is then about the change it judges."""
 _HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
 
 
@@ -30,7 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="import every hostile file, not a third of those beyond the first twenty",
     )
-    group.addoption("--seed", type=int, default=None, help="the seed of random campaigns")
+    group.addoption(
+        "--seed",
+        type=int,
+        default=None,
+        help=f"the seed of random campaigns; else {SHORT_SEED}, and with --soak a new one",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,7 +49,10 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, _HANDLERS[number])
     if config.option.seed is None:
         from_controller = getattr(config, "workerinput", {}).get("dbopsd_seed")
-        config.option.seed = from_controller or random.SystemRandom().randrange(1, 2**32)
+        fresh = random.SystemRandom().randrange(1, 2**32) if config.option.soak else SHORT_SEED
+        config.option.seed = from_controller or fresh
+    hypothesis.settings.register_profile("short", derandomize=True)
+    hypothesis.settings.load_profile("default" if config.option.soak else "short")
     try:
         versions = _versions(config)
     except ValueError:

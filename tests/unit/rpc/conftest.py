@@ -1,5 +1,6 @@
 """A server on a board filled by hand, with its spans and measurements kept in memory."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ import grpc.aio
 import pytest
 from dbops.v1 import health_pb2_grpc
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -31,6 +33,13 @@ class Kept:
     telemetry: Telemetry
     spans: InMemorySpanExporter
     metrics: InMemoryMetricReader
+
+    async def finished(self, count: int = 1) -> tuple[ReadableSpan, ...]:
+        """The spans, once there are `count`: the server ends them beside the client's answer."""
+        async with asyncio.timeout(3):
+            while len(self.spans.get_finished_spans()) < count:
+                await asyncio.sleep(0.005)
+        return self.spans.get_finished_spans()
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ async def test_the_servicer_and_the_span_know_who_calls(guarded, probe, kept):
     probe.ask = look
     await guarded.unary_unary(ASK)(b"", metadata=BEARER)
     assert [(caller.name, caller.method) for caller in seen] == [("ci", "token")]
-    (span,) = kept.spans.get_finished_spans()
+    (span,) = await kept.finished()
     assert span.attributes["enduser.id"] == "ci"
 
 

@@ -21,7 +21,7 @@ async def test_an_unforeseen_error_keeps_its_text_to_the_log(channel, probe, kep
 
     probe.ask = crash
     answer = await refused(channel.unary_unary(ASK)(b""))
-    span = kept.spans.get_finished_spans()[-1]
+    (span,) = await kept.finished()
     trace_id = f"{span.context.trace_id:032x}"
     assert (answer.code, answer.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
     assert answer.metadata == {"trace_id": trace_id}

@@ -19,14 +19,6 @@ METRIC = "rpc.server.call.duration"
 TRACE_ID, PARENT_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
-async def finished(kept, count=1):
-    """The spans, once there are `count`: the server ends them beside the client's answer."""
-    async with asyncio.timeout(3):
-        while len(kept.spans.get_finished_spans()) < count:
-            await asyncio.sleep(0.005)
-    return kept.spans.get_finished_spans()
-
-
 async def failed(call):
     with pytest.raises(grpc.aio.AioRpcError):
         await call
@@ -34,7 +26,7 @@ async def failed(call):
 
 async def test_a_call_has_a_server_span_with_the_conventions_names(channel, kept):
     await channel.unary_unary(ASK)(b"")
-    (span,) = await finished(kept)
+    (span,) = await kept.finished()
     assert (span.name, span.kind) == ("dbops.v1.ProbeService/Ask", SpanKind.SERVER)
     assert dict(span.attributes) == {
         "rpc.system.name": "grpc",
@@ -58,7 +50,7 @@ async def test_the_callers_trace_goes_on(channel, kept, probe):
         ("tracestate", "vendor=1"),
     )
     await channel.unary_unary(ASK)(b"", metadata=metadata)
-    (span,) = await finished(kept)
+    (span,) = await kept.finished()
     assert f"{span.context.trace_id:032x}" == TRACE_ID
     assert f"{span.parent.span_id:016x}" == PARENT_ID
     assert span.context.trace_state.get("vendor") == "1"
@@ -84,7 +76,7 @@ async def test_a_caller_that_does_not_sample_is_followed(channel, kept, probe):
 @pytest.mark.parametrize("header", ["", "garbage", "00-" + "0" * 32 + f"-{PARENT_ID}-01"])
 async def test_a_bad_traceparent_starts_a_new_trace(channel, kept, header):
     await channel.unary_unary(ASK)(b"", metadata=(("traceparent", header),))
-    (span,) = await finished(kept)
+    (span,) = await kept.finished()
     assert span.parent is None
 
 
@@ -92,7 +84,7 @@ async def test_one_call_does_not_leak_its_context_into_the_next(channel, kept):
     metadata = (("traceparent", f"00-{TRACE_ID}-{PARENT_ID}-01"),)
     await channel.unary_unary(ASK)(b"", metadata=metadata)
     await channel.unary_unary(ASK)(b"")
-    _, second = await finished(kept, 2)
+    _, second = await kept.finished(2)
     assert second.parent is None
     assert f"{second.context.trace_id:032x}" != TRACE_ID
 
@@ -106,7 +98,7 @@ async def test_a_server_fault_is_an_error(channel, kept, probe, error, code):
 
     probe.ask = fail
     await failed(channel.unary_unary(ASK)(b""))
-    (span,) = await finished(kept)
+    (span,) = await kept.finished()
     assert span.status.status_code is StatusCode.ERROR
     assert span.attributes["rpc.response.status_code"] == span.attributes["error.type"] == code
     ((attributes, count),) = durations(kept.metrics, METRIC)
@@ -119,7 +111,7 @@ async def test_a_server_fault_is_an_error(channel, kept, probe, error, code):
 
 async def test_a_callers_mistake_is_none(channel, kept):
     await failed(channel.unary_unary("/dbops.v1.HealthService/GetHealth")(b""))
-    (span,) = await finished(kept)
+    (span,) = await kept.finished()
     assert span.status.status_code is StatusCode.UNSET
     assert span.attributes["rpc.response.status_code"] == "INVALID_ARGUMENT"
     assert "error.type" not in span.attributes
@@ -138,7 +130,7 @@ async def test_a_call_that_is_given_up_ends_its_span(channel, kept, probe, timeo
     await begun.wait()
     if timeout is None:
         call.cancel()
-    (span,) = await finished(kept)
+    (span,) = await kept.finished()
     assert span.attributes["rpc.response.status_code"] == code
 
 
@@ -148,7 +140,7 @@ async def test_calls_are_counted_by_method_and_code(channel, kept):
     await failed(channel.unary_unary(ASK)(b"\xff"))
     for name in ("/a.B/C", "/d.E/F"):
         await failed(channel.unary_unary(name)(b""))
-    await finished(kept, 6)
+    await kept.finished(6)
     series = {
         (attributes["rpc.method"], attributes["rpc.response.status_code"]): count
         for attributes, count in durations(kept.metrics, METRIC)
@@ -162,7 +154,7 @@ async def test_calls_are_counted_by_method_and_code(channel, kept):
 
 async def test_an_unknown_method_keeps_its_name_in_the_span_only(channel, kept):
     await failed(channel.unary_unary("/a.B/C")(b""))
-    (span,) = await finished(kept)
+    (span,) = await kept.finished()
     assert span.name == "grpc"
     assert span.attributes["rpc.method"] == "_OTHER"
     assert span.attributes["rpc.method_original"] == "a.B/C"
@@ -173,7 +165,7 @@ class TestStreams:
         request = b"\x0a\x0edatabases/main"
         watch = channel.unary_stream("/dbops.v1.HealthService/WatchHealth")(request)
         await watch.read()
-        (first,) = await finished(kept)
+        (first,) = await kept.finished()
         assert first.kind is SpanKind.SERVER
         assert first.end_time is not None
         databases.publish(report("main", State.DEGRADED))
@@ -182,7 +174,7 @@ class TestStreams:
         assert durations(kept.metrics, METRIC) == []  # the call goes on
 
         watch.cancel()
-        _, last = await finished(kept, 2)
+        _, last = await kept.finished(2)
         assert last.name == "dbops.v1.HealthService/WatchHealth end"
         assert last.kind is SpanKind.INTERNAL
         assert [link.context for link in last.links] == [first.context]
@@ -196,7 +188,7 @@ class TestStreams:
 
     async def test_one_that_ends_without_a_message_has_one_span(self, channel, kept):
         assert [reply async for reply in channel.unary_stream(TELL)(b"")] == []
-        (span,) = await finished(kept)
+        (span,) = await kept.finished()
         assert span.attributes["rpc.response.status_code"] == "OK"
 
     async def test_one_that_fails_later_says_so_at_its_end(self, channel, kept, probe):
@@ -208,7 +200,7 @@ class TestStreams:
         call = channel.unary_stream(TELL)(b"")
         await call.read()
         await failed(call.read())
-        first, last = await finished(kept, 2)
+        first, last = await kept.finished(2)
         assert first.status.status_code is StatusCode.UNSET
         assert last.status.status_code is StatusCode.ERROR
         assert last.attributes["error.type"] == "UNAVAILABLE"
@@ -242,7 +234,7 @@ async def test_a_health_check_that_nobodys_trace_asks_for_leaves_a_span_only_if_
     await channel.unary_unary(check)(
         known, metadata=(("traceparent", f"00-{TRACE_ID}-{PARENT_ID}-01"),)
     )
-    refused, asked_for = await finished(kept, 2)
+    refused, asked_for = await kept.finished(2)
     assert refused.attributes["rpc.response.status_code"] == "NOT_FOUND"
     assert refused.end_time > refused.start_time
     assert f"{asked_for.context.trace_id:032x}" == TRACE_ID

@@ -12,6 +12,7 @@ from typing import Any, Final
 from dbopsd.migrate.importer.planning.declared import Declared, Family, read_declared
 from dbopsd.migrate.importer.source.contents import ColumnProfile, TextShapes
 from dbopsd.migrate.importer.source.identifiers import quoted
+from dbopsd.migrate.importer.source.profile_midnights import UNITS, off_midnight_sql
 from dbopsd.migrate.importer.source.profile_numbers import (
     MORE_DIGITS,
     scale_of,
@@ -42,7 +43,6 @@ _LIKELY: Final = {
     Affinity.BLOB: "text",
 }
 _SAMPLE_CHARACTERS: Final = 64
-_DAY: Final = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000}
 
 
 @dataclass(frozen=True)
@@ -204,20 +204,10 @@ class ColumnScan:
             asked["infinities"] = self._count(f"typeof({name}) = 'real' AND {endless}")
         if found.blobs and (self._family is Family.UUID or self._deep):
             asked["uuid_blobs"] = self._count(f"typeof({name}) = 'blob' AND length({name}) = 16")
-        units = []
+        units: tuple[str, ...] = ()
         if self._family is Family.DATE and (found.integers or found.reals):
-            units = list(_DAY)
-            for unit, day in _DAY.items():
-                asked[unit] = self._count(
-                    f"(typeof({name}) = 'integer' AND {name} % {day} <> 0) OR"
-                    f" (typeof({name}) = 'real' AND {name} / {day}.0 <> round({name} / {day}.0))"
-                )
-            units.append("julian")
-            # A double has a Julian day to the millisecond.
-            asked["julian"] = self._count(
-                f"typeof({name}) = 'integer' OR (typeof({name}) = 'real' AND"
-                f" abs({name} + 0.5 - round({name} + 0.5)) * 86400000.0 >= 0.5)"
-            )
+            units = UNITS
+            asked |= {unit: self._count(off_midnight_sql(name, unit)) for unit in units}
         counts = dict(zip(asked, rows.ask(list(asked.values())), strict=True)) if asked else {}
         off_midnight = {unit: counts.pop(unit) for unit in units}
         return {**counts, "off_midnight": off_midnight} if units else counts

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from dbopsd.migrate.importer.conversion.moments import DAY_US, read_number
 from dbopsd.migrate.importer.source.contents import ColumnProfile, TextShapes
 from dbopsd.migrate.importer.source.profile import merge, profile_table, rowid_ranges
 from dbopsd.migrate.importer.source.profile_rows import rowid_of
@@ -198,10 +199,29 @@ def test_a_date_column_knows_which_timestamps_are_midnights(connection: sqlite3.
     assert found.shapes is not None
     assert (found.shapes.naive_timestamp, found.shapes.midnights) == (3001, 3000)
     found = column(connection, "DATE", [19_001 * 86_400, 86_400_001])
-    assert found.off_midnight == {"s": 1, "ms": 2, "us": 2, "julian": 2}
+    assert found.off_midnight == {"s": 1, "ms": 2, "us": 2, "julian": 0}
     found = column(connection, "DATE", [2_460_310.5, 2_460_311.5, 2_460_311.75])
     assert found.off_midnight["julian"] == 1
     assert column(connection, "DATE", ["2024-01-01"]).off_midnight == {}
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "julian"])
+@given(data=st.data())
+@settings(deadline=None, max_examples=150)
+def test_a_number_is_off_midnight_where_its_conversion_says_so(
+    unit: str, data: st.DataObject
+) -> None:
+    day = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "julian": 1}[unit]
+    days = st.integers(-720_000, 5_400_000)
+    apart = st.sampled_from([0, 0.75, 1, 0.25, 1e-3, 1e-6, 4e-7, 6e-7, 1e-9, -1e-7, -1, -1e-6])
+    near = st.builds(lambda whole, rest: whole * day + rest, days, apart)
+    value = data.draw(near | near.map(float) | st.integers(-(2**63), 2**63 - 1) | st.floats())
+    assume(value == value)
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        found = column(connection, "DATE", [value])
+        (kept,) = connection.execute("SELECT c0 FROM t").fetchone()
+    micros = read_number(kept, unit)
+    assert found.off_midnight[unit] == (micros is not None and micros % DAY_US != 0)
 
 
 @pytest.mark.parametrize(
