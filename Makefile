@@ -50,8 +50,8 @@ lock: install ## resolve the dependencies anew
 bench: install ## measure, with peers and the physical limit beside us
 	$(BIN)/python -m bench $(ARGS)
 
-soak: install ## the long fault campaigns, seeded
-	$(BIN)/python -m pytest -m soak --soak --timeout=3600 tests/faults tests/integration $(ARGS)
+soak: install ## the long random campaigns, seeded
+	$(BIN)/python -m pytest -m soak --soak --timeout=3600 tests $(ARGS)
 
 clean:
 	rm -rf .venv .build .mypy_cache .ruff_cache .pytest_cache
