@@ -11,7 +11,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python \
 PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile
 GENERATED := clients/python/dbops
 
-.PHONY: install run demo test test-all check protos docs lock bench soak clean
+.PHONY: install run demo test test-all check protos client docs lock bench soak clean
 
 install: $(STAMP)
 
@@ -40,6 +40,9 @@ check: install ## format, lint, types, architecture, contract, dead code, depend
 
 protos: install ## generate clients/python/dbops from protos/
 	PYTHON=$(BIN)/python scripts/generate-protos $(GENERATED)
+
+client: install ## generate the client for synchronous code from the one for asyncio
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/generate-sync-client
 
 docs: install ## generate docs/configuration.md from dbopsd/config/
 	$(BIN)/dbopsd config-reference > docs/configuration.md

@@ -1,35 +1,14 @@
 """The client for asyncio."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from functools import cached_property
-from typing import TYPE_CHECKING, Self, TypeVar, Unpack
+from collections.abc import AsyncIterator
+from typing import Unpack
 
-import grpc
-import grpc.aio
-from dbops.v1 import (
-    health_pb2,
-    health_pb2_grpc,
-    migrate_pb2_grpc,
-    operations_pb2,
-    operations_pb2_grpc,
-    resources_pb2,
-)
+from dbops.v1 import health_pb2, operations_pb2, resources_pb2
 from google.longrunning import operations_pb2 as longrunning_pb2
-from google.longrunning import operations_pb2_grpc as longrunning_pb2_grpc
 
-from dbops_client._address import DEFAULT_TARGET
-from dbops_client._cancellation import call_cancelled, task_is_cancelled
-from dbops_client._channel import (
-    DEFAULT_RECONNECT_S,
-    DEFAULT_TIMEOUT_S,
-    Endpoint,
-    StrPath,
-    endpoint,
-    open_aio_channel,
-    seconds,
-)
-from dbops_client._errors import DbopsError, error_from_rpc
+from dbops_client._aio_transport import AsyncTransport
+from dbops_client._channel import DEFAULT_RECONNECT_S
+from dbops_client._errors import DbopsError
 from dbops_client._imports import (
     PlanImportOptions,
     RunImportOptions,
@@ -40,7 +19,7 @@ from dbops_client._imports import (
     run_import_request,
     verify_import_request,
 )
-from dbops_client._metadata import Metadata, Pairs, Token, bearer, with_extra
+from dbops_client._metadata import Metadata, with_extra
 from dbops_client._names import OPERATIONS, database_name, operation_name, schedule_name
 from dbops_client._operation import Operation, is_done, operation_of
 from dbops_client._reconnect import Reconnect
@@ -48,52 +27,33 @@ from dbops_client._request_id import request_id_or_new
 from dbops_client._waiting import Waiting
 from dbops_client._watch import AsyncWatch
 
-if TYPE_CHECKING:
-    from dbops.v1.health_pb2_grpc import HealthServiceAsyncStub
 
-_Request = TypeVar("_Request")
-_Response = TypeVar("_Response")
-
-
-class AsyncDbopsClient:
-    """dbopsd's API for asyncio. Arguments, contract and errors are DbopsClient's.
+class AsyncDbopsClient(AsyncTransport):
+    """dbopsd's API for asyncio.
 
     It may be made before an event loop runs; from the first call on it belongs to the loop of that
     call.
+
+    `target` is `host`, `host:port`, a URL (`https://` and `grpcs://` mean TLS, `http://` and
+    `grpc://` plaintext) or a gRPC name such as `unix:/run/dbopsd.sock`. TLS is used where the URL
+    says so, where `tls` is True (False insists on plaintext), or where a certificate file is given:
+    `ca` (whom to trust; by default gRPC's own list of public authorities), `certificate` and `key`
+    (who we are; together). All are paths of PEM files.
+    `token` goes as a bearer token with each call; a callable is asked for it before each one, and
+    by a watch whenever it connects.
+
+    `timeout_s` is each call's deadline in seconds, retries included, and each stream's for its
+    first message.
+
+    `channel`, where given, is used instead of one of our own. The client then neither closes it nor
+    answers for its encryption, retries and keepalive, and `target` and the certificate files have
+    no meaning.
+
+    Raises ConfigurationError for what cannot be; among it is a token that would cross a network
+    without TLS. Every method raises DbopsError, in the subclass of its gRPC code, when the call
+    fails; one that may be done twice was then tried four times if the server was UNAVAILABLE.
+    Every method takes `metadata`, pairs that go along with the call, such as W3C `traceparent`.
     """
-
-    def __init__(
-        self,
-        target: str = DEFAULT_TARGET,
-        *,
-        token: Token | None = None,
-        tls: bool | None = None,
-        ca: StrPath | None = None,
-        certificate: StrPath | None = None,
-        key: StrPath | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        channel: grpc.aio.Channel | None = None,
-    ) -> None:
-        self._bearer = bearer(token)
-        self._timeout_s = seconds("timeout_s", timeout_s)
-        self._owned: grpc.aio.Channel | None = None
-        self._open: Callable[[], grpc.aio.Channel]
-        if channel is None:
-            to = endpoint(target, token=token, tls=tls, ca=ca, certificate=certificate, key=key)
-            self._open = lambda: self._own(to)
-        else:
-            self._open = lambda: channel
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connection; a watch that is still read from raises CallCancelledError."""
-        if self._owned is not None:
-            await self._owned.close()
 
     async def list_databases(
         self, *, page_size: int = 0, timeout_s: float | None = None, metadata: Metadata = ()
@@ -103,9 +63,8 @@ class AsyncDbopsClient:
         A page is asked for when the iteration reaches it, and `timeout_s` is for each. `page_size`
         is 1 to 1000; 0 leaves it to the server.
         """
-        metadata = tuple(
-            metadata
-        )  # it is sent with every page, and an iterator would be empty by the second
+        # It is sent with every page, and an iterator would be empty by the second.
+        metadata = tuple(metadata)
         token = ""
         while True:
             request = health_pb2.ListDatabasesRequest(page_size=page_size, page_token=token)
@@ -142,9 +101,9 @@ class AsyncDbopsClient:
         request = health_pb2.WatchHealthRequest(
             name=database_name(database), every_probe=every_probe
         )
-        extra = with_extra((), metadata)
+        extra = with_extra((), metadata)  # checked now, and not when the watch begins
         return AsyncWatch(
-            lambda: self._health.WatchHealth(request, metadata=_aio(self._bearer() + extra)),
+            lambda: self._health.WatchHealth(request, metadata=self._sent(extra)),
             _health_of,
             timeout_s=self._deadline(timeout_s),
             reconnect=Reconnect(reconnect_for_s),
@@ -218,7 +177,7 @@ class AsyncDbopsClient:
                 delay_s = waiting.after_answer(found)
                 if delay_s is None:
                     return found
-            await asyncio.sleep(delay_s)
+            await self._sleep(delay_s)
 
     def watch_operation(
         self,
@@ -233,9 +192,9 @@ class AsyncDbopsClient:
         Outages and a silent server are as with watch_health.
         """
         request = operations_pb2.WatchOperationRequest(name=operation_name(operation))
-        extra = with_extra((), metadata)
+        extra = with_extra((), metadata)  # checked now, and not when the watch begins
         return AsyncWatch(
-            lambda: self._operations.WatchOperation(request, metadata=_aio(self._bearer() + extra)),
+            lambda: self._operations.WatchOperation(request, metadata=self._sent(extra)),
             operation_of,
             timeout_s=self._deadline(timeout_s),
             reconnect=Reconnect(reconnect_for_s),
@@ -404,55 +363,6 @@ class AsyncDbopsClient:
         """
         request = revert_import_request(database, operation, options)
         return Operation(await self._call(self._migrate.RevertImport, request, timeout_s, metadata))
-
-    def _own(self, to: Endpoint) -> grpc.aio.Channel:
-        self._owned = open_aio_channel(to)
-        return self._owned
-
-    @cached_property
-    def _channel(self) -> grpc.aio.Channel:
-        # At the first call only: an asyncio channel takes hold of the event loop of that moment.
-        return self._open()
-
-    @cached_property
-    def _health(self) -> "HealthServiceAsyncStub":
-        return health_pb2_grpc.HealthServiceStub(self._channel)
-
-    @cached_property
-    def _operations(self) -> "operations_pb2_grpc.OperationsServiceAsyncStub":
-        return operations_pb2_grpc.OperationsServiceStub(self._channel)
-
-    @cached_property
-    def _migrate(self) -> "migrate_pb2_grpc.MigrateServiceAsyncStub":
-        return migrate_pb2_grpc.MigrateServiceStub(self._channel)
-
-    @cached_property
-    def _longrunning(self) -> longrunning_pb2_grpc.OperationsStub:
-        return longrunning_pb2_grpc.OperationsStub(self._channel)
-
-    async def _call(
-        self,
-        method: "grpc.aio.UnaryUnaryMultiCallable[_Request, _Response]",
-        request: _Request,
-        timeout_s: float | None,
-        metadata: Metadata,
-    ) -> _Response:
-        sent = _aio(with_extra(self._bearer(), metadata))
-        try:
-            return await method(request, timeout=self._deadline(timeout_s), metadata=sent)
-        except grpc.RpcError as error:
-            raise error_from_rpc(error) from error
-        except asyncio.CancelledError:
-            if task_is_cancelled():
-                raise
-            raise call_cancelled() from None
-
-    def _deadline(self, timeout_s: float | None) -> float:
-        return self._timeout_s if timeout_s is None else seconds("timeout_s", timeout_s)
-
-
-def _aio(pairs: Pairs) -> grpc.aio.Metadata:
-    return grpc.aio.Metadata(*pairs)
 
 
 def _health_of(response: health_pb2.WatchHealthResponse) -> health_pb2.DatabaseHealth:

@@ -1,31 +1,14 @@
+# Made of _aio.py by scripts/generate-sync-client: change that, and run 'make client'.
 """The client for synchronous code."""
 
-import time
 from collections.abc import Iterator
-from typing import Self, TypeVar, Unpack
+from typing import Unpack
 
-import grpc
-from dbops.v1 import (
-    health_pb2,
-    health_pb2_grpc,
-    migrate_pb2_grpc,
-    operations_pb2,
-    operations_pb2_grpc,
-    resources_pb2,
-)
+from dbops.v1 import health_pb2, operations_pb2, resources_pb2
 from google.longrunning import operations_pb2 as longrunning_pb2
-from google.longrunning import operations_pb2_grpc as longrunning_pb2_grpc
 
-from dbops_client._address import DEFAULT_TARGET
-from dbops_client._channel import (
-    DEFAULT_RECONNECT_S,
-    DEFAULT_TIMEOUT_S,
-    StrPath,
-    endpoint,
-    open_channel,
-    seconds,
-)
-from dbops_client._errors import DbopsError, error_from_rpc
+from dbops_client._channel import DEFAULT_RECONNECT_S
+from dbops_client._errors import DbopsError
 from dbops_client._imports import (
     PlanImportOptions,
     RunImportOptions,
@@ -36,20 +19,20 @@ from dbops_client._imports import (
     run_import_request,
     verify_import_request,
 )
-from dbops_client._metadata import Metadata, Token, bearer, with_extra
+from dbops_client._metadata import Metadata, with_extra
 from dbops_client._names import OPERATIONS, database_name, operation_name, schedule_name
 from dbops_client._operation import Operation, is_done, operation_of
 from dbops_client._reconnect import Reconnect
 from dbops_client._request_id import request_id_or_new
+from dbops_client._transport import Transport
 from dbops_client._waiting import Waiting
 from dbops_client._watch import Watch
 
-_Request = TypeVar("_Request")
-_Response = TypeVar("_Response")
 
+class DbopsClient(Transport):
+    """dbopsd's API for synchronous code.
 
-class DbopsClient:
-    """dbopsd's API for synchronous code. Threads may share one client.
+    Threads may share one client.
 
     `target` is `host`, `host:port`, a URL (`https://` and `grpcs://` mean TLS, `http://` and
     `grpc://` plaintext) or a gRPC name such as `unix:/run/dbopsd.sock`. TLS is used where the URL
@@ -72,41 +55,6 @@ class DbopsClient:
     Every method takes `metadata`, pairs that go along with the call, such as W3C `traceparent`.
     """
 
-    def __init__(
-        self,
-        target: str = DEFAULT_TARGET,
-        *,
-        token: Token | None = None,
-        tls: bool | None = None,
-        ca: StrPath | None = None,
-        certificate: StrPath | None = None,
-        key: StrPath | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        channel: grpc.Channel | None = None,
-    ) -> None:
-        self._bearer = bearer(token)
-        self._timeout_s = seconds("timeout_s", timeout_s)
-        self._owned: grpc.Channel | None = None
-        if channel is None:
-            channel = self._owned = open_channel(
-                endpoint(target, token=token, tls=tls, ca=ca, certificate=certificate, key=key)
-            )
-        self._health = health_pb2_grpc.HealthServiceStub(channel)
-        self._operations = operations_pb2_grpc.OperationsServiceStub(channel)
-        self._migrate = migrate_pb2_grpc.MigrateServiceStub(channel)
-        self._longrunning = longrunning_pb2_grpc.OperationsStub(channel)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection; a watch that is still read from raises CallCancelledError."""
-        if self._owned is not None:
-            self._owned.close()
-
     def list_databases(
         self, *, page_size: int = 0, timeout_s: float | None = None, metadata: Metadata = ()
     ) -> Iterator[resources_pb2.Database]:
@@ -115,14 +63,14 @@ class DbopsClient:
         A page is asked for when the iteration reaches it, and `timeout_s` is for each. `page_size`
         is 1 to 1000; 0 leaves it to the server.
         """
-        metadata = tuple(
-            metadata
-        )  # it is sent with every page, and an iterator would be empty by the second
+        # It is sent with every page, and an iterator would be empty by the second.
+        metadata = tuple(metadata)
         token = ""
         while True:
             request = health_pb2.ListDatabasesRequest(page_size=page_size, page_token=token)
             page = self._call(self._health.ListDatabases, request, timeout_s, metadata)
-            yield from page.databases
+            for database in page.databases:
+                yield database
             token = page.next_page_token
             if not token:
                 return
@@ -153,9 +101,9 @@ class DbopsClient:
         request = health_pb2.WatchHealthRequest(
             name=database_name(database), every_probe=every_probe
         )
-        extra = with_extra((), metadata)
+        extra = with_extra((), metadata)  # checked now, and not when the watch begins
         return Watch(
-            lambda: self._health.WatchHealth(request, metadata=self._bearer() + extra),
+            lambda: self._health.WatchHealth(request, metadata=self._sent(extra)),
             _health_of,
             timeout_s=self._deadline(timeout_s),
             reconnect=Reconnect(reconnect_for_s),
@@ -227,7 +175,7 @@ class DbopsClient:
                 delay_s = waiting.after_answer(found)
                 if delay_s is None:
                     return found
-            time.sleep(delay_s)
+            self._sleep(delay_s)
 
     def watch_operation(
         self,
@@ -242,9 +190,9 @@ class DbopsClient:
         Outages and a silent server are as with watch_health.
         """
         request = operations_pb2.WatchOperationRequest(name=operation_name(operation))
-        extra = with_extra((), metadata)
+        extra = with_extra((), metadata)  # checked now, and not when the watch begins
         return Watch(
-            lambda: self._operations.WatchOperation(request, metadata=self._bearer() + extra),
+            lambda: self._operations.WatchOperation(request, metadata=self._sent(extra)),
             operation_of,
             timeout_s=self._deadline(timeout_s),
             reconnect=Reconnect(reconnect_for_s),
@@ -288,7 +236,8 @@ class DbopsClient:
                 parent=parent, page_size=page_size, page_token=token
             )
             page = self._call(self._operations.ListSchedules, request, timeout_s, metadata)
-            yield from page.schedules
+            for schedule in page.schedules:
+                yield schedule
             token = page.next_page_token
             if not token:
                 return
@@ -339,7 +288,8 @@ class DbopsClient:
         while True:
             request = operations_pb2.ListWorkersRequest(page_size=page_size, page_token=token)
             page = self._call(self._operations.ListWorkers, request, timeout_s, metadata)
-            yield from page.workers
+            for worker in page.workers:
+                yield worker
             token = page.next_page_token
             if not token:
                 return
@@ -409,22 +359,6 @@ class DbopsClient:
         """
         request = revert_import_request(database, operation, options)
         return Operation(self._call(self._migrate.RevertImport, request, timeout_s, metadata))
-
-    def _call(
-        self,
-        method: "grpc.UnaryUnaryMultiCallable[_Request, _Response]",
-        request: _Request,
-        timeout_s: float | None,
-        metadata: Metadata,
-    ) -> _Response:
-        sent = with_extra(self._bearer(), metadata)
-        try:
-            return method(request, timeout=self._deadline(timeout_s), metadata=sent)
-        except grpc.RpcError as error:
-            raise error_from_rpc(error) from error
-
-    def _deadline(self, timeout_s: float | None) -> float:
-        return self._timeout_s if timeout_s is None else seconds("timeout_s", timeout_s)
 
 
 def _health_of(response: health_pb2.WatchHealthResponse) -> health_pb2.DatabaseHealth:

@@ -27,7 +27,9 @@ def off_midnight_sql(value: str, unit: str) -> str:
         rest = f"abs({value} - round({value} / {day}.0) * {day}.0)"
         real = f"{rest} * {_UNITS_US[unit]}.0 > 0.5"
         integer = f"{value} % {day} <> 0"
+    # Whatever collation the column has: it may not be there.
+    number = f"{value} COLLATE BINARY"
     return (
-        f"{value} COLLATE BINARY >= {low} AND {value} COLLATE BINARY < {high} AND CASE typeof({value})"
+        f"{number} >= {low} AND {number} < {high} AND CASE typeof({value})"
         f" WHEN 'integer' THEN {integer} WHEN 'real' THEN {real} END"
     )
