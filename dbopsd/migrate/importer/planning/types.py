@@ -5,17 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dbopsd.migrate.importer.planning.declared import Declared, Family, read_declared
+from dbopsd.migrate.importer.planning.units import unit_of
 from dbopsd.migrate.importer.source.contents import ColumnProfile, TextShapes
 from dbopsd.migrate.importer.source.schema import Affinity, SourceColumn
 
 _INT2: Final = (-(2**15), 2**15 - 1)
 _INT4: Final = (-(2**31), 2**31 - 1)
-# An epoch of today is 1.7e9 in seconds: a thousand times as much is milliseconds, and a million
-# times as much microseconds. Between the three there is room for the years 1970 to 5138.
-_SECONDS_BELOW: Final = 10**11
-_MILLISECONDS_BELOW: Final = 10**14
-# Julian days of the years 0 to 9999.
-_JULIAN: Final = (1721059.5, 5373484.5)
 
 _NOTHING: Final = {
     Affinity.INTEGER: ("bigint", "integer"),
@@ -131,7 +126,7 @@ def _date(declared: Declared, column: SourceColumn, found: ColumnProfile) -> Col
 
 def _timestamp(declared: Declared, column: SourceColumn, found: ColumnProfile) -> ColumnType:
     shapes = found.shapes or TextShapes()
-    unit, evidence = _unit(found)
+    unit, evidence = unit_of(found)
     if found.integers or found.reals:
         return ColumnType("timestamp with time zone", "timestamptz", evidence, unit)
     if shapes.zoned_timestamp or _declares_zone(column.declared_type):
@@ -145,26 +140,6 @@ def _timestamp(declared: Declared, column: SourceColumn, found: ColumnProfile) -
 def _declares_zone(declared: str) -> bool:
     upper = " ".join(declared.upper().split())
     return "WITH TIME ZONE" in upper or "TIMESTAMPTZ" in upper or "DATETIMEOFFSET" in upper
-
-
-def _unit(found: ColumnProfile) -> tuple[str, str]:
-    if found.reals and all(
-        _JULIAN[0] <= number < _JULIAN[1]
-        for number in (found.min_real, found.max_real, found.min_integer, found.max_integer)
-        if number is not None
-    ):
-        # Noon is an integer: SQLite makes one of 2460311.0 in a column that is not REAL.
-        return "julian", "numbers are Julian days"
-    if found.integers:
-        largest = max(abs(found.min_integer or 0), abs(found.max_integer or 0))
-        if largest < _SECONDS_BELOW:
-            return "s", "integers are seconds since 1970"
-        if largest < _MILLISECONDS_BELOW:
-            return "ms", "integers are milliseconds since 1970"
-        return "us", "integers are microseconds since 1970"
-    if found.reals:
-        return "s", "reals are seconds since 1970"
-    return "", ""
 
 
 def _time(_declared: Declared, _column: SourceColumn, _found: ColumnProfile) -> ColumnType:

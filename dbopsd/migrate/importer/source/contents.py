@@ -62,6 +62,10 @@ class ColumnProfile:
     off_midnight: dict[str, int] = field(default_factory=dict)
     """Of a column declared DATE: how many numbers have a time of day, if they are counted in that
     unit (`s`, `ms`, `us`, `julian`). Empty where there are no numbers."""
+    likely_seconds: int = 0
+    """Of a column of dates or timestamps whose largest number has another unit: those that in
+    seconds would be of 1985 to 2099."""
+    likely_milliseconds: int = 0
     shapes: TextShapes | None = None
     """None where text was not looked at closely."""
 

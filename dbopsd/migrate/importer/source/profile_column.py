@@ -12,7 +12,6 @@ from typing import Any, Final
 from dbopsd.migrate.importer.planning.declared import Declared, Family, read_declared
 from dbopsd.migrate.importer.source.contents import ColumnProfile, TextShapes
 from dbopsd.migrate.importer.source.identifiers import quoted
-from dbopsd.migrate.importer.source.profile_midnights import UNITS, off_midnight_sql
 from dbopsd.migrate.importer.source.profile_numbers import (
     MORE_DIGITS,
     scale_of,
@@ -28,6 +27,7 @@ from dbopsd.migrate.importer.source.profile_shapes import (
     pattern_bytes,
     patterns_of,
 )
+from dbopsd.migrate.importer.source.profile_times import UNITS, likely_sql, off_midnight_sql
 from dbopsd.migrate.importer.source.schema import Affinity, SourceColumn
 
 _CLASSES: Final = ("integer", "real", "text", "blob")
@@ -145,6 +145,8 @@ class ColumnScan:
             max_text_bytes=max([text_bytes, *longest]),
             max_blob_bytes=answers.get("blob bytes") or 0,
             max_scale=answers.get("scale"),
+            likely_seconds=sum(answers.get(f"{each} s") or 0 for each in ("integer", "real")),
+            likely_milliseconds=sum(answers.get(f"{each} ms") or 0 for each in ("integer", "real")),
             shapes=TextShapes(**shapes, examples=()) if self._shaped else None,
         )
 
@@ -160,11 +162,11 @@ class ColumnScan:
     def _about(self, storage_class: str, expected: Expected) -> dict[str, Question]:
         only = f" FILTER (WHERE typeof({self._name}) = '{storage_class}')"
         guard = "" if expected.storage_class else only
+        # Whatever collation the column has: numbers need none, and it may not be there.
+        value = f"{self._name} COLLATE BINARY"
         asked = {}
         match storage_class:
             case "integer" | "real" if self._ranged:
-                # Whatever collation the column has: numbers need none, and it may not be there.
-                value = f"{self._name} COLLATE BINARY"
                 asked[f"least {storage_class}"] = Question(f"min({value}){guard}")
                 asked[f"greatest {storage_class}"] = Question(f"max({value}){guard}")
             case "blob":
@@ -178,6 +180,10 @@ class ColumnScan:
                 if not expected.patterns:
                     size = f"length(CAST({self._name} AS BLOB))"
                     asked["text bytes"] = Question(f"max({size}){guard}")
+        if storage_class in ("integer", "real") and self._family in _DATES:
+            for unit in ("s", "ms"):
+                likely = f"typeof({self._name}) = '{storage_class}' AND {likely_sql(value, unit)}"
+                asked[f"{storage_class} {unit}"] = self._count(likely)
         if storage_class == "real" and self._scaled:
             asked["scale"] = Question(f"max({scale_sql(self._name)}){only}")
         return asked

@@ -205,6 +205,17 @@ def test_a_date_column_knows_which_timestamps_are_midnights(connection: sqlite3.
     assert column(connection, "DATE", ["2024-01-01"]).off_midnight == {}
 
 
+def test_a_column_of_times_counts_those_of_our_days_in_each_unit(
+    connection: sqlite3.Connection,
+) -> None:
+    seconds = [473_385_600, 1_704_067_200, 4_102_444_799.5]
+    others = [0, 473_385_599, 4_102_444_800, -1_704_067_200, None, "x1704067200", b"1"]
+    milliseconds = [1_704_067_200_123, 473_385_600_000.5]
+    found = column(connection, "DATETIME", [*seconds, *others, *milliseconds])
+    assert (found.likely_seconds, found.likely_milliseconds) == (3, 2)
+    assert column(connection, "INTEGER", seconds).likely_seconds == 0
+
+
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "julian"])
 @given(data=st.data())
 @settings(deadline=None, max_examples=150)
