@@ -131,7 +131,8 @@ async def test_a_failing_collector_slows_and_breaks_nothing(otlp, protocol, capl
         started = time.perf_counter()
         telemetry.tracer.start_span("one").end()
         slowest = max(slowest, time.perf_counter() - started)
-    assert slowest < 0.5
+    # An export that is waited for takes its 10 s; a machine that is busy elsewhere a second, say.
+    assert slowest < 3.0
     await telemetry.shutdown(0.3)
     assert len([line for line in lines(caplog) if "not exported" in line]) == 1
 
