@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -120,8 +121,11 @@ class _Taking:
         played_back = "journal" if "-journal" in parts else "wal" if "-wal" in parts else ""
         if played_back:
             recover(self._copy, self._source, journal=played_back == "journal")
-        unchecked = check(self._copy, self._source, integrity, self._cancelled)
-        sync(self._copy)
+        # The disk takes it in while it is looked at.
+        with ThreadPoolExecutor(1) as beside:
+            synced = beside.submit(sync, self._copy)
+            unchecked = check(self._copy, self._source, integrity, self._cancelled)
+            synced.result()
         snapshot = Snapshot(
             path=whole / _DATABASE,
             size_bytes=self._copy.stat().st_size,
