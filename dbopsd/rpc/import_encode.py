@@ -108,6 +108,14 @@ def encode_reversion(report: RevertReport) -> migrate_pb2.RevertImportResponse:
         schema=report.schema,
         restored_tables=report.restored_tables,
         removed_tables=report.removed_tables,
+        tables=[
+            migrate_pb2.RevertedTable(
+                target=each.target,
+                removed_rows=each.removed_rows,
+                restored_rows=each.restored_rows,
+            )
+            for each in report.tables
+        ],
     )
 
 

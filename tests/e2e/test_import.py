@@ -522,7 +522,33 @@ def test_rows_that_are_added(importer: Importer) -> None:
     assert "duplicate key value" in failed["problem"]
     assert importer.sql("SELECT count(*) FROM log", "added") == [(6,)]
     assert importer.left_behind() == []
-    assert "went in among others" in importer.refused("revert", report["operation"])
+
+    # Only the file's rows count, each as often as it is there, and of two imports it is one.
+    importer.sql("INSERT INTO log VALUES (now(), 'mine')", "added")
+    verified = importer.verify(report)
+    assert (verified["equal"], verified["verifiedRows"]) == (True, "3")
+    importer.sql(
+        "DELETE FROM log WHERE what = 'start';"
+        "DELETE FROM log WHERE ctid = (SELECT max(ctid) FROM log WHERE what = 'stop');"
+        "UPDATE log SET what = 'x' WHERE what = 'stop'",
+        "added",
+    )
+    found = importer.verify(report, code=1)
+    assert found["differingRows"] == "3"
+    assert {each["target"] for each in found["differences"]} == {""}
+    said = importer.refused("revert", report["operation"])
+    assert "ROWS_CHANGED_SINCE" in said
+    importer.sql(
+        "UPDATE log SET what = 'stop' WHERE what = 'x';"
+        "INSERT INTO log VALUES ('2024-01-31 10:00:00', 'start')",
+        "added",
+    )
+    told = importer.revert(report)
+    assert told["tables"] == [{"target": "log", "removedRows": "3", "restoredRows": "0"}]
+    assert told["restoredTables"] == ["log"]
+    assert importer.sql("SELECT what FROM log ORDER BY 1", "added") == [("mine",), ("stop",)]
+    assert "is REVERTED" in importer.refused("revert", report["operation"])
+    assert "is REVERTED" in importer.refused("verify", report["operation"])
 
 
 def test_a_changed_file_is_brought_over_again(importer: Importer) -> None:
@@ -536,21 +562,57 @@ def test_a_changed_file_is_brought_over_again(importer: Importer) -> None:
         "UPDATE customers SET age = 31 WHERE id = 1; DELETE FROM orders WHERE id = 2;"
         "INSERT INTO orders VALUES (11, 4, 1.5, NULL)",
     )
+    before = importer.sql("SELECT * FROM customers ORDER BY id", "changed")
     report = importer.run(source, "changed", "--mode", "upsert", *tables)
+    assert report["previousSchema"]
     assert table_of(report, "customers")["mergedRows"] == "2"
     assert table_of(report, "orders")["mergedRows"] == "1"
     assert importer.sql("SELECT id, age FROM customers ORDER BY id", "changed") == [
         *((1, 31), (2, 41), (3, None), (4, None), (50, None)),
     ]
     assert importer.sql("SELECT id FROM orders ORDER BY id", "changed") == [(1,), (2,), (5,), (11,)]
+    # A customer and an order are not the file's, and do not count.
+    verified = importer.verify(report)
+    assert (verified["equal"], verified["verifiedRows"]) == (True, "7")
+    importer.sql(
+        "UPDATE customers SET age = 30 WHERE id = 1; DELETE FROM orders WHERE id = 11", "changed"
+    )
+    found = importer.verify(report, code=1)
+    assert different(found) == [
+        ("customers", "age", "id=1", "31", "30"),
+        ("orders", "", "id=11", "11, 4, 1.50, NULL", ""),
+    ]
+    assert "ROWS_CHANGED_SINCE" in importer.refused("revert", report["operation"])
+    importer.sql(
+        "UPDATE customers SET age = 31 WHERE id = 1; INSERT INTO orders VALUES (11, 4, 1.5, NULL)",
+        "changed",
+    )
+    told = importer.revert(report)
+    assert told["tables"] == [
+        {"target": "customers", "removedRows": "1", "restoredRows": "1"},
+        {"target": "orders", "removedRows": "1", "restoredRows": "0"},
+    ]
+    assert importer.sql("SELECT * FROM customers ORDER BY id", "changed") == before
+    assert importer.sql("SELECT id FROM orders ORDER BY id", "changed") == [(1,), (2,), (5,)]
+
+    report = importer.run(source, "changed", "--mode", "upsert", *tables)
     upsert = ("--mode", "upsert", "--delete-missing", *tables)
     report = importer.run(source, "changed", *upsert)
     for table in ("customers", "orders"):
         assert table_of(report, table)["mergedRows"] == "0"
         assert table_of(report, table)["deletedRows"] == "1"
     assert importer.verify(report)["equal"]
+    # Here whatever is not the file's does.
     assert importer.sql("INSERT INTO orders (customer_id) VALUES (1) RETURNING id", "changed") == [
         (12,)
+    ]
+    assert different(importer.verify(report, code=1)) == [
+        ("orders", "", "id=12", "", "12, 1, NULL, new")
+    ]
+    told = importer.revert(report)
+    assert [each["restoredRows"] for each in told["tables"]] == ["1", "1"]
+    assert importer.sql("SELECT id FROM customers ORDER BY id", "changed") == [
+        *((1,), (2,), (3,), (4,), (50,)),
     ]
     said = importer.refused(
         *("run", str(source), "--database", "main", "--schema", "changed", "--mode", "upsert"),

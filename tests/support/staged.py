@@ -49,9 +49,19 @@ INSERT INTO orders VALUES (1, 1, '{who}'), (3, 3, '{who}');
 
 
 async def stage(
-    session: Session, dsn: str, who: str, *, schema: str = "public", rows_only: bool = False
+    session: Session,
+    dsn: str,
+    who: str,
+    *,
+    schema: str = "public",
+    rows_only: bool = False,
+    plan: Plan = PLAN,
+    rows: str = "",
 ) -> ImportRecord:
-    """An import of that name, whose rows say `who` made them, ready to be published or merged."""
+    """An import of that name, whose rows say `who` made them, ready to be published or merged.
+
+    Another `plan` has `rows`, the statements that make them.
+    """
     record = ImportRecord(
         import_id=who,
         source=f"/srv/{who}.db",
@@ -59,11 +69,11 @@ async def stage(
         staging_schema=records.staging_schema(who),
         previous_schema=records.previous_schema(who),
         state=RecordState.STAGED,
-        plan=PLAN,
+        plan=plan,
     )
     await staging.begin(session, record)
     with person(dsn, record.staging_schema) as connection:
-        connection.execute((_FILL_ROWS if rows_only else _FILL).format(who=who))
+        connection.execute(rows or (_FILL_ROWS if rows_only else _FILL).format(who=who))
     return record
 
 

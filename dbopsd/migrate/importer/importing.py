@@ -68,8 +68,8 @@ async def run_import(run: Run, request: RunImportRequest) -> ImportReport:
 async def clean_up(run: Run, _request: RunImportRequest) -> None:
     """Leave nothing of an import that failed or was cancelled.
 
-    One that was published is taken back: its worker died before it could tell. Raises
-    `ImportNotPublished` where that cannot be, because its rows were merged into those of others.
+    One that was published is taken back: its worker died before it could tell. Raises what
+    `placing.take_back` does where that cannot be, because others have written to its rows since.
     """
     async with import_session(run.database) as session:
         record = await records.find(session, run.operation)

@@ -148,7 +148,7 @@ class ImportReport:
     rejects_table: str = ""
     """Where the rows are that were kept apart, `schema.table`; empty: there are none."""
     previous_schema: str = ""
-    """Where the tables are kept that were replaced; empty: none were."""
+    """Where the tables or rows are kept that gave way, and what a revert needs; empty: nothing."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +167,18 @@ class VerifyReport:
 
 
 @dataclass(frozen=True)
+class RevertedTable:
+    """What became of the rows of a table that was there before the import, and stayed."""
+
+    target: str
+    """Its name in PostgreSQL, without the schema."""
+    removed_rows: int = 0
+    """After APPEND and UPSERT those that the import had added, else all that were there."""
+    restored_rows: int = 0
+    """That the import had changed or deleted, and are as they were before."""
+
+
+@dataclass(frozen=True)
 class RevertReport:
     """The result of `RevertImport`."""
 
@@ -176,3 +188,5 @@ class RevertReport:
     """That stood there before the import, and stand there again."""
     removed_tables: list[str] = field(default_factory=list)
     """That the import had brought, and are gone."""
+    tables: list[RevertedTable] = field(default_factory=list)
+    """Those that stayed, and had rows taken out or put back."""

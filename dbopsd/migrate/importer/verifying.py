@@ -15,6 +15,8 @@ from dbopsd.migrate.importer.processes.tasks import (
     DigestSource,
     DigestTarget,
     FindDifferences,
+    FindMissing,
+    Missing,
 )
 from dbopsd.migrate.importer.report import Difference
 from dbopsd.migrate.importer.target import staging
@@ -30,7 +32,7 @@ class VerifiedTable:
 
     table: PlannedTable
     rows: int
-    """That were compared: those that PostgreSQL has."""
+    """That were compared: those that PostgreSQL has; among others, those that the file has."""
     differing_rows: int = 0
     examples: list[Difference] = field(default_factory=list)
 
@@ -65,6 +67,20 @@ async def verify_table(
     task = FindDifferences(snapshot, schema, table, wanted.to_json(), found.to_json(), max_examples)
     differences = await pool.do(task, Differences)
     return VerifiedTable(table, rows, differences.rows, differences.examples)
+
+
+async def verify_among_others(
+    pool: Processes,
+    snapshot: str,
+    schema: str,
+    table: PlannedTable,
+    max_examples: int,
+    on_progress: OnProgress,
+) -> VerifiedTable:
+    """Compare the file's rows with a table in `schema` that has others, too, which do not count."""
+    task = FindMissing(snapshot, schema, table, max_examples)
+    missing = await pool.do(task, Missing, on_progress)
+    return VerifiedTable(table, missing.compared_rows, missing.rows, missing.examples)
 
 
 async def _of_source(pool: Processes, snapshot: str, expected: Expected) -> Digest:

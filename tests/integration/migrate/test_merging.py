@@ -1,4 +1,4 @@
-"""Staged rows go into tables that are there: all of them or none, and out again where that can be.
+"""Staged rows go into tables that are there: all of them or none.
 
 The tables are as migrations make them, with what an import knows nothing of: triggers, computed
 columns, keys that are looked at late.
@@ -13,9 +13,10 @@ from dbopsd.db.database import Database
 from dbopsd.db.errors import ConstraintViolation, UniqueViolation
 from dbopsd.db.session import Session
 from dbopsd.migrate.importer.finishing import import_session
+from dbopsd.migrate.importer.report import RevertedTable
 from dbopsd.migrate.importer.requests import ImportRequest, Mode, Target
 from dbopsd.migrate.importer.target import merging, placing, records
-from dbopsd.migrate.importer.target.errors import ImportNotPublished, MergeIncomplete, TableInUse
+from dbopsd.migrate.importer.target.errors import MergeIncomplete, TableInUse
 from dbopsd.migrate.importer.target.placed import Placed
 from dbopsd.migrate.importer.target.records import RecordState
 from tests.support.staged import PLAN, emails, person, schemas, stage
@@ -89,29 +90,14 @@ async def test_replaced_rows_are_kept_and_come_back(session: Session, database_d
         assert connection.execute("SELECT * FROM fired").fetchall() == [("INSERT",)]
         connection.execute("TRUNCATE fired")
 
-    await placing.take_back(session, await records.get(session, "new", "main"))
+    reverted = await placing.take_back(session, await records.get(session, "new", "main"))
+    assert reverted == [RevertedTable("users", 3, 2), RevertedTable("orders", 2, 2)]
     assert everything(database_dsn) == before
     assert schemas(database_dsn) == []
     assert (await records.get(session, "new", "main")).state is RecordState.REVERTED
     with person(database_dsn) as connection:
         connection.execute("UPDATE users SET email = 'x' WHERE id = 1")
         assert connection.execute("SELECT * FROM fired").fetchall() == [("UPDATE",)]
-
-
-@pytest.mark.parametrize("mode", [Mode.APPEND, Mode.UPSERT])
-async def test_merged_rows_are_not_taken_out_again(
-    session: Session, database_dsn: str, mode: Mode
-) -> None:
-    with person(database_dsn) as connection:
-        connection.execute("UPDATE users SET best = NULL; DELETE FROM orders; DELETE FROM users")
-    assert await merge(session, database_dsn, asked(mode)) == [
-        Placed("users", False, 2),
-        Placed("orders", False, 2),
-    ]
-    with pytest.raises(ImportNotPublished, match="went in among others"):
-        await placing.take_back(session, await records.get(session, "new", "main"))
-    assert emails(database_dsn) == ["new-1", "new-3"]
-    assert (await records.get(session, "new", "main")).state is RecordState.PUBLISHED
 
 
 async def test_merging_twice_is_merging_once(session: Session, database_dsn: str) -> None:
@@ -129,7 +115,7 @@ async def test_an_upsert_changes_what_differs_and_deletes_only_if_asked(
         connection.execute("UPDATE orders SET note = 'new' WHERE id = 1")
     placed = await merge(session, database_dsn, asked(Mode.UPSERT))
     # The first order was as the file has it already.
-    assert placed == [Placed("users", False, 2), Placed("orders", False, 1)]
+    assert placed == [Placed("users", True, 2), Placed("orders", True, 1)]
     assert emails(database_dsn) == ["new-1", "new-3", "old-2"]
     with person(database_dsn) as connection:
         assert connection.execute("SELECT best FROM users WHERE id = 1").fetchone() == (2,)
@@ -137,7 +123,7 @@ async def test_an_upsert_changes_what_differs_and_deletes_only_if_asked(
     await stage(session, database_dsn, "newer", rows_only=True)
     record = await records.get(session, "newer", "main")
     placed = await placing.place(session, record, asked(Mode.UPSERT, delete_missing=True), [])
-    assert placed == [Placed("users", False, 2, 1), Placed("orders", False, 2, 1)]
+    assert placed == [Placed("users", True, 2, 1), Placed("orders", True, 2, 1)]
     assert emails(database_dsn) == ["newer-1", "newer-3"]
     with person(database_dsn) as connection:
         connection.execute("INSERT INTO orders (user_id) VALUES (1)")

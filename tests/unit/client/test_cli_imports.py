@@ -392,7 +392,7 @@ class TestForPeople:
             "in 1.5 s (1,333 rows/s)\n/srv/app.db to schema app\n"
         )
         assert has(output, "Stages: snapshot 500 ms, copy 1 s")
-        assert has(output, "What was replaced is kept in schema app_before")
+        assert has(output, "What a revert needs is kept in schema app_before")
         assert has(output, "user 2,000 1,999 20.0 KiB 2 s 1 1,999")
         assert has(output, "Carried as they are: 1 check, 2 index")
         assert has(
@@ -514,6 +514,19 @@ class TestForPeople:
             "operations/run-import-1 is reverted in schema app\n\n"
             "Stand there again: user\nAre gone: user, order\n"
         )
+
+    def test_a_revert_of_rows(self, operations_server, dbops_operations):
+        result = migrate_pb2.RevertImportResponse(
+            operation="operations/run-import-1",
+            schema="app",
+            restored_tables=["user"],
+            tables=[
+                migrate_pb2.RevertedTable(target="user", removed_rows=1234, restored_rows=5),
+            ],
+        )
+        output = self.shown(operations_server, dbops_operations, "RevertImport", result)
+        assert has(output, "TABLE REMOVED RESTORED")
+        assert has(output, "user 1,234 5")
 
 
 def test_help_has_examples_and_exit_codes(dbops_operations):

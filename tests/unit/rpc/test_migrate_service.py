@@ -25,6 +25,7 @@ from dbopsd.migrate.importer.report import (
     PlannedTableReport,
     RejectCount,
     RejectedValue,
+    RevertedTable,
     RevertReport,
     TableReport,
     VerifyReport,
@@ -491,7 +492,8 @@ class TestWhatIsTold:
         )
 
     async def test_a_reversion(self, imports: Imports) -> None:
-        report = RevertReport("run-import-1", "app", ["users"], ["users", "orders"])
+        rows = [RevertedTable("users", removed_rows=3, restored_rows=4)]
+        report = RevertReport("run-import-1", "app", ["users"], ["users", "orders"], rows)
         ended = await imports.ended_with(await imports.revert(), report)
         found = migrate_pb2.RevertImportResponse()
         assert ended.response.Unpack(found)
@@ -500,4 +502,5 @@ class TestWhatIsTold:
             schema="app",
             restored_tables=["users"],
             removed_tables=["users", "orders"],
+            tables=[migrate_pb2.RevertedTable(target="users", removed_rows=3, restored_rows=4)],
         )

@@ -726,7 +726,9 @@ class ImportReport(_message.Message):
     rejects_table: _builtins.str
     """The table with the rows that were kept apart, `schema.table`. Empty: there are none."""
     previous_schema: _builtins.str
-    """The schema that keeps the tables that were replaced, for `RevertImport`. Empty: none were."""
+    """The schema that keeps the tables that were replaced, or the rows that were changed or deleted and those that were
+    written, for `RevertImport`. Empty: there were none.
+    """
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportedTable]:
         """What became of each table's rows."""
@@ -820,7 +822,9 @@ class ImportedTable(_message.Message):
     changed_values: _builtins.int
     """How many values arrived as something else because the mapping says so: NULL, clamped, replaced."""
     verified_rows: _builtins.int
-    """How many rows were read back and compared, each with all its columns. 0: not verified."""
+    """How many rows were read back and compared, each with all its columns; where others are among them, how many of the
+    file's were looked for. 0: not verified.
+    """
     differing_rows: _builtins.int
     """How many of them differ."""
     merged_rows: _builtins.int
@@ -1018,7 +1022,7 @@ class VerifyImportResponse(_message.Message):
     verified_rows: _builtins.int
     """How many rows were compared, each with all its columns."""
     differing_rows: _builtins.int
-    """How many of them differ, those that are on one side only included."""
+    """How many of them differ, those that are on one side only included, but for those of others."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportedTable]:
         """What was found of each table."""
@@ -1057,6 +1061,7 @@ class RevertImportResponse(_message.Message):
     SCHEMA_FIELD_NUMBER: _builtins.int
     RESTORED_TABLES_FIELD_NUMBER: _builtins.int
     REMOVED_TABLES_FIELD_NUMBER: _builtins.int
+    TABLES_FIELD_NUMBER: _builtins.int
     operation: _builtins.str
     """The operation of the import that was reverted, `operations/{operation}`."""
     schema: _builtins.str
@@ -1069,6 +1074,10 @@ class RevertImportResponse(_message.Message):
     def removed_tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The tables that the import had brought and that are gone, without the schema."""
 
+    @_builtins.property
+    def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevertedTable]:
+        """Of tables that stayed (EXISTING, APPEND, UPSERT): what became of their rows."""
+
     def __init__(
         self,
         *,
@@ -1076,11 +1085,42 @@ class RevertImportResponse(_message.Message):
         schema: _builtins.str = ...,
         restored_tables: _abc.Iterable[_builtins.str] | None = ...,
         removed_tables: _abc.Iterable[_builtins.str] | None = ...,
+        tables: _abc.Iterable[Global___RevertedTable] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "removed_tables", b"removed_tables", "restored_tables", b"restored_tables", "schema", b"schema"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "removed_tables", b"removed_tables", "restored_tables", b"restored_tables", "schema", b"schema", "tables", b"tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RevertImportResponse: _TypeAlias = RevertImportResponse  # noqa: Y015
+
+@_typing.final
+class RevertedTable(_message.Message):
+    """What became of the rows of a table that was there before an import, and stayed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    REMOVED_ROWS_FIELD_NUMBER: _builtins.int
+    RESTORED_ROWS_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """Its name in PostgreSQL, without the schema."""
+    removed_rows: _builtins.int
+    """How many rows were taken out: after APPEND and UPSERT those that the import had added, else all that were there."""
+    restored_rows: _builtins.int
+    """How many rows are as they were before: those that the import had changed or deleted."""
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        removed_rows: _builtins.int = ...,
+        restored_rows: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["removed_rows", b"removed_rows", "restored_rows", b"restored_rows", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevertedTable: _TypeAlias = RevertedTable  # noqa: Y015

@@ -46,7 +46,12 @@ class MigrateServiceStub:
     - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows.
     - FAILED_PRECONDITION, `TABLE_IN_USE`: others depend on a table that would be replaced.
     - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
-    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more.
+    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more, or what a
+    revert would need was not kept.
+    - FAILED_PRECONDITION, `ROWS_CHANGED_SINCE`: rows that an import merged are not as it left them; nothing was put back.
+    - FAILED_PRECONDITION, `ROWS_REFERRED_TO`: rows that came since refer to rows that a revert would take out; nothing was
+    put back.
+    - DATA_LOSS, `REVERT_INCOMPLETE`: rows were read back otherwise than they were put back; nothing was put back.
     - DATA_LOSS, `ROWS_DIFFER`: rows were read back otherwise than they were sent; nothing was published.
     - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; nothing was kept.
     - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import was killed, time and again.
@@ -100,7 +105,12 @@ class MigrateServiceServicer:
     - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows.
     - FAILED_PRECONDITION, `TABLE_IN_USE`: others depend on a table that would be replaced.
     - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
-    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more.
+    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more, or what a
+    revert would need was not kept.
+    - FAILED_PRECONDITION, `ROWS_CHANGED_SINCE`: rows that an import merged are not as it left them; nothing was put back.
+    - FAILED_PRECONDITION, `ROWS_REFERRED_TO`: rows that came since refer to rows that a revert would take out; nothing was
+    put back.
+    - DATA_LOSS, `REVERT_INCOMPLETE`: rows were read back otherwise than they were put back; nothing was put back.
     - DATA_LOSS, `ROWS_DIFFER`: rows were read back otherwise than they were sent; nothing was published.
     - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; nothing was kept.
     - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import was killed, time and again.
@@ -126,7 +136,8 @@ class MigrateServiceServicer:
 
     def VerifyImport(self, request, context):
         """Compares what an import brought with a SQLite file, every value, and changes nothing. Finding differences is no
-        failure: `VerifyImportResponse.equal` says whether there are any.
+        failure: `VerifyImportResponse.equal` says whether there are any. After APPEND, and UPSERT without `delete_missing`,
+        rows that the file does not have are none: they are others'.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -135,6 +146,10 @@ class MigrateServiceServicer:
     def RevertImport(self, request, context):
         """Puts back, in one transaction, what stood in the place of an import's tables before. What was written to these since
         then goes with them.
+
+        Of APPEND and UPSERT it takes out the rows that were added, and puts back those that were changed or deleted. It is
+        refused if one of them was changed or deleted since, or if rows that came since refer to one that was added. Sequences
+        do not go back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -191,7 +206,12 @@ class MigrateService:
     - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows.
     - FAILED_PRECONDITION, `TABLE_IN_USE`: others depend on a table that would be replaced.
     - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
-    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more.
+    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more, or what a
+    revert would need was not kept.
+    - FAILED_PRECONDITION, `ROWS_CHANGED_SINCE`: rows that an import merged are not as it left them; nothing was put back.
+    - FAILED_PRECONDITION, `ROWS_REFERRED_TO`: rows that came since refer to rows that a revert would take out; nothing was
+    put back.
+    - DATA_LOSS, `REVERT_INCOMPLETE`: rows were read back otherwise than they were put back; nothing was put back.
     - DATA_LOSS, `ROWS_DIFFER`: rows were read back otherwise than they were sent; nothing was published.
     - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; nothing was kept.
     - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import was killed, time and again.

@@ -20,7 +20,7 @@ _MAX_SHOWN = 20
 _NUMBERS = frozenset(
     {
         *("ROWS", "COPIED", "SIZE", "COPYING", "REJECTED", "CHANGED", "MERGED", "DELETED"),
-        *("VERIFIED", "DIFFERING", "COUNT"),
+        *("VERIFIED", "DIFFERING", "COUNT", "REMOVED", "RESTORED"),
     }
 )
 _STYLES = {
@@ -85,7 +85,7 @@ def _report_summary(report: _Report) -> Text:
         ("Import: ", report.operation),
         ("Stages: ", ", ".join(f"{s.stage} {_took(s.duration)}" for s in report.stages)),
         ("Rows that were kept apart: ", report.rejects_table),
-        ("What was replaced is kept in schema ", report.previous_schema),
+        ("What a revert needs is kept in schema ", report.previous_schema),
     ):
         if text:
             summary.append(f"\n{about}{plain(text)}")
@@ -259,6 +259,12 @@ def _reversion_blocks(
         )
     ]
     yield Text("\n".join(lines))
+    found = new_table("TABLE", "REMOVED", "RESTORED", numbers=_NUMBERS, fold=True)
+    for table in response.tables:
+        rows = (table.removed_rows, table.restored_rows)
+        found.add_row(cell(table.target), *(cell(count(each)) for each in rows))
+    if found.row_count:
+        yield found
 
 
 def _arrow(source: str, target: str) -> str:

@@ -229,7 +229,8 @@ def verify_import(
 ) -> ExitCode:
     """Compare what import OPERATION brought with the file, every value.
 
-    With --output json this is the VerifyImport response.
+    Where rows were appended or upserted among others, those do not count. With
+    --output json this is the VerifyImport response.
     """
     options = given(asked)
     if source is not None:
@@ -254,8 +255,10 @@ def revert_import(
 ) -> ExitCode:
     """Put back what import OPERATION replaced.
 
-    What was written to the imported tables since then goes with them. With
-    --output json this is the RevertImport response.
+    What was written to the imported tables since then goes with them. Of
+    --mode append and upsert the rows that were added are taken out, and those
+    that were changed or deleted put back, unless somebody has changed them
+    since. With --output json this is the RevertImport response.
     """
     options = given(asked)
     with session.client() as client:

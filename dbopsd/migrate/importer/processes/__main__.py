@@ -11,7 +11,7 @@ from opentelemetry.metrics import NoOpMeter
 
 from dbopsd.db.errors import DatabaseError
 from dbopsd.errors import DbopsError
-from dbopsd.migrate.importer.processes import compare, copy, digest, look, tasks
+from dbopsd.migrate.importer.processes import compare, copy, digest, look, missing, tasks
 from dbopsd.migrate.importer.processes.context import Context
 from dbopsd.migrate.importer.processes.messages import Setup, decode, encode, line
 from dbopsd.telemetry.relay import RelayTracer
@@ -23,6 +23,7 @@ _WORK: Final[dict[str, tuple[type[Any], Callable[..., Any]]]] = {
     "DigestSource": (tasks.DigestSource, digest.digest_source),
     "DigestTarget": (tasks.DigestTarget, digest.digest_target),
     "FindDifferences": (tasks.FindDifferences, compare.find_differences),
+    "FindMissing": (tasks.FindMissing, missing.find_missing),
 }
 
 

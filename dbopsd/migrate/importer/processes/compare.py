@@ -39,7 +39,7 @@ async def find_differences(task: FindDifferences, context: Context) -> Differenc
         rows.subtract(Counter(await _of_target(task, context, group)))
         only_source.update({row: count for row, count in rows.items() if count > 0})
         only_target.update({row: -count for row, count in rows.items() if count < 0})
-    return _matched(task.table, only_source, only_target, task.max_examples)
+    return matched(task.table, only_source, only_target, task.max_examples)
 
 
 def _groups(source: Digest, target: Digest) -> Iterator[frozenset[int]]:
@@ -74,17 +74,18 @@ async def _of_target(task: FindDifferences, context: Context, group: frozenset[i
     return found
 
 
-def _matched(
+def matched(
     table: PlannedTable, source: Counter[bytes], target: Counter[bytes], most: int
 ) -> Differences:
+    """Pair the rows that one side only has by their key, and name what differs."""
     canonical = kinds([column.type for column in table.columns])
     by_key: dict[Key, list[bytes]] = {}
     for row in target.elements():
-        by_key.setdefault(_key(table, row), []).append(row)
+        by_key.setdefault(key_of(table, row), []).append(row)
     rows = 0
     examples: list[Difference] = []
     for row in source.elements():
-        partners = by_key.get(_key(table, row)) if table.key else None
+        partners = by_key.get(key_of(table, row)) if table.key else None
         partner = partners.pop() if partners else None
         if partner is not None and canonicalise(row, canonical) == canonicalise(partner, canonical):
             continue  # other bytes, the same meaning
@@ -114,7 +115,8 @@ def _told(table: PlannedTable, row: bytes, partner: bytes | None) -> Iterator[Di
             )
 
 
-def _key(table: PlannedTable, row: bytes) -> Key:
+def key_of(table: PlannedTable, row: bytes) -> Key:
+    """The fields of a row's key."""
     fields = split_row(row)
     return tuple(
         field

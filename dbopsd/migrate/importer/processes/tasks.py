@@ -109,6 +109,26 @@ class FindDifferences:
 
 
 @dataclass(frozen=True)
+class FindMissing:
+    """Find the rows of the file that a table has not, whatever else is in it."""
+
+    snapshot: str
+    schema: str
+    table: PlannedTable
+    max_examples: int
+
+
+@dataclass(frozen=True)
+class Missing:
+    """The rows that are not there as the file has them."""
+
+    compared_rows: int
+    """All that the file has."""
+    rows: int
+    examples: list[Difference] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Differences:
     """The rows that differ."""
 

@@ -104,3 +104,68 @@ class MergeIncomplete(DbopsError):
             f"{self.rows:,} rows are not in {self.table} as the file has them after they were put "
             "there: a trigger or a rule of the table changes them; nothing was kept"
         )
+
+
+@dataclass(eq=False)
+class RowsChangedSince(DbopsError):
+    """Rows that an import merged into a table are not there as it left them."""
+
+    reason: ClassVar[str] = "ROWS_CHANGED_SINCE"
+
+    table: str
+    changed: int
+    """Rows that it wrote, and that have other values by now."""
+    missing: int
+    """Rows that it wrote, and that are not there any more; of a table without a key, or changed."""
+    taken: int
+    """Rows that it deleted, and whose key another row has by now."""
+    kept_in: str
+    """The schema that has the rows as they were before, and as the import wrote them."""
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.table} was written to since: of the rows that the import wrote "
+            f"{self.changed:,} are changed and {self.missing:,} gone, and {self.taken:,} keys of "
+            "rows that it deleted are taken; nothing was put back. Revert what came after it "
+            f"first, or put these rows right by hand: schema {self.kept_in} has them as they were "
+            "before, and as the import wrote them"
+        )
+
+
+@dataclass(eq=False)
+class RowsReferredTo(DbopsError):
+    """Rows that came since refer to those that would be taken out."""
+
+    reason: ClassVar[str] = "ROWS_REFERRED_TO"
+
+    table: str
+    rows: int
+    """That refer to them."""
+    by: str
+    """The foreign key."""
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.rows:,} rows refer, by {self.by}, to rows of {self.table} that the import "
+            "brought and that would be taken out; nothing was put back. Delete them, or have them "
+            "refer to others, and revert it then"
+        )
+
+
+@dataclass(eq=False)
+class RevertIncomplete(DbopsError):
+    """Rows that were put back are not in the target as they were kept."""
+
+    reason: ClassVar[str] = "REVERT_INCOMPLETE"
+
+    table: str
+    rows: int
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.rows:,} rows of {self.table} are not as they were before the import after they "
+            "were put back: a foreign key, a trigger or a rule changes them; nothing was put back"
+        )

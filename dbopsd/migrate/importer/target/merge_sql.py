@@ -5,7 +5,7 @@ from typing import Final
 
 from dbopsd.db.identifiers import literal, quoted
 from dbopsd.migrate.importer.planning.ddl import columns_of
-from dbopsd.migrate.importer.planning.plan import PlannedTable
+from dbopsd.migrate.importer.planning.plan import PlannedColumn, PlannedTable
 
 # Types without an equality of their own are compared as the text that they are.
 _AS_TEXT: Final = ("json",)
@@ -26,6 +26,11 @@ def keep_all(target: str, kept: str) -> str:
     return f"CREATE TABLE {kept} AS TABLE {target}"
 
 
+def count_all(target: str) -> str:
+    """How many rows there are."""
+    return f"SELECT count(*) FROM {target}"
+
+
 def put_back(columns: Sequence[str], target: str, kept: str) -> str:
     """All rows of a copy."""
     names = columns_of(columns)
@@ -38,27 +43,80 @@ def insert(table: PlannedTable, target: str, staged: str) -> str:
     return f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM {staged}"
 
 
+def append(table: PlannedTable, target: str, staged: str) -> str:
+    """As `insert`, where the target is called `t`."""
+    return insert(table, f"{target} AS t", staged)
+
+
 def upsert(table: PlannedTable, key: Sequence[str], target: str, staged: str) -> str:
     """Staged rows come to those that are there, and take the place of those with their key.
 
-    Rows that are the same already are not touched, nor counted.
+    Rows that are the same already are not touched, nor counted. The target is called `t`.
     """
-    others = [column for column in table.columns if column.target not in key]
-    conflict = f"{insert(table, f'{target} AS t', staged)} ON CONFLICT ({columns_of(key)})"
+    others = others_than(key, table)
+    conflict = f"{append(table, target, staged)} ON CONFLICT ({columns_of(key)})"
     if not others:
         return f"{conflict} DO NOTHING"
     changes = ", ".join(
         f"{quoted(column.target)} = EXCLUDED.{quoted(column.target)}" for column in others
     )
-    mine = ", ".join(_comparable(column.target, column.type, "EXCLUDED") for column in others)
-    theirs = ", ".join(_comparable(column.target, column.type, "t") for column in others)
-    return f"{conflict} DO UPDATE SET {changes} WHERE ({theirs}) IS DISTINCT FROM ({mine})"
+    return f"{conflict} DO UPDATE SET {changes} WHERE {_differ(others, 't', 'EXCLUDED')}"
 
 
 def delete_missing(key: Sequence[str], target: str, staged: str) -> str:
-    """Rows go whose key no staged row has."""
-    same = " AND ".join(f"s.{quoted(name)} = t.{quoted(name)}" for name in key)
-    return f"DELETE FROM {target} AS t WHERE NOT EXISTS (SELECT FROM {staged} AS s WHERE {same})"
+    """Rows go whose key no staged row has. The target is called `t`."""
+    return f"DELETE FROM {target} AS t WHERE {_missing(key, 't', staged)}"
+
+
+def keep_none(target: str, kept: str) -> str:
+    """A table for rows of the target, without any."""
+    return f"CREATE TABLE {kept} AS SELECT * FROM {target} WITH NO DATA"
+
+
+def keep_to_change(
+    table: PlannedTable, key: Sequence[str], target: str, staged: str, before: str
+) -> str:
+    """Keep the rows that `upsert` will change."""
+    return (
+        f"INSERT INTO {before} SELECT t.* FROM {target} AS t "
+        f"JOIN {staged} AS s ON {same(key, 's', 't')} "
+        f"WHERE {_differ(others_than(key, table), 't', 's')}"
+    )
+
+
+def keeping(kept: str, change: str) -> str:
+    """Do a change to a target that it calls `t`, and keep the rows that it wrote or deleted."""
+    return f"WITH rows AS ({change} RETURNING t.*) INSERT INTO {kept} SELECT * FROM rows"
+
+
+def has_rows(kept: str) -> str:
+    """Whether a table has any."""
+    return f"SELECT EXISTS (SELECT FROM {kept})"
+
+
+def drop(kept: str) -> str:
+    """The table goes."""
+    return f"DROP TABLE {kept}"
+
+
+def count_cascading(
+    columns: tuple[Sequence[str], Sequence[str]],
+    child: str,
+    parent: tuple[str, str, Sequence[str]],
+    *,
+    itself: bool,
+) -> str:
+    """How many rows of a child refer to those that `delete_missing` will delete of its parent.
+
+    `parent` is the target, its staged rows and their key. With `itself` the child is the parent,
+    and of its rows those count that stay.
+    """
+    target, staged, key = parent
+    stays = f" AND EXISTS (SELECT FROM {staged} AS s WHERE {same(key, 's', 'c')})" if itself else ""
+    return (
+        f"SELECT count(*) FROM {child} AS c WHERE EXISTS (SELECT FROM {target} AS t "
+        f"WHERE {_pairs(columns, 'c', 't')} AND {_missing(key, 't', staged)}){stays}"
+    )
 
 
 def count_missing(table: PlannedTable, target: str, staged: str) -> str:
@@ -77,6 +135,40 @@ def advance(target: str, column: str, sequence: str) -> str:
         f"SELECT setval({regclass}, greatest(max({quoted(column)}), nextval({regclass}) - 1)) "
         f"FROM {target} HAVING max({quoted(column)}) >= 1"
     )
+
+
+def count_moved(columns: Sequence[str], key: Sequence[str], before: str, after: str) -> str:
+    """How many rows have other values now in columns that others refer to."""
+    mine, theirs = (", ".join(f"{row}.{quoted(name)}" for name in columns) for row in "ba")
+    return (
+        f"SELECT count(*) FROM {before} AS b JOIN {after} AS a ON {same(key, 'a', 'b')} "
+        f"WHERE ({mine}) IS DISTINCT FROM ({theirs})"
+    )
+
+
+def same(key: Sequence[str], one: str, other: str) -> str:
+    """Whether two rows have the same key."""
+    return _pairs((key, key), one, other)
+
+
+def others_than(key: Sequence[str], table: PlannedTable) -> list[PlannedColumn]:
+    """The columns that an import writes besides the key."""
+    return [column for column in table.columns if column.target not in key]
+
+
+def _pairs(columns: tuple[Sequence[str], Sequence[str]], one: str, other: str) -> str:
+    pairs = zip(*columns, strict=True)
+    return " AND ".join(f"{one}.{quoted(a)} = {other}.{quoted(b)}" for a, b in pairs)
+
+
+def _missing(key: Sequence[str], row: str, staged: str) -> str:
+    return f"NOT EXISTS (SELECT FROM {staged} AS s WHERE {same(key, 's', row)})"
+
+
+def _differ(columns: Sequence[PlannedColumn], one: str, other: str) -> str:
+    mine = ", ".join(_comparable(column.target, column.type, one) for column in columns)
+    theirs = ", ".join(_comparable(column.target, column.type, other) for column in columns)
+    return f"({mine}) IS DISTINCT FROM ({theirs})"
 
 
 def _comparable(name: str, type_name: str, of: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dbopsd.migrate.importer.target.records import ImportRecord
+from dbopsd.migrate.importer.target.records import ImportRecord, PublishedRelation
 
 
 @dataclass(frozen=True)
@@ -11,7 +11,7 @@ class Placed:
 
     source: str
     kept: bool = False
-    """Whether what stood there before is kept."""
+    """Whether what stood there before is kept, or the rows of it that gave way."""
     merged_rows: int = 0
     """That were added or changed, where the table stayed."""
     deleted_rows: int = 0
@@ -23,9 +23,14 @@ def placed_by(record: ImportRecord) -> list[Placed]:
     return [
         Placed(
             table.source,
-            kept=bool(published[table.target].replaced),
+            kept=_is_kept(published[table.target]),
             merged_rows=published[table.target].merged_rows,
             deleted_rows=published[table.target].deleted_rows,
         )
         for table in record.plan.tables
     ]
+
+
+def _is_kept(relation: PublishedRelation) -> bool:
+    merge = relation.merge
+    return bool(relation.replaced or (merge and (merge.before or merge.after)))

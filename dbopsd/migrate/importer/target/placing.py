@@ -11,8 +11,9 @@ from dbopsd.migrate.importer import looking
 from dbopsd.migrate.importer.planning.plan import Plan
 from dbopsd.migrate.importer.processes.pool import Processes
 from dbopsd.migrate.importer.processes.tasks import SnapshotTaken
+from dbopsd.migrate.importer.report import RevertedTable
 from dbopsd.migrate.importer.requests import ImportRequest, Mode, Target
-from dbopsd.migrate.importer.target import existing, merging, publishing
+from dbopsd.migrate.importer.target import existing, merging, publishing, unmerging
 from dbopsd.migrate.importer.target.locks import LockOrder
 from dbopsd.migrate.importer.target.placed import Placed, placed_by
 from dbopsd.migrate.importer.target.records import ROWS, ImportRecord
@@ -61,13 +62,23 @@ async def place(
     return placed_by(placed)
 
 
-async def take_back(session: Session, record: ImportRecord) -> None:
-    """Undo a publication. Raises `ImportNotPublished`, `TableInUse`, `LockTimeout`."""
-    merged = any(relation.kind == ROWS for relation in record.published)
+async def take_back(session: Session, record: ImportRecord) -> list[RevertedTable]:
+    """Undo a publication; what became of the rows of tables that stay.
+
+    Raises `ImportNotPublished`, `TableInUse`, `RowsChangedSince`, `RowsReferredTo`,
+    `RevertIncomplete`, `LockTimeout`, and what the target's own constraints say.
+    """
     order = LockOrder()
+    reverted: list[RevertedTable] = []
     async for attempt in _patiently():
         with attempt:
-            await (merging if merged else publishing).revert(session, record, order)
+            if not any(relation.kind == ROWS for relation in record.published):
+                await publishing.revert(session, record, order)
+            elif all(relation.replaced for relation in record.published):
+                reverted = await merging.revert(session, record, order)
+            else:
+                reverted = await unmerging.revert(session, record, order)
+    return reverted
 
 
 def _patiently() -> AsyncIterator[stamina.Attempt]:

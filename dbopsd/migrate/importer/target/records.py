@@ -34,6 +34,23 @@ class RecordState(Enum):
 
 
 @dataclass(frozen=True)
+class Merge:
+    """How rows went in among others, and what is kept to take them out again."""
+
+    whole: bool
+    """Whether the table has no rows but the file's then: those that were missing were deleted."""
+    key: tuple[str, ...] = ()
+    """The columns by which a row is told; empty: by all its values, and there may be several."""
+    before: str = ""
+    """The table of the previous schema with the rows, as they were, that were changed or deleted;
+    empty: there were none."""
+    after: str = ""
+    """Likewise with the rows, as they were then, that were added or changed."""
+    beyond: str = ""
+    """What changed rows that are not kept, which is why there is no way back; empty: nothing."""
+
+
+@dataclass(frozen=True)
 class PublishedRelation:
     """A table or view that an import brought, or the rows that it brought into a table."""
 
@@ -46,6 +63,8 @@ class PublishedRelation:
     merged_rows: int = 0
     """Of ROWS: how many were added or changed."""
     deleted_rows: int = 0
+    merge: Merge | None = None
+    """Of ROWS that took no others' place; None: an older version put them there."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,7 @@
+-- summary: SELECT pg_index
+SELECT a.attname
+FROM pg_index AS i
+CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attnum, position)
+JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+WHERE i.indrelid = to_regclass(%(table)s) AND i.indisprimary AND k.position <= i.indnkeyatts
+ORDER BY k.position

@@ -1,0 +1,183 @@
+"""Rows that were merged into tables are taken out again, and what gave way to them is put back."""
+
+from collections.abc import Mapping, Sequence
+
+from dbopsd.db.identifiers import quoted
+from dbopsd.db.session import Session
+from dbopsd.db.statement import Statement
+from dbopsd.migrate.importer.planning.plan import PlannedTable
+from dbopsd.migrate.importer.report import RevertedTable
+from dbopsd.migrate.importer.target import merge_sql, records, staging, unmerge_sql
+from dbopsd.migrate.importer.target.errors import (
+    ImportNotPublished,
+    RevertIncomplete,
+    RowsChangedSince,
+    RowsReferredTo,
+)
+from dbopsd.migrate.importer.target.locks import LOCK_TIMEOUT, LockOrder
+from dbopsd.migrate.importer.target.records import (
+    ImportRecord,
+    Merge,
+    PublishedRelation,
+    statement,
+)
+from dbopsd.migrate.importer.target.referring import referring_to
+from dbopsd.migrate.importer.target.touching import (
+    DEFER,
+    lock,
+    number,
+    parents_first,
+    target_of,
+    with_triggers,
+    without_triggers,
+)
+from dbopsd.migrate.importer.target.unmerge_sql import Kept
+
+
+async def revert(session: Session, record: ImportRecord, order: LockOrder) -> list[RevertedTable]:
+    """Put the tables back as they were, as far as the import touched them, or change nothing.
+
+    The steps of the merge are undone one after the other, the last one first, so that constraints
+    hold at each as they did then. Raises `ImportNotPublished`, `RowsChangedSince`,
+    `RowsReferredTo`, `RevertIncomplete`, and what the tables' own constraints say.
+    """
+    async with session.transaction():
+        await session.execute(LOCK_TIMEOUT)
+        current = await records.begin_revert(session, record.import_id)
+        merges = _merges(current)
+        # Others can read, and nobody can come to refer to rows that are about to go.
+        await lock(session, record, order, "EXCLUSIVE")
+        await session.execute(DEFER)
+        tables = await parents_first(session, record)
+        kept = {table.target: await _kept(session, record, table, merges) for table in tables}
+        for each in kept.values():
+            await _refuse_changes(session, record, each)
+        await _refuse_references(session, current.published, kept)
+        await without_triggers(session, record, tables)
+        reverted = await _undo(session, tables, kept)
+        await with_triggers(session, record, tables)
+        for table in tables:
+            await _compare(session, kept[table.target])
+            await _drop(session, record, merges[table.target])
+        if any(merge.before or merge.after for merge in merges.values()):
+            await staging.drop_empty_schema(session, record.previous_schema)
+    return [reverted[table.target] for table in record.plan.tables]
+
+
+def _merges(record: ImportRecord) -> dict[str, Merge]:
+    """What is kept of each table. Raises `ImportNotPublished` if that is not enough."""
+    merges = {}
+    for relation in record.published:
+        if relation.merge is None:
+            problem = (
+                "cannot be reverted: its rows went in among others, and the version of dbopsd that "
+                "put them there kept nothing to take them out by"
+            )
+            raise ImportNotPublished(record.import_id, problem)
+        if relation.merge.beyond:
+            problem = (
+                f"cannot be reverted: with rows of {relation.name} others were changed or deleted, "
+                f"by {relation.merge.beyond}, and these are not kept"
+            )
+            raise ImportNotPublished(record.import_id, problem)
+        merges[relation.name] = relation.merge
+    return merges
+
+
+async def _kept(
+    session: Session, record: ImportRecord, table: PlannedTable, merges: Mapping[str, Merge]
+) -> Kept:
+    """What is kept of a table, once it is certain that it fits it."""
+    merge, target = merges[table.target], target_of(record, table)
+    columns = await session.fetch_all(statement("attributes"), {"table": target})
+    kept = {
+        name: quoted(record.previous_schema, name) if name else ""
+        for name in (merge.before, merge.after)
+    }
+    for name in filter(None, kept.values()):
+        found = await session.fetch_all(statement("attributes"), {"table": name})
+        if not found:
+            problem = f"cannot be reverted: {name}, which it kept for that, is not there any more"
+            raise ImportNotPublished(record.import_id, problem)
+        if found != columns:
+            problem = f"cannot be reverted: {target} has other columns by now than {name}"
+            raise ImportNotPublished(record.import_id, problem)
+    stored = await session.fetch_all(statement("stored"), {"table": target})
+    return Kept(
+        target=target,
+        before=kept[merge.before],
+        after=kept[merge.after],
+        key=merge.key,
+        stored=[row[0] for row in stored],
+        written=[column.target for column in merge_sql.others_than(merge.key, table)],
+    )
+
+
+async def _refuse_changes(session: Session, record: ImportRecord, kept: Kept) -> None:
+    """Raise `RowsChangedSince` if rows are not as the import left them."""
+    changed = missing = taken = 0
+    if kept.after:
+        count = Statement(unmerge_sql.count_changed(kept), "SELECT count of changed")
+        changed, missing = await session.fetch_one(count) or (0, 0)
+    if kept.before:
+        taken = await number(session, unmerge_sql.count_taken(kept), "SELECT count of taken")
+    if changed or missing or taken:
+        schema = record.previous_schema
+        raise RowsChangedSince(kept.target, int(changed), int(missing), taken, schema)
+
+
+async def _refuse_references(
+    session: Session, published: Sequence[PublishedRelation], kept: Mapping[str, Kept]
+) -> None:
+    """Raise `RowsReferredTo` if rows that are not the import's refer to rows that are to go."""
+    by_oid = {relation.oid: kept[relation.name] for relation in published}
+    for each in await referring_to(session, by_oid):
+        parent, child = by_oid[each.parent_oid], by_oid.get(each.child_oid)
+        if parent.after:
+            columns = (each.columns, each.parent_columns)
+            own = child.after if child else ""
+            text = unmerge_sql.count_referring(parent, each.child, own, columns)
+            if rows := await number(session, text, "SELECT count of referring"):
+                raise RowsReferredTo(parent.target, rows, each.name)
+
+
+async def _undo(
+    session: Session, tables: Sequence[PlannedTable], kept: Mapping[str, Kept]
+) -> dict[str, RevertedTable]:
+    """Deleted rows come back, parents first; then what was put there goes, children first."""
+    restored = dict.fromkeys(kept, 0)
+    for table in tables:
+        if kept[table.target].before:
+            put_back = unmerge_sql.put_back_deleted(kept[table.target])
+            summary = f"INSERT {table.target}"
+            restored[table.target] = await session.execute(Statement(put_back, summary))
+    reverted = {}
+    for table in reversed(tables):
+        mine = kept[table.target]
+        removed = changed = 0
+        if mine.after:
+            added = await number(session, unmerge_sql.count_added(mine), "SELECT count of added")
+            take_out = Statement(unmerge_sql.take_out(mine), f"DELETE {table.target}")
+            removed, changed = await session.fetch_one(take_out) or (0, 0)
+            if removed != added:
+                raise RevertIncomplete(mine.target, abs(added - removed))
+        restored_rows = restored[table.target] + int(changed)
+        reverted[table.target] = RevertedTable(table.target, int(removed), restored_rows)
+    return reverted
+
+
+async def _compare(session: Session, kept: Kept) -> None:
+    """Raise `RevertIncomplete` if the table is not as it was, as far as the import touched it."""
+    wrong = 0
+    if kept.before:
+        wrong += await number(session, unmerge_sql.count_not_back(kept), "SELECT count of others")
+    if kept.after and kept.key:
+        wrong += await number(session, unmerge_sql.count_not_gone(kept), "SELECT count of added")
+    if wrong:
+        raise RevertIncomplete(kept.target, wrong)
+
+
+async def _drop(session: Session, record: ImportRecord, merge: Merge) -> None:
+    for name in filter(None, (merge.before, merge.after)):
+        kept = quoted(record.previous_schema, name)
+        await session.execute(Statement(merge_sql.drop(kept), "DROP TABLE"))
