@@ -130,6 +130,40 @@ async def test_an_upsert_changes_what_differs_and_deletes_only_if_asked(
         assert connection.execute("SELECT max(id) FROM orders").fetchone() == (4,)
 
 
+async def test_triggers_are_afterwards_what_they_were(session: Session, database_dsn: str) -> None:
+    names = ("off", "always", 'on a "replica"', "fires")
+    with person(database_dsn) as connection:
+        for name in names[:3]:
+            quoted = name.replace('"', '""')
+            connection.execute(
+                f'CREATE TRIGGER "{quoted}" AFTER UPDATE ON users'
+                " FOR EACH ROW EXECUTE FUNCTION fire()"
+            )
+        connection.execute(
+            'ALTER TABLE users DISABLE TRIGGER "off", ENABLE ALWAYS TRIGGER "always",'
+            ' ENABLE REPLICA TRIGGER "on a ""replica"""'
+        )
+
+    def states() -> dict[str, str]:
+        with person(database_dsn) as connection:
+            return dict(
+                connection.execute(
+                    "SELECT tgname, tgenabled::text FROM pg_trigger WHERE tgname = ANY(%s)",
+                    (list(names),),
+                ).fetchall()
+            )
+
+    expected = dict(zip(names, "DARO", strict=True))
+    assert states() == expected
+    for mode in (Mode.UPSERT, Mode.REPLACE):
+        await merge(session, database_dsn, asked(mode))
+        assert states() == expected
+        await placing.take_back(session, await records.get(session, "new", "main"))
+        assert states() == expected
+        await records.forget(session, "new")
+    assert everything(database_dsn)[2] == []
+
+
 async def test_an_append_with_a_key_that_is_there_does_nothing(
     session: Session, database_dsn: str
 ) -> None:

@@ -7,6 +7,8 @@ from dbopsd.db.identifiers import literal, quoted
 from dbopsd.migrate.importer.planning.ddl import columns_of
 from dbopsd.migrate.importer.planning.plan import PlannedColumn, PlannedTable
 
+# By pg_trigger.tgenabled.
+_ENABLED: Final = {"O": "", "A": "ALWAYS ", "R": "REPLICA "}
 # Types without an equality of their own are compared as the text that they are.
 _AS_TEXT: Final = ("json",)
 
@@ -16,9 +18,9 @@ def disable_triggers(target: str) -> str:
     return f"ALTER TABLE {target} DISABLE TRIGGER USER"
 
 
-def enable_triggers(target: str) -> str:
-    """Undo `disable_triggers`."""
-    return f"ALTER TABLE {target} ENABLE TRIGGER USER"
+def enable_trigger(table: str, name: str, state: str) -> str:
+    """Have a trigger see what comes, in the state that it had: `pg_trigger.tgenabled`."""
+    return f"ALTER TABLE ONLY {table} ENABLE {_ENABLED[state]}TRIGGER {quoted(name)}"
 
 
 def keep_all(target: str, kept: str) -> str:

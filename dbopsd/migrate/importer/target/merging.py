@@ -24,7 +24,6 @@ from dbopsd.migrate.importer.target.touching import (
     number,
     parents_first,
     target_of,
-    with_triggers,
     without_triggers,
 )
 
@@ -58,15 +57,14 @@ async def merge(
             table.source: await records.relation_oid(session, record.target_schema, table.target)
             for table in tables
         }
-        await without_triggers(session, record, tables)
-        if request.mode is Mode.REPLACE:
-            merged = await _replace(session, record, tables, oids)
-        else:
-            merged = await adding.add(session, record, request, tables, oids)
-        for table in tables:
-            await _compare(session, record, table)
-            await _advance(session, record, table)
-        await with_triggers(session, record, tables)
+        async with without_triggers(session, record, tables):
+            if request.mode is Mode.REPLACE:
+                merged = await _replace(session, record, tables, oids)
+            else:
+                merged = await adding.add(session, record, request, tables, oids)
+            for table in tables:
+                await _compare(session, record, table)
+                await _advance(session, record, table)
         await staging.drop_schema(session, record.staging_schema)
         relations = tuple(merged[table.source] for table in record.plan.tables)
         await records.set_published(session, record.import_id, relations)
@@ -85,16 +83,15 @@ async def revert(session: Session, record: ImportRecord, order: LockOrder) -> li
         await session.execute(DEFER)
         tables = await parents_first(session, record)
         await _refuse_references(session, [relation.oid for relation in current.published])
-        await without_triggers(session, record, tables)
-        removed = {
-            table.target: await number(
-                session, merge_sql.count_all(target_of(record, table)), "SELECT count"
-            )
-            for table in tables
-        }
-        await _empty(session, record, tables)
-        restored = {table.target: await _put_back(session, record, table) for table in tables}
-        await with_triggers(session, record, tables)
+        async with without_triggers(session, record, tables):
+            removed = {
+                table.target: await number(
+                    session, merge_sql.count_all(target_of(record, table)), "SELECT count"
+                )
+                for table in tables
+            }
+            await _empty(session, record, tables)
+            restored = {table.target: await _put_back(session, record, table) for table in tables}
         for table in tables:
             kept = quoted(record.previous_schema, table.target)
             await session.execute(Statement(merge_sql.drop(kept), "DROP TABLE"))

@@ -1,6 +1,7 @@
 """Tables that stay, made ready for rows to go in and out: locked, in order, without triggers."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
@@ -29,24 +30,23 @@ async def lock(session: Session, record: ImportRecord, order: LockOrder, mode: s
             await session.execute(Statement(text, "LOCK TABLE"))
 
 
+@asynccontextmanager
 async def without_triggers(
     session: Session, record: ImportRecord, tables: Sequence[PlannedTable]
-) -> None:
-    """Have the tables' own triggers see nothing until `with_triggers`."""
+) -> AsyncIterator[None]:
+    """Have the tables' own triggers see nothing meanwhile; all constraints hold at its end."""
+    enable = []
     for table in tables:
-        disable = merge_sql.disable_triggers(target_of(record, table))
+        target = target_of(record, table)
+        rows = await session.fetch_all(statement("triggers"), {"table": target})
+        enable += [merge_sql.enable_trigger(*row) for row in rows]
+        disable = merge_sql.disable_triggers(target)
         await session.execute(Statement(disable, "ALTER TABLE DISABLE TRIGGER"))
-
-
-async def with_triggers(
-    session: Session, record: ImportRecord, tables: Sequence[PlannedTable]
-) -> None:
-    """Have all constraints looked at, and the tables' triggers see what comes."""
+    yield
     # Or PostgreSQL refuses to alter a table whose constraints have yet to be looked at.
     await session.execute(_CHECK_NOW)
-    for table in tables:
-        enable = merge_sql.enable_triggers(target_of(record, table))
-        await session.execute(Statement(enable, "ALTER TABLE ENABLE TRIGGER"))
+    for text in enable:
+        await session.execute(Statement(text, "ALTER TABLE ENABLE TRIGGER"))
 
 
 async def parents_first(session: Session, record: ImportRecord) -> list[PlannedTable]:

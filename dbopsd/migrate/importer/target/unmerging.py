@@ -28,7 +28,6 @@ from dbopsd.migrate.importer.target.touching import (
     number,
     parents_first,
     target_of,
-    with_triggers,
     without_triggers,
 )
 from dbopsd.migrate.importer.target.unmerge_sql import Kept
@@ -53,9 +52,8 @@ async def revert(session: Session, record: ImportRecord, order: LockOrder) -> li
         for each in kept.values():
             await _refuse_changes(session, record, each)
         await _refuse_references(session, current.published, kept)
-        await without_triggers(session, record, tables)
-        reverted = await _undo(session, tables, kept)
-        await with_triggers(session, record, tables)
+        async with without_triggers(session, record, tables):
+            reverted = await _undo(session, tables, kept)
         for table in tables:
             await _compare(session, kept[table.target])
             await _drop(session, record, merges[table.target])
