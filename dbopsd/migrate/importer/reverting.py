@@ -1,10 +1,16 @@
 """`RevertImport`: what an import replaced stands there again."""
 
+from dbopsd.db.errors import ConnectionLost
 from dbopsd.migrate.importer.finishing import import_session
-from dbopsd.migrate.importer.report import RevertReport
+from dbopsd.migrate.importer.report import RevertedTable, RevertReport
 from dbopsd.migrate.importer.requests import RevertImportRequest
 from dbopsd.migrate.importer.target import placing, records
-from dbopsd.migrate.importer.target.records import ROWS, PublishedRelation
+from dbopsd.migrate.importer.target.records import (
+    ROWS,
+    ImportRecord,
+    PublishedRelation,
+    RecordState,
+)
 from dbopsd.operations.kind import Run
 
 
@@ -14,9 +20,19 @@ async def revert_import(run: Run, request: RevertImportRequest) -> RevertReport:
     Raises `ImportNotFound`, and what `placing.take_back` does.
     """
     run.progress("revert")
-    async with import_session(run.database) as session:
-        record = await records.get(session, request.import_id, run.database.name)
-        tables = await placing.take_back(session, record)
+
+    async def look() -> str:
+        async with import_session(run.database) as session:
+            record = await records.get(session, request.import_id, run.database.name)
+        return record.state.value
+
+    # As it was for the first attempt: what is reverted after that, this operation has reverted.
+    was_published = await run.step("look", look, returns=str) == RecordState.PUBLISHED.value
+    try:
+        record, tables = await _take_back(run, request, was_published=was_published)
+    except ConnectionLost:
+        # Its COMMIT may have come through all the same.
+        record, tables = await _take_back(run, request, was_published=was_published)
     return RevertReport(
         import_id=request.import_id,
         schema=record.target_schema,
@@ -24,6 +40,16 @@ async def revert_import(run: Run, request: RevertImportRequest) -> RevertReport:
         removed_tables=[each.name for each in record.published if not _stood_there(each)],
         tables=tables,
     )
+
+
+async def _take_back(
+    run: Run, request: RevertImportRequest, *, was_published: bool
+) -> tuple[ImportRecord, list[RevertedTable]]:
+    async with import_session(run.database) as session:
+        record = await records.get(session, request.import_id, run.database.name)
+        if was_published and record.state is RecordState.REVERTED:
+            return record, []
+        return record, await placing.take_back(session, record)
 
 
 def _stood_there(relation: PublishedRelation) -> bool:

@@ -1076,7 +1076,9 @@ class RevertImportResponse(_message.Message):
 
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevertedTable]:
-        """Of tables that stayed (EXISTING, APPEND, UPSERT): what became of their rows."""
+        """Of tables that stayed (EXISTING, APPEND, UPSERT): what became of their rows. Empty, too, where the worker or its
+        connection died with that done, before it could tell.
+        """
 
     def __init__(
         self,
