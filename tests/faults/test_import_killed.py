@@ -327,3 +327,67 @@ def test_a_disk_without_room_for_the_copy(killed: Killed, full_scratch: Path) ->
     assert ended.error.reason == "SNAPSHOT_NO_SPACE"
     eventually_blocking(lambda: not list(full_scratch.iterdir()), 10, "its files are gone")
     assert killed.left() == []
+
+
+def make_bad(path: Path, rows: int) -> Path:
+    """A file with so many rows whose number is a text of 200 characters, and one that is whole."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE bad (id INTEGER PRIMARY KEY, n INTEGER)")
+        values = ((number, "x" * 200) for number in range(1, rows + 1))
+        connection.executemany("INSERT INTO bad VALUES (?, ?)", [(0, 0), *values])
+        connection.commit()
+    return path
+
+
+@pytest.fixture
+def full_rejects(killed: Killed) -> Iterator[Path]:
+    """There are 64 KiB of room for the values that do not arrive."""
+    path = killed.state_dir / "rejects"
+    path.mkdir(mode=0o700, exist_ok=True)
+    mount = ("mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", str(path))
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield path
+    subprocess.run(("umount", "--lazy", str(path)), check=True)
+
+
+def test_a_disk_without_room_for_the_rejects(killed: Killed, full_rejects: Path) -> None:
+    killed.forget()
+    source = make_bad(killed.source.with_name("full.db"), 1000)
+    with killed.client() as client:
+        name = client.run_import("main", str(source), schema="app", bad_rows="QUARANTINE").name
+    ended = killed.ends(name)
+    assert ended.error is not None
+    assert ended.error.reason == "REJECTS_UNWRITABLE"
+    assert "no space left on device" in str(ended.error)
+    assert list(full_rejects.iterdir()) == []
+    assert killed.left() == []
+
+
+def test_rejects_are_written_anew_by_the_attempt_that_publishes(killed: Killed) -> None:
+    killed.forget()
+    source = make_bad(killed.source.with_name("bad.db"), 2500)
+    with killed.client() as client:
+        first = client.run_import("main", str(source), schema="app", bad_rows="QUARANTINE").name
+        assert killed.ends(first).error is None
+        with psycopg.connect(killed.dsn) as holder:
+            # Nothing is published while somebody reads what is to be replaced.
+            holder.execute("SELECT FROM app.bad")
+            name = client.run_import("main", str(source), schema="app", bad_rows="QUARANTINE").name
+            short = name.removeprefix("operations/")
+            path = killed.state_dir / "rejects" / f"{short}.jsonl"
+            eventually_blocking(path.exists, END_S, "the file is there")
+            before = path.stat().st_ino
+            # A file of which nobody knows what it has: as if it was not the same.
+            path.write_text("cut off")
+            kill_worker(killed, name, random.Random(0))
+            eventually_blocking(lambda: path.stat().st_ino != before, END_S, "there is a new one")
+    ended = killed.ends(name)
+    assert ended.metadata.attempt >= 2
+    report = ended.result(migrate_pb2.ImportReport)
+    assert report.outcome == migrate_pb2.ImportReport.SUCCEEDED_WITH_REJECTS
+    assert report.rejects_file == str(path)
+    assert {json.loads(line)["key"] for line in path.read_text().splitlines()} == {
+        f"id={number}" for number in range(1, 2501)
+    }
+    assert [each.name for each in path.parent.glob(f"{short}*")] == [path.name]

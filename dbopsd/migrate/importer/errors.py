@@ -207,6 +207,24 @@ class ValuesRejected(DbopsError):
 
 
 @dataclass(eq=False)
+class RejectsUnwritable(DbopsError):
+    """The file of the values that did not arrive cannot be written, or not be read back."""
+
+    reason: ClassVar[str] = "REJECTS_UNWRITABLE"
+
+    path: str
+    problem: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"cannot write the values that did not arrive to {self.path}: {self.problem}; nothing "
+            "was published: make room there, or let the daemon's account write there, and import "
+            "again"
+        )
+
+
+@dataclass(eq=False)
 class RowsDiffer(DbopsError):
     """What was read back from PostgreSQL is not what was sent."""
 

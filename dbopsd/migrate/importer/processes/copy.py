@@ -132,7 +132,9 @@ class _Copying:
                 await stream.write_row(
                     (
                         *(self.task.import_id, self.task.table.source, _shown(each.key)),
-                        *(each.column, each.reason, _shown(each.value), each.raw),
+                        *(each.column, each.reason, _shown(each.value)),
+                        # NULL has no bytes; an empty text has, which are none.
+                        None if each.storage_class == "null" else each.raw,
                     )
                 )
 
