@@ -29,6 +29,8 @@ from tests.support.soak import Soak
 State = operations_pb2.OperationMetadata
 ROWS = 200_000
 END_S = 120.0
+STOPPED_S = 2.0
+"""Within which nothing works any more on an import that was cancelled."""
 STAGES = (
     *("", "snapshot", "inspect", "profile", "plan", "stage"),
     *("copy", "verify", "keys and indexes", "statistics", "publish"),
@@ -288,24 +290,78 @@ def test_an_import_cut_off_after_its_publication_tells_the_same(killed: Killed) 
 def test_a_cancelling_leaves_nothing_at_any_stage(killed: Killed, soak: Soak) -> None:
     short = ("snapshot", "copy", "keys and indexes")
     for stage in soak.scale(short, STAGES[1:] * 5):
-        cancel_at(killed, stage)
+        # Other tests may have the machine for a moment: what takes longer always does so again.
+        took_s = 0.0
+        for _ in range(3):
+            took_s = cancel_at(killed, stage)
+            if took_s < STOPPED_S:
+                break
+        assert took_s < STOPPED_S, f"{stage}: its work went on"
 
 
-def cancel_at(killed: Killed, stage: str) -> None:
+def cancel_at(killed: Killed, stage: str) -> float:
+    """How long an import's work went on after it was cancelled at a stage, in seconds."""
     name = killed.begin()
     killed.reaches(name, stage)
-    with killed.client() as client:
-        began = time.monotonic()
-        client.cancel_operation(name)
-        ended = killed.ends(name)
-    took = time.monotonic() - began
+    took_s = stop(killed, name)
+    ended = killed.ends(name)
     if ended.error is None:
         killed.assert_equal("the cancelling came too late")
-        return
+        return 0.0
     assert ended.metadata.state == State.CANCELLED
-    assert took < 5, "within two seconds, on a machine with nothing else to do"
     assert killed.assert_all_or_nothing(name, f"cancelled at {stage}") == "CANCELLED"
     assert killed.processes(name) == []
+    return took_s
+
+
+def stop(killed: Killed, name: str) -> float:
+    """Cancel, and return once none of its processes and none of its statements is left.
+
+    What cleans up after it comes later, on connections of its own.
+    """
+    at_work = (
+        "SELECT query FROM pg_stat_activity WHERE application_name LIKE 'dbopsd import%%'"
+        " AND state <> 'idle' AND backend_start < to_timestamp(%s)"
+    )
+    with killed.client() as client, psycopg.connect(killed.dsn, autocommit=True) as connection:
+        asked = time.time()
+        began = time.monotonic()
+        client.cancel_operation(name)
+        eventually_blocking(
+            lambda: (
+                not (killed.processes(name) or connection.execute(at_work, (asked,)).fetchall())
+            ),
+            END_S,
+            "its work has stopped",
+        )
+        return time.monotonic() - began
+
+
+def test_a_backend_that_hangs_does_not_hold_a_cancelling(killed: Killed) -> None:
+    name = killed.begin()
+    killed.reaches(name, "stage")
+    short = name.removeprefix("operations/")
+    # What is behind an import's own lock: with it, making the primary key stands still.
+    find = f"SELECT staging_schema FROM dbops.imports WHERE import_id = '{short}'"
+    ((schema,),) = eventually_blocking(lambda: killed.rows(find), END_S, "it is staged")
+    waiting = (
+        "SELECT pid FROM pg_stat_activity"
+        " WHERE application_name = 'dbopsd import' AND wait_event_type = 'Lock'"
+    )
+    with psycopg.connect(killed.dsn) as holder:
+        holder.execute(f'SELECT FROM "{schema}".facts LIMIT 1')
+        (hung,) = eventually_blocking(lambda: killed.rows(waiting), END_S, "it waits")[0]
+        os.kill(hung, signal.SIGSTOP)
+        try:
+            with killed.client() as client:
+                began = time.monotonic()
+                client.cancel_operation(name)
+            eventually_blocking(lambda: not killed.processes(name), END_S, "its processes end")
+            # The driver alone would wait five seconds for the backend's answer.
+            assert time.monotonic() - began < 4
+        finally:
+            os.kill(hung, signal.SIGCONT)
+    assert killed.assert_all_or_nothing(name, "a backend hung") == "CANCELLED"
 
 
 @pytest.fixture
