@@ -95,6 +95,7 @@ async def work(
             databases=databases,
             schedules=schedules_of(config, features),
             scratch=scratch_directory(config),
+            state_dir=config.server.state_dir,
             tracer=telemetry.tracer,
             measures=OperationMeasures(telemetry.meter),
             failure_of=failure_of,

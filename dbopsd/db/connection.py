@@ -11,8 +11,8 @@ from typing import Any, Self
 
 import psycopg
 
-# How long a server may take to act on a cancel request. psycopg waits twice 5 s for it by
-# default, in which a caller that gave up would be held.
+# How long a server may take to act on a cancel request, from taking it to the statement's end.
+# psycopg waits 5 s for either, in which a caller that gave up would be held.
 _CANCEL_TIMEOUT_S = 1.0
 
 
@@ -57,8 +57,11 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
     async def cancel_safe(self, *, timeout: float = 30.0) -> None:
         """Ask the server to end the running statement; cut the connection if it does not listen.
 
-        psycopg calls this when the task that waits for a statement is cancelled.
+        psycopg calls this when the task that waits for a statement is cancelled, and then waits for
+        the statement's end.
         """
+        loop = asyncio.get_running_loop()
+        loop.call_later(_CANCEL_TIMEOUT_S, self._sever_unless_ended, self.last_used)
         try:
             await super().cancel_safe(timeout=min(timeout, _CANCEL_TIMEOUT_S))
         except psycopg.Error:
@@ -87,6 +90,11 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
             self._duplicate_socket() as end,
         ):
             end.shutdown(socket.SHUT_RDWR)
+
+    def _sever_unless_ended(self, last_used: float) -> None:
+        # A backend that hangs takes no cancel request, which the postmaster has taken for it.
+        if self.last_used == last_used:
+            self.sever()
 
     def _duplicate_socket(self) -> socket.socket:
         # Shutting a duplicate down shuts the connection, and leaves libpq its own descriptor.

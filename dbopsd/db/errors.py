@@ -121,6 +121,13 @@ class ServerResourcesExhausted(StatementFailed):
 
 
 @dataclass(eq=False)
+class ProgramLimitExceeded(StatementFailed):
+    """Something is larger than PostgreSQL's limits allow, such as a row or a key (class 54)."""
+
+    reason: ClassVar[str] = "PROGRAM_LIMIT_EXCEEDED"
+
+
+@dataclass(eq=False)
 class ConnectionLost(StatementFailed):
     """The connection ended under the statement: whether it took effect is not known."""
 
@@ -280,6 +287,7 @@ _BY_SQLSTATE: dict[str, type[StatementFailed]] = {
     "23": ConstraintViolation,
     "42": InvalidStatement,
     "53": ServerResourcesExhausted,
+    "54": ProgramLimitExceeded,
 }
 
 

@@ -51,6 +51,7 @@ class Attempt:
         database: Database,
         *,
         scratch: Path,
+        state_dir: Path,
         tracer: Tracer,
         failure_of: FailureOf,
         clock: Callable[[], float] = time.monotonic,
@@ -58,6 +59,7 @@ class Attempt:
         self._operation = operation
         self._database = database
         self._scratch = scratch
+        self._state_dir = state_dir
         self._tracer = tracer
         self._failure_of = failure_of
         self._clock = clock
@@ -99,6 +101,11 @@ class Attempt:
         """A directory of this operation's own on this machine, removed at the operation's end."""
         self._scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
         return self._scratch
+
+    @property
+    def state_dir(self) -> Path:
+        """The worker's state directory on this machine, for files that outlive the operation."""
+        return self._state_dir
 
     async def step(
         self, name: str, work: Callable[[], Awaitable[StepT]], *, returns: type[StepT]

@@ -69,6 +69,13 @@ class Run(Protocol):
     def scratch(self) -> Path:
         """A directory of this operation's own on this machine, removed at the operation's end."""
 
+    @property
+    def state_dir(self) -> Path:
+        """The worker's state directory on this machine, for files that outlive the operation.
+
+        In a directory of the kind's own there; nobody else removes them.
+        """
+
     async def step(
         self, name: str, work: Callable[[], Awaitable[StepT]], *, returns: type[StepT]
     ) -> StepT:

@@ -112,6 +112,7 @@ class Runner:
         kinds: Mapping[str, Kind[Any, Any]],
         databases: Mapping[str, Database],
         scratch: Path,
+        state_dir: Path,
         tracer: Tracer,
         measures: OperationMeasures,
         failure_of: FailureOf,
@@ -124,6 +125,7 @@ class Runner:
         self._kinds = kinds
         self._databases = databases
         self._scratch = scratch
+        self._state_dir = state_dir
         self._tracer = tracer
         self._measures = measures
         self._failure_of = failure_of
@@ -286,6 +288,7 @@ class Runner:
             operation,
             database,
             scratch=self._scratch / operation.id,
+            state_dir=self._state_dir,
             tracer=self._tracer,
             failure_of=self._failure_of,
         )
@@ -358,6 +361,7 @@ class Runner:
             operation,
             attempt.database,
             scratch=self._scratch / operation.id,
+            state_dir=self._state_dir,
             tracer=self._tracer,
             failure_of=self._failure_of,
         )

@@ -68,6 +68,7 @@ class Parts:
     databases: Mapping[str, Database]
     schedules: tuple[Schedule, ...]
     scratch: Path
+    state_dir: Path
     tracer: Tracer
     measures: OperationMeasures
     failure_of: FailureOf
@@ -102,6 +103,7 @@ class Worker:
             kinds=parts.kinds,
             databases=parts.databases,
             scratch=parts.scratch,
+            state_dir=parts.state_dir,
             tracer=parts.tracer,
             measures=parts.measures,
             failure_of=parts.failure_of,

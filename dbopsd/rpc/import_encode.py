@@ -83,6 +83,7 @@ def encode_report(report: ImportReport) -> migrate_pb2.ImportReport:
             for stage, seconds in report.stage_seconds.items()
         ],
         rejects_table=report.rejects_table,
+        rejects_file=report.rejects_file,
         previous_schema=report.previous_schema,
     )
 

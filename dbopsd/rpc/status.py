@@ -73,6 +73,8 @@ _CODES: Final[Mapping[type[errors.DbopsError], grpc.StatusCode]] = {
     # Somebody has to remove what is left before it is worth trying again.
     import_errors.SourceError: grpc.StatusCode.FAILED_PRECONDITION,
     import_errors.ValuesRejected: grpc.StatusCode.FAILED_PRECONDITION,
+    import_errors.RowTooLarge: grpc.StatusCode.FAILED_PRECONDITION,
+    import_errors.RejectsUnwritable: grpc.StatusCode.FAILED_PRECONDITION,
     import_errors.RowsDiffer: grpc.StatusCode.DATA_LOSS,
     planning_errors.InvalidMapping: grpc.StatusCode.INVALID_ARGUMENT,
     planning_errors.SourceTableNotFound: grpc.StatusCode.NOT_FOUND,

@@ -311,6 +311,43 @@ def test_bad_rows_are_kept_apart_and_arrive_once_they_are_mended(importer: Impor
     assert importer.sql("SELECT count(*) FROM t", mended["previousSchema"]) == [(2,)]
 
 
+def test_a_row_that_is_too_large_for_a_page_is_named(importer: Importer, tmp_path: Path) -> None:
+    source = importer.file("pages", "CREATE TABLE other (x); INSERT INTO other VALUES (1)")
+    columns = [f"c{number}" for number in range(1100)]
+    with closing(sqlite3.connect(source)) as connection:
+        declared = ", ".join(f"{name} INTEGER" for name in columns)
+        connection.execute(f"CREATE TABLE wide (name TEXT PRIMARY KEY, {declared})")
+        insert = f"INSERT INTO wide VALUES (?{', ?' * len(columns)})"
+        for number in range(1, 1800):
+            # Some do not arrive anyway: what is counted is not the number of the row.
+            first = "bad" if number % 7 == 0 else number
+            rest = number if number in (1234, 1235, 1700) else None
+            connection.execute(insert, (f"row {number}", first, *(rest,) * (len(columns) - 1)))
+        connection.commit()
+    quarantine = ("--on-bad-rows", "quarantine")
+    failed = importer.run(source, "pages", *quarantine, code=1)
+    assert "the row name='row 1234' of table 'wide'" in failed["problem"]
+    assert "row is too big: size" in failed["problem"]
+    assert "maximum size 8160" in failed["problem"]
+    said = importer.refused(
+        "run", str(source), "--database", "main", "--schema", "pages", *quarantine
+    )
+    assert "ROW_TOO_LARGE" in said
+    assert importer.left_behind() == []
+    assert importer.sql("SELECT 1 FROM pg_namespace WHERE nspname = 'pages'") == []
+    # The ways out that it tells of.
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text(
+        "[tables.wide]\nwhere = \"name NOT IN ('row 1234', 'row 1235', 'row 1700')\"\n"
+    )
+    report = importer.run(source, "pages", *quarantine, "--mapping", str(mapping))
+    assert table_of(report, "wide")["copiedRows"] == str(1542 - 3)
+    skipped = "".join(f"c{number}.skip = true\n" for number in range(2, 200))
+    mapping.write_text(f"[tables.wide.columns]\n{skipped}")
+    report = importer.run(source, "pages", *quarantine, "--mapping", str(mapping))
+    assert table_of(report, "wide")["copiedRows"] == "1542"
+
+
 def test_a_saved_plan_is_a_mapping_that_changes_nothing(importer: Importer, tmp_path: Path) -> None:
     source = importer.file("planned")
     saved = tmp_path / "plan.toml"

@@ -29,6 +29,8 @@ from tests.support.soak import Soak
 State = operations_pb2.OperationMetadata
 ROWS = 200_000
 END_S = 120.0
+STOPPED_S = 2.0
+"""Within which nothing works any more on an import that was cancelled."""
 STAGES = (
     *("", "snapshot", "inspect", "profile", "plan", "stage"),
     *("copy", "verify", "keys and indexes", "statistics", "publish"),
@@ -288,24 +290,78 @@ def test_an_import_cut_off_after_its_publication_tells_the_same(killed: Killed) 
 def test_a_cancelling_leaves_nothing_at_any_stage(killed: Killed, soak: Soak) -> None:
     short = ("snapshot", "copy", "keys and indexes")
     for stage in soak.scale(short, STAGES[1:] * 5):
-        cancel_at(killed, stage)
+        # Other tests may have the machine for a moment: what takes longer always does so again.
+        took_s = 0.0
+        for _ in range(3):
+            took_s = cancel_at(killed, stage)
+            if took_s < STOPPED_S:
+                break
+        assert took_s < STOPPED_S, f"{stage}: its work went on"
 
 
-def cancel_at(killed: Killed, stage: str) -> None:
+def cancel_at(killed: Killed, stage: str) -> float:
+    """How long an import's work went on after it was cancelled at a stage, in seconds."""
     name = killed.begin()
     killed.reaches(name, stage)
-    with killed.client() as client:
-        began = time.monotonic()
-        client.cancel_operation(name)
-        ended = killed.ends(name)
-    took = time.monotonic() - began
+    took_s = stop(killed, name)
+    ended = killed.ends(name)
     if ended.error is None:
         killed.assert_equal("the cancelling came too late")
-        return
+        return 0.0
     assert ended.metadata.state == State.CANCELLED
-    assert took < 5, "within two seconds, on a machine with nothing else to do"
     assert killed.assert_all_or_nothing(name, f"cancelled at {stage}") == "CANCELLED"
     assert killed.processes(name) == []
+    return took_s
+
+
+def stop(killed: Killed, name: str) -> float:
+    """Cancel, and return once none of its processes and none of its statements is left.
+
+    What cleans up after it comes later, on connections of its own.
+    """
+    at_work = (
+        "SELECT query FROM pg_stat_activity WHERE application_name LIKE 'dbopsd import%%'"
+        " AND state <> 'idle' AND backend_start < to_timestamp(%s)"
+    )
+    with killed.client() as client, psycopg.connect(killed.dsn, autocommit=True) as connection:
+        asked = time.time()
+        began = time.monotonic()
+        client.cancel_operation(name)
+        eventually_blocking(
+            lambda: (
+                not (killed.processes(name) or connection.execute(at_work, (asked,)).fetchall())
+            ),
+            END_S,
+            "its work has stopped",
+        )
+        return time.monotonic() - began
+
+
+def test_a_backend_that_hangs_does_not_hold_a_cancelling(killed: Killed) -> None:
+    name = killed.begin()
+    killed.reaches(name, "stage")
+    short = name.removeprefix("operations/")
+    # What is behind an import's own lock: with it, making the primary key stands still.
+    find = f"SELECT staging_schema FROM dbops.imports WHERE import_id = '{short}'"
+    ((schema,),) = eventually_blocking(lambda: killed.rows(find), END_S, "it is staged")
+    waiting = (
+        "SELECT pid FROM pg_stat_activity"
+        " WHERE application_name = 'dbopsd import' AND wait_event_type = 'Lock'"
+    )
+    with psycopg.connect(killed.dsn) as holder:
+        holder.execute(f'SELECT FROM "{schema}".facts LIMIT 1')
+        (hung,) = eventually_blocking(lambda: killed.rows(waiting), END_S, "it waits")[0]
+        os.kill(hung, signal.SIGSTOP)
+        try:
+            with killed.client() as client:
+                began = time.monotonic()
+                client.cancel_operation(name)
+            eventually_blocking(lambda: not killed.processes(name), END_S, "its processes end")
+            # The driver alone would wait five seconds for the backend's answer.
+            assert time.monotonic() - began < 4
+        finally:
+            os.kill(hung, signal.SIGCONT)
+    assert killed.assert_all_or_nothing(name, "a backend hung") == "CANCELLED"
 
 
 @pytest.fixture
@@ -327,3 +383,67 @@ def test_a_disk_without_room_for_the_copy(killed: Killed, full_scratch: Path) ->
     assert ended.error.reason == "SNAPSHOT_NO_SPACE"
     eventually_blocking(lambda: not list(full_scratch.iterdir()), 10, "its files are gone")
     assert killed.left() == []
+
+
+def make_bad(path: Path, rows: int) -> Path:
+    """A file with so many rows whose number is a text of 200 characters, and one that is whole."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE bad (id INTEGER PRIMARY KEY, n INTEGER)")
+        values = ((number, "x" * 200) for number in range(1, rows + 1))
+        connection.executemany("INSERT INTO bad VALUES (?, ?)", [(0, 0), *values])
+        connection.commit()
+    return path
+
+
+@pytest.fixture
+def full_rejects(killed: Killed) -> Iterator[Path]:
+    """There are 64 KiB of room for the values that do not arrive."""
+    path = killed.state_dir / "rejects"
+    path.mkdir(mode=0o700, exist_ok=True)
+    mount = ("mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", str(path))
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield path
+    subprocess.run(("umount", "--lazy", str(path)), check=True)
+
+
+def test_a_disk_without_room_for_the_rejects(killed: Killed, full_rejects: Path) -> None:
+    killed.forget()
+    source = make_bad(killed.source.with_name("full.db"), 1000)
+    with killed.client() as client:
+        name = client.run_import("main", str(source), schema="app", bad_rows="QUARANTINE").name
+    ended = killed.ends(name)
+    assert ended.error is not None
+    assert ended.error.reason == "REJECTS_UNWRITABLE"
+    assert "no space left on device" in str(ended.error)
+    assert list(full_rejects.iterdir()) == []
+    assert killed.left() == []
+
+
+def test_rejects_are_written_anew_by_the_attempt_that_publishes(killed: Killed) -> None:
+    killed.forget()
+    source = make_bad(killed.source.with_name("bad.db"), 2500)
+    with killed.client() as client:
+        first = client.run_import("main", str(source), schema="app", bad_rows="QUARANTINE").name
+        assert killed.ends(first).error is None
+        with psycopg.connect(killed.dsn) as holder:
+            # Nothing is published while somebody reads what is to be replaced.
+            holder.execute("SELECT FROM app.bad")
+            name = client.run_import("main", str(source), schema="app", bad_rows="QUARANTINE").name
+            short = name.removeprefix("operations/")
+            path = killed.state_dir / "rejects" / f"{short}.jsonl"
+            eventually_blocking(path.exists, END_S, "the file is there")
+            before = path.stat().st_ino
+            # A file of which nobody knows what it has: as if it was not the same.
+            path.write_text("cut off")
+            kill_worker(killed, name, random.Random(0))
+            eventually_blocking(lambda: path.stat().st_ino != before, END_S, "there is a new one")
+    ended = killed.ends(name)
+    assert ended.metadata.attempt >= 2
+    report = ended.result(migrate_pb2.ImportReport)
+    assert report.outcome == migrate_pb2.ImportReport.SUCCEEDED_WITH_REJECTS
+    assert report.rejects_file == str(path)
+    assert {json.loads(line)["key"] for line in path.read_text().splitlines()} == {
+        f"id={number}" for number in range(1, 2501)
+    }
+    assert [each.name for each in path.parent.glob(f"{short}*")] == [path.name]

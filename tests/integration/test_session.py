@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -345,6 +347,40 @@ async def test_a_hung_server_does_not_hold_the_caller(
                 await session.execute(Statement("SELECT 1", "SELECT 1"))
             assert loop.time() - started < 3
             assert not session.usable
+
+
+async def test_a_caller_that_gives_up_on_a_hung_backend_is_not_held(
+    open_database: OpenDatabase, disposable_server: Callable[[], PostgresServer]
+) -> None:
+    server = disposable_server()
+    database = await open_database(server.dsn())
+    loop = asyncio.get_running_loop()
+    async with database.session() as session:
+        row = await session.fetch_one(Statement("SELECT pg_backend_pid()", "SELECT"))
+        assert row is not None
+        # The postmaster lives, and takes the cancel request.
+        os.kill(row[0], signal.SIGSTOP)
+        try:
+            started = loop.time()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await session.execute(Statement("SELECT 1", "SELECT 1"))
+            assert loop.time() - started < 3
+            assert not session.usable
+        finally:
+            os.kill(row[0], signal.SIGCONT)
+
+
+async def test_a_connection_stays_after_a_statement_that_was_cancelled(
+    table: Database,
+) -> None:
+    async with table.session() as session:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await session.execute(SLEEP, (60,))
+        # Longer than a cancelled statement may take to end.
+        await session.execute(SLEEP, (1.5,))
+        assert session.usable
 
 
 async def test_a_caller_that_gives_up_on_a_hung_server_is_not_held(

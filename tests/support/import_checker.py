@@ -6,6 +6,7 @@ column, key, index, CHECK, foreign key, default, generated column, view and trig
 the report's objects with a reason; and of an import that failed nothing is to be seen.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -293,6 +294,13 @@ class _Judge:
         )
         if rows[0][0] != counted:
             yield f"{name} has {rows[0][0]} of {counted} rejects"
+        file = Path(str(self._report.whole("rejectsFile")))
+        if not file.is_file():
+            yield "there are rejects, and no file of them"
+            return
+        lines = [json.loads(line) for line in file.read_bytes().split(b"\n")[:-1]]
+        if len(lines) != counted or not all(each["reason"] for each in lines):
+            yield f"{file} has {len(lines)} of {counted} rejects"
 
 
 def _either(declared: str, wanted: PgType, there: PgType, pair: Pair, name: str) -> bool:

@@ -207,6 +207,44 @@ class ValuesRejected(DbopsError):
 
 
 @dataclass(eq=False)
+class RowTooLarge(DbopsError):
+    """PostgreSQL takes each value of a row, and not the row."""
+
+    reason: ClassVar[str] = "ROW_TOO_LARGE"
+
+    table: str
+    key: str
+    problem: str
+    """What is too large, and the limit, in PostgreSQL's words."""
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the row {self.key} of table '{self.table}' does not go into PostgreSQL: "
+            f"{self.problem}; nothing was published: in the mapping leave columns of the table out "
+            "(`skip`), make one of several (`expression`), or leave such rows out (`where`)"
+        )
+
+
+@dataclass(eq=False)
+class RejectsUnwritable(DbopsError):
+    """The file of the values that did not arrive cannot be written, or not be read back."""
+
+    reason: ClassVar[str] = "REJECTS_UNWRITABLE"
+
+    path: str
+    problem: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"cannot write the values that did not arrive to {self.path}: {self.problem}; nothing "
+            "was published: make room there, or let the daemon's account write there, and import "
+            "again"
+        )
+
+
+@dataclass(eq=False)
 class RowsDiffer(DbopsError):
     """What was read back from PostgreSQL is not what was sent."""
 

@@ -6,18 +6,19 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 from dbopsd.db.session import Session
 from dbopsd.errors import DbopsError
-from dbopsd.migrate.importer import looking
+from dbopsd.migrate.importer import looking, rejects_file
 from dbopsd.migrate.importer.copying import CopiedTable, Ranges, copy_all, parts_of
 from dbopsd.migrate.importer.errors import RowsDiffer, ValuesRejected
 from dbopsd.migrate.importer.finishing import SETTINGS, import_session, make_objects, settle
 from dbopsd.migrate.importer.planning.plan import Fate, Plan, PlannedObject, PlannedTable
 from dbopsd.migrate.importer.processes.messages import Setup
 from dbopsd.migrate.importer.processes.pool import Processes, processes
-from dbopsd.migrate.importer.processes.tasks import SnapshotTaken
+from dbopsd.migrate.importer.processes.tasks import RejectsWritten, SnapshotTaken, WriteRejects
 from dbopsd.migrate.importer.report import ImportReport, Outcome, TableReport
 from dbopsd.migrate.importer.requests import BadRows, RunImportRequest
 from dbopsd.migrate.importer.target import placing, records, staging
@@ -73,13 +74,14 @@ async def clean_up(run: Run, _request: RunImportRequest) -> None:
     """
     async with import_session(run.database) as session:
         record = await records.find(session, run.operation)
-        if record is None:
-            return
-        if record.state is RecordState.PUBLISHED:
-            await placing.take_back(session, record)
-        async with session.transaction():
-            await staging.drop_schema(session, record.staging_schema)
-            await records.forget(session, run.operation)
+        if record is not None:
+            if record.state is RecordState.PUBLISHED:
+                await placing.take_back(session, record)
+            async with session.transaction():
+                await staging.drop_schema(session, record.staging_schema)
+                await records.forget(session, run.operation)
+    # Last: what could not be taken back keeps it.
+    await asyncio.to_thread(rejects_file.remove, _rejects_path(run))
 
 
 @dataclass
@@ -94,6 +96,7 @@ class _Import:
     seconds: dict[str, float] = field(default_factory=dict)
     filled: ImportReport | None = None
     """What there is to tell once the tables are as they are to be published."""
+    rejects_file: str = ""
     placing: bool = False
     placed: dict[str, Placed] | None = None
 
@@ -118,6 +121,9 @@ class _Import:
                 "fill", lambda: self._filled(pool, record, ranges, taken), returns=ImportReport
             )
             self._refuse(self.filled)
+            if self.filled.rejected_rows:
+                with self._stage("rejects"):
+                    self.rejects_file = await self._rejects_written(pool, self.filled)
             with self._stage("publish"):
                 run.progress("publish")
                 views = _views(self.filled.objects)
@@ -200,6 +206,21 @@ class _Import:
             rows = sum(table.differing_rows for table in differing)
             raise RowsDiffer(rows, ", ".join(table.source for table in differing))
 
+    async def _rejects_written(self, pool: Processes, filled: ImportReport) -> str:
+        """The path of the file with the values that did not arrive, written anew."""
+        total = sum(each.count for each in filled.reject_counts)
+        done = 0
+
+        def on_progress(values: int) -> None:
+            nonlocal done
+            done += values
+            self.run.progress("rejects", done, total, "{value}")
+
+        self.run.progress("rejects", 0, total, "{value}")
+        path = str(_rejects_path(self.run))
+        await pool.do(WriteRejects(self.run.operation, path), RejectsWritten, on_progress)
+        return path
+
     async def _verify(
         self, pool: Processes, session: Session, record: ImportRecord, taken: SnapshotTaken
     ) -> None:
@@ -250,6 +271,7 @@ class _Import:
                 **{name: round(seconds, 3) for name, seconds in self.seconds.items()},
             },
             rejects_table="dbops.import_rejects" if placed and report.rejected_rows else "",
+            rejects_file=self.rejects_file if placed else "",
             previous_schema=self.record.previous_schema if self.record and kept else "",
         )
 
@@ -304,6 +326,10 @@ class _Import:
                 yield
             finally:
                 self.seconds[name] = time.monotonic() - started
+
+
+def _rejects_path(run: Run) -> Path:
+    return rejects_file.rejects_path(run.state_dir, run.operation)
 
 
 def _views(objects: Sequence[PlannedObject]) -> list[str]:

@@ -147,6 +147,8 @@ class ImportReport:
     """How long each stage took, by its name, in seconds."""
     rejects_table: str = ""
     """Where the rows are that were kept apart, `schema.table`; empty: there are none."""
+    rejects_file: str = ""
+    """The same values in a file on the worker's machine, its path; empty: there are none."""
     previous_schema: str = ""
     """Where the tables or rows are kept that gave way, and what a revert needs; empty: nothing."""
 

@@ -61,11 +61,25 @@ def _wide(columns: int, value: int | None) -> Case:
         fill(path, f"create table wide({names})", f"insert into wide values({marks})", rows)
         run(path, "create table t(id integer primary key, s text)", "insert into t values(1,'a')")
 
+    impossible = "" if value is None else "row rowid=1 of table 'wide' does not go into PostgreSQL"
     return Case(
         f"columns_{columns}_{'empty' if value is None else 'full'}",
         "more columns than PostgreSQL, or one of its rows, has room for",
         build,
-        impossible="wide" if columns > _MOST_COLUMNS or value is not None else "",
+        impossible="wide" if columns > _MOST_COLUMNS else impossible,
+    )
+
+
+def _short_texts(path: Path) -> None:
+    """Too short to be kept elsewhere, and too many for a page."""
+    names = ", ".join(f"c{number} text" for number in range(700))
+    marks = ", ".join("?" * 700)
+    rows = [(number, *("longer words" if number == 3 else None,) * 700) for number in range(1, 6)]
+    fill(
+        path,
+        f"create table wide(id integer primary key, {names})",
+        f"insert into wide values(?, {marks})",
+        rows,
     )
 
 
@@ -139,6 +153,12 @@ CASES: Final = (
         "the file's name means something in a URI",
         _odd_file_name,
         file_name="my data%20? #1 &mode=rw 'ä'.sqlite3",
+    ),
+    Case(
+        "columns_700_short_texts",
+        "one row of many, in which each value would go, is larger than a page",
+        _short_texts,
+        impossible="row id=3 of table 'wide' does not go into PostgreSQL",
     ),
     _wide(1000, None),
     _wide(1500, None),

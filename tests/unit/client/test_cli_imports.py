@@ -138,12 +138,15 @@ class TestFailed:
 
 
 def test_rejects_that_were_asked_for_are_no_failure(operations_server, dbops_operations):
-    told = report(Report.SUCCEEDED_WITH_REJECTS, rejects_table="app.rejects")
+    told = report(
+        Report.SUCCEEDED_WITH_REJECTS, rejects_table="app.rejects", rejects_file="/srv/r.jsonl"
+    )
     operations_server.endings["RunImport"] = operation(response=told)
     ran = dbops_operations(*RUN, "--on-bad-rows", "quarantine")
     assert ran.exit_code == 0
     assert ran.stdout.startswith("SUCCEEDED_WITH_REJECTS")
     assert "Rows that were kept apart: app.rejects" in ran.stdout
+    assert "The same as a file, on the worker's machine: /srv/r.jsonl" in ran.stdout
 
 
 def test_differences_are_exit_code_1(operations_server, dbops_operations):
@@ -410,6 +413,7 @@ class TestForPeople:
             source=hostile,
             operation=hostile,
             rejects_table=hostile,
+            rejects_file=hostile,
             previous_schema=hostile,
             notes=[hostile],
             objects=[

@@ -23,6 +23,7 @@ from dbopsd.db.errors import translate
         ("42501", errors.PermissionMissing, False),
         ("42P01", errors.InvalidStatement, False),
         ("53100", errors.ServerResourcesExhausted, False),
+        ("54000", errors.ProgramLimitExceeded, False),
         ("XX000", errors.StatementFailed, False),
     ],
 )

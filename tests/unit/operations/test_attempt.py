@@ -56,6 +56,7 @@ async def attempt(recording: Recording, tmp_path: Path) -> AsyncIterator[Attempt
         OPERATION,
         Database("main", config, tracer=telemetry.tracer, meter=telemetry.meter),
         scratch=tmp_path / "scratch",
+        state_dir=tmp_path,
         tracer=telemetry.tracer,
         failure_of=lambda error: Failure("INTERNAL", "INTERNAL", str(error)),
     )

@@ -409,6 +409,7 @@ class TestWhatIsTold:
             verified_rows=8,
             stage_seconds={"snapshot": 0.5, "copy": 2.0},
             rejects_table="app.rejects",
+            rejects_file="/srv/rejects/run-import-1.jsonl",
             previous_schema="app_before",
         )
 
@@ -443,6 +444,7 @@ class TestWhatIsTold:
                 migrate_pb2.ImportStage(stage="copy", duration=Duration(seconds=2)),
             ],
             rejects_table="app.rejects",
+            rejects_file="/srv/rejects/run-import-1.jsonl",
             previous_schema="app_before",
         )
 

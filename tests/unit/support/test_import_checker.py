@@ -303,11 +303,26 @@ def test_bad_values_are_held_against_the_report(
 ) -> None:
     path = tmp_path / "bad.db"
     run(path, *BAD)
+    apart = tmp_path / "rejects.jsonl"
+    apart.write_text('{"reason": "INEXACT"}\n' * 4)
+    report = {**report, "rejectsFile": str(apart)}
     found = complaints(path, make_database(BAD_TARGET), "app", report, NOTHING)
     if complaint:
         assert any(complaint in each for each in found), found
     else:
         assert found == []
+
+
+def test_the_file_of_what_was_kept_apart_has_all_of_it(
+    tmp_path: Path, make_database: Callable[..., str]
+) -> None:
+    path, apart = tmp_path / "bad.db", tmp_path / "rejects.jsonl"
+    run(path, *BAD)
+    dsn = make_database(BAD_TARGET)
+    told = {**WITH_REJECTS, "rejectsFile": str(apart)}
+    assert complaints(path, dsn, "app", told, NOTHING) == ["there are rejects, and no file of them"]
+    apart.write_text('{"reason": "INEXACT"}\n' * 3)
+    assert complaints(path, dsn, "app", told, NOTHING) == [f"{apart} has 3 of 4 rejects"]
 
 
 @pytest.mark.parametrize(

@@ -705,6 +705,7 @@ class ImportReport(_message.Message):
     STAGES_FIELD_NUMBER: _builtins.int
     REJECTS_TABLE_FIELD_NUMBER: _builtins.int
     PREVIOUS_SCHEMA_FIELD_NUMBER: _builtins.int
+    REJECTS_FILE_FIELD_NUMBER: _builtins.int
     operation: _builtins.str
     """The operation of the import, `operations/{operation}`."""
     outcome: Global___ImportReport.Outcome.ValueType
@@ -728,6 +729,11 @@ class ImportReport(_message.Message):
     previous_schema: _builtins.str
     """The schema that keeps the tables that were replaced, or the rows that were changed or deleted and those that were
     written, for `RevertImport`. Empty: there were none.
+    """
+    rejects_file: _builtins.str
+    """The same values in a file on the machine of the worker that ran the import, by its path: JSON Lines, an object a value
+    with `table`, `key`, `column`, `reason`, `value` and `raw_base64`, which is null where the value is NULL. It stays until
+    somebody deletes it. Empty: there are none.
     """
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportedTable]:
@@ -780,10 +786,11 @@ class ImportReport(_message.Message):
         stages: _abc.Iterable[Global___ImportStage] | None = ...,
         rejects_table: _builtins.str = ...,
         previous_schema: _builtins.str = ...,
+        rejects_file: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["copied_rows", b"copied_rows", "differences", b"differences", "notes", b"notes", "objects", b"objects", "operation", b"operation", "outcome", b"outcome", "previous_schema", b"previous_schema", "problem", b"problem", "reject_counts", b"reject_counts", "rejected_rows", b"rejected_rows", "rejects", b"rejects", "rejects_table", b"rejects_table", "rows", b"rows", "schema", b"schema", "source", b"source", "stages", b"stages", "tables", b"tables", "verified_rows", b"verified_rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copied_rows", b"copied_rows", "differences", b"differences", "notes", b"notes", "objects", b"objects", "operation", b"operation", "outcome", b"outcome", "previous_schema", b"previous_schema", "problem", b"problem", "reject_counts", b"reject_counts", "rejected_rows", b"rejected_rows", "rejects", b"rejects", "rejects_file", b"rejects_file", "rejects_table", b"rejects_table", "rows", b"rows", "schema", b"schema", "source", b"source", "stages", b"stages", "tables", b"tables", "verified_rows", b"verified_rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

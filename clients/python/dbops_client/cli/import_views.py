@@ -85,6 +85,7 @@ def _report_summary(report: _Report) -> Text:
         ("Import: ", report.operation),
         ("Stages: ", ", ".join(f"{s.stage} {_took(s.duration)}" for s in report.stages)),
         ("Rows that were kept apart: ", report.rejects_table),
+        ("The same as a file, on the worker's machine: ", report.rejects_file),
         ("What a revert needs is kept in schema ", report.previous_schema),
     ):
         if text:

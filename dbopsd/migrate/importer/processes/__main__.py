@@ -11,7 +11,15 @@ from opentelemetry.metrics import NoOpMeter
 
 from dbopsd.db.errors import DatabaseError
 from dbopsd.errors import DbopsError
-from dbopsd.migrate.importer.processes import compare, copy, digest, look, missing, tasks
+from dbopsd.migrate.importer.processes import (
+    compare,
+    copy,
+    digest,
+    look,
+    missing,
+    rejects,
+    tasks,
+)
 from dbopsd.migrate.importer.processes.context import Context
 from dbopsd.migrate.importer.processes.messages import Setup, decode, encode, line
 from dbopsd.telemetry.relay import RelayTracer
@@ -20,6 +28,7 @@ _WORK: Final[dict[str, tuple[type[Any], Callable[..., Any]]]] = {
     "TakeSnapshot": (tasks.TakeSnapshot, look.take),
     "ProfileTable": (tasks.ProfileTable, look.profile),
     "CopyPart": (tasks.CopyPart, copy.copy_part),
+    "WriteRejects": (tasks.WriteRejects, rejects.write_rejects),
     "DigestSource": (tasks.DigestSource, digest.digest_source),
     "DigestTarget": (tasks.DigestTarget, digest.digest_target),
     "FindDifferences": (tasks.FindDifferences, compare.find_differences),

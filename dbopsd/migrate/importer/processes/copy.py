@@ -5,29 +5,26 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
-from dbopsd.db.errors import UniqueViolation
+from dbopsd.db.errors import ProgramLimitExceeded, UniqueViolation
 from dbopsd.db.session import Session
-from dbopsd.db.statement import Statement
 from dbopsd.migrate.importer.conversion.digest import Digest
 from dbopsd.migrate.importer.conversion.encoder import Encoded, Encoder, Reject
-from dbopsd.migrate.importer.planning.ddl import columns_of
 from dbopsd.migrate.importer.processes.context import Context
 from dbopsd.migrate.importer.processes.messages import decode, encode
+from dbopsd.migrate.importer.processes.refused import HEADER, TRAILER, copy_statement, refuse
 from dbopsd.migrate.importer.processes.tasks import Copied, CopyPart
 from dbopsd.migrate.importer.report import RejectCount, RejectedValue
 from dbopsd.migrate.importer.requests import BadRows
 from dbopsd.migrate.importer.source.reader import read
 from dbopsd.migrate.importer.target import records
 
-# https://www.postgresql.org/docs/current/sql-copy.html: signature, flags, length of extensions.
-_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_TRAILER: Final = b"\xff\xff"
-
 
 async def copy_part(task: CopyPart, context: Context) -> Copied:
-    """Copy the part and record that in one transaction; what is recorded is not copied again."""
+    """Copy the part and record that in one transaction; what is recorded is not copied again.
+
+    Raises `RowTooLarge`.
+    """
     session = await context.session()
     copied = await _recorded(session, task)
     if copied is not None:
@@ -44,6 +41,8 @@ async def copy_part(task: CopyPart, context: Context) -> Copied:
         copied = await _recorded(session, task)
         if copied is None:
             raise
+    except ProgramLimitExceeded as refusal:
+        await refuse(task, session, refusal)
     return copied
 
 
@@ -75,16 +74,10 @@ class _Copying:
             key_columns=task.table.key,
             max_rejects=None if keeps_all else task.max_examples,
         )
-        names = columns_of(column.target for column in columns)
-        copy = Statement(
-            f"COPY {{table}} ({names.replace('{', '{{').replace('}', '}}')}) "
-            "FROM STDIN (FORMAT binary)",
-            f"COPY {task.table.target}",
-        ).with_identifiers(table=(task.staging, task.table.target))
         # Beside the COPY, which has the connection until its end.
         kept: list[Reject] = []
-        async with self.session.copy_in(copy) as stream:
-            await stream.write(_HEADER)
+        async with self.session.copy_in(copy_statement(task)) as stream:
+            await stream.write(HEADER)
             with closing(read(Path(task.snapshot), task.table, task.key_range)) as batches:
                 for batch in batches:
                     encoded = encoder.encode(batch)
@@ -93,7 +86,7 @@ class _Copying:
                     if keeps_all:
                         kept.extend(encoded.rejects)
                     self.context.progress(batch.rows)
-            await stream.write(_TRAILER)
+            await stream.write(TRAILER)
         if kept:
             await self._keep(kept)
         return Copied(
@@ -132,7 +125,9 @@ class _Copying:
                 await stream.write_row(
                     (
                         *(self.task.import_id, self.task.table.source, _shown(each.key)),
-                        *(each.column, each.reason, _shown(each.value), each.raw),
+                        *(each.column, each.reason, _shown(each.value)),
+                        # NULL has no bytes; an empty text has, which are none.
+                        None if each.storage_class == "null" else each.raw,
                     )
                 )
 

@@ -69,6 +69,22 @@ class Copied:
 
 
 @dataclass(frozen=True)
+class WriteRejects:
+    """Write the values that did not arrive to a file, from their table."""
+
+    import_id: str
+    path: str
+
+
+@dataclass(frozen=True)
+class RejectsWritten:
+    """The file, as it was read back."""
+
+    values: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
 class DigestSource:
     """What a part of a table would be in PostgreSQL, all its columns, as a digest."""
 

@@ -5,9 +5,10 @@ that does what it tells of: a part is copied once, an import is published once.
 """
 
 import json
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 
@@ -202,6 +203,22 @@ async def insert_part(
     """Record that a part is copied."""
     parameters = (import_id, table, part, json.dumps(copied))
     await session.execute(statement("insert_part"), parameters)
+
+
+async def measure_rejects(session: Session, import_id: str) -> tuple[int, int]:
+    """How many values of an import did not arrive, and how many bytes the largest of them has."""
+    row = await session.fetch_one(statement("measure_rejects"), (import_id,))
+    return row if row is not None else (0, 0)
+
+
+def rejects(
+    session: Session, import_id: str, batch_rows: int
+) -> AsyncGenerator[tuple[Any, ...], None]:
+    """The values that did not arrive, `batch_rows` of them in memory at once.
+
+    Each with table, key, column, reason, literal and bytes. Close it if it is left early.
+    """
+    return session.stream(statement("rejects"), (import_id,), batch_rows=batch_rows)
 
 
 async def find_object(session: Session, import_id: str, number: int) -> tuple[Fate, str] | None:
