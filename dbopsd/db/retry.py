@@ -15,9 +15,15 @@ T = TypeVar("T")
 
 
 async def retried(
-    work: Callable[[], Awaitable[T]], *, idempotent: bool, timeout_s: float | None = 30.0
+    work: Callable[[], Awaitable[T]],
+    *,
+    idempotent: bool,
+    attempts: int | None = ATTEMPTS,
+    timeout_s: float | None = 30.0,
 ) -> T:
-    """Do `work`, again up to 5 times after a transient `DatabaseError`, with jittered backoff.
+    """Do `work`, and again after a transient `DatabaseError`, with jittered backoff.
+
+    `attempts` are all that there are, the first one included; None: as many as there is time for.
 
     A serialization failure, a deadlock or a refused connection certainly left nothing behind and
     is always tried again. A connection lost under way may have left the work done: only
@@ -29,7 +35,7 @@ async def retried(
 
     async for attempt in stamina.retry_context(
         on=again,
-        attempts=ATTEMPTS,
+        attempts=attempts,
         timeout=timeout_s,
         wait_initial=FIRST_WAIT_S,
         wait_max=LONGEST_WAIT_S,

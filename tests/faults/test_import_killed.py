@@ -74,7 +74,7 @@ FAULTS: dict[str, Callable[[Killed, str, random.Random], None]] = {
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_whatever_dies_every_row_arrives_once_or_none(killed: Killed, soak: Soak) -> None:
+def test_whatever_dies_every_row_arrives_once(killed: Killed, soak: Soak) -> None:
     chance = soak.random()
     for round_ in range(soak.scale(3, 60)):
         fault = chance.choice(list(FAULTS))
@@ -85,9 +85,7 @@ def test_whatever_dies_every_row_arrives_once_or_none(killed: Killed, soak: Soak
         time.sleep(chance.uniform(0, 0.5))
         FAULTS[fault](killed, name, chance)
         end = killed.assert_all_or_nothing(name, what)
-        print(f"{what}: {end}")
-        if fault in ("worker", "process", "api"):
-            assert end == "SUCCEEDED", what
+        assert end == "SUCCEEDED", what
 
 
 def test_parts_that_are_copied_are_not_copied_again(killed: Killed) -> None:
@@ -162,13 +160,11 @@ def test_a_revert_whose_worker_dies_before_it_can_tell_has_succeeded(killed: Kil
 def test_a_cancelling_leaves_nothing_at_any_stage(killed: Killed, soak: Soak) -> None:
     short = ("snapshot", "copy", "keys and indexes")
     for stage in soak.scale(short, STAGES[1:] * 5):
-        # Other tests may have the machine for a moment: what takes longer always does so again.
-        took_s = 0.0
-        for _ in range(3):
-            took_s = cancel_at(killed, stage)
-            if took_s < STOPPED_S:
-                break
-        assert took_s < STOPPED_S, f"{stage}: its work went on"
+        if cancel_at(killed, stage) < STOPPED_S:
+            continue
+        # Other tests may have had the machine for a moment, but not twice in three times.
+        again = [cancel_at(killed, stage) for _ in range(2)]
+        assert max(again) < STOPPED_S, f"{stage}: its work went on for {again} s"
 
 
 def cancel_at(killed: Killed, stage: str) -> float:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from dbopsd.db.session import Session
 from dbopsd.errors import DbopsError
 from dbopsd.migrate.importer import looking, rejects_file
 from dbopsd.migrate.importer.copying import CopiedTable, Ranges, copy_all, parts_of
 from dbopsd.migrate.importer.errors import RowsDiffer, ValuesRejected
 from dbopsd.migrate.importer.finishing import SETTINGS, import_session, make_objects, settle
+from dbopsd.migrate.importer.outages import waited_out
 from dbopsd.migrate.importer.planning.plan import Fate, Plan, PlannedObject, PlannedTable
 from dbopsd.migrate.importer.processes.messages import Setup
 from dbopsd.migrate.importer.processes.pool import Processes, processes
@@ -98,6 +98,7 @@ class _Import:
     """What there is to tell once the tables are as they are to be published."""
     rejects_file: str = ""
     placing: bool = False
+    """Whether it may have been published: an earlier attempt may have died right after that."""
     placed: dict[str, Placed] | None = None
 
     async def to_its_end(self) -> ImportReport:
@@ -105,32 +106,28 @@ class _Import:
         async with import_processes(run, self.request.processes) as pool:
             with self._stage("snapshot"):
                 taken = await looking.snapshot(run, pool, self.request)
-            # A session for each stage: one that waits for the rows to be copied may not live.
-            async with import_session(run.database) as session:
-                with self._stage("plan"):
-                    self.plan = await run.step(
-                        "plan",
-                        lambda: placing.plan(run, pool, self.request, taken, session),
-                        returns=Plan,
-                    )
-                    self.objects = list(self.plan.objects)
-                    ranges = await parts_of(run, self.plan, taken.path, pool.count)
-                with self._stage("stage"):
-                    record = self.record = await self._staged(session)
+            with self._stage("plan"):
+                self.plan = await run.step(
+                    "plan", lambda: waited_out(lambda: self._planned(pool, taken)), returns=Plan
+                )
+                self.objects = list(self.plan.objects)
+                ranges = await parts_of(run, self.plan, taken.path, pool.count)
+            with self._stage("stage"):
+                record = self.record = await self._staged()
+                self.placing = record.state is RecordState.PUBLISHED
             self.filled = await run.step(
                 "fill", lambda: self._filled(pool, record, ranges, taken), returns=ImportReport
             )
             self._refuse(self.filled)
             if self.filled.rejected_rows:
                 with self._stage("rejects"):
-                    self.rejects_file = await self._rejects_written(pool, self.filled)
+                    self.rejects_file = await self._rejects_written(pool, record, self.filled)
             with self._stage("publish"):
                 run.progress("publish")
                 views = _views(self.filled.objects)
-                async with import_session(run.database) as session:
-                    self.placing = True
-                    placed = await placing.place(session, record, self.request, views)
-                    self.placed = {each.source: each for each in placed}
+                self.placing = True
+                placed = await waited_out(lambda: self._place(record, views))
+                self.placed = {each.source: each for each in placed}
         return self.report()
 
     async def is_placed(self) -> bool:
@@ -148,7 +145,17 @@ class _Import:
                 self.placed = {each.source: each for each in placed_by(record)}
         return self.placed is not None
 
-    async def _staged(self, session: Session) -> ImportRecord:
+    # A session for each: one that waits for the rows to be copied may not live.
+
+    async def _planned(self, pool: Processes, taken: SnapshotTaken) -> Plan:
+        async with import_session(self.run.database) as session:
+            return await placing.plan(self.run, pool, self.request, taken, session)
+
+    async def _place(self, record: ImportRecord, views: Sequence[str]) -> list[Placed]:
+        async with import_session(self.run.database) as session:
+            return await placing.place(session, record, self.request, views)
+
+    async def _staged(self) -> ImportRecord:
         """The import's record, and its tables, empty if this is the first attempt."""
         run = self.run
 
@@ -162,12 +169,17 @@ class _Import:
                 state=RecordState.STAGED,
                 plan=self.plan,
             )
-            await staging.begin(session, record)
+            async with import_session(run.database) as session:
+                await staging.begin(session, record)
             return True
 
+        async def find() -> ImportRecord:
+            async with import_session(run.database) as session:
+                return await records.get(session, run.operation, run.database.name)
+
         run.progress("stage")
-        await run.step("stage", stage, returns=bool)
-        return await records.get(session, run.operation, run.database.name)
+        await run.step("stage", lambda: waited_out(stage), returns=bool)
+        return await waited_out(find)
 
     async def _filled(
         self,
@@ -185,14 +197,13 @@ class _Import:
             return self._so_far()
         if self.request.verify:
             with self._stage("verify"):
-                async with import_session(self.run.database) as session:
-                    await self._verify(pool, session, record, taken)
+                await waited_out(lambda: self._verify(pool, record, taken))
             if any(each.differing_rows for each in self.verified.values()):
                 return self._so_far()
         with self._stage("keys and indexes"):
-            self.objects = await make_objects(self.run, record, pool.count)
+            self.objects = await waited_out(lambda: make_objects(self.run, record, pool.count))
         with self._stage("statistics"):
-            await settle(self.run, record, pool.count)
+            await waited_out(lambda: settle(self.run, record, pool.count))
         return self._so_far()
 
     def _refuse(self, filled: ImportReport) -> None:
@@ -206,8 +217,14 @@ class _Import:
             rows = sum(table.differing_rows for table in differing)
             raise RowsDiffer(rows, ", ".join(table.source for table in differing))
 
-    async def _rejects_written(self, pool: Processes, filled: ImportReport) -> str:
+    async def _rejects_written(
+        self, pool: Processes, record: ImportRecord, filled: ImportReport
+    ) -> str:
         """The path of the file with the values that did not arrive, written anew."""
+        path = _rejects_path(self.run)
+        if record.state is RecordState.PUBLISHED:
+            # By an earlier attempt, which had written it: nothing of that can fail any more.
+            return str(path) if await asyncio.to_thread(path.exists) else ""
         total = sum(each.count for each in filled.reject_counts)
         done = 0
 
@@ -217,13 +234,10 @@ class _Import:
             self.run.progress("rejects", done, total, "{value}")
 
         self.run.progress("rejects", 0, total, "{value}")
-        path = str(_rejects_path(self.run))
-        await pool.do(WriteRejects(self.run.operation, path), RejectsWritten, on_progress)
-        return path
+        await pool.do(WriteRejects(self.run.operation, str(path)), RejectsWritten, on_progress)
+        return str(path)
 
-    async def _verify(
-        self, pool: Processes, session: Session, record: ImportRecord, taken: SnapshotTaken
-    ) -> None:
+    async def _verify(self, pool: Processes, record: ImportRecord, taken: SnapshotTaken) -> None:
         total = sum(each.copied_rows for each in self.copied.values())
         done = 0
 
@@ -233,18 +247,19 @@ class _Import:
             self.run.progress("verify", done, total, looking.UNIT_ROWS)
 
         self.run.progress("verify", 0, total, looking.UNIT_ROWS)
-        for each in self.copied.values():
-            # What PostgreSQL computes was not sent: the file is read again for it.
-            sent = each.digest if each.table.copied == each.table.columns else None
-            self.verified[each.table.source] = await verify_table(
-                pool,
-                session,
-                taken.path,
-                record.staging_schema,
-                Expected(each.table, each.ranges, sent),
-                self.request.max_examples,
-                on_progress,
-            )
+        async with import_session(self.run.database) as session:
+            for each in self.copied.values():
+                # What PostgreSQL computes was not sent: the file is read again for it.
+                sent = each.digest if each.table.copied == each.table.columns else None
+                self.verified[each.table.source] = await verify_table(
+                    pool,
+                    session,
+                    taken.path,
+                    record.staging_schema,
+                    Expected(each.table, each.ranges, sent),
+                    self.request.max_examples,
+                    on_progress,
+                )
 
     def report(self, problem: str = "") -> ImportReport:
         """What there is to tell, of an import that was published or has a problem."""

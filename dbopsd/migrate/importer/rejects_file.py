@@ -43,17 +43,29 @@ def new_rejects_file(path: Path) -> Iterator["RejectsFile"]:
     """
     making = _in_the_making(path)
     try:
-        if not path.parent.is_dir():
-            path.parent.mkdir(mode=0o700)
+        with _disk(path):
+            path.parent.mkdir(mode=0o700, exist_ok=True)
             sync(path.parent.parent)
-        making.unlink(missing_ok=True)
-        with os.fdopen(os.open(making, _NEW, 0o600), "wb") as file:
+            making.unlink(missing_ok=True)
+            file = os.fdopen(os.open(making, _NEW, 0o600), "wb")
+        try:
             yield RejectsFile(path, file)
-    except OSError as error:
-        raise RejectsUnwritable(str(path), (error.strerror or str(error)).lower()) from error
+        finally:
+            # What it did not write is told already, or is not wanted.
+            with contextlib.suppress(OSError):
+                file.close()
     finally:
         with contextlib.suppress(OSError):
             making.unlink(missing_ok=True)
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    """Raise `RejectsUnwritable` where the disk is in the way."""
+    try:
+        yield
+    except OSError as error:
+        raise RejectsUnwritable(str(path), (error.strerror or str(error)).lower()) from error
 
 
 class RejectsFile:
@@ -77,7 +89,8 @@ class RejectsFile:
             "raw_base64": None if raw is None else base64.b64encode(raw).decode(),
         }
         line = json.dumps(told, ensure_ascii=False).encode() + b"\n"
-        self._file.write(line)
+        with _disk(self._path):
+            self._file.write(line)
         self._digest.update(line)
 
     def finish(self, values: int) -> int:
@@ -85,19 +98,21 @@ class RejectsFile:
 
         Raises `RejectsUnwritable`.
         """
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        # Or what is read back would be what memory still has of it.
-        os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         making = _in_the_making(self._path)
-        lines, digest = _read_back(making)
+        with _disk(self._path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            # Or what is read back would be what memory still has of it.
+            os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            lines, digest = _read_back(making)
         if lines != values:
             raise RejectsUnwritable(str(self._path), f"it has {lines} values instead of {values}")
         if digest != self._digest.digest():
             raise RejectsUnwritable(str(self._path), "it was read back otherwise than written")
-        size = making.stat().st_size
-        making.rename(self._path)
-        sync(self._path.parent)
+        with _disk(self._path):
+            size = making.stat().st_size
+            making.rename(self._path)
+            sync(self._path.parent)
         return size
 
 

@@ -13,6 +13,7 @@ from dbopsd.migrate.importer.planning.types import (
     describe,
     storage_class,
 )
+from dbopsd.migrate.importer.planning.units import doubt
 from dbopsd.migrate.importer.requests import Names
 from dbopsd.migrate.importer.source.contents import ColumnProfile, TableProfile
 from dbopsd.migrate.importer.source.schema import SourceColumn, SourceTable
@@ -108,6 +109,7 @@ def _column(
         # Of an expression, too: where it is NULL all the same, the row is rejected.
         not_null=column.not_null or (in_key and not found.nulls),
         unit=decided.unit,
+        doubt="" if wanted.unit or wanted.expression else doubt(found, decided.unit),
         on_bad=wanted.on_bad,
         expression=wanted.expression or "",
         value_map=wanted.values,

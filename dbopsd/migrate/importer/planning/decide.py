@@ -22,7 +22,6 @@ from dbopsd.migrate.importer.planning.plan import (
 )
 from dbopsd.migrate.importer.planning.ties import tie
 from dbopsd.migrate.importer.planning.types import ColumnType
-from dbopsd.migrate.importer.planning.units import doubt
 from dbopsd.migrate.importer.planning.views import plan_views
 from dbopsd.migrate.importer.requests import ImportRequest
 from dbopsd.migrate.importer.source.contents import ColumnProfile, TableProfile
@@ -30,7 +29,6 @@ from dbopsd.migrate.importer.source.identifiers import quoted
 from dbopsd.migrate.importer.source.schema import SourceColumn, SourceSchema, SourceTable
 
 _ROWID_NAMES: Final = ("rowid", "_rowid_", "oid")
-_OF_TIMES: Final = ("date", "timestamp", "timestamptz")
 _MAX_BIGINT: Final = 2**63 - 1
 
 
@@ -91,8 +89,7 @@ def make_plan(
     told.extend(_keys_and_constraints(parts, relations, request))
     told.extend(views)
     told.extend(_left_behind(schema))
-    notes = (*_notes(schema), *_doubts(parts, mapping))
-    return Plan(tuple(each.planned for each in parts.values()), tuple(told), notes)
+    return Plan(tuple(each.planned for each in parts.values()), tuple(told), _notes(schema))
 
 
 def count_rows(connection: sqlite3.Connection, plan: Plan) -> Plan:
@@ -295,22 +292,6 @@ def _left_behind(schema: SourceSchema) -> Iterable[PlannedObject]:
         )
     for name, why in schema.unreadable.items():
         yield PlannedObject("table", name, Fate.NOT_CARRIED, f"SQLite cannot work with it: {why}")
-
-
-def _doubts(parts: MappingOf[str, TableParts], mapping: Mapping) -> Iterator[str]:
-    """What numbers are read as, where that is not certain and the mapping does not say."""
-    for name, made in parts.items():
-        for column in made.planned.columns:
-            wanted = mapping.table(name).column(column.source)
-            found = made.profile.columns.get(column.source)
-            read = column.conversion in _OF_TIMES and not wanted.unit and not wanted.expression
-            if found is None or not read:
-                continue
-            if doubted := doubt(found, column.unit):
-                yield (
-                    f"{name}.{column.source}: {doubted}; if they are, give the column an"
-                    " `expression` in the mapping, else its `unit`"
-                )
 
 
 def _notes(schema: SourceSchema) -> tuple[str, ...]:

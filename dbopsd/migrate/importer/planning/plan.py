@@ -44,6 +44,8 @@ class PlannedColumn:
     not_null: bool = False
     unit: str = ""
     """Of numbers that are times: `s`, `ms`, `us`, `julian`, or empty."""
+    doubt: str = ""
+    """Why the unit may be another one, for people; empty: no reason to think so."""
     on_bad: BadValue = BadValue.REJECT
     expression: str = ""
     """An SQLite expression that is read instead of the column."""

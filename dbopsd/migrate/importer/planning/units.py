@@ -1,7 +1,9 @@
 """In which unit the numbers of a column are times."""
 
+from collections.abc import Iterator
 from typing import Final
 
+from dbopsd.migrate.importer.planning.plan import Plan
 from dbopsd.migrate.importer.source.contents import ColumnProfile
 
 # An epoch of today is 1.7e9 in seconds: a thousand times as much is milliseconds, and a million
@@ -12,6 +14,7 @@ _MILLISECONDS_BELOW: Final = 10**14
 _JULIAN: Final = (1721059.5, 5373484.5)
 # 1900-01-01 and 2100-12-31 with their digits as one number.
 _DIGITS_OF_DATES: Final = (19_000_101, 21_001_231)
+_OF_TIMES: Final = ("date", "timestamp", "timestamptz")
 _WORDS: Final = {"ms": "milliseconds", "us": "microseconds"}
 
 
@@ -46,14 +49,25 @@ def doubt(found: ColumnProfile, unit: str) -> str:
                 " years, months and days"
             )
         return ""
-    smaller = {
+    larger = {
         "ms": (("seconds", found.likely_seconds),),
         "us": (("seconds", found.likely_seconds), ("milliseconds", found.likely_milliseconds)),
     }
     told = [
         f"{count:,} numbers, read as {_WORDS[unit]}, are times of January or February 1970, and"
         f" may be {other}"
-        for other, count in smaller.get(unit, ())
+        for other, count in larger.get(unit, ())
         if count
     ]
     return "; ".join(told)
+
+
+def doubts(plan: Plan) -> Iterator[str]:
+    """What the plan reads as times, where that is not certain; once its columns are settled."""
+    for table in plan.tables:
+        for column in table.columns:
+            if column.doubt and column.conversion in _OF_TIMES:
+                yield (
+                    f"{table.source}.{column.source}: {column.doubt}; if they are, give the column"
+                    " an `expression` in the mapping, else its `unit`"
+                )

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from dbopsd.migrate.importer.processes.context import Context
 from dbopsd.migrate.importer.processes.messages import decode, encode
 from dbopsd.migrate.importer.processes.refused import HEADER, TRAILER, copy_statement, refuse
 from dbopsd.migrate.importer.processes.tasks import Copied, CopyPart
+from dbopsd.migrate.importer.processes.waiting import WaitingRejects
 from dbopsd.migrate.importer.report import RejectCount, RejectedValue
 from dbopsd.migrate.importer.requests import BadRows
 from dbopsd.migrate.importer.source.reader import read
@@ -74,21 +76,21 @@ class _Copying:
             key_columns=task.table.key,
             max_rejects=None if keeps_all else task.max_examples,
         )
-        # Beside the COPY, which has the connection until its end.
-        kept: list[Reject] = []
-        async with self.session.copy_in(copy_statement(task)) as stream:
-            await stream.write(HEADER)
-            with closing(read(Path(task.snapshot), task.table, task.key_range)) as batches:
-                for batch in batches:
-                    encoded = encoder.encode(batch)
-                    await stream.write(encoded.data)
-                    self._count(encoded)
-                    if keeps_all:
-                        kept.extend(encoded.rejects)
-                    self.context.progress(batch.rows)
-            await stream.write(TRAILER)
-        if kept:
-            await self._keep(kept)
+        snapshot = Path(task.snapshot)
+        with WaitingRejects(snapshot.parent) as waiting:
+            async with self.session.copy_in(copy_statement(task)) as stream:
+                await stream.write(HEADER)
+                with closing(read(snapshot, task.table, task.key_range)) as batches:
+                    for batch in batches:
+                        encoded = encoder.encode(batch)
+                        await stream.write(encoded.data)
+                        self._count(encoded)
+                        if keeps_all:
+                            waiting.add(encoded.rejects)
+                        self.context.progress(batch.rows)
+                await stream.write(TRAILER)
+            if waiting.count:
+                await self._keep(waiting)
         return Copied(
             rows=self.rows,
             copied_rows=self.digest.rows,
@@ -119,7 +121,7 @@ class _Copying:
             for each in encoded.rejects[:room]
         )
 
-    async def _keep(self, rejects: list[Reject]) -> None:
+    async def _keep(self, rejects: Iterable[Reject]) -> None:
         async with self.session.copy_in(records.statement("copy_rejects")) as stream:
             for each in rejects:
                 await stream.write_row(

@@ -4,20 +4,23 @@ import asyncio
 import contextlib
 import json
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 from opentelemetry.trace import Tracer
 
+from dbopsd.migrate.importer.outages import PATIENCE_S
 from dbopsd.migrate.importer.processes.errors import ProcessDied, TaskFailed
 from dbopsd.migrate.importer.processes.messages import Setup, decode, encode, line
 from dbopsd.operations.kind import Program, Run
 from dbopsd.telemetry.relay import replay
 
 _MODULE: Final = "dbopsd.migrate.importer.processes"
-_ATTEMPTS: Final = 5
+_MOST_DEATHS: Final = 5
 _FIRST_WAIT_S: Final = 0.5
+_LONGEST_WAIT_S: Final = 4.0
 # Starting takes half a second, in which a process copies about as much.
 _SMALL_BYTES: Final = 16 * 2**20
 
@@ -67,10 +70,13 @@ class Processes:
     async def do(self, task: object, returns: type[T], on_progress: OnProgress | None = None) -> T:
         """Have a task done, by the next process that is free; again if its process dies.
 
-        Raises `TaskFailed`, `ProcessDied`.
+        An outage of PostgreSQL is waited out for `PATIENCE_S`. Raises `TaskFailed`, `ProcessDied`.
         """
         name = type(task).__name__
-        for attempt in range(1, _ATTEMPTS + 1):
+        deaths = 0
+        failing_since: float | None = None
+        wait_s = _FIRST_WAIT_S
+        while True:
             process = await self._idle.get()
             told = 0
 
@@ -85,18 +91,21 @@ class Processes:
                 answer = await process.do(task, progress)
                 return decode(returns, answer)
             except TaskFailed as failure:
-                if not failure.transient or attempt == _ATTEMPTS:
+                if told or failing_since is None:
+                    failing_since, wait_s = time.monotonic(), _FIRST_WAIT_S
+                if not failure.transient or time.monotonic() - failing_since > PATIENCE_S:
                     raise
             except _Died as death:
                 process = None
-                if attempt == _ATTEMPTS:
+                deaths += 1
+                if deaths == _MOST_DEATHS:
                     raise ProcessDied(name, death.exit_status, death.said) from None
             finally:
                 self._idle.put_nowait(process)
             if on_progress is not None:
                 on_progress(-told)  # it begins anew
-            await asyncio.sleep(_FIRST_WAIT_S * 2 ** (attempt - 1))
-        raise AssertionError("unreachable: the last attempt returns or raises")
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
 
     async def _start(self) -> "_Process":
         started: asyncio.Future[_Process] = asyncio.get_running_loop().create_future()

@@ -1,6 +1,7 @@
 """How imported rows get to where they are wanted: whole tables swapped in, or rows merged."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 import stamina
@@ -9,6 +10,7 @@ from dbopsd.db.errors import DeadlockDetected, LockTimeout
 from dbopsd.db.session import Session
 from dbopsd.migrate.importer import looking
 from dbopsd.migrate.importer.planning.plan import Plan
+from dbopsd.migrate.importer.planning.units import doubts
 from dbopsd.migrate.importer.processes.pool import Processes
 from dbopsd.migrate.importer.processes.tasks import SnapshotTaken
 from dbopsd.migrate.importer.report import RevertedTable
@@ -36,13 +38,13 @@ async def plan(
     Raises what `looking.plan` does, `NameTaken`, `TableInUse`, `TablesIncompatible`.
     """
     made = await looking.plan(run, pool, request, taken, session)
-    if not swaps(request):
-        fitted = await existing.fit(session, request, made)
-        await merging.check(session, request, fitted)
-        return fitted
-    views = [each.target for each in made.objects if each.kind == "view" and each.ddl]
-    await publishing.check(session, request.schema, made, views)
-    return made
+    if swaps(request):
+        views = [each.target for each in made.objects if each.kind == "view" and each.ddl]
+        await publishing.check(session, request.schema, made, views)
+    else:
+        made = await existing.fit(session, request, made)
+        await merging.check(session, request, made)
+    return replace(made, notes=(*made.notes, *doubts(made)))
 
 
 async def place(

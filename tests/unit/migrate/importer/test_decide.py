@@ -1,4 +1,4 @@
-"""What a plan notes of a file besides what becomes of its objects."""
+"""What a plan notes of a file, and what is not certain about it."""
 
 import sqlite3
 from contextlib import closing
@@ -8,6 +8,7 @@ import pytest
 from dbopsd.migrate.importer.planning.decide import make_plan
 from dbopsd.migrate.importer.planning.mapping import read_mapping
 from dbopsd.migrate.importer.planning.plan import Plan
+from dbopsd.migrate.importer.planning.units import doubts
 from dbopsd.migrate.importer.requests import ImportRequest
 from dbopsd.migrate.importer.source.inspect import inspect
 from dbopsd.migrate.importer.source.profile import profile_table
@@ -27,7 +28,7 @@ def planned(sql: str, mapping: str = "") -> Plan:
 
 
 def test_numbers_that_may_be_of_another_unit_are_noted() -> None:
-    (note,) = planned(MIXED).notes
+    (note,) = doubts(planned(MIXED))
     assert note == (
         "events.at: 2 numbers, read as milliseconds, are times of January or February 1970, and"
         " may be seconds; if they are, give the column an `expression` in the mapping, else its"
@@ -46,12 +47,12 @@ def test_numbers_that_may_be_of_another_unit_are_noted() -> None:
     ],
 )
 def test_unless_the_mapping_says_what_they_are(mapping: str) -> None:
-    assert planned(MIXED, mapping).notes == ()
+    assert list(doubts(planned(MIXED, mapping))) == []
 
 
 def test_numbers_of_one_unit_need_no_note() -> None:
     seconds = "CREATE TABLE events (at TIMESTAMP); INSERT INTO events VALUES (0), (1704067200);"
-    assert planned(seconds).notes == ()
+    assert list(doubts(planned(seconds))) == []
 
 
 def test_a_file_of_another_encoding_and_with_versions_of_its_own_is_noted() -> None:
