@@ -6,6 +6,7 @@ Or nothing happens at all, because somebody has written to them since.
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -449,12 +450,12 @@ async def test_who_is_writing_is_waited_for(
 
 
 async def test_an_import_that_died_before_it_could_tell_is_taken_back(
-    session: Session, database: Database, database_dsn: str
+    session: Session, database: Database, database_dsn: str, tmp_path: Path
 ) -> None:
     before = everything(database_dsn)
     await merge(session, database_dsn, MIRROR, USERS, ORDERS)
 
-    cleaner: Any = SimpleNamespace(operation="new", database=database)
+    cleaner: Any = SimpleNamespace(operation="new", database=database, state_dir=tmp_path)
     request: Any = None
     for _ in range(2):
         await clean_up(cleaner, request)

@@ -138,16 +138,34 @@ async def test_elsewhere_ctrl_c_leaves_it_running_and_says_how_to_watch(operatio
     assert operations_server.named("CancelOperation") == []
 
 
+async def go_away(process):
+    """Read its standard error no more."""
+    pipe = process._transport.get_pipe_transport(2)
+    pipe.close()
+    while not pipe.get_extra_info("pipe").closed:
+        await asyncio.sleep(0.01)
+
+
 async def test_a_reader_of_the_progress_that_goes_away_does_not_end_it(operations_server):
     operations_server.put(operation(state=State.RUNNING, stage="copying"))
     process = await run_dbops("--server", operations_server.target, "operations", "wait", "7f3a")
     await asyncio.wait_for(process.stderr.readline(), 20)
-    process._transport.get_pipe_transport(2).close()
+    await go_away(process)
     operations_server.put(operation(state=State.RUNNING, stage="verifying"))
     operations_server.put(operation(response=RESULT))
     stdout = await asyncio.wait_for(process.stdout.read(), 20)
     assert await process.wait() == 0
     assert b"databases/copy" in stdout
+
+
+async def test_a_failure_that_nobody_is_there_to_read_has_its_exit_code(operations_server):
+    operations_server.put(operation(state=State.RUNNING, stage="copying"))
+    process = await run_dbops("--server", operations_server.target, "operations", "wait", "7f3a")
+    await asyncio.wait_for(process.stderr.readline(), 20)
+    await go_away(process)
+    operations_server.put(operation(error=("INTERNAL", "odd", "ODD")))
+    await asyncio.wait_for(process.stdout.read(), 20)
+    assert await process.wait() == 1
 
 
 async def test_elsewhere_a_lost_connection_is_a_line_when_it_lasts(operations_server):

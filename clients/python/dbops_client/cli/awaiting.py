@@ -27,7 +27,7 @@ from dbops_client.cli.failures import explain
 from dbops_client.cli.operation_views import operation_view
 from dbops_client.cli.progress_display import Display, display_on
 from dbops_client.cli.session import ExitCode, Session
-from dbops_client.cli.terminal import can_redraw, plain
+from dbops_client.cli.terminal import can_redraw, complain, plain
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -114,9 +114,7 @@ def tell_failure(ended: Operation, error: DbopsError) -> ExitCode:
     """Say on standard error how an operation failed; return the exit code for that."""
     # dbopsd's own words for how it ended the operation name it already.
     what = str(error) if error.message.startswith(ended.name) else f"{ended.name} failed: {error}"
-    click.echo(
-        plain(f"dbops: {what}. 'dbops operations get {ended.name}' shows all of it"), err=True
-    )
+    complain(f"dbops: {what}. 'dbops operations get {ended.name}' shows all of it")
     return ExitCode.FAILED
 
 

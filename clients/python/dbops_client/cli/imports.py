@@ -34,7 +34,7 @@ from dbops_client.cli.import_views import (
 )
 from dbops_client.cli.options import global_options
 from dbops_client.cli.session import ExitCode, Session
-from dbops_client.cli.terminal import plain
+from dbops_client.cli.terminal import complain
 
 _Result = TypeVar("_Result", bound=Message)
 
@@ -285,10 +285,7 @@ def describe_import(session: Session, operation: str) -> ExitCode:
         ended = client.get_operation(operation)
     if not ended.done:
         name = ended.name
-        click.echo(
-            plain(f"dbops: {name} has not ended: 'dbops operations watch {name}' shows it"),
-            err=True,
-        )
+        complain(f"dbops: {name} has not ended: 'dbops operations watch {name}' shows it")
         return ExitCode.REFUSED
     for kind in _KINDS:
         told = kind.told(ended)
@@ -336,7 +333,7 @@ def _show(
         problem = f"did not succeed: {told.problem}"
     else:
         return ExitCode.DONE
-    click.echo(plain(f"dbops: {ended.name} {problem}"), err=True)
+    complain(f"dbops: {ended.name} {problem}")
     return ExitCode.FAILED
 
 
@@ -372,7 +369,7 @@ def _save(mapping: str, save: Path, *, force: bool) -> None:
         raise click.UsageError(
             f"{str(save)!r} cannot be written: {error.strerror or error}"
         ) from error
-    click.echo(plain(f"dbops: the plan is in {save}"), err=True)
+    complain(f"dbops: the plan is in {save}")
 
 
 def _harmless(text: str) -> str:

@@ -13,7 +13,7 @@ from dbops_client.cli.awaiting import AWAITING_HELP, await_operation
 from dbops_client.cli.operation_views import operation_table, operation_view
 from dbops_client.cli.options import global_options
 from dbops_client.cli.session import ExitCode, Session
-from dbops_client.cli.terminal import plain
+from dbops_client.cli.terminal import complain, plain
 
 _STATES = ("QUEUED", "RUNNING", "CANCELLING", "SUCCEEDED", "FAILED", "CANCELLED")
 _DEFAULT_LIMIT = 50
@@ -101,7 +101,7 @@ def list_operations(
     else:
         session.console().print(operation_table(shown))
     if len(found) > limit:
-        click.echo(f"dbops: only the newest {limit} are shown; --limit shows more", err=True)
+        complain(f"dbops: only the newest {limit} are shown; --limit shows more")
     return ExitCode.DONE
 
 

@@ -1,6 +1,5 @@
 """`dbops` itself: its groups, and how it ends."""
 
-import os
 import sys
 from typing import Any, NoReturn
 
@@ -16,7 +15,7 @@ from dbops_client.cli.operations import operations
 from dbops_client.cli.options import global_options
 from dbops_client.cli.schedules import schedules
 from dbops_client.cli.session import ExitCode, Session
-from dbops_client.cli.terminal import plain
+from dbops_client.cli.terminal import complain, let_go_of
 from dbops_client.cli.workers import workers
 
 _EPILOG = """\b
@@ -72,21 +71,14 @@ class _Root(click.Group):
             # Here, where the reader's absence is still ours to report; at exit it is Python's.
             sys.stdout.flush()
         except BrokenPipeError:
-            _let_go_of_stdout()
+            let_go_of(sys.stdout)
             return ExitCode.BROKEN_PIPE
         return code
 
 
 def _fail(line: str, code: ExitCode) -> ExitCode:
-    click.echo(f"dbops: {plain(line)}", err=True)
+    complain(f"dbops: {line}")
     return code
-
-
-def _let_go_of_stdout() -> None:
-    """Give what is still buffered a place to go, or Python complains about it at exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
 
 
 @click.group(cls=_Root, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

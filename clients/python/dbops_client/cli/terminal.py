@@ -1,8 +1,10 @@
 """Standard output and error: a terminal, a file or a pipe."""
 
 import os
-from typing import NoReturn
+import sys
+from typing import IO, NoReturn
 
+import click
 from rich.console import Console
 
 # Wide enough that a table in a file or a pipe keeps a row on a line; COLUMNS says otherwise.
@@ -22,6 +24,14 @@ class StandardError(Console):
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
+        let_go_of(self.file)
+
+
+def let_go_of(stream: IO[str]) -> None:
+    """Give what is still buffered a place to go, or Python complains about it at exit: 120."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def standard_output() -> Console:
@@ -38,6 +48,14 @@ def standard_error() -> Console:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         return StandardError(stderr=True, highlight=False, width=_UNBOUNDED_WIDTH)
     return console
+
+
+def complain(text: str) -> None:
+    """Say something on standard error, on one line; whether or not somebody is there to read it."""
+    try:
+        click.echo(plain(text), err=True)
+    except BrokenPipeError:
+        let_go_of(sys.stderr)
 
 
 def can_redraw(console: Console) -> bool:
