@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from dbops.v1 import migrate_pb2
 
+from tests.support.demo.daemon import worker_processes
 from tests.support.killed_imports import (
     END_S,
     STAGES,
@@ -24,7 +25,6 @@ from tests.support.killed_imports import (
     State,
     kill,
     killable_imports,
-    workers_of,
 )
 from tests.support.patience import eventually_blocking
 from tests.support.servers import PostgresServers
@@ -38,7 +38,7 @@ def killed(servers: PostgresServers) -> Iterator[Killed]:
 
 
 def kill_worker(killed: Killed, _name: str, _chance: random.Random) -> None:
-    for pid in workers_of(killed.daemon):
+    for pid in worker_processes(killed.daemon):
         kill(pid)
 
 

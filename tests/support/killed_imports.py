@@ -174,19 +174,6 @@ def killable_imports(servers: PostgresServers) -> Iterator[Killed]:
     servers.discard(server)
 
 
-def workers_of(daemon: Daemon) -> list[int]:
-    wanted = str(daemon.config_file).encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            arguments = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"worker" in arguments and wanted in arguments:
-            found.append(int(entry.name))
-    return found
-
-
 def kill(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)

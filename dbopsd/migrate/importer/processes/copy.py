@@ -77,7 +77,7 @@ class _Copying:
             max_rejects=None if keeps_all else task.max_examples,
         )
         snapshot = Path(task.snapshot)
-        with WaitingRejects(snapshot.parent) as waiting:
+        with closing(WaitingRejects(snapshot.parent)) as waiting:
             async with self.session.copy_in(copy_statement(task)) as stream:
                 await stream.write(HEADER)
                 with closing(read(snapshot, task.table, task.key_range)) as batches:

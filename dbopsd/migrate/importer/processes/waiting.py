@@ -6,8 +6,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from dbopsd.migrate.importer.conversion.encoder import Reject
 from dbopsd.migrate.importer.errors import RejectsUnwritable
@@ -18,8 +17,8 @@ _IN_MEMORY_BYTES: Final = 8 * 2**20
 class WaitingRejects:
     """Values in the order in which they came: in memory while they are few, else in a file.
 
-    The file is in `directory`, has no name, and is gone with the process. Raises
-    `RejectsUnwritable` where the disk does not take it.
+    The file is in `directory`, has no name, and is gone once it is closed, or with the process.
+    Raises `RejectsUnwritable` where the disk does not take it.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -28,15 +27,8 @@ class WaitingRejects:
         self.count = 0
         """How many there are."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Forget them."""
         self._file.close()
 
     def add(self, rejects: Iterable[Reject]) -> None:

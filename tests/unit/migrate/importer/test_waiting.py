@@ -1,5 +1,6 @@
 """Rejected values that wait come back as they went, few or many."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ ODD = [
 
 
 def test_they_come_back_in_their_order(tmp_path: Path) -> None:
-    with WaitingRejects(tmp_path) as waiting:
+    with closing(WaitingRejects(tmp_path)) as waiting:
         waiting.add(ODD[:2])
         waiting.add(ODD[2:])
         assert waiting.count == 3
@@ -29,17 +30,15 @@ def many() -> list[Reject]:
 
 
 def test_many_are_in_a_file_that_has_no_name(tmp_path: Path) -> None:
-    with WaitingRejects(tmp_path) as waiting:
+    with closing(WaitingRejects(tmp_path)) as waiting:
         waiting.add(many())
         assert list(waiting) == many()
         assert list(tmp_path.iterdir()) == []
 
 
 def test_where_there_is_no_place_for_them(tmp_path: Path) -> None:
-    with (
-        WaitingRejects(tmp_path / "nowhere") as waiting,
-        pytest.raises(RejectsUnwritable) as raised,
-    ):
+    waiting = WaitingRejects(tmp_path / "nowhere")
+    with closing(waiting), pytest.raises(RejectsUnwritable) as raised:
         waiting.add(many())
     assert str(tmp_path / "nowhere") in raised.value.message
     assert "no such file or directory" in raised.value.message
