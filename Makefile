@@ -7,8 +7,9 @@ STAMP := .venv/.installed
 # The machine's own certificates where there are some: a company's proxy has its own authority.
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python \
   $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),--system-certs)
-# Much of a fault test is waiting, so three at a time; a file stays in one process with its servers.
-PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile
+# Much of a fault test is waiting, so three at a time; a file stays in one process with its servers. In their order, which
+# has the long files first, and not those with many tests.
+PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 GENERATED := clients/python/dbops
 
 .PHONY: install run demo test test-all check protos client docs lock bench soak clean

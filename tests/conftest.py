@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--every-file",
         action="store_true",
-        help="import every hostile file, not a third of those beyond the first twenty",
+        help="import every hostile file, not a fifth of those beyond the first twenty",
     )
     group.addoption(
         "--seed",

@@ -32,7 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = list(CASES)
         if not (metafunc.config.option.every_file or metafunc.config.option.soak):
             first = [case.name for case in twenty.CASES]
-            names = [*first, *[name for name in names if name not in first][::3]]
+            names = [*first, *[name for name in names if name not in first][::5]]
         metafunc.parametrize("case", [CASES[name] for name in names], ids=names)
 
 
