@@ -149,3 +149,22 @@ async def test_what_is_kept_is_named(session: Session, database_dsn: str) -> Non
         for name, email in zip(kept, "ab", strict=True):
             assert connection.execute(f"SELECT email FROM {name}").fetchall() == [(email,)]
             assert name in error.value.message
+
+
+async def test_the_triggers_of_a_partition_see_nothing(session: Session, database_dsn: str) -> None:
+    do(
+        database_dsn,
+        f"{PARTITIONED} CREATE TABLE fired (what text);"
+        "CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN INSERT INTO fired VALUES (tg_op); RETURN coalesce(NEW, OLD); END';"
+        "CREATE TRIGGER own BEFORE INSERT OR UPDATE OR DELETE ON p1"
+        " FOR EACH ROW EXECUTE FUNCTION fire();"
+        "CREATE TRIGGER shared BEFORE INSERT OR UPDATE OR DELETE ON p"
+        " FOR EACH ROW EXECUTE FUNCTION fire()",
+    )
+    before = everything(database_dsn)
+    await merge(session, database_dsn, UPSERT, "INSERT INTO p VALUES (1, 'b'), (2, 'b')", P)
+    await take_back(session)
+    assert everything(database_dsn) == before
+    do(database_dsn, "UPDATE p SET v = 'c'")
+    assert everything(database_dsn)["fired"] == ["(UPDATE)", "(UPDATE)"]

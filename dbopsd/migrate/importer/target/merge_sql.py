@@ -20,9 +20,9 @@ _AS_TEXT: Final = ("json",)
 _COLLATED: Final = ("text", "varchar")
 
 
-def disable_triggers(target: str) -> str:
+def disable_triggers(table: str) -> str:
     """Have the table's own triggers, not those of its constraints, see nothing of this."""
-    return f"ALTER TABLE {target} DISABLE TRIGGER USER"
+    return f"ALTER TABLE ONLY {table} DISABLE TRIGGER USER"
 
 
 def enable_trigger(table: str, name: str, state: str) -> str:
