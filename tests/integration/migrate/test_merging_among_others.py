@@ -215,6 +215,26 @@ async def test_rows_further_away_that_came_since_stay(session: Session, database
     assert everything(database_dsn) == {"u": ["(1,a)"], "other": ["(a)"], "third": []}
 
 
+async def test_what_triggers_of_others_did_is_not_undone(
+    session: Session, database_dsn: str
+) -> None:
+    do(
+        database_dsn,
+        f"{UNIQUE} CREATE TABLE other (email text REFERENCES u (email) ON UPDATE CASCADE);"
+        "CREATE TABLE changes (n int); INSERT INTO changes VALUES (0);"
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN UPDATE changes SET n = n + 1; RETURN NULL; END';"
+        "CREATE TRIGGER counts AFTER UPDATE ON other FOR EACH ROW EXECUTE FUNCTION note();"
+        "INSERT INTO u VALUES (1, 'a'), (2, 'b'); INSERT INTO other VALUES ('a')",
+    )
+    await merge(session, database_dsn, UPSERT, "INSERT INTO u VALUES (2, 'c')", U)
+    await take_back(session)
+    await merge(session, database_dsn, UPSERT, "INSERT INTO u VALUES (1, 'z')", U, who="newer")
+    with pytest.raises(ImportNotPublished, match="a function that writes to changes"):
+        await take_back(session, "newer")
+    assert everything(database_dsn)["changes"] == ["(1)"]
+
+
 async def test_what_nobody_counts_is_not_undone(session: Session, database_dsn: str) -> None:
     do(database_dsn, f"{UNIQUE} INSERT INTO u VALUES (1, 'a')")
     count = {each: Statement(f"SET track_counts = {each}", "SET") for each in ("off", "on")}

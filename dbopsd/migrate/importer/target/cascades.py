@@ -71,7 +71,7 @@ async def find_loss(
         may_stay = may_follow or oid not in own
         if deleted[oid] or lost_by or not follows or not may_stay:
             told = lost_by or mine_in
-            by = told[0].name if told else now[oid].name
+            by = told[0].name if told else f"a trigger or a function that writes to {now[oid].name}"
             return Loss(by, updated[oid] + deleted[oid])
     return None
 

@@ -1,7 +1,7 @@
 """The statements that put staged rows into tables that are there.
 
 Of their rows, `t` is one of the target, `s` one that is staged, `c` one of a child, a table that
-refers to the target, and `b` one that is kept as it was before.
+refers to the target, `b` one that is kept as it was before, and `a` one as it was after.
 """
 
 from collections.abc import Sequence
