@@ -124,6 +124,12 @@ async def _kept(
         what = "a table that inherits from it" if kind == CHILD else "a rule"
         problem = f"cannot be reverted: {target} has {what} by now, {name}"
         raise ImportNotPublished(record.import_id, problem)
+    if merge.before:
+        keys = await session.fetch_all(statement("keys"), (record.target_schema, [table.target]))
+        if not any(set(columns) == set(merge.key) for _, columns in keys):
+            key = ", ".join(merge.key)
+            problem = f"cannot be reverted: nothing says any more that {key} of {target} is unique"
+            raise ImportNotPublished(record.import_id, problem)
     stored = await session.fetch_all(statement("stored"), {"table": target})
     return Kept(
         target=target,
