@@ -47,15 +47,17 @@ class MigrateServiceStub:
     - FAILED_PRECONDITION, `ROW_TOO_LARGE`: a row of a table with very many columns does not fit into PostgreSQL's page.
     - FAILED_PRECONDITION, `REJECTS_UNWRITABLE`: the file with the values that were kept apart cannot be written, for a full
       disk, say; nothing was published.
-    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows.
+    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows,
+      or others inherit from them, or they have rules.
     - FAILED_PRECONDITION, `TABLE_IN_USE`: others depend on a table that would be replaced.
     - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
     - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more, or what a
-      revert would need was not kept.
+      revert would need was not kept, or others' rows would go or change with those that it takes out or puts back.
     - FAILED_PRECONDITION, `ROWS_CHANGED_SINCE`: rows that an import merged are not as it left them; nothing was put back.
-    - FAILED_PRECONDITION, `ROWS_REFERRED_TO`: rows that came since refer to rows that a revert would take out; nothing was
-      put back.
-    - DATA_LOSS, `REVERT_INCOMPLETE`: rows were read back otherwise than they were put back; nothing was put back.
+    - FAILED_PRECONDITION, `ROWS_REFERRED_TO`: others' rows refer to rows that a revert would take out, or to values that it
+      would change; nothing was put back.
+    - DATA_LOSS, `REVERT_INCOMPLETE`: rows are not as they were kept after they were put back, or, of a table without a key,
+      another number of them went than came; nothing was put back.
     - DATA_LOSS, `ROWS_DIFFER`: rows were read back otherwise than they were sent; nothing was published.
     - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; nothing was kept.
     - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import was killed, time and again.
@@ -85,7 +87,7 @@ class MigrateServiceStub:
     then goes with them.
 
     Of APPEND and UPSERT it takes out the rows that were added, and puts back those that were changed or deleted. It is
-    refused if one of them was changed or deleted since, or if rows that came since refer to one that was added. Sequences
+    refused if one of them was changed or deleted since, or if others' rows refer to one that was added. Sequences
     do not go back.
     """
 
@@ -110,15 +112,17 @@ class MigrateServiceAsyncStub(MigrateServiceStub):
     - FAILED_PRECONDITION, `ROW_TOO_LARGE`: a row of a table with very many columns does not fit into PostgreSQL's page.
     - FAILED_PRECONDITION, `REJECTS_UNWRITABLE`: the file with the values that were kept apart cannot be written, for a full
       disk, say; nothing was published.
-    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows.
+    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows,
+      or others inherit from them, or they have rules.
     - FAILED_PRECONDITION, `TABLE_IN_USE`: others depend on a table that would be replaced.
     - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
     - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more, or what a
-      revert would need was not kept.
+      revert would need was not kept, or others' rows would go or change with those that it takes out or puts back.
     - FAILED_PRECONDITION, `ROWS_CHANGED_SINCE`: rows that an import merged are not as it left them; nothing was put back.
-    - FAILED_PRECONDITION, `ROWS_REFERRED_TO`: rows that came since refer to rows that a revert would take out; nothing was
-      put back.
-    - DATA_LOSS, `REVERT_INCOMPLETE`: rows were read back otherwise than they were put back; nothing was put back.
+    - FAILED_PRECONDITION, `ROWS_REFERRED_TO`: others' rows refer to rows that a revert would take out, or to values that it
+      would change; nothing was put back.
+    - DATA_LOSS, `REVERT_INCOMPLETE`: rows are not as they were kept after they were put back, or, of a table without a key,
+      another number of them went than came; nothing was put back.
     - DATA_LOSS, `ROWS_DIFFER`: rows were read back otherwise than they were sent; nothing was published.
     - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; nothing was kept.
     - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import was killed, time and again.
@@ -145,7 +149,7 @@ class MigrateServiceAsyncStub(MigrateServiceStub):
     then goes with them.
 
     Of APPEND and UPSERT it takes out the rows that were added, and puts back those that were changed or deleted. It is
-    refused if one of them was changed or deleted since, or if rows that came since refer to one that was added. Sequences
+    refused if one of them was changed or deleted since, or if others' rows refer to one that was added. Sequences
     do not go back.
     """
 
@@ -169,15 +173,17 @@ class MigrateServiceServicer(metaclass=_abc_1.ABCMeta):
     - FAILED_PRECONDITION, `ROW_TOO_LARGE`: a row of a table with very many columns does not fit into PostgreSQL's page.
     - FAILED_PRECONDITION, `REJECTS_UNWRITABLE`: the file with the values that were kept apart cannot be written, for a full
       disk, say; nothing was published.
-    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows.
+    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows,
+      or others inherit from them, or they have rules.
     - FAILED_PRECONDITION, `TABLE_IN_USE`: others depend on a table that would be replaced.
     - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
     - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more, or what a
-      revert would need was not kept.
+      revert would need was not kept, or others' rows would go or change with those that it takes out or puts back.
     - FAILED_PRECONDITION, `ROWS_CHANGED_SINCE`: rows that an import merged are not as it left them; nothing was put back.
-    - FAILED_PRECONDITION, `ROWS_REFERRED_TO`: rows that came since refer to rows that a revert would take out; nothing was
-      put back.
-    - DATA_LOSS, `REVERT_INCOMPLETE`: rows were read back otherwise than they were put back; nothing was put back.
+    - FAILED_PRECONDITION, `ROWS_REFERRED_TO`: others' rows refer to rows that a revert would take out, or to values that it
+      would change; nothing was put back.
+    - DATA_LOSS, `REVERT_INCOMPLETE`: rows are not as they were kept after they were put back, or, of a table without a key,
+      another number of them went than came; nothing was put back.
     - DATA_LOSS, `ROWS_DIFFER`: rows were read back otherwise than they were sent; nothing was published.
     - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; nothing was kept.
     - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import was killed, time and again.
@@ -226,7 +232,7 @@ class MigrateServiceServicer(metaclass=_abc_1.ABCMeta):
         then goes with them.
 
         Of APPEND and UPSERT it takes out the rows that were added, and puts back those that were changed or deleted. It is
-        refused if one of them was changed or deleted since, or if rows that came since refer to one that was added. Sequences
+        refused if one of them was changed or deleted since, or if others' rows refer to one that was added. Sequences
         do not go back.
         """
 

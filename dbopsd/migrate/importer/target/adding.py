@@ -1,6 +1,6 @@
 """Staged rows go in among others. What gives way to them is kept, and so is what was written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dbopsd.db.identifiers import quoted
@@ -9,7 +9,7 @@ from dbopsd.db.statement import Statement
 from dbopsd.migrate.importer.planning.names import Namespace
 from dbopsd.migrate.importer.planning.plan import PlannedTable
 from dbopsd.migrate.importer.requests import ImportRequest, Mode, Names
-from dbopsd.migrate.importer.target import merge_sql, staging
+from dbopsd.migrate.importer.target import cascades, merge_sql, staging
 from dbopsd.migrate.importer.target.existing import key_of
 from dbopsd.migrate.importer.target.records import (
     ROWS,
@@ -39,21 +39,15 @@ async def add(
         table.source: await _begin(session, record, request, table, after)
         for table, after in zip(tables, _names_of_after(tables), strict=True)
     }
-    merged = {
-        table.source: await _put(session, record, request, table, merges[table.source])
-        for table in tables
-    }
-    deleted = dict.fromkeys(merged, 0)
     if request.mode is Mode.UPSERT:
-        references = await referring_to(session, oids.values())
-        for table in reversed(tables):
-            source = table.source
-            mine = [each for each in references if each.parent_oid == oids[source]]
-            beyond = await _moving(session, record, merges[source], mine)
-            if request.delete_missing:
-                beyond = beyond or await _cascading(session, record, table, mine)
-                deleted[source] = await _delete(session, record, table)
-            merges[source] = replace(merges[source], beyond=beyond)
+        merged, deleted, beyond = await _upsert(session, record, request, tables, oids, merges)
+        merges = {source: replace(merge, beyond=beyond) for source, merge in merges.items()}
+    else:
+        merged = {
+            table.source: await _put(session, record, request, table, merges[table.source])
+            for table in tables
+        }
+        deleted = dict.fromkeys(merged, 0)
     merges = {
         source: await _without_empty(session, record, merge) for source, merge in merges.items()
     }
@@ -70,6 +64,53 @@ async def add(
         )
         for table in tables
     }
+
+
+async def _upsert(
+    session: Session,
+    record: ImportRecord,
+    request: ImportRequest,
+    tables: Sequence[PlannedTable],
+    oids: Mapping[str, int],
+    merges: Mapping[str, Merge],
+) -> tuple[dict[str, int], dict[str, int], str]:
+    """How many rows of each table were written and deleted, and why there is no way back, if so."""
+    references = await referring_to(session, oids.values())
+    referring = {
+        table.source: [each for each in references if each.parent_oid == oids[table.source]]
+        for table in tables
+    }
+    before = await cascades.touched(session, oids.values())
+    suspects: set[str] = set()
+    # Of all tables, before what is done to one can change rows of another.
+    for table in tables:
+        await _keep(session, record, table, merges[table.source])
+        suspects |= await _moving(session, record, table, merges[table.source], referring)
+    merged = {
+        table.source: await _put(session, record, request, table, merges[table.source])
+        for table in tables
+    }
+    changed = {
+        table.source: await _changed(session, record, merges[table.source]) for table in tables
+    }
+    deleted = dict.fromkeys(merged, 0)
+    if request.delete_missing:
+        for table in reversed(tables):
+            suspects |= await _cascading(session, record, table, referring)
+            deleted[table.source] = await _delete(session, record, table)
+    own = {oid: (changed[source], deleted[source]) for source, oid in oids.items()}
+    loss = await cascades.find_loss(session, before, own, suspects, may_follow=False)
+    return merged, deleted, _told(loss) if loss else ""
+
+
+def _told(loss: cascades.Loss) -> str:
+    """Why there is no way back."""
+    if not loss.by:
+        return (
+            "it changed or deleted rows while track_counts was off, so that nobody knows whether "
+            "foreign keys changed or deleted others with them"
+        )
+    return f"with its rows others were changed or deleted, by {loss.by}, and these are not kept"
 
 
 def _names_of_after(tables: Sequence[PlannedTable]) -> list[str]:
@@ -100,6 +141,15 @@ async def _begin(
     )
 
 
+async def _keep(session: Session, record: ImportRecord, table: PlannedTable, merge: Merge) -> None:
+    """Keep the rows that are about to be changed."""
+    if merge_sql.others_than(merge.key, table):
+        target, staged = target_of(record, table), quoted(record.staging_schema, table.target)
+        before = quoted(record.previous_schema, merge.before)
+        keep = merge_sql.keep_to_change(table, merge.key, target, staged, before)
+        await session.execute(Statement(keep, f"INSERT {table.target}"))
+
+
 async def _put(
     session: Session,
     record: ImportRecord,
@@ -109,46 +159,58 @@ async def _put(
 ) -> int:
     """How many rows were added or changed."""
     target, staged = target_of(record, table), quoted(record.staging_schema, table.target)
-    before, after = (quoted(record.previous_schema, name) for name in (merge.before, merge.after))
+    after = quoted(record.previous_schema, merge.after)
     put = merge_sql.append(table, target, staged)
     if request.mode is Mode.UPSERT:
         put = merge_sql.upsert(table, merge.key, target, staged)
-        if merge_sql.others_than(merge.key, table):
-            keep = merge_sql.keep_to_change(table, merge.key, target, staged, before)
-            await session.execute(Statement(keep, f"INSERT {table.target}"))
     text = merge_sql.keeping(after, put)
     return await session.execute(Statement(text, f"INSERT {table.target}"))
 
 
 async def _moving(
-    session: Session, record: ImportRecord, merge: Merge, references: Sequence[ForeignKey]
-) -> str:
-    """The foreign key by which rows that are not kept have lost changed ones, if any may have."""
-    before, after = (quoted(record.previous_schema, name) for name in (merge.before, merge.after))
-    for each in references:
-        if each.on_update:
-            text = merge_sql.count_moved(each.parent_columns, merge.key, before, after)
+    session: Session,
+    record: ImportRecord,
+    table: PlannedTable,
+    merge: Merge,
+    referring: Mapping[str, Sequence[ForeignKey]],
+) -> set[str]:
+    """The foreign keys by which rows are about to lose what they refer to, as that changes."""
+    before = quoted(record.previous_schema, merge.before)
+    staged = quoted(record.staging_schema, table.target)
+    moving = set()
+    for each in referring[table.source]:
+        if each.lets_go:
+            text = merge_sql.count_moving(each, table, merge.key, before, staged)
             if await number(session, text, "SELECT count"):
-                return each.name
-    return ""
+                moving.add(each.name)
+    return moving
+
+
+async def _changed(session: Session, record: ImportRecord, merge: Merge) -> int:
+    """How many rows were changed, of those that were written."""
+    before, after = (quoted(record.previous_schema, name) for name in (merge.before, merge.after))
+    text = merge_sql.count_changed(merge.key, before, after)
+    return await number(session, text, "SELECT count")
 
 
 async def _cascading(
-    session: Session, record: ImportRecord, table: PlannedTable, references: Sequence[ForeignKey]
-) -> str:
-    """The foreign key by which rows that are not kept go or change with missing ones, if any does.
+    session: Session,
+    record: ImportRecord,
+    table: PlannedTable,
+    referring: Mapping[str, Sequence[ForeignKey]],
+) -> set[str]:
+    """The foreign keys by which rows are about to go or change with those that are missing.
 
     Of a table of the import those that are missing themselves have gone before.
     """
-    parent = (target_of(record, table), quoted(record.staging_schema, table.target), key_of(table))
-    for each in references:
-        if each.on_delete:
-            columns = (each.columns, each.parent_columns)
-            itself = each.child_oid == each.parent_oid
-            text = merge_sql.count_cascading(columns, each.child, parent, itself=itself)
+    target, staged = target_of(record, table), quoted(record.staging_schema, table.target)
+    cascading = set()
+    for each in referring[table.source]:
+        if each.takes_along:
+            text = merge_sql.count_cascading(each, key_of(table), target, staged)
             if await number(session, text, "SELECT count"):
-                return each.name
-    return ""
+                cascading.add(each.name)
+    return cascading
 
 
 async def _delete(session: Session, record: ImportRecord, table: PlannedTable) -> int:

@@ -119,23 +119,32 @@ class RowsChangedSince(DbopsError):
     """Rows that it wrote, and that are not there any more; of a table without a key, or changed."""
     taken: int
     """Rows that it deleted, and whose key another row has by now."""
-    kept_in: str
-    """The schema that has the rows as they were before, and as the import wrote them."""
+    before: str
+    """The table with rows that it changed or deleted, as they were; empty: there are none."""
+    after: str
+    """The table with rows that it added or changed, as they became; empty: there are none."""
 
     @property
     def message(self) -> str:
+        kept = " and ".join(
+            f"{name} has them as {they}"
+            for name, they in (
+                (self.before, "they were before"),
+                (self.after, "the import wrote them"),
+            )
+            if name
+        )
         return (
             f"{self.table} was written to since: of the rows that the import wrote "
             f"{self.changed:,} are changed and {self.missing:,} gone, and {self.taken:,} keys of "
             "rows that it deleted are taken; nothing was put back. Revert what came after it "
-            f"first, or put these rows right by hand: schema {self.kept_in} has them as they were "
-            "before, and as the import wrote them"
+            f"first, or put these rows right by hand: {kept}"
         )
 
 
 @dataclass(eq=False)
 class RowsReferredTo(DbopsError):
-    """Rows that came since refer to those that would be taken out."""
+    """Others' rows refer to those that would be taken out, or to what would change in them."""
 
     reason: ClassVar[str] = "ROWS_REFERRED_TO"
 
@@ -148,9 +157,9 @@ class RowsReferredTo(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"{self.rows:,} rows refer, by {self.by}, to rows of {self.table} that the import "
-            "brought and that would be taken out; nothing was put back. Delete them, or have them "
-            "refer to others, and revert it then"
+            f"{self.rows:,} rows that the import did not write refer, by {self.by}, to what it "
+            f"brought into {self.table} and what would go again; nothing was put back. Have them "
+            "refer to others, or delete those of no use, and revert it then"
         )
 
 

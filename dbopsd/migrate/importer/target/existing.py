@@ -19,6 +19,9 @@ from dbopsd.migrate.importer.target.records import statement
 _STANDS: Final = "the table is there, with its own"
 _MOST_PROBLEMS: Final = 20
 
+CHILD: Final = "CHILD"
+_PARTITION: Final = "PARTITION"
+
 
 @dataclass(frozen=True)
 class ExistingColumn:
@@ -40,7 +43,7 @@ async def fit(session: Session, request: ImportRequest, plan: Plan) -> Plan:
     keys: dict[str, list[list[str]]] = {}
     for relation, columns in await session.fetch_all(statement("keys"), (request.schema, names)):
         keys.setdefault(relation, []).append(columns)
-    problems: list[str] = []
+    problems = await _unfit(session, request, names)
     tables = []
     for table in plan.tables:
         columns = [row for row in rows if row.relation == table.target]
@@ -48,11 +51,13 @@ async def fit(session: Session, request: ImportRequest, plan: Plan) -> Plan:
         if request.mode is Mode.UPSERT:
             _check_key(fitted, keys.get(table.target, []), problems)
         tables.append(fitted)
-    if problems:
-        raise TablesIncompatible(
-            request.schema, len(problems), "; ".join(problems[:_MOST_PROBLEMS])
-        )
+    _refuse(request, problems)
     return replace(plan, tables=tuple(tables), objects=tuple(map(_told, plan.objects)))
+
+
+async def check(session: Session, request: ImportRequest, plan: Plan) -> None:
+    """Raise `TablesIncompatible` if rows would get to other tables by now than they are for."""
+    _refuse(request, await _unfit(session, request, [table.target for table in plan.tables]))
 
 
 def key_of(table: PlannedTable) -> list[str]:
@@ -111,12 +116,42 @@ def _fit_column(
     )
 
 
+def _refuse(request: ImportRequest, problems: list[str]) -> None:
+    if problems:
+        raise TablesIncompatible(
+            request.schema, len(problems), "; ".join(problems[:_MOST_PROBLEMS])
+        )
+
+
+async def _unfit(session: Session, request: ImportRequest, names: list[str]) -> list[str]:
+    """Why rows cannot go to tables whatever they are."""
+    found = await session.fetch_all(statement("unfit"), {"schema": request.schema, "names": names})
+    problems = []
+    for relation, kind, name in found:
+        if kind == CHILD:
+            problems.append(
+                f"{name} inherits from '{relation}': its rows would be taken for the other's, and "
+                "lose what columns they have besides"
+            )
+        elif kind == _PARTITION:
+            problems.append(f"{name} is a partition of '{relation}', and the file has both")
+        elif request.mode is not Mode.REPLACE:
+            # There the rows are compared with the file's afterwards, whatever rules did.
+            problems.append(f"'{relation}' has the rule {name}, by which rows become others")
+    return problems
+
+
 def _check_key(table: PlannedTable, keys: list[list[str]], problems: list[str]) -> None:
     key = key_of(table)
     if not key or len(key) < len(table.key):
         problems.append(f"'{table.source}' has no primary key, by which rows could be told apart")
     elif not any(set(key) == set(columns) for columns in keys):
         problems.append(f"nothing says that {', '.join(key)} of '{table.target}' is unique")
+    problems.extend(
+        f"'{table.target}.{column.target}' may be NULL, and rows are told by it"
+        for column in table.columns
+        if column.target in key and not column.not_null
+    )
 
 
 def _told(planned: PlannedObject) -> PlannedObject:

@@ -1,4 +1,8 @@
-"""The statements that put staged rows into tables that are there."""
+"""The statements that put staged rows into tables that are there.
+
+Of their rows, `t` is one of the target, `s` one that is staged, `c` one of a child, a table that
+refers to the target, `b` one that is kept as it was before, and `a` one as it was after.
+"""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,16 +10,19 @@ from typing import Final
 from dbopsd.db.identifiers import literal, quoted
 from dbopsd.migrate.importer.planning.ddl import columns_of
 from dbopsd.migrate.importer.planning.plan import PlannedColumn, PlannedTable
+from dbopsd.migrate.importer.target.referring import ForeignKey
 
 # By pg_trigger.tgenabled.
 _ENABLED: Final = {"O": "", "A": "ALWAYS ", "R": "REPLICA "}
 # Types without an equality of their own are compared as the text that they are.
 _AS_TEXT: Final = ("json",)
+# Types whose order is a collation's.
+_COLLATED: Final = ("text", "varchar")
 
 
-def disable_triggers(target: str) -> str:
+def disable_triggers(table: str) -> str:
     """Have the table's own triggers, not those of its constraints, see nothing of this."""
-    return f"ALTER TABLE {target} DISABLE TRIGGER USER"
+    return f"ALTER TABLE ONLY {table} DISABLE TRIGGER USER"
 
 
 def enable_trigger(table: str, name: str, state: str) -> str:
@@ -47,16 +54,19 @@ def insert(table: PlannedTable, target: str, staged: str) -> str:
 
 def append(table: PlannedTable, target: str, staged: str) -> str:
     """As `insert`, where the target is called `t`."""
-    return insert(table, f"{target} AS t", staged)
+    return insert(table, f"{target} AS t", f"{staged} AS s")
 
 
 def upsert(table: PlannedTable, key: Sequence[str], target: str, staged: str) -> str:
     """Staged rows come to those that are there, and take the place of those with their key.
 
-    Rows that are the same already are not touched, nor counted. The target is called `t`.
+    Rows that are the same already are not touched, nor counted. The target is called `t`. Rows go
+    by their key, so that a revert can change them back in the opposite order: a unique value may
+    have been handed on from one to the next.
     """
     others = others_than(key, table)
-    conflict = f"{append(table, target, staged)} ON CONFLICT ({columns_of(key)})"
+    ordered = f"{append(table, target, staged)} ORDER BY {in_order(key, table, 's')}"
+    conflict = f"{ordered} ON CONFLICT ({columns_of(key)})"
     if not others:
         return f"{conflict} DO NOTHING"
     changes = ", ".join(
@@ -101,23 +111,16 @@ def drop(kept: str) -> str:
     return f"DROP TABLE {kept}"
 
 
-def count_cascading(
-    columns: tuple[Sequence[str], Sequence[str]],
-    child: str,
-    parent: tuple[str, str, Sequence[str]],
-    *,
-    itself: bool,
-) -> str:
+def count_cascading(reference: ForeignKey, key: Sequence[str], target: str, staged: str) -> str:
     """How many rows of a child refer to those that `delete_missing` will delete of its parent.
 
-    `parent` is the target, its staged rows and their key. With `itself` the child is the parent,
-    and of its rows those count that stay.
+    If the child is the parent, of its rows those count that stay.
     """
-    target, staged, key = parent
+    itself = reference.child_oid == reference.parent_oid
     stays = f" AND EXISTS (SELECT FROM {staged} AS s WHERE {same(key, 's', 'c')})" if itself else ""
     return (
-        f"SELECT count(*) FROM {child} AS c WHERE EXISTS (SELECT FROM {target} AS t "
-        f"WHERE {_pairs(columns, 'c', 't')} AND {_missing(key, 't', staged)}){stays}"
+        f"SELECT count(*) FROM {reference.child} AS c WHERE EXISTS (SELECT FROM {target} AS t "
+        f"WHERE {reference.refers('c', 't')} AND {_missing(key, 't', staged)}){stays}"
     )
 
 
@@ -139,28 +142,59 @@ def advance(target: str, column: str, sequence: str) -> str:
     )
 
 
-def count_moved(columns: Sequence[str], key: Sequence[str], before: str, after: str) -> str:
-    """How many rows have other values now in columns that others refer to."""
-    mine, theirs = (", ".join(f"{row}.{quoted(name)}" for name in columns) for row in "ba")
+def count_moving(
+    reference: ForeignKey, table: PlannedTable, key: Sequence[str], before: str, staged: str
+) -> str:
+    """How many rows of a child refer to what `upsert` will change of its parent.
+
+    Where it is computed from other columns, more may count than that.
+    """
+    names = reference.parent_columns
+    moves = "true"
+    if {column.target for column in table.columns}.issuperset(names):
+        moves = differ_as_text(names, "b", "s")
     return (
-        f"SELECT count(*) FROM {before} AS b JOIN {after} AS a ON {same(key, 'a', 'b')} "
-        f"WHERE ({mine}) IS DISTINCT FROM ({theirs})"
+        f"SELECT count(*) FROM {reference.child} AS c WHERE EXISTS (SELECT FROM {before} AS b "
+        f"JOIN {staged} AS s ON {same(key, 's', 'b')} "
+        f"WHERE {reference.refers('c', 'b')} AND {moves})"
+    )
+
+
+def count_changed(key: Sequence[str], before: str, after: str) -> str:
+    """How many rows are among those that were written and among those that were there before."""
+    return (
+        f"SELECT count(*) FROM {after} AS a "
+        f"WHERE EXISTS (SELECT FROM {before} AS b WHERE {same(key, 'a', 'b')})"
+    )
+
+
+def differ_as_text(names: Sequence[str], one: str, other: str) -> str:
+    """Whether values differ as foreign keys have it, for which 1.0 is not 1.00."""
+    mine, theirs = (
+        ", ".join(f"{row}.{quoted(name)}::text" for name in names) for row in (one, other)
+    )
+    return f"({mine}) IS DISTINCT FROM ({theirs})"
+
+
+def in_order(key: Sequence[str], table: PlannedTable, row: str, *, last_first: bool = False) -> str:
+    """By what rows are sorted in the order of their key, in any database."""
+    types = {column.target: column.type for column in table.columns}
+    return ", ".join(
+        f"{row}.{quoted(name)}"
+        + (' COLLATE "C"' if types[name].startswith(_COLLATED) else "")
+        + (" DESC" if last_first else "")
+        for name in key
     )
 
 
 def same(key: Sequence[str], one: str, other: str) -> str:
     """Whether two rows have the same key."""
-    return _pairs((key, key), one, other)
+    return " AND ".join(f"{one}.{quoted(name)} = {other}.{quoted(name)}" for name in key)
 
 
 def others_than(key: Sequence[str], table: PlannedTable) -> list[PlannedColumn]:
     """The columns that an import writes besides the key."""
     return [column for column in table.columns if column.target not in key]
-
-
-def _pairs(columns: tuple[Sequence[str], Sequence[str]], one: str, other: str) -> str:
-    pairs = zip(*columns, strict=True)
-    return " AND ".join(f"{one}.{quoted(a)} = {other}.{quoted(b)}" for a, b in pairs)
 
 
 def _missing(key: Sequence[str], row: str, staged: str) -> str:

@@ -8,7 +8,7 @@ from dbopsd.db.statement import Statement
 from dbopsd.migrate.importer.planning.plan import Plan, PlannedTable
 from dbopsd.migrate.importer.report import RevertedTable
 from dbopsd.migrate.importer.requests import ImportRequest, Mode
-from dbopsd.migrate.importer.target import adding, merge_sql, records, staging
+from dbopsd.migrate.importer.target import adding, existing, merge_sql, records, staging
 from dbopsd.migrate.importer.target.errors import MergeIncomplete, TableInUse
 from dbopsd.migrate.importer.target.locks import LOCK_TIMEOUT, LockOrder
 from dbopsd.migrate.importer.target.records import (
@@ -42,7 +42,7 @@ async def merge(
     """Append, upsert or replace the rows, and compare what is there then with what was staged.
 
     Rows that were there and gave way are kept in the import's previous schema. Raises
-    `MergeIncomplete`, `TableInUse`, and what the tables' own constraints say.
+    `MergeIncomplete`, `TableInUse`, `TablesIncompatible`, and what the tables' own constraints say.
     """
     async with session.transaction():
         await session.execute(LOCK_TIMEOUT)
@@ -51,6 +51,7 @@ async def merge(
         if current.state is not RecordState.STAGED:
             return current
         await lock(session, record, order, _lock_mode(request))
+        await existing.check(session, request, record.plan)
         await session.execute(DEFER)
         tables = await parents_first(session, record)
         oids = {

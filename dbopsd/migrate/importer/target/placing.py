@@ -52,7 +52,8 @@ async def place(
 ) -> list[Placed]:
     """Put the staged rows where they are wanted, in one transaction, once.
 
-    Raises `NameTaken`, `TableInUse`, `LockTimeout`, and what the target's own constraints say.
+    Raises `NameTaken`, `TableInUse`, `TablesIncompatible`, `LockTimeout`, and what the target's own
+    constraints say.
     """
     order = LockOrder()
     async for attempt in _patiently():

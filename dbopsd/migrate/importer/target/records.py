@@ -48,7 +48,7 @@ class Merge:
     after: str = ""
     """Likewise with the rows, as they were then, that were added or changed."""
     beyond: str = ""
-    """What changed rows that are not kept, which is why there is no way back; empty: nothing."""
+    """Why there is no way back, for people, as rows changed that are not kept; empty: there is."""
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,10 @@ async def without_triggers(
         target = target_of(record, table)
         rows = await session.fetch_all(statement("triggers"), {"table": target})
         enable += [merge_sql.enable_trigger(*row) for row in rows]
-        disable = merge_sql.disable_triggers(target)
-        await session.execute(Statement(disable, "ALTER TABLE DISABLE TRIGGER"))
+        # A partition's own do not go off with those of the table that it is one of.
+        for name in dict.fromkeys(name for name, _, _ in rows):
+            disable = merge_sql.disable_triggers(name)
+            await session.execute(Statement(disable, "ALTER TABLE DISABLE TRIGGER"))
     yield
     # Or PostgreSQL refuses to alter a table whose constraints have yet to be looked at.
     await session.execute(_CHECK_NOW)

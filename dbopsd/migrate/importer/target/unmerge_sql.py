@@ -1,7 +1,8 @@
 """The statements that take rows out again that were merged, and put back those that gave way.
 
 Rows are the same if all their values have the same text, which every type has; `=` is not there
-for all of them, and takes 1.0 for 1.00.
+for all of them, and takes 1.0 for 1.00. Of rows, `t` is one of the target, `b` one that is kept as
+it was before, `a` one as it was after, and `c` one of a child, a table that refers to the target.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 
 from dbopsd.db.identifiers import quoted
 from dbopsd.migrate.importer.planning.ddl import columns_of
-from dbopsd.migrate.importer.target.merge_sql import same
+from dbopsd.migrate.importer.target.merge_sql import differ_as_text, same
+from dbopsd.migrate.importer.target.referring import ForeignKey
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Kept:
     """The columns that are not computed."""
     written: Sequence[str]
     """Those that a change of a row wrote."""
+    last_first: str
+    """By what rows `b` are sorted that were changed, the last one first."""
 
 
 def count_changed(kept: Kept) -> str:
@@ -34,7 +38,9 @@ def count_changed(kept: Kept) -> str:
     if not kept.key:
         return (
             f"SELECT 0, count(*) FROM (SELECT {_image(kept, 'a')} FROM {kept.after} AS a "
-            f"EXCEPT ALL SELECT {_image(kept, 't')} FROM {kept.target} AS t) AS missing"
+            f"EXCEPT ALL SELECT {_image(kept, 't')} FROM {kept.target} AS t "
+            f"WHERE {_image(kept, 't')} IN (SELECT {_image(kept, 'a')} FROM {kept.after} AS a)"
+            ") AS missing"
         )
     there = f"t.{quoted(kept.key[0])} IS NOT NULL"
     return (
@@ -52,20 +58,29 @@ def count_taken(kept: Kept) -> str:
     )
 
 
-def count_referring(
-    parent: Kept, child: str, child_after: str, columns: tuple[Sequence[str], Sequence[str]]
-) -> str:
+def count_referring(parent: Kept, reference: ForeignKey, child: str, child_after: str) -> str:
     """How many rows of a child, but for the import's own, refer to rows that are to go.
 
-    `child_after` has the import's own, which are there as it has them; empty: there are none.
+    Not those that may go on to refer to others that get the values back. `child_after` has the
+    import's own, which are there as it has them; empty: there are none.
     """
-    pairs = zip(*columns, strict=True)
-    refers = " AND ".join(f"c.{quoted(mine)} = a.{quoted(other)}" for mine, other in pairs)
-    condition = f"EXISTS (SELECT FROM {parent.after} AS a WHERE {refers} AND {_was_added(parent)})"
-    count = f"SELECT count(*) FROM {child} AS c WHERE {condition}"
-    if not child_after:
-        return count
-    return f"SELECT ({count}) - (SELECT count(*) FROM {child_after} AS c WHERE {condition})"
+    goes = _was_added(parent)
+    if parent.before and reference.allows_another:
+        goes += (
+            f" AND NOT EXISTS (SELECT FROM {parent.before} AS b WHERE {reference.refers('c', 'b')})"
+        )
+    refers = f"SELECT FROM {parent.after} AS a WHERE {reference.refers('c', 'a')} AND {goes}"
+    return _count_but(child, child_after, f"EXISTS ({refers})")
+
+
+def count_losing(parent: Kept, reference: ForeignKey, child: str, child_after: str) -> str:
+    """How many rows of a child, but for the import's own, refer to what is to change in a row."""
+    changes = differ_as_text(reference.parent_columns, "a", "b")
+    refers = (
+        f"SELECT FROM {parent.after} AS a JOIN {parent.before} AS b "
+        f"ON {same(parent.key, 'a', 'b')} WHERE {reference.refers('c', 'a')} AND {changes}"
+    )
+    return _count_but(child, child_after, f"EXISTS ({refers})")
 
 
 def put_back_deleted(kept: Kept) -> str:
@@ -81,20 +96,24 @@ def take_out(kept: Kept) -> str:
     """Rows go that were added, and those get their former values back that were changed.
 
     How many of either. In one statement, so that a row that was changed to refer to one that was
-    added does not go with that. Rows go first: what was unique in them may be another's again.
+    added does not go with that. Rows go first: what was unique in them may be another's again. The
+    others are changed one by one, in the opposite order of the merge, so that what is unique is so
+    after each: with INSERT, the only statement that keeps to an order.
     """
     removed = _remove(kept) if kept.key else _remove_copies(kept)
     changed = "0"
     change = ""
-    if kept.before and kept.written:
+    if changes(kept):
         # Not what is not deleted: the planner joins for EXISTS, and not for NOT NOT EXISTS.
         was_changed = f"EXISTS (SELECT FROM {kept.after} AS a WHERE {same(kept.key, 'a', 'b')})"
-        values = ", ".join(f"{quoted(name)} = b.{quoted(name)}" for name in kept.written)
+        names = columns_of(kept.stored)
+        values = ", ".join(f"{quoted(name)} = EXCLUDED.{quoted(name)}" for name in kept.written)
         change = (
-            f", changed AS (UPDATE {kept.target} AS t SET {values} FROM {kept.before} AS b "
-            f"WHERE {same(kept.key, 'b', 't')} AND {was_changed} "
+            f", changed AS (INSERT INTO {kept.target} AS t ({names}) OVERRIDING SYSTEM VALUE "
+            f"SELECT {names} FROM {kept.before} AS b WHERE {was_changed} "
             # It has to be counted before the first row is changed.
-            "AND (SELECT n FROM counted) >= 0 RETURNING 1)"
+            f"AND (SELECT n FROM counted) >= 0 ORDER BY {kept.last_first} "
+            f"ON CONFLICT ({columns_of(kept.key)}) DO UPDATE SET {values} RETURNING 1)"
         )
         changed = "(SELECT count(*) FROM changed)"
     return (
@@ -102,6 +121,11 @@ def take_out(kept: Kept) -> str:
         f"counted AS MATERIALIZED (SELECT count(*) AS n FROM removed){change} "
         f"SELECT (SELECT n FROM counted), {changed}"
     )
+
+
+def changes(kept: Kept) -> bool:
+    """Whether `take_out` may change rows, and not only delete some."""
+    return bool(kept.before and kept.written)
 
 
 def count_added(kept: Kept) -> str:
@@ -146,6 +170,14 @@ def _remove_copies(kept: Kept) -> str:
         "WHERE found.number <= found.copies "
         "AND t.tableoid = found.part AND t.ctid = found.place"
     )
+
+
+def _count_but(child: str, own: str, condition: str) -> str:
+    """How many rows `c` of a child there are, without those that the import has there."""
+    count = f"SELECT count(*) FROM {child} AS c WHERE {condition}"
+    if not own:
+        return count
+    return f"SELECT ({count}) - (SELECT count(*) FROM {own} AS c WHERE {condition})"
 
 
 def _was_added(kept: Kept) -> str:

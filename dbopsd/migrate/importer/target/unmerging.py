@@ -1,19 +1,22 @@
 """Rows that were merged into tables are taken out again, and what gave way to them is put back."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
 
 from dbopsd.db.identifiers import quoted
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.migrate.importer.planning.plan import PlannedTable
 from dbopsd.migrate.importer.report import RevertedTable
-from dbopsd.migrate.importer.target import merge_sql, records, staging, unmerge_sql
+from dbopsd.migrate.importer.target import cascades, merge_sql, records, staging, unmerge_sql
 from dbopsd.migrate.importer.target.errors import (
     ImportNotPublished,
     RevertIncomplete,
     RowsChangedSince,
     RowsReferredTo,
 )
+from dbopsd.migrate.importer.target.existing import CHILD
 from dbopsd.migrate.importer.target.locks import LOCK_TIMEOUT, LockOrder
 from dbopsd.migrate.importer.target.records import (
     ImportRecord,
@@ -33,6 +36,15 @@ from dbopsd.migrate.importer.target.touching import (
 from dbopsd.migrate.importer.target.unmerge_sql import Kept
 
 
+@dataclass(frozen=True)
+class _Undone:
+    """How many rows of a table were taken out, were changed back, and came back."""
+
+    removed: int
+    changed: int
+    restored: int
+
+
 async def revert(session: Session, record: ImportRecord, order: LockOrder) -> list[RevertedTable]:
     """Put the tables back as they were, as far as the import touched them, or change nothing.
 
@@ -50,16 +62,26 @@ async def revert(session: Session, record: ImportRecord, order: LockOrder) -> li
         tables = await parents_first(session, record)
         kept = {table.target: await _kept(session, record, table, merges) for table in tables}
         for each in kept.values():
-            await _refuse_changes(session, record, each)
+            await _refuse_changes(session, each)
         await _refuse_references(session, current.published, kept)
+        oids = {relation.name: relation.oid for relation in current.published}
+        touched = await cascades.touched(session, oids.values())
         async with without_triggers(session, record, tables):
-            reverted = await _undo(session, tables, kept)
+            undone = await _undo(session, tables, kept)
+        own = {oids[name]: (done.changed, done.removed) for name, done in undone.items()}
+        loss = await cascades.find_loss(session, touched, own, (), may_follow=True)
+        if loss:
+            _refuse_loss(record, loss)
         for table in tables:
             await _compare(session, kept[table.target])
             await _drop(session, record, merges[table.target])
         if any(merge.before or merge.after for merge in merges.values()):
             await staging.drop_empty_schema(session, record.previous_schema)
-    return [reverted[table.target] for table in record.plan.tables]
+    return [
+        RevertedTable(table.target, done.removed, done.restored + done.changed)
+        for table in record.plan.tables
+        for done in (undone[table.target],)
+    ]
 
 
 def _merges(record: ImportRecord) -> dict[str, Merge]:
@@ -73,10 +95,7 @@ def _merges(record: ImportRecord) -> dict[str, Merge]:
             )
             raise ImportNotPublished(record.import_id, problem)
         if relation.merge.beyond:
-            problem = (
-                f"cannot be reverted: with rows of {relation.name} others were changed or deleted, "
-                f"by {relation.merge.beyond}, and these are not kept"
-            )
+            problem = f"cannot be reverted: {relation.merge.beyond}"
             raise ImportNotPublished(record.import_id, problem)
         merges[relation.name] = relation.merge
     return merges
@@ -100,6 +119,17 @@ async def _kept(
         if found != columns:
             problem = f"cannot be reverted: {target} has other columns by now than {name}"
             raise ImportNotPublished(record.import_id, problem)
+    named = {"schema": record.target_schema, "names": [table.target]}
+    for _, kind, name in await session.fetch_all(statement("unfit"), named):
+        what = "a table that inherits from it" if kind == CHILD else "a rule"
+        problem = f"cannot be reverted: {target} has {what} by now, {name}"
+        raise ImportNotPublished(record.import_id, problem)
+    if merge.before:
+        keys = await session.fetch_all(statement("keys"), (record.target_schema, [table.target]))
+        if not any(set(columns) == set(merge.key) for _, columns in keys):
+            key = ", ".join(merge.key)
+            problem = f"cannot be reverted: nothing says any more that {key} of {target} is unique"
+            raise ImportNotPublished(record.import_id, problem)
     stored = await session.fetch_all(statement("stored"), {"table": target})
     return Kept(
         target=target,
@@ -108,10 +138,13 @@ async def _kept(
         key=merge.key,
         stored=[row[0] for row in stored],
         written=[column.target for column in merge_sql.others_than(merge.key, table)],
+        last_first=(
+            merge_sql.in_order(merge.key, table, "b", last_first=True) if merge.before else ""
+        ),
     )
 
 
-async def _refuse_changes(session: Session, record: ImportRecord, kept: Kept) -> None:
+async def _refuse_changes(session: Session, kept: Kept) -> None:
     """Raise `RowsChangedSince` if rows are not as the import left them."""
     changed = missing = taken = 0
     if kept.after:
@@ -120,8 +153,10 @@ async def _refuse_changes(session: Session, record: ImportRecord, kept: Kept) ->
     if kept.before:
         taken = await number(session, unmerge_sql.count_taken(kept), "SELECT count of taken")
     if changed or missing or taken:
-        schema = record.previous_schema
-        raise RowsChangedSince(kept.target, int(changed), int(missing), taken, schema)
+        raise RowsChangedSince(
+            *(kept.target, int(changed), int(missing), taken),
+            *(kept.before, kept.after),
+        )
 
 
 async def _refuse_references(
@@ -131,17 +166,35 @@ async def _refuse_references(
     by_oid = {relation.oid: kept[relation.name] for relation in published}
     for each in await referring_to(session, by_oid):
         parent, child = by_oid[each.parent_oid], by_oid.get(each.child_oid)
-        if parent.after:
-            columns = (each.columns, each.parent_columns)
-            own = child.after if child else ""
-            text = unmerge_sql.count_referring(parent, each.child, own, columns)
+        if not parent.after:
+            continue
+        # All of a table where its own rows are left out: which partition they are in is not kept.
+        rows_of, own = (child.target, child.after) if child else (each.child, "")
+        counts = [unmerge_sql.count_referring(parent, each, rows_of, own)]
+        if each.lets_go and unmerge_sql.changes(parent):
+            counts.append(unmerge_sql.count_losing(parent, each, rows_of, own))
+        for text in counts:
             if rows := await number(session, text, "SELECT count of referring"):
                 raise RowsReferredTo(parent.target, rows, each.name)
 
 
+def _refuse_loss(record: ImportRecord, loss: cascades.Loss) -> NoReturn:
+    """Others' rows went or changed, by a way that could not be foreseen; all of it is undone."""
+    problem = (
+        f"cannot be reverted: with rows that it wrote {loss.rows:,} others would be changed or "
+        f"deleted, by {loss.by}; nothing was put back"
+    )
+    if not loss.by:
+        problem = (
+            "cannot be reverted while track_counts is off: nobody would know whether foreign keys "
+            "change or delete others' rows"
+        )
+    raise ImportNotPublished(record.import_id, problem)
+
+
 async def _undo(
     session: Session, tables: Sequence[PlannedTable], kept: Mapping[str, Kept]
-) -> dict[str, RevertedTable]:
+) -> dict[str, _Undone]:
     """Deleted rows come back, parents first; then what was put there goes, children first."""
     restored = dict.fromkeys(kept, 0)
     for table in tables:
@@ -149,19 +202,19 @@ async def _undo(
             put_back = unmerge_sql.put_back_deleted(kept[table.target])
             summary = f"INSERT {table.target}"
             restored[table.target] = await session.execute(Statement(put_back, summary))
-    reverted = {}
+    undone = {}
     for table in reversed(tables):
         mine = kept[table.target]
         removed = changed = 0
         if mine.after:
             added = await number(session, unmerge_sql.count_added(mine), "SELECT count of added")
-            take_out = Statement(unmerge_sql.take_out(mine), f"DELETE {table.target}")
-            removed, changed = await session.fetch_one(take_out) or (0, 0)
+            verb = "UPDATE" if unmerge_sql.changes(mine) else "DELETE"
+            take_out = Statement(unmerge_sql.take_out(mine), f"{verb} {table.target}")
+            removed, changed = map(int, await session.fetch_one(take_out) or (0, 0))
             if removed != added:
                 raise RevertIncomplete(mine.target, abs(added - removed))
-        restored_rows = restored[table.target] + int(changed)
-        reverted[table.target] = RevertedTable(table.target, int(removed), restored_rows)
-    return reverted
+        undone[table.target] = _Undone(removed, changed, restored[table.target])
+    return undone
 
 
 async def _compare(session: Session, kept: Kept) -> None:

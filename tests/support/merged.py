@@ -1,0 +1,64 @@
+"""Rows that are staged by hand and merged into tables that others have rows in, and taken out."""
+
+from dbopsd.db.session import Session
+from dbopsd.migrate.importer.planning.plan import Plan, PlannedTable
+from dbopsd.migrate.importer.report import RevertedTable
+from dbopsd.migrate.importer.requests import ImportRequest, Mode, Target
+from dbopsd.migrate.importer.target import placing, records
+from tests.support.staged import column, person, stage
+
+
+def asked(mode: Mode, *, delete_missing: bool = False) -> ImportRequest:
+    """Into tables that are there."""
+    return ImportRequest(
+        "/srv/new.db", target=Target.EXISTING, mode=mode, delete_missing=delete_missing
+    )
+
+
+UPSERT, MIRROR = asked(Mode.UPSERT), asked(Mode.UPSERT, delete_missing=True)
+APPEND = asked(Mode.APPEND)
+
+
+def merged_table(name: str, *columns: str, key: tuple[str, ...] = ("id",)) -> PlannedTable:
+    """Columns `id integer` and others, of text."""
+    others = (column(each, "text") for each in columns)
+    return PlannedTable(name, name, (column("id", "integer"), *others), key=key)
+
+
+def do(dsn: str, script: str) -> None:
+    """As somebody else."""
+    with person(dsn) as connection:
+        connection.execute(script)
+
+
+def everything(dsn: str) -> dict[str, list[str]]:
+    """Each row of each table, as its text."""
+    with person(dsn) as connection:
+        names = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+            " AND relkind = 'r'"
+        ).fetchall()
+        return {
+            name: [
+                row[0] for row in connection.execute(f"SELECT t::text FROM {name} AS t ORDER BY 1")
+            ]
+            for (name,) in names
+        }
+
+
+async def merge(
+    session: Session,
+    dsn: str,
+    request: ImportRequest,
+    rows: str,
+    *tables: PlannedTable,
+    who: str = "new",
+) -> None:
+    """Have `rows`, the statements that make them, staged and merged by an import."""
+    record = await stage(session, dsn, who, plan=Plan(tables), rows=rows)
+    await placing.place(session, record, request, [])
+
+
+async def take_back(session: Session, who: str = "new") -> list[RevertedTable]:
+    """Revert an import."""
+    return await placing.take_back(session, await records.get(session, who, "main"))
