@@ -158,10 +158,30 @@ async def test_of_many_differing_rows_few_are_held_and_all_are_counted(verifier:
     assert keyless.rows == len(set(map(repr, keyless.examples))) == 270 + 270
 
 
+@pytest.mark.parametrize(
+    ("unique", "partner"), [("", False), ("UNIQUE (v)", False), ("UNIQUE (id)", True)]
+)
+async def test_a_strangers_row_is_no_version_of_the_files(
+    verifier: Verifier, unique: str, partner: bool
+) -> None:
+    constraint = f", {unique}" if unique else ""
+    verifier.has(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'mine')",
+        f"CREATE TABLE t (id bigint, v text{constraint});INSERT INTO t VALUES (1, 'a stranger''s')",
+    )
+    told = (
+        Difference("t", "v", "id=1", "mine", "a stranger's")
+        if partner
+        else Difference("t", "", "id=1", "1, mine", "")
+    )
+    assert await verifier.missing(T) == Missing(1, 1, [told])
+
+
 async def test_what_the_file_has_more_often_misses_and_has_not_changed(verifier: Verifier) -> None:
     verifier.has(
-        "CREATE TABLE t (id, v); INSERT INTO t VALUES (1, 'a'), (1, 'a'), (1, 'a')",
-        "CREATE TABLE t (id bigint UNIQUE, v text); INSERT INTO t VALUES (1, 'a')",
+        "CREATE TABLE t (id, v); INSERT INTO t VALUES (1, 'a'), (1, 'a'), (1, 'a'), (NULL, 'b')",
+        "CREATE TABLE t (id bigint UNIQUE, v text); INSERT INTO t VALUES (1, 'a'), (NULL, 'c')",
     )
     again = Difference("t", "", "id=1", "1, a", "")
-    assert await verifier.missing(T) == Missing(3, 2, [again, again])
+    null = Difference("t", "", "id=NULL", "NULL, b", "")
+    assert await verifier.missing(T) == Missing(4, 3, [again, again, null])

@@ -7,6 +7,8 @@ from typing import Final
 import numpy as np
 
 from dbopsd.migrate.importer.conversion.digest import hashes_of
+from dbopsd.migrate.importer.conversion.rows import split_row
+from dbopsd.migrate.importer.planning.plan import PlannedTable
 from dbopsd.migrate.importer.processes import telling
 from dbopsd.migrate.importer.processes.context import Context
 from dbopsd.migrate.importer.processes.identity import Identity
@@ -14,6 +16,8 @@ from dbopsd.migrate.importer.processes.rows import source_rows, target_rows
 from dbopsd.migrate.importer.processes.tasks import FindMissing, Missing
 from dbopsd.migrate.importer.processes.unmatched import Picked, Wanted
 from dbopsd.migrate.importer.report import Difference
+from dbopsd.migrate.importer.target.existing import key_of
+from dbopsd.migrate.importer.target.records import statement
 
 _ROWS_AT_ONCE: Final = 4_000_000
 """How many of the file's rows are looked for in one round, about: each takes some 40 bytes."""
@@ -82,9 +86,13 @@ async def _examples(
     table = task.table
     told = [[telling.missing(table, row)] for row in picked.rows]
     session = await context.session()
+    keys = await session.fetch_all(statement("keys"), (task.schema, [table.target]))
+    # Else there may be any number of rows with a key, and each of them somebody else's.
+    if not identity.keyed or not any(set(key_of(table)) == set(key) for _, key in keys):
+        return [difference for each in told for difference in each]
     waiting: dict[bytes, list[int]] = {}
     for number, row in enumerate(picked.rows):
-        if identity.keyed:
+        if not _has_null_key(table, row):
             waiting.setdefault(identity.key(row), []).append(number)
     async with aclosing(target_rows(session, task.schema, table)) as of_target:
         async for rows in of_target:
@@ -94,6 +102,12 @@ async def _examples(
                     # One that is the same stands for another of the file's.
                     told[number] = list(changes) or told[number]
     return [difference for each in told for difference in each]
+
+
+def _has_null_key(table: PlannedTable, row: bytes) -> bool:
+    """Whether a row is not told by its key: unique columns may have any number of NULLs."""
+    fields = zip(table.columns, split_row(row), strict=True)
+    return any(field is None for column, field in fields if column.source in table.key)
 
 
 def _as_they_are(rows: Sequence[bytes]) -> Sequence[bytes]:
