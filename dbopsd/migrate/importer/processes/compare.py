@@ -17,7 +17,7 @@ from dbopsd.migrate.importer.processes.unmatched import Picked, Wanted, pairs
 from dbopsd.migrate.importer.report import Difference
 
 _ROWS_AT_ONCE: Final = 4_000_000
-"""How many rows of both sides are compared in one round, about: each takes some 50 bytes."""
+"""How many rows of both sides are compared in one round, about: each takes some 70 bytes."""
 
 
 async def find_differences(
@@ -27,7 +27,8 @@ async def find_differences(
 
     Those that may differ are in the buckets that do. Where they are many they are taken in rounds,
     by the hashes of their keys, so that a row that has changed is in the round of what it was.
-    Only hashes are held of them, and those rows of the file that are named.
+    Only hashes are held of them, and those rows of the file that are named, besides a batch of
+    either side.
     """
     source = Digest.from_json(task.source_digest)
     target = Digest.from_json(task.target_digest)
@@ -47,6 +48,8 @@ async def find_differences(
         most = task.max_examples - len(examples)
         if found and most > 0:
             examples += await _examples(task, context, suspects, wanted, surplus, most)
+        # Or they would be there still while the next round makes its own.
+        del wanted, surplus
     return Differences(rows, examples[: task.max_examples])
 
 

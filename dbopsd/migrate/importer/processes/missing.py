@@ -32,7 +32,8 @@ async def find_missing(
 
     There may be many more rows in the table than in the file. What is held are hashes of the
     file's, some at a time, against which the table's are counted off as they come, and those rows
-    of the file that are named. A row whose key is there with other values is one that differs.
+    of the file that are named, besides a batch of either side. A row whose key is there with other
+    values is one that differs.
     """
     identity = Identity(task.table)
     rounds = max(1, -(-task.table.rows // rows_at_once))
@@ -68,6 +69,8 @@ async def _look(
         missing += wanted.rows
         if wanted.rows:
             _pick(task, forms, wanted, picked)
+        # Or it would be there still while the next round makes its own.
+        del wanted
     return compared, missing
 
 

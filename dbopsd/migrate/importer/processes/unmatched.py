@@ -65,7 +65,10 @@ class Wanted:
 
 
 def pairs(one: Wanted, other: Wanted) -> int:
-    """How many rows that are wanted here have a partner there: one with the same key."""
+    """How many rows that are wanted here have a partner there: one with the same key.
+
+    Takes some 40 bytes for each row of either side meanwhile.
+    """
     mine, my_counts = np.unique(one.keys(), return_counts=True)
     theirs, their_counts = np.unique(other.keys(), return_counts=True)
     _, here, there = np.intersect1d(mine, theirs, assume_unique=True, return_indices=True)
