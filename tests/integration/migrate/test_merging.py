@@ -13,13 +13,14 @@ from dbopsd.db.database import Database
 from dbopsd.db.errors import ConstraintViolation, UniqueViolation
 from dbopsd.db.session import Session
 from dbopsd.migrate.importer.finishing import import_session
+from dbopsd.migrate.importer.planning.plan import Plan, PlannedTable
 from dbopsd.migrate.importer.report import RevertedTable
 from dbopsd.migrate.importer.requests import ImportRequest, Mode, Target
 from dbopsd.migrate.importer.target import merging, placing, records
 from dbopsd.migrate.importer.target.errors import MergeIncomplete, TableInUse
 from dbopsd.migrate.importer.target.placed import Placed
 from dbopsd.migrate.importer.target.records import RecordState
-from tests.support.staged import PLAN, emails, person, schemas, stage
+from tests.support.staged import PLAN, column, emails, person, schemas, stage
 
 TABLES = """
 CREATE TABLE users (
@@ -128,6 +129,52 @@ async def test_an_upsert_changes_what_differs_and_deletes_only_if_asked(
     with person(database_dsn) as connection:
         connection.execute("INSERT INTO orders (user_id) VALUES (1)")
         assert connection.execute("SELECT max(id) FROM orders").fetchone() == (4,)
+
+
+# What is there, what the file has, and what `=` takes for the same in PostgreSQL.
+SAME_BY_EQUALITY = {
+    "numeric": ("1.00", "1"),
+    "double precision": ("-0", "0"),
+    "real": ("0", "-0"),
+    "jsonb": ('{"a": 1.0}', '{"a": 1}'),
+    # Of another collation than the staged one.
+    'text COLLATE "POSIX"': ("same", "same"),
+    'varchar(5) COLLATE "POSIX"': ("same", "same"),
+}
+
+
+async def test_after_an_upsert_the_values_are_the_files_and_not_their_equals(
+    session: Session, database_dsn: str
+) -> None:
+    before, after = zip(*SAME_BY_EQUALITY.values(), strict=True)
+    columns = [
+        column(f"c{at}", each.partition(" COLLATE")[0]) for at, each in enumerate(SAME_BY_EQUALITY)
+    ]
+    table = PlannedTable("loose", "loose", (column("id", "numeric"), *columns), key=("id",))
+    declared = [f"c{at} {each}" for at, each in enumerate(SAME_BY_EQUALITY)]
+    with person(database_dsn) as connection:
+        connection.execute(f"CREATE TABLE loose (id numeric PRIMARY KEY, {', '.join(declared)})")
+        there = ", ".join(map(repr, before))
+        connection.execute(f"INSERT INTO loose VALUES (1.0, {there}), (2, {there})")
+        # Whoever refers to a row by its key does not see that change.
+        connection.execute("CREATE TABLE other (id numeric REFERENCES loose ON UPDATE SET NULL)")
+        connection.execute("INSERT INTO other VALUES (1)")
+    file = ", ".join(map(repr, after))
+    rows = f"INSERT INTO loose VALUES (1, {file}), (3, {file})"
+    for who, written in (("new", 2), ("newer", 0)):
+        record = await stage(session, database_dsn, who, plan=Plan((table,)), rows=rows)
+        placed = await placing.place(session, record, asked(Mode.UPSERT), [])
+        assert [each.merged_rows for each in placed] == [written]
+    texts = ", ".join(f"c{at}::text" for at in range(len(columns)))
+    with person(database_dsn) as connection:
+        assert connection.execute(
+            f"SELECT id::text, {texts} FROM loose ORDER BY id"
+        ).fetchall() == [
+            ("1.0", *after),
+            ("2", *before),
+            ("3", *after),
+        ]
+        assert connection.execute("SELECT id FROM other").fetchall() == [(1,)]
 
 
 async def test_triggers_are_afterwards_what_they_were(session: Session, database_dsn: str) -> None:

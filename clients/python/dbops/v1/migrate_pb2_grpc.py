@@ -43,7 +43,7 @@ class MigrateServiceStub:
     - FAILED_PRECONDITION, `SOURCE_NOT_FOUND`, and others that begin with `SOURCE_`, `SNAPSHOT_` or `HOT_JOURNAL`: the file
     is not there, no SQLite, encrypted, damaged, locked, or does not fit into the state directory.
     - FAILED_PRECONDITION, `VALUES_REJECTED`: values that their columns cannot hold; the report counts and names them.
-    - FAILED_PRECONDITION, `ROW_TOO_LARGE`: a row of a table with very many columns does not fit into PostgreSQL's page.
+    - FAILED_PRECONDITION, `ROW_TOO_LARGE`: a row is beyond a limit of PostgreSQL: with very many columns, a page's size.
     - FAILED_PRECONDITION, `REJECTS_UNWRITABLE`: the file with the values that were kept apart cannot be written, for a full
     disk, say; nothing was published.
     - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows,
@@ -107,7 +107,7 @@ class MigrateServiceServicer:
     - FAILED_PRECONDITION, `SOURCE_NOT_FOUND`, and others that begin with `SOURCE_`, `SNAPSHOT_` or `HOT_JOURNAL`: the file
     is not there, no SQLite, encrypted, damaged, locked, or does not fit into the state directory.
     - FAILED_PRECONDITION, `VALUES_REJECTED`: values that their columns cannot hold; the report counts and names them.
-    - FAILED_PRECONDITION, `ROW_TOO_LARGE`: a row of a table with very many columns does not fit into PostgreSQL's page.
+    - FAILED_PRECONDITION, `ROW_TOO_LARGE`: a row is beyond a limit of PostgreSQL: with very many columns, a page's size.
     - FAILED_PRECONDITION, `REJECTS_UNWRITABLE`: the file with the values that were kept apart cannot be written, for a full
     disk, say; nothing was published.
     - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows,
@@ -213,7 +213,7 @@ class MigrateService:
     - FAILED_PRECONDITION, `SOURCE_NOT_FOUND`, and others that begin with `SOURCE_`, `SNAPSHOT_` or `HOT_JOURNAL`: the file
     is not there, no SQLite, encrypted, damaged, locked, or does not fit into the state directory.
     - FAILED_PRECONDITION, `VALUES_REJECTED`: values that their columns cannot hold; the report counts and names them.
-    - FAILED_PRECONDITION, `ROW_TOO_LARGE`: a row of a table with very many columns does not fit into PostgreSQL's page.
+    - FAILED_PRECONDITION, `ROW_TOO_LARGE`: a row is beyond a limit of PostgreSQL: with very many columns, a page's size.
     - FAILED_PRECONDITION, `REJECTS_UNWRITABLE`: the file with the values that were kept apart cannot be written, for a full
     disk, say; nothing was published.
     - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows,

@@ -12,6 +12,8 @@ _BUCKETS: Final = 256
 _TOP: Final = np.uint64(56)
 _LONG_ROW: Final = 4096
 
+Hashes = np.ndarray[Any, np.dtype[np.uint64]]
+
 
 class Digest:
     """How many rows there are, and the sum of their hashes, in each of 256 buckets.
@@ -32,7 +34,7 @@ class Digest:
 
     def add_rows(self, rows: Iterable[bytes | memoryview]) -> None:
         """Add rows, each a whole tuple."""
-        self._add(np.fromiter(map(xxhash.xxh3_64_intdigest, rows), np.uint64))
+        self._add(hashes_of(rows))
 
     def add_encoded(self, data: bytes, offsets: Sequence[int] | np.ndarray[Any, Any]) -> None:
         """Add the rows that lie one after the other in `data`, between `offsets`."""
@@ -42,8 +44,8 @@ class Digest:
         rows = map(source.__getitem__, map(slice, bounds[:-1], bounds[1:]))
         self._add(np.fromiter(map(xxhash.xxh3_64_intdigest, rows), np.uint64, len(bounds) - 1))
 
-    def _add(self, hashes: np.ndarray[Any, np.dtype[np.uint64]]) -> None:
-        buckets = (hashes >> _TOP).astype(np.int64)
+    def _add(self, hashes: Hashes) -> None:
+        buckets = buckets_of(hashes)
         self.counts += np.bincount(buckets, minlength=_BUCKETS).astype(np.uint64)
         # Modulo 2**64, as unsigned numbers are added.
         np.add.at(self.sums, buckets, hashes)
@@ -78,6 +80,11 @@ class Digest:
         return digest
 
 
-def bucket(row: bytes | memoryview) -> int:
-    """The bucket of a row."""
-    return int(xxhash.xxh3_64_intdigest(row) >> int(_TOP))
+def hashes_of(rows: Iterable[bytes | memoryview]) -> Hashes:
+    """The hash of each row."""
+    return np.fromiter(map(xxhash.xxh3_64_intdigest, rows), np.uint64)
+
+
+def buckets_of(hashes: Hashes) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The buckets of rows with these hashes."""
+    return (hashes >> _TOP).astype(np.int64)

@@ -1,146 +1,142 @@
 """The task that names the rows that differ, once it is known that some do."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
 from contextlib import aclosing, closing
-from pathlib import Path
+from dataclasses import dataclass
+from itertools import compress
 from typing import Final
 
-from dbopsd.migrate.importer.conversion.canonical import canonicalise, kinds
-from dbopsd.migrate.importer.conversion.decode import decode_field, decode_row
-from dbopsd.migrate.importer.conversion.digest import Digest, bucket
-from dbopsd.migrate.importer.conversion.encoder import Encoder
-from dbopsd.migrate.importer.conversion.rows import split_row, split_rows
-from dbopsd.migrate.importer.planning.plan import PlannedTable
+import numpy as np
+
+from dbopsd.migrate.importer.conversion.digest import Digest, Hashes, buckets_of, hashes_of
+from dbopsd.migrate.importer.processes import telling
 from dbopsd.migrate.importer.processes.context import Context
-from dbopsd.migrate.importer.processes.rows import target_rows
+from dbopsd.migrate.importer.processes.identity import Identity
+from dbopsd.migrate.importer.processes.rows import source_rows, target_rows
 from dbopsd.migrate.importer.processes.tasks import Differences, FindDifferences
+from dbopsd.migrate.importer.processes.unmatched import Picked, Wanted, pairs
 from dbopsd.migrate.importer.report import Difference
-from dbopsd.migrate.importer.source.reader import read
 
-_ROWS_AT_ONCE: Final = 200_000
-"""How many rows of either side are held in memory, about."""
-
-Key = tuple[bytes | None, ...]
+_ROWS_AT_ONCE: Final = 4_000_000
+"""How many rows of both sides are compared in one round, about: each takes some 70 bytes."""
 
 
-async def find_differences(task: FindDifferences, context: Context) -> Differences:
-    """Read both sides again, some buckets of rows at a time, and match what is left over.
+async def find_differences(
+    task: FindDifferences, context: Context, *, rows_at_once: int = _ROWS_AT_ONCE
+) -> Differences:
+    """Read both sides again and match them: all that differs is counted, the first rows are named.
 
-    A bucket has rows by their hash: one that differs is in one bucket of the file's and in
-    another of PostgreSQL's. Rows without a partner are paired by their key, where they have one.
+    Those that may differ are in the buckets that do. Where they are many they are taken in rounds,
+    by the hashes of their keys, so that a row that has changed is in the round of what it was.
+    Only hashes are held of them, and those rows of the file that are named, besides a batch of
+    either side.
     """
     source = Digest.from_json(task.source_digest)
     target = Digest.from_json(task.target_digest)
-    only_source: Counter[bytes] = Counter()
-    only_target: Counter[bytes] = Counter()
-    for group in _groups(source, target):
-        rows = Counter(_of_source(task, group))
-        rows.subtract(Counter(await _of_target(task, context, group)))
-        only_source.update({row: count for row, count in rows.items() if count > 0})
-        only_target.update({row: -count for row, count in rows.items() if count < 0})
-    return matched(task.table, only_source, only_target, task.max_examples)
-
-
-def _groups(source: Digest, target: Digest) -> Iterator[frozenset[int]]:
-    group: set[int] = set()
-    rows = 0
-    for number in sorted(source.differing_buckets(target)):
-        group.add(number)
-        rows += int(source.counts[number] + target.counts[number])
-        if rows > _ROWS_AT_ONCE:
-            yield frozenset(group)
-            group, rows = set(), 0
-    if group:
-        yield frozenset(group)
-
-
-def _of_source(task: FindDifferences, group: frozenset[int]) -> Iterator[bytes]:
-    columns = task.table.columns
-    encoder = Encoder(columns, key_columns=task.table.key, max_rejects=0)
-    with closing(read(Path(task.snapshot), task.table, columns=columns)) as batches:
-        for batch in batches:
-            for row in split_rows(encoder.encode(batch).data):
-                if bucket(row) in group:
-                    yield row
-
-
-async def _of_target(task: FindDifferences, context: Context, group: frozenset[int]) -> list[bytes]:
-    found: list[bytes] = []
-    session = await context.session()
-    async with aclosing(target_rows(session, task.schema, task.table)) as batches:
-        async for batch in batches:
-            found.extend(row for row in batch if bucket(row) in group)
-    return found
-
-
-def matched(
-    table: PlannedTable, source: Counter[bytes], target: Counter[bytes], most: int
-) -> Differences:
-    """Pair the rows that one side only has by their key, and name what differs."""
-    canonical = kinds([column.type for column in table.columns])
-    by_key: dict[Key, list[bytes]] = {}
-    for row in target.elements():
-        by_key.setdefault(key_of(table, row), []).append(row)
+    buckets = np.zeros(len(source.counts), bool)
+    buckets[list(source.differing_buckets(target))] = True
+    suspected = int(source.counts[buckets].sum() + target.counts[buckets].sum())
+    rounds = max(1, -(-suspected // rows_at_once))
     rows = 0
     examples: list[Difference] = []
-    for row in source.elements():
-        partners = by_key.get(key_of(table, row)) if table.key else None
-        partner = partners.pop() if partners else None
-        if partner is not None and canonicalise(row, canonical) == canonicalise(partner, canonical):
-            continue  # other bytes, the same meaning
-        rows += 1
-        if len(examples) < most:
-            examples.extend(_told(table, row, partner))
-    for row in (row for left in by_key.values() for row in left):
-        rows += 1
-        if len(examples) < most:
-            examples.append(Difference(table.source, "", _name(table, row), "", _shown(table, row)))
-    return Differences(rows, examples[:most])
+    for number in range(rounds):
+        suspects = _Suspects(Identity(task.table), buckets, rounds, number)
+        wanted, surplus = await _unmatched(task, context, suspects)
+        found = wanted.rows + surplus.rows
+        if found and suspects.identity.keyed:
+            found -= pairs(wanted, surplus)
+        rows += found
+        most = task.max_examples - len(examples)
+        if found and most > 0:
+            examples += await _examples(task, context, suspects, wanted, surplus, most)
+        # Or they would be there still while the next round makes its own.
+        del wanted, surplus
+    return Differences(rows, examples[: task.max_examples])
 
 
-def _told(table: PlannedTable, row: bytes, partner: bytes | None) -> Iterator[Difference]:
-    name = _name(table, row)
-    if partner is None:
-        yield Difference(table.source, "", name, _shown(table, row), "")
-        return
-    for column, mine, other in zip(table.columns, split_row(row), split_row(partner), strict=True):
-        if mine != other:
-            yield Difference(
-                table.source,
-                column.source,
-                name,
-                _text(mine, column.type),
-                _text(other, column.type),
-            )
+@dataclass(frozen=True)
+class _Some:
+    rows: list[bytes]
+    hashes: Hashes
+    keys: Hashes
 
 
-def key_of(table: PlannedTable, row: bytes) -> Key:
-    """The fields of a row's key."""
-    fields = split_row(row)
-    return tuple(
-        field
-        for column, field in zip(table.columns, fields, strict=True)
-        if column.source in table.key
-    )
+@dataclass(frozen=True)
+class _Suspects:
+    """The rows that are looked at in a round."""
+
+    identity: Identity
+    buckets: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    """Whether rows differ, in each."""
+    rounds: int
+    number: int
+
+    def among(self, rows: list[bytes]) -> _Some:
+        """Those of some rows. Without a key a row is its own."""
+        hashes = hashes_of(rows)
+        suspected = self.buckets[buckets_of(hashes)]
+        rows = list(compress(rows, suspected.tolist()))
+        forms = self.identity.forms(rows)
+        hashes = hashes[suspected] if forms is rows else hashes_of(forms)
+        keys = hashes_of(map(self.identity.key, rows)) if self.identity.keyed else hashes
+        mine = keys % np.uint64(self.rounds) == self.number
+        return _Some(list(compress(rows, mine.tolist())), hashes[mine], keys[mine])
 
 
-def _name(table: PlannedTable, row: bytes) -> str:
-    """What a row is called: by its key, or by all that it has."""
-    named = [
-        f"{column.source}={'NULL' if text is None else text}"
-        for column, text in zip(
-            table.columns, decode_row(row, [each.type for each in table.columns]), strict=True
-        )
-        if not table.key or column.source in table.key
-    ]
-    return ", ".join(named)
+async def _unmatched(
+    task: FindDifferences, context: Context, suspects: _Suspects
+) -> tuple[Wanted, Wanted]:
+    """The rows that only the file has, and those that only PostgreSQL has."""
+    hashes: list[Hashes] = []
+    keys: list[Hashes] = []
+    with closing(source_rows(task.snapshot, task.table)) as of_source:
+        for rows in of_source:
+            some = suspects.among(rows)
+            hashes.append(some.hashes)
+            keys.append(some.keys)
+    wanted = Wanted(hashes, keys)
+    session = await context.session()
+    async with aclosing(target_rows(session, task.schema, task.table)) as of_target:
+        async for rows in of_target:
+            some = suspects.among(rows)
+            _, unwanted = wanted.count_off(some.hashes)
+            hashes.append(some.hashes[unwanted])
+            keys.append(some.keys[unwanted])
+    return wanted, Wanted(hashes, keys)
 
 
-def _shown(table: PlannedTable, row: bytes) -> str:
-    fields: Sequence[str | None] = decode_row(row, [each.type for each in table.columns])
-    return ", ".join("NULL" if field is None else field for field in fields)
-
-
-def _text(field: bytes | None, type_name: str) -> str:
-    return "NULL" if field is None else decode_field(field, type_name)
+async def _examples(
+    task: FindDifferences,
+    context: Context,
+    suspects: _Suspects,
+    wanted: Wanted,
+    surplus: Wanted,
+    most: int,
+) -> list[Difference]:
+    """The first rows of the file that have no equal, each with its partner; then PostgreSQL's."""
+    table, identity = task.table, suspects.identity
+    picked = Picked(most)
+    with closing(source_rows(task.snapshot, table)) as of_source:
+        for rows in of_source:
+            if picked.full:
+                break
+            some = suspects.among(rows)
+            picked.pick(wanted, some.rows, some.hashes)
+    waiting: dict[bytes, list[int]] = {}
+    for number, row in enumerate(picked.rows if identity.keyed else ()):
+        waiting.setdefault(identity.key(row), []).append(number)
+    told = [[telling.missing(table, row)] for row in picked.rows]
+    extra: list[Difference] = []
+    session = await context.session()
+    async with aclosing(target_rows(session, task.schema, table)) as of_target:
+        async for rows in of_target:
+            some = suspects.among(rows)
+            taken, _ = surplus.count_off(some.hashes)
+            for row in (some.rows[at] for at in taken.tolist()):
+                mine = waiting.get(identity.key(row)) if waiting else None
+                if mine:
+                    number = mine.pop()
+                    told[number] = list(telling.changed(table, identity, picked.rows[number], row))
+                # Where not all were picked it may be the partner of another.
+                elif not picked.full and len(told) + len(extra) < most:
+                    extra.append(telling.surplus(table, row))
+    return [difference for each in (*told, extra) for difference in each]

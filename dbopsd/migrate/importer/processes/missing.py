@@ -1,127 +1,117 @@
-"""The task that finds the rows of a file that a table has not, among rows of others.
+"""The task that finds the rows of a file that a table has not, among rows of others."""
 
-There may be many more of those than the file has. None of them is held in memory: of the file's
-rows there are the hashes, and the table's rows are counted off against them as they come.
-"""
-
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Sequence
 from contextlib import aclosing, closing
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import xxhash
 
-from dbopsd.migrate.importer.conversion.encoder import Encoder
-from dbopsd.migrate.importer.conversion.rows import split_rows
-from dbopsd.migrate.importer.processes.compare import key_of, matched
+from dbopsd.migrate.importer.conversion.digest import hashes_of
+from dbopsd.migrate.importer.conversion.rows import split_row
+from dbopsd.migrate.importer.planning.plan import PlannedTable
+from dbopsd.migrate.importer.processes import telling
 from dbopsd.migrate.importer.processes.context import Context
-from dbopsd.migrate.importer.processes.rows import target_rows
+from dbopsd.migrate.importer.processes.identity import Identity
+from dbopsd.migrate.importer.processes.rows import source_rows, target_rows
 from dbopsd.migrate.importer.processes.tasks import FindMissing, Missing
-from dbopsd.migrate.importer.source.reader import read
+from dbopsd.migrate.importer.processes.unmatched import Picked, Wanted
+from dbopsd.migrate.importer.report import Difference
+from dbopsd.migrate.importer.target.existing import key_of
+from dbopsd.migrate.importer.target.records import statement
 
-_HASHES_AT_ONCE: Final = 16_000_000
-"""How many of the file's rows are looked for at once, about: each takes 16 bytes."""
+_ROWS_AT_ONCE: Final = 4_000_000
+"""How many of the file's rows are looked for in one round, about: each takes some 40 bytes."""
 
-_Hashes = np.ndarray[Any, np.dtype[np.uint64]]
+_Forms = Callable[[Sequence[bytes]], Sequence[bytes]]
 
 
-async def find_missing(task: FindMissing, context: Context) -> Missing:
-    """Look for each row as often as the file has it, and then for what has the key of the missing.
+async def find_missing(
+    task: FindMissing, context: Context, *, rows_at_once: int = _ROWS_AT_ONCE
+) -> Missing:
+    """Look for each row as often as the file has it: what misses is counted, the first are named.
 
-    A row that is there with other values under its key is one that differs.
+    There may be many more rows in the table than in the file. What is held are hashes of the
+    file's, some at a time, against which the table's are counted off as they come, and those rows
+    of the file that are named, besides a batch of either side. A row whose key is there with other
+    values is one that differs.
     """
-    parts = max(1, -(-task.table.rows // _HASHES_AT_ONCE))
-    compared = 0
-    wanted: Counter[int] = Counter()
-    for part in range(parts):
-        mine = [hashes[hashes % np.uint64(parts) == part] for hashes in _of_source(task)]
-        sought = _Sought(mine)
-        compared += sought.rows
-        context.progress(sought.rows)
-        session = await context.session()
-        async with aclosing(target_rows(session, task.schema, task.table)) as batches:
-            async for batch in batches:
-                sought.count_off(_hashes(batch))
-        wanted.update(sought.left())
-    if not wanted:
-        return Missing(compared, 0)
-    missing = _taken(wanted, _rows_of_source(task))
-    found = matched(task.table, missing, await _partners(task, context, missing), task.max_examples)
-    return Missing(compared, found.rows, found.examples)
+    identity = Identity(task.table)
+    rounds = max(1, -(-task.table.rows // rows_at_once))
+    picked = Picked(task.max_examples if identity.by_bytes else 0)
+    compared, missing = await _look(task, context, rounds, _as_they_are, picked)
+    if missing and not identity.by_bytes:
+        # It costs much more to make the forms, and mostly all bytes are there.
+        picked = Picked(task.max_examples)
+        compared, missing = await _look(task, context, rounds, identity.forms, picked)
+    examples = await _examples(task, context, identity, picked) if picked.rows else []
+    return Missing(compared, missing, examples[: task.max_examples])
 
 
-class _Sought:
-    """How often rows of each hash are wanted still."""
-
-    def __init__(self, parts: list[_Hashes]) -> None:
-        everything = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
-        self.rows = len(everything)
-        self._hashes, self._wanted = np.unique(everything, return_counts=True)
-
-    def count_off(self, found: _Hashes) -> None:
-        """Rows of these hashes are there."""
-        hashes, counts = np.unique(found, return_counts=True)
-        places = np.searchsorted(self._hashes, hashes)
-        inside = places < len(self._hashes)
-        places, hashes, counts = places[inside], hashes[inside], counts[inside]
-        known = self._hashes[places] == hashes
-        self._wanted[places[known]] -= counts[known]
-
-    def left(self) -> dict[int, int]:
-        """The hashes of rows that are not there, or not often enough, and how many are missing."""
-        missing = self._wanted > 0
-        return dict(
-            zip(self._hashes[missing].tolist(), self._wanted[missing].tolist(), strict=True)
-        )
-
-
-def _taken(wanted: Counter[int], rows: Iterable[bytes]) -> Counter[bytes]:
-    """The rows of the wanted hashes, as many as are wanted."""
-    taken: Counter[bytes] = Counter()
-    for row in rows:
-        number = xxhash.xxh3_64_intdigest(row)
-        if wanted[number] > 0:
-            wanted[number] -= 1
-            taken[row] += 1
-    return taken
-
-
-async def _partners(task: FindMissing, context: Context, missing: Counter[bytes]) -> Counter[bytes]:
-    """The table's rows that have the key of one that is missing, one of each key."""
-    keys = {key_of(task.table, row) for row in missing} if task.table.key else set()
-    partners: Counter[bytes] = Counter()
-    if not keys:
-        return partners
+async def _look(
+    task: FindMissing, context: Context, rounds: int, forms: _Forms, picked: Picked
+) -> tuple[int, int]:
+    """How many rows the file has, and how many of them are not there; picks the first of these."""
+    compared = missing = 0
     session = await context.session()
-    async with aclosing(target_rows(session, task.schema, task.table)) as batches:
-        async for batch in batches:
-            for row in batch:
-                # Those that are the same have been counted off for others of the file's.
-                if row not in missing and (key := key_of(task.table, row)) in keys:
-                    keys.remove(key)
-                    partners[row] += 1
-    return partners
+    for number in range(rounds):
+        mine = []
+        with closing(source_rows(task.snapshot, task.table)) as of_source:
+            for rows in of_source:
+                hashes = hashes_of(forms(rows))
+                mine.append(hashes[hashes % np.uint64(rounds) == number])
+        wanted = Wanted(mine)
+        compared += wanted.rows
+        if forms is _as_they_are:
+            context.progress(wanted.rows)
+        async with aclosing(target_rows(session, task.schema, task.table)) as of_target:
+            async for rows in of_target:
+                wanted.count_off(hashes_of(forms(rows)))
+        missing += wanted.rows
+        if wanted.rows:
+            _pick(task, forms, wanted, picked)
+        # Or it would be there still while the next round makes its own.
+        del wanted
+    return compared, missing
 
 
-def _of_source(task: FindMissing) -> Iterator[_Hashes]:
-    for data in _encoded(task):
-        yield _hashes(split_rows(data))
+def _pick(task: FindMissing, forms: _Forms, wanted: Wanted, picked: Picked) -> None:
+    with closing(source_rows(task.snapshot, task.table)) as of_source:
+        for rows in of_source:
+            if picked.full:
+                break
+            picked.pick(wanted, rows, hashes_of(forms(rows)))
 
 
-def _rows_of_source(task: FindMissing) -> Iterator[bytes]:
-    for data in _encoded(task):
-        yield from split_rows(data)
+async def _examples(
+    task: FindMissing, context: Context, identity: Identity, picked: Picked
+) -> list[Difference]:
+    """What is told of the rows that were picked."""
+    table = task.table
+    told = [[telling.missing(table, row)] for row in picked.rows]
+    session = await context.session()
+    keys = await session.fetch_all(statement("keys"), (task.schema, [table.target]))
+    # Else there may be any number of rows with a key, and each of them somebody else's.
+    if not identity.keyed or not any(set(key_of(table)) == set(key) for _, key in keys):
+        return [difference for each in told for difference in each]
+    waiting: dict[bytes, list[int]] = {}
+    for number, row in enumerate(picked.rows):
+        if not _has_null_key(table, row):
+            waiting.setdefault(identity.key(row), []).append(number)
+    async with aclosing(target_rows(session, task.schema, table)) as of_target:
+        async for rows in of_target:
+            for row in rows:
+                for number in waiting.pop(identity.key(row), ()):
+                    changes = telling.changed(table, identity, picked.rows[number], row)
+                    # One that is the same stands for another of the file's.
+                    told[number] = list(changes) or told[number]
+    return [difference for each in told for difference in each]
 
 
-def _encoded(task: FindMissing) -> Iterator[bytes]:
-    columns = task.table.columns
-    encoder = Encoder(columns, key_columns=task.table.key, max_rejects=0)
-    with closing(read(Path(task.snapshot), task.table, columns=columns)) as batches:
-        for batch in batches:
-            yield encoder.encode(batch).data
+def _has_null_key(table: PlannedTable, row: bytes) -> bool:
+    """Whether a row is not told by its key: unique columns may have any number of NULLs."""
+    fields = zip(table.columns, split_row(row), strict=True)
+    return any(field is None for column, field in fields if column.source in table.key)
 
 
-def _hashes(rows: Iterable[bytes]) -> _Hashes:
-    return np.fromiter(map(xxhash.xxh3_64_intdigest, rows), np.uint64)
+def _as_they_are(rows: Sequence[bytes]) -> Sequence[bytes]:
+    return rows

@@ -1,16 +1,28 @@
-"""The rows that a table has in PostgreSQL, each a tuple of a binary COPY."""
+"""The rows that a table has on either side, each a tuple of a binary COPY."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing
+from pathlib import Path
 from typing import Final
 
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
+from dbopsd.migrate.importer.conversion.encoder import Encoder
+from dbopsd.migrate.importer.conversion.rows import split_rows
 from dbopsd.migrate.importer.planning.ddl import columns_of
 from dbopsd.migrate.importer.planning.plan import PlannedTable
+from dbopsd.migrate.importer.source.reader import read
 
 _HEADER_BYTES: Final = 19
 _TRAILER: Final = b"\xff\xff"
+
+
+def source_rows(snapshot: str, table: PlannedTable) -> Generator[list[bytes], None, None]:
+    """Batches of the rows that the file's would be, those that can be at all."""
+    encoder = Encoder(table.columns, key_columns=table.key, max_rejects=0)
+    with closing(read(Path(snapshot), table, columns=table.columns)) as batches:
+        for batch in batches:
+            yield list(split_rows(encoder.encode(batch).data))
 
 
 async def target_rows(
@@ -20,7 +32,7 @@ async def target_rows(
     first_page: int = 0,
     pages: int = 0,
 ) -> AsyncGenerator[list[bytes], None]:
-    """Batches of the rows in some of the table's pages; 0 `pages`: all that follow."""
+    """Batches of PostgreSQL's rows in some of the table's pages; 0 `pages`: all that follow."""
     names = columns_of(column.target for column in table.columns)
     condition = f"ctid >= '({first_page},0)'"
     if pages:

@@ -8,16 +8,27 @@ from collections.abc import Sequence
 from typing import Final
 
 from dbopsd.db.identifiers import literal, quoted
+from dbopsd.migrate.importer.conversion.postgres_type import read_type
 from dbopsd.migrate.importer.planning.ddl import columns_of
 from dbopsd.migrate.importer.planning.plan import PlannedColumn, PlannedTable
 from dbopsd.migrate.importer.target.referring import ForeignKey
 
 # By pg_trigger.tgenabled.
 _ENABLED: Final = {"O": "", "A": "ALWAYS ", "R": "REPLICA "}
-# Types without an equality of their own are compared as the text that they are.
-_AS_TEXT: Final = ("json",)
-# Types whose order is a collation's.
-_COLLATED: Final = ("text", "varchar")
+# How values are compared where `=` takes for the same what is not, as 1.0 and 1.00, 0.0 and -0.0,
+# or texts under some collations; and where there is no `=`. By type; others have a strict one.
+_IDENTITY: Final = {
+    "numeric": "numeric_send({})",
+    "double precision": "float8send({})",
+    "real": "float4send({})",
+    "text": '{} COLLATE "C"',
+    "character varying": '{} COLLATE "C"',
+    "json": "{}::text",
+    "jsonb": "jsonb_send({})",
+}
+# Of two columns that are not of one collation `=` does not know which to go by, and their order is
+# a collation's.
+_TEXTS: Final = ("text", "character varying")
 
 
 def disable_triggers(table: str) -> str:
@@ -125,8 +136,14 @@ def count_cascading(reference: ForeignKey, key: Sequence[str], target: str, stag
 
 
 def count_missing(table: PlannedTable, target: str, staged: str) -> str:
-    """How many staged rows the target has not, with all their values."""
-    names = ", ".join(_comparable(column.target, column.type) for column in table.columns)
+    """How many staged rows the target has not, with all their values.
+
+    A row keeps its key as it was there, if `=` takes that for the staged one.
+    """
+    names = ", ".join(
+        _comparable(column.target, column.type, is_key=column.source in table.key)
+        for column in table.columns
+    )
     return (
         f"SELECT count(*) FROM (SELECT {names} FROM {staged} EXCEPT ALL "
         f"SELECT {names} FROM {target}) AS missing"
@@ -181,7 +198,7 @@ def in_order(key: Sequence[str], table: PlannedTable, row: str, *, last_first: b
     types = {column.target: column.type for column in table.columns}
     return ", ".join(
         f"{row}.{quoted(name)}"
-        + (' COLLATE "C"' if types[name].startswith(_COLLATED) else "")
+        + (' COLLATE "C"' if read_type(types[name]).name in _TEXTS else "")
         + (" DESC" if last_first else "")
         for name in key
     )
@@ -207,6 +224,9 @@ def _differ(columns: Sequence[PlannedColumn], one: str, other: str) -> str:
     return f"({mine}) IS DISTINCT FROM ({theirs})"
 
 
-def _comparable(name: str, type_name: str, of: str = "") -> str:
+def _comparable(name: str, type_name: str, of: str = "", *, is_key: bool = False) -> str:
     qualified = f"{of}.{quoted(name)}" if of else quoted(name)
-    return f"{qualified}::text" if type_name in _AS_TEXT else qualified
+    known = read_type(type_name).name
+    if is_key and known not in _TEXTS:
+        return qualified
+    return _IDENTITY[known].format(qualified) if known in _IDENTITY else qualified

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dbopsd.migrate.importer.conversion.canonical import canonicalise, kinds
 from dbopsd.migrate.importer.conversion.decode import decode_row
-from dbopsd.migrate.importer.conversion.digest import Digest, bucket
+from dbopsd.migrate.importer.conversion.digest import Digest, buckets_of, hashes_of
 from dbopsd.migrate.importer.conversion.json_validity import (
     NotJson,
     _rewrite,
@@ -19,6 +19,11 @@ from dbopsd.migrate.importer.conversion.json_validity import (
 from dbopsd.migrate.importer.conversion.rows import join_row, split_row
 
 ROWS = st.lists(st.binary(max_size=8), max_size=40)
+
+
+def bucket(row):
+    (number,) = buckets_of(hashes_of([row])).tolist()
+    return number
 
 
 def digest(rows):
