@@ -6,6 +6,7 @@ from dbops.v1 import migrate_pb2
 
 from dbopsd.migrate.importer.planning.plan import Fate, PlannedObject
 from dbopsd.migrate.importer.report import (
+    STAGES,
     Difference,
     ImportPlan,
     ImportReport,
@@ -80,7 +81,9 @@ def encode_report(report: ImportReport) -> migrate_pb2.ImportReport:
         notes=report.notes,
         stages=[
             migrate_pb2.ImportStage(stage=stage, duration=duration(seconds))
-            for stage, seconds in report.stage_seconds.items()
+            for stage, seconds in sorted(
+                report.stage_seconds.items(), key=lambda each: STAGES.index(each[0])
+            )
         ],
         rejects_table=report.rejects_table,
         rejects_file=report.rejects_file,

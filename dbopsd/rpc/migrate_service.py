@@ -32,6 +32,7 @@ RequestT = TypeVar("RequestT")
 EnumT = TypeVar("EnumT", bound=Enum)
 
 _MAX_NAME_BYTES: Final = 63  # NAMEDATALEN - 1
+_OWN_SCHEMAS: Final = ("dbops_new_", "dbops_old_", "dbops_try_")
 _MAX_EXAMPLES: Final = 10_000
 _MAX_PROCESSES: Final = 64
 
@@ -127,6 +128,10 @@ def _asked(request: migrate_pb2.PlanImportRequest | migrate_pb2.RunImportRequest
     mode = _known("mode", request.mode, _MODES)
     if request.delete_missing and mode is not Mode.UPSERT:
         raise InvalidField("delete_missing", "goes with mode UPSERT only")
+    bad_rows = _known("bad_rows", request.bad_rows, _BAD_ROWS)
+    if request.delete_missing and bad_rows is BadRows.QUARANTINE:
+        problem = "does not go with bad_rows QUARANTINE: rows that are kept apart would be deleted"
+        raise InvalidField("delete_missing", problem)
     return {
         "source": request.source,
         "schema": _schema(request.schema),
@@ -135,7 +140,7 @@ def _asked(request: migrate_pb2.PlanImportRequest | migrate_pb2.RunImportRequest
         "delete_missing": request.delete_missing,
         "tables": _tables("tables", request.tables),
         "exclude_tables": _tables("exclude_tables", request.exclude_tables),
-        "bad_rows": _known("bad_rows", request.bad_rows, _BAD_ROWS),
+        "bad_rows": bad_rows,
         "integrity": _known("integrity", request.integrity, _INTEGRITIES),
         "names": _known("identifier_case", request.identifier_case, _NAMES),
         "mapping": request.mapping,
@@ -170,6 +175,8 @@ def _schema(schema: str) -> str:
         raise InvalidField("schema", "is blank")
     if schema.startswith("pg_") or schema == "information_schema":
         raise InvalidField("schema", "is one of PostgreSQL's own")
+    if schema == "dbops" or schema.startswith(_OWN_SCHEMAS):
+        raise InvalidField("schema", "is one of dbopsd's own")
     return schema
 
 

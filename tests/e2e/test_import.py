@@ -288,6 +288,30 @@ def test_what_becomes_of_bad_values(importer: Importer, tmp_path: Path) -> None:
     assert importer.sql("SELECT count(*) FROM t", "policies") == [(4,)]
 
 
+def test_what_is_computed_of_values_that_the_mapping_changes(
+    importer: Importer, tmp_path: Path
+) -> None:
+    source = importer.file(
+        "computed",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b INTEGER,"
+        " shout TEXT AS (a || '!') VIRTUAL, more INTEGER AS (b + 1) STORED);"
+        "INSERT INTO t VALUES (1, 'x', 1), (2, CAST(x'61ff' AS TEXT), 2), (3, 'y', 'n/a')",
+    )
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text(
+        '[tables.t.columns]\na = { on_bad = "replace" }\nb = { value_map = { "n/a" = "7" } }\n'
+    )
+    report = importer.run(source, "computed", "--mapping", str(mapping))
+    assert importer.sql("SELECT * FROM t ORDER BY id", "computed") == [
+        (1, "x", 1, "x!", 2),
+        (2, "a\ufffd", 2, "a\ufffd!", 3),
+        (3, "y", 7, "y!", 8),
+    ]
+    assert importer.verify(report)["equal"]
+    importer.sql("UPDATE t SET a = 'z' WHERE id = 1", "computed")
+    assert not importer.verify(report, code=1)["equal"]
+
+
 def test_bad_rows_are_kept_apart_and_arrive_once_they_are_mended(importer: Importer) -> None:
     source = importer.file("apart", POLICIES)
     report = importer.run(source, "apart", "--on-bad-rows", "quarantine")

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -250,13 +250,14 @@ class _Import:
         async with import_session(self.run.database) as session:
             for each in self.copied.values():
                 # What PostgreSQL computes was not sent: the file is read again for it.
-                sent = each.digest if each.table.copied == each.table.columns else None
+                table = each.table.comparable
+                sent = each.digest if table.copied == table.columns else None
                 self.verified[each.table.source] = await verify_table(
                     pool,
                     session,
                     taken.path,
                     record.staging_schema,
-                    Expected(each.table, each.ranges, sent),
+                    Expected(table, each.ranges, sent),
                     self.request.max_examples,
                     on_progress,
                 )
@@ -285,6 +286,7 @@ class _Import:
                 **report.stage_seconds,
                 **{name: round(seconds, 3) for name, seconds in self.seconds.items()},
             },
+            notes=[*report.notes, *_losses(placed)],
             rejects_table="dbops.import_rejects" if placed and report.rejected_rows else "",
             rejects_file=self.rejects_file if placed else "",
             previous_schema=self.record.previous_schema if self.record and kept else "",
@@ -345,6 +347,16 @@ class _Import:
 
 def _rejects_path(run: Run) -> Path:
     return rejects_file.rejects_path(run.state_dir, run.operation)
+
+
+def _losses(placed: Mapping[str, Placed]) -> Iterator[str]:
+    """What went with rows that gave way, and is not kept."""
+    for each in placed.values():
+        if each.beyond:
+            yield (
+                f"{each.source}: with its rows others were changed or deleted, by {each.beyond}; "
+                "these are not kept, and the import cannot be reverted"
+            )
 
 
 def _views(objects: Sequence[PlannedObject]) -> list[str]:

@@ -2,8 +2,15 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from dbopsd.migrate.importer.planning.plan import PlannedObject
+
+STAGES: Final = (
+    *("snapshot", "plan", "stage", "copy", "verify", "keys and indexes", "statistics"),
+    *("rejects", "publish"),
+)
+"""Of an import, in their order."""
 
 
 class Outcome(Enum):

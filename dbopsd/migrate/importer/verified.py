@@ -71,7 +71,7 @@ async def verify_import(run: Run, request: VerifyImportRequest) -> VerifyReport:
                     session,
                     taken.path,
                     record.target_schema,
-                    Expected(table, ranges),
+                    Expected(table.comparable, ranges),
                     request.max_examples,
                     on_progress,
                 )

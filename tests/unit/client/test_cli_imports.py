@@ -145,7 +145,7 @@ def test_rejects_that_were_asked_for_are_no_failure(operations_server, dbops_ope
     ran = dbops_operations(*RUN, "--on-bad-rows", "quarantine")
     assert ran.exit_code == 0
     assert ran.stdout.startswith("SUCCEEDED_WITH_REJECTS")
-    assert "Rows that were kept apart: app.rejects" in ran.stdout
+    assert "Values that were kept apart: app.rejects" in ran.stdout
     assert "The same as a file, on the worker's machine: /srv/r.jsonl" in ran.stdout
 
 
@@ -179,7 +179,7 @@ class TestWhatIsAsked:
             *RUN,
             *("--schema", "app", "--mode", "Upsert", "--delete-missing", "--target", "existing"),
             *("--table", "a", "--table", "b", "--exclude-table", "c"),
-            *("--on-bad-rows", "quarantine", "--integrity", "off", "--names", "lower"),
+            *("--on-bad-rows", "fail", "--integrity", "off", "--names", "lower"),
             *("--mapping", "plan.toml", "--processes", "3", "--no-verify", "--max-examples", "0"),
             *("--request-id", "mine", "--operation-timeout", "1.5"),
         )
@@ -194,7 +194,7 @@ class TestWhatIsAsked:
             target=Run.EXISTING,
             tables=["a", "b"],
             exclude_tables=["c"],
-            bad_rows=Run.QUARANTINE,
+            bad_rows=Run.FAIL,
             integrity=Run.OFF,
             identifier_case=Run.LOWER,
             mapping='[tables."größe"]\n',
@@ -206,14 +206,13 @@ class TestWhatIsAsked:
         )
 
     @pytest.mark.parametrize("command", ["run", "plan"])
-    def test_a_file_that_is_here_is_named_by_its_whole_path(
+    def test_a_file_is_named_by_its_whole_path(
         self, operations_server, dbops_operations, here, command
     ):
-        here.joinpath("app.db").touch()
-        for file in ("app.db", "elsewhere/app.db"):
+        for file in ("app.db", "/elsewhere/app.db"):
             dbops_operations("import", command, file, "--database", "main", "--no-wait")
         asked = operations_server.named(f"{command.capitalize()}Import")
-        assert [each.source for each in asked] == [str(here / "app.db"), "elsewhere/app.db"]
+        assert [each.source for each in asked] == [str(here / "app.db"), "/elsewhere/app.db"]
 
     def test_another_file_to_compare_with(self, operations_server, dbops_operations, here):
         here.joinpath("other.db").touch()
@@ -239,6 +238,10 @@ class TestWhatIsAsked:
             ((*RUN, "--mode", "merge"), "'merge' is not one of"),
             ((*RUN, "--delete-missing"), "--delete-missing goes with --mode upsert"),
             ((*RUN, "--delete-missing", "--mode", "append"), "goes with --mode upsert"),
+            (
+                (*RUN, "--delete-missing", "--mode", "upsert", "--on-bad-rows", "quarantine"),
+                "does not go with --on-bad-rows quarantine",
+            ),
             ((*RUN, "--mapping", "nowhere.toml"), "does not exist"),
             ((*RUN, "--mapping", "latin.toml"), "cannot be read as a text"),
             ((*RUN, "--processes", "65"), "65 is not in the range"),
@@ -395,7 +398,7 @@ class TestForPeople:
             "in 1.5 s (1,333 rows/s)\n/srv/app.db to schema app\n"
         )
         assert has(output, "Stages: snapshot 500 ms, copy 1 s")
-        assert has(output, "What a revert needs is kept in schema app_before")
+        assert has(output, "Kept for a revert in schema app_before")
         assert has(output, "user 2,000 1,999 20.0 KiB 2 s 1 1,999")
         assert has(output, "Carried as they are: 1 check, 2 index")
         assert has(

@@ -55,7 +55,7 @@ class PlanImportRequest(_message.Message):
     mode: Global___RunImportRequest.Mode.ValueType
     """What would become of the rows that are there. Default: REPLACE."""
     delete_missing: _builtins.bool
-    """Whether rows would be deleted whose key the file does not have; with UPSERT only. Default: false."""
+    """Whether rows would be deleted whose key no imported row has; with UPSERT only, and without QUARANTINE. Default: false."""
     bad_rows: Global___RunImportRequest.BadRows.ValueType
     """What would become of rows with a value that PostgreSQL cannot hold. Default: FAIL."""
     integrity: Global___RunImportRequest.Integrity.ValueType
@@ -280,7 +280,9 @@ class RunImportRequest(_message.Message):
     mode: Global___RunImportRequest.Mode.ValueType
     """What becomes of the rows that are there. Default: REPLACE."""
     delete_missing: _builtins.bool
-    """Delete rows whose key the file does not have. INVALID_ARGUMENT unless `mode` is UPSERT. Default: false."""
+    """Delete rows whose key no imported row has. INVALID_ARGUMENT unless `mode` is UPSERT, and with `bad_rows` QUARANTINE: a
+    row that is kept apart is not imported, and what was there of it would go. Default: false.
+    """
     bad_rows: Global___RunImportRequest.BadRows.ValueType
     """What becomes of rows with a value that PostgreSQL cannot hold. Default: FAIL."""
     integrity: Global___RunImportRequest.Integrity.ValueType

@@ -64,7 +64,7 @@ import_options = _together(
     click.option(
         "--delete-missing",
         is_flag=True,
-        help="Delete rows whose key the file does not have; with --mode upsert.",
+        help="Delete rows whose key no imported row has; with --mode upsert, not with quarantine.",
     ),
     click.option(
         "--target",
@@ -131,6 +131,11 @@ def import_fields(asked: dict[str, Any]) -> dict[str, Any]:
             options[name] = options[name].upper()
     if "delete_missing" in options and options.get("mode") != "UPSERT":
         raise click.UsageError("--delete-missing goes with --mode upsert only.")
+    if options.get("delete_missing") and options.get("bad_rows") == "QUARANTINE":
+        raise click.UsageError(
+            "--delete-missing does not go with --on-bad-rows quarantine: it would delete the rows "
+            "whose new values are kept apart."
+        )
     if "mapping" in options:
         options["mapping"] = _text(options["mapping"])
     return options
@@ -144,5 +149,5 @@ def _text(path: Path) -> str:
 
 
 def daemon_path(file: str) -> str:
-    """Return the path for the daemon: an absolute one where the file is here."""
-    return str(Path(file).absolute()) if Path(file).exists() else file
+    """Return the path for the daemon, whose working directory is another."""
+    return str(Path(file).absolute())

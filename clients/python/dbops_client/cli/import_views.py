@@ -84,9 +84,9 @@ def _report_summary(report: _Report) -> Text:
         ("", f"{report.source} to schema {report.schema}" if report.source else ""),
         ("Import: ", report.operation),
         ("Stages: ", ", ".join(f"{s.stage} {_took(s.duration)}" for s in report.stages)),
-        ("Rows that were kept apart: ", report.rejects_table),
+        ("Values that were kept apart: ", report.rejects_table),
         ("The same as a file, on the worker's machine: ", report.rejects_file),
-        ("What a revert needs is kept in schema ", report.previous_schema),
+        ("Kept for a revert in schema ", report.previous_schema),
     ):
         if text:
             summary.append(f"\n{about}{plain(text)}")

@@ -108,8 +108,7 @@ def imports() -> None:
     """SQLite files into PostgreSQL: planned, copied, verified, reverted.
 
     FILE is a path on the machine of the daemon's workers, inside the database's
-    import_roots. A relative one that exists here is made absolute, any other
-    goes as it is.
+    import_roots. A relative one is taken from here.
 
     OPERATION is the import's, operations/ID or the ID alone.
     """
@@ -194,7 +193,7 @@ def run_import(
     if isinstance(ended, ExitCode):
         return ended
     report = _RUN.told(ended)
-    if report is None and ended.error is not None:
+    if report is None and ended.error is not None and session.settings.output == "json":
         # It ended before there was one, or its worker did. Programs read a report all the same.
         report = migrate_pb2.ImportReport(
             operation=ended.name,

@@ -295,7 +295,7 @@ def _left_behind(schema: SourceSchema) -> Iterable[PlannedObject]:
 
 
 def _notes(schema: SourceSchema) -> tuple[str, ...]:
-    notes = []
+    notes = [] if schema.tables else ["the file has no tables"]
     if schema.encoding != "UTF-8":
         notes.append(f"the file's text is {schema.encoding}, PostgreSQL's is UTF-8")
     if schema.user_version:

@@ -1,6 +1,6 @@
 """The plan of an import: every decision with its reason, as a person may read and change it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 
@@ -56,6 +56,11 @@ class PlannedColumn:
     default: str = ""
     """The PostgreSQL expression of its default; empty: none."""
 
+    @property
+    def changed(self) -> bool:
+        """Whether values may be others than the file's, as the mapping wants it."""
+        return bool(self.expression or self.value_map) or self.on_bad is not BadValue.REJECT
+
 
 @dataclass(frozen=True)
 class PlannedObject:
@@ -110,6 +115,16 @@ class PlannedTable:
     def copied(self) -> tuple[PlannedColumn, ...]:
         """The columns whose values are sent."""
         return tuple(column for column in self.columns if not column.generated)
+
+    @property
+    def comparable(self) -> "PlannedTable":
+        """The table with the columns of which the file says what is to be there.
+
+        What PostgreSQL computes of values that the mapping changes is not in the file.
+        """
+        if not any(column.changed for column in self.copied):
+            return self
+        return replace(self, columns=self.copied)
 
 
 @dataclass(frozen=True)

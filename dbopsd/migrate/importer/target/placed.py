@@ -15,6 +15,8 @@ class Placed:
     merged_rows: int = 0
     """That were added or changed, where the table stayed."""
     deleted_rows: int = 0
+    beyond: str = ""
+    """By what others were changed or deleted with its rows, for people; empty: none were."""
 
 
 def placed_by(record: ImportRecord) -> list[Placed]:
@@ -26,6 +28,7 @@ def placed_by(record: ImportRecord) -> list[Placed]:
             kept=_is_kept(published[table.target]),
             merged_rows=published[table.target].merged_rows,
             deleted_rows=published[table.target].deleted_rows,
+            beyond=_beyond(published[table.target]),
         )
         for table in record.plan.tables
     ]
@@ -34,3 +37,7 @@ def placed_by(record: ImportRecord) -> list[Placed]:
 def _is_kept(relation: PublishedRelation) -> bool:
     merge = relation.merge
     return bool(relation.replaced or (merge and (merge.before or merge.after)))
+
+
+def _beyond(relation: PublishedRelation) -> str:
+    return relation.merge.beyond if relation.merge else ""

@@ -60,6 +60,7 @@ def test_a_file_of_another_encoding_and_with_versions_of_its_own_is_noted() -> N
         "PRAGMA encoding = 'UTF-16le'; PRAGMA user_version = 7; PRAGMA application_id = 9;"
     )
     assert made.notes == (
+        "the file has no tables",
         "the file's text is UTF-16le, PostgreSQL's is UTF-8",
         "user_version is 7",
         "application_id is 9",
