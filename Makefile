@@ -12,9 +12,12 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python \
 PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 GENERATED := clients/python/dbops
 
-.PHONY: install run demo test test-all check protos client docs lock bench soak clean
+.PHONY: help install run demo test test-all check protos client docs lock bench soak clean
 
-install: $(STAMP)
+help: ## these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## .venv with everything, from the locked requirements
 
 $(STAMP): requirements/dev.txt pyproject.toml clients/python/pyproject.toml
 	@command -v "$(PYTHON)" >/dev/null || { echo "make: $(or $(PYTHON),Python 3.11+) is not installed; name one with PYTHON=…" >&2; exit 1; }
