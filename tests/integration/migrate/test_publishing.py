@@ -347,6 +347,30 @@ IN_USE = {
 }
 
 
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("CREATE TABLE other (id bigint REFERENCES part)", "foreign key other_id_fkey of other"),
+        ("CREATE TABLE other (id bigint REFERENCES users)", "foreign key other_id_fkey of other"),
+        ("CREATE VIEW few AS SELECT * FROM part", "view few"),
+    ],
+)
+async def test_a_table_with_a_partition_that_others_go_on_with(
+    session: Session, database_dsn: str, statement: str, told: str
+) -> None:
+    with person(database_dsn) as connection:
+        connection.execute(
+            "CREATE TABLE users (id bigint PRIMARY KEY) PARTITION BY RANGE (id);"
+            "CREATE TABLE part PARTITION OF users FOR VALUES FROM (0) TO (10)"
+        )
+    await publishing.check(session, "public", PLAN, VIEWS)
+    with person(database_dsn) as connection:
+        connection.execute(statement)
+    with pytest.raises(TableInUse) as error:
+        await publishing.check(session, "public", PLAN, VIEWS)
+    assert error.value.dependents == told
+
+
 @pytest.mark.parametrize(("statement", "told"), IN_USE.values(), ids=IN_USE.keys())
 async def test_a_table_that_others_go_on_with(
     session: Session, database_dsn: str, statement: str, told: tuple[str, str]
