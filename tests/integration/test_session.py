@@ -126,7 +126,7 @@ async def test_a_transaction_commits_and_an_error_rolls_back(
                 await session.execute(INSERT, (2, "gone"))
                 raise ZeroDivisionError
     assert await count(table) == 1
-    texts = [str((span.attributes or {})["db.query.text"]) for span in recording.spans()]
+    texts = [str((span.attributes or {})["db.query.text"]) for span in recording.statements()]
     assert texts[0] == "BEGIN ISOLATION LEVEL SERIALIZABLE"
     assert [text for text in texts if text in ("BEGIN", "COMMIT", "ROLLBACK")] == [
         "COMMIT",

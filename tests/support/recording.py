@@ -8,6 +8,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from dbopsd.telemetry.names import DB_QUERY_SUMMARY
 from dbopsd.telemetry.setup import Telemetry
 
 
@@ -30,9 +31,13 @@ class Recording:
         spans = self._exporter.get_finished_spans()
         return [span for span in spans if name is None or span.name == name]
 
+    def statements(self) -> list[ReadableSpan]:
+        """The ended spans of statements: not those of waiting for the pool, which may be any."""
+        return [span for span in self.spans() if DB_QUERY_SUMMARY in (span.attributes or {})]
+
     def names(self) -> list[str]:
-        """The names of the ended spans."""
-        return [span.name for span in self.spans()]
+        """The names of the ended spans of statements."""
+        return [span.name for span in self.statements()]
 
     def clear(self) -> None:
         """Have `spans()` begin anew."""
