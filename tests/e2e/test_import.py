@@ -5,6 +5,7 @@ One daemon with one worker serves all of them; each test has a schema of its own
 
 import json
 import os
+import shutil
 import sqlite3
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -138,6 +139,7 @@ def importer(server: PostgresServer) -> Iterator[Importer]:
     with Daemon(config, server={"workers": 1}) as running:
         wait_until_ready(running.wait_until_serving())
         yield Importer(running, dsn, files)
+    shutil.rmtree(files)
 
 
 def fates(told: dict[str, Any], kind: str) -> dict[str, str]:

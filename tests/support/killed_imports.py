@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 from collections.abc import Iterator
@@ -172,6 +173,7 @@ def killable_imports(servers: PostgresServers) -> Iterator[Killed]:
     yield found
     found.daemon.close()
     servers.discard(server)
+    shutil.rmtree(files, ignore_errors=True)
 
 
 def kill(pid: int) -> None:
