@@ -62,3 +62,12 @@ async def merge(
 async def take_back(session: Session, who: str = "new") -> list[RevertedTable]:
     """Revert an import."""
     return await placing.take_back(session, await records.get(session, who, "main"))
+
+
+P, U, KEYS = merged_table("p", "v"), merged_table("u", "email"), merged_table("u")
+PARTITIONED = """
+CREATE TABLE p (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100);
+INSERT INTO p VALUES (1, 'a');
+"""
+UNIQUE = "CREATE TABLE u (id int PRIMARY KEY, email text UNIQUE);"

@@ -21,7 +21,11 @@ from dbopsd.migrate.importer.target.errors import (
 from tests.support.merged import (
     APPEND,
     MIRROR,
+    PARTITIONED,
+    UNIQUE,
     UPSERT,
+    P,
+    U,
     do,
     everything,
     merge,
@@ -30,14 +34,7 @@ from tests.support.merged import (
 )
 from tests.support.staged import column
 
-P, U, KEYS = merged_table("p", "v"), merged_table("u", "email"), merged_table("u")
 O = merged_table("o", "email", "note")  # noqa: E741
-PARTITIONED = """
-CREATE TABLE p (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
-CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100);
-INSERT INTO p VALUES (1, 'a');
-"""
-UNIQUE = "CREATE TABLE u (id int PRIMARY KEY, email text UNIQUE);"
 
 
 @pytest.fixture

@@ -11,8 +11,13 @@ from dbopsd.migrate.importer.planning.plan import PlannedTable
 from dbopsd.migrate.importer.requests import ImportRequest
 from dbopsd.migrate.importer.target.errors import RowsChangedSince
 from tests.support.merged import (
+    KEYS,
     MIRROR,
+    PARTITIONED,
+    UNIQUE,
     UPSERT,
+    P,
+    U,
     do,
     everything,
     merge,
@@ -20,14 +25,6 @@ from tests.support.merged import (
     take_back,
 )
 from tests.support.staged import column, person
-
-P, U, KEYS = merged_table("p", "v"), merged_table("u", "email"), merged_table("u")
-PARTITIONED = """
-CREATE TABLE p (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
-CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100);
-INSERT INTO p VALUES (1, 'a');
-"""
-UNIQUE = "CREATE TABLE u (id int PRIMARY KEY, email text UNIQUE);"
 
 
 @pytest.fixture
