@@ -7,6 +7,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -187,9 +188,13 @@ async def test_a_hanging_server_of_a_dead_owner_is_ended(start, state_dir: Path)
             await ask(dsn, "CREATE TABLE kept AS SELECT 7 AS answer")
             orphans += server_processes(data_dir)
             for pid in orphans:
-                os.kill(pid, signal.SIGSTOP)
+                # The backend of what was asked may be on its way out.
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
             owner.end(signal.SIGKILL)
-        assert server_processes(data_dir) == orphans
+        left = server_processes(data_dir)
+        assert len(left) >= len(orphans) - 1
+        assert set(left) <= set(orphans)
         server = await start()
         assert not set(orphans) & set(server_processes(data_dir))
         assert await ask(server.dsn, "SELECT answer FROM kept") == 7
