@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from dbopsd.db.errors import ProgramLimitExceeded
+from dbopsd.db.identifiers import quoted
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.migrate.importer.conversion.encoder import Encoder
@@ -23,11 +24,10 @@ TRAILER: Final = b"\xff\xff"
 def copy_statement(task: CopyPart) -> Statement:
     """The COPY that takes rows of the part, with `HEADER` before and `TRAILER` behind."""
     names = columns_of(column.target for column in task.table.copied)
+    target = quoted(task.staging, task.table.target)
     return Statement(
-        f"COPY {{table}} ({names.replace('{', '{{').replace('}', '}}')}) "
-        "FROM STDIN (FORMAT binary)",
-        f"COPY {task.table.target}",
-    ).with_identifiers(table=(task.staging, task.table.target))
+        f"COPY {target} ({names}) FROM STDIN (FORMAT binary)", f"COPY {task.table.target}"
+    )
 
 
 async def refuse(task: CopyPart, session: Session, refusal: ProgramLimitExceeded) -> NoReturn:

@@ -5,6 +5,7 @@ from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Final
 
+from dbopsd.db.identifiers import quoted
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.migrate.importer.conversion.encoder import Encoder
@@ -37,12 +38,11 @@ async def target_rows(
     condition = f"ctid >= '({first_page},0)'"
     if pages:
         condition += f" AND ctid < '({first_page + pages},0)'"
-    escaped = names.replace("{", "{{").replace("}", "}}")
-    text = f"COPY (SELECT {escaped} FROM {{table}} WHERE {condition}) TO STDOUT (FORMAT binary)"  # noqa: S608
+    target = quoted(schema, table.target)
+    text = f"COPY (SELECT {names} FROM {target} WHERE {condition}) TO STDOUT (FORMAT binary)"  # noqa: S608
     copy = Statement(text, f"COPY {table.target} TO STDOUT")
-    located = copy.with_identifiers(table=(schema, table.target))
     first = True
-    async with aclosing(session.copy_out_rows(located)) as batches:
+    async with aclosing(session.copy_out_rows(copy)) as batches:
         async for rows in batches:
             if first:
                 rows[0] = rows[0][_HEADER_BYTES:]
