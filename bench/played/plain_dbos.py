@@ -11,7 +11,7 @@ from dbos import DBOS
 
 from bench.played.commands import answer_commands
 from dbopsd.config import OperationsConfig
-from dbopsd.operations.engine import POLL_S
+from dbopsd.operations.dbos_engine import POLL_S
 
 _QUEUE = "bench"
 _LOOK_S = 0.02

@@ -8,12 +8,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dbopsd.app.checking import check_config
+    from dbopsd.app.api_process import Serving, running, serve
+    from dbopsd.app.components import EMBEDDED_NAME
+    from dbopsd.app.config_check import check_config
     from dbopsd.app.errors import LostWorker
     from dbopsd.app.feature import Feature
-    from dbopsd.app.parts import EMBEDDED_NAME
-    from dbopsd.app.serving import Serving, running, serve
-    from dbopsd.app.working import work
+    from dbopsd.app.worker_process import work
 
 __all__ = [
     "EMBEDDED_NAME",
@@ -27,14 +27,14 @@ __all__ = [
 ]
 
 _MODULES = {
-    "EMBEDDED_NAME": "parts",
+    "EMBEDDED_NAME": "components",
     "Feature": "feature",
     "LostWorker": "errors",
-    "Serving": "serving",
-    "check_config": "checking",
-    "running": "serving",
-    "serve": "serving",
-    "work": "working",
+    "Serving": "api_process",
+    "check_config": "config_check",
+    "running": "api_process",
+    "serve": "api_process",
+    "work": "worker_process",
 }
 
 

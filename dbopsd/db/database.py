@@ -132,7 +132,7 @@ class Database:
         return await self._cache.get(key, fetch, ttl_s)
 
     def login(self, *, application_name: str, settings: dict[str, str] | None = None) -> str:
-        """The connection string for `lone_session`, in another process. It has the password.
+        """The connection string for `dedicated_session`, in another process. It has the password.
 
         Raises `InvalidDsn`, `PasswordFileUnreadable`.
         """

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -21,13 +20,11 @@ from dbopsd.db.connection import Connection
 from dbopsd.db.dsn import Dsn, Purpose
 from dbopsd.db.errors import DatabaseError, NoConnection, PoolClosed, PoolExhausted, QueryTimeout
 from dbopsd.db.leases import Lease, LeaseBook
-from dbopsd.db.placement import Placement
+from dbopsd.db.server_role_policy import ServerRolePolicy
 from dbopsd.db.session import Session
 from dbopsd.db.spans import DatabaseTelemetry
 from dbopsd.db.statement import Statement
 from dbopsd.telemetry import names
-
-_log = logging.getLogger(__name__)
 
 _PING = Statement("SELECT 1", "SELECT 1")
 # A connection unused for longer is asked before it is lent, one that was just used is not:
@@ -68,7 +65,7 @@ class ConnectionPool:
     ) -> None:
         self._dsn = dsn
         self._purpose = purpose
-        self._placement = Placement(purpose, is_cluster=dsn.is_cluster)
+        self._role_policy = ServerRolePolicy(purpose, is_cluster=dsn.is_cluster)
         self.config = config
         self._telemetry = telemetry
         self._leases = LeaseBook(dsn.database, config.leak_after_s)
@@ -222,7 +219,7 @@ class ConnectionPool:
             return False
         idle_s = time.monotonic() - connection.last_used
         if idle_s < _TRUSTED_FOR_S and not connection.has_news:
-            return self._placement.is_right(connection)
+            return self._role_policy.may_lend(connection)
         try:
             async with asyncio.timeout(within_s):
                 await self._ping(connection)
@@ -235,7 +232,7 @@ class ConnectionPool:
         except (TimeoutError, asyncio.CancelledError):
             await self._discard(connection)
             raise
-        return self._placement.is_right(connection)
+        return self._role_policy.may_lend(connection)
 
     async def _ping(self, connection: Connection) -> None:
         endpoint = self._telemetry.endpoint(connection)
@@ -247,7 +244,7 @@ class ConnectionPool:
         await self._pool.putconn(connection)
 
     async def _give_back(self, connection: Connection, session: Session, lease: Lease) -> None:
-        moves = self._placement.is_to_move(connection)
+        moves = self._role_policy.should_move(connection)
         if session.usable and not self._acquiring and not moves:
             # psycopg_pool holds its lock across a wait only while it serves a waiting caller.
             # Without one, giving back suspends nowhere, so that no cancellation can come between,

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import pq, rows, sql
 from psycopg.abc import PQGen
 
+from dbopsd.db.answer_deadline import AnswerDeadline
 from dbopsd.db.connection import Connection
 from dbopsd.db.errors import (
     DatabaseError,
@@ -21,7 +22,6 @@ from dbopsd.db.errors import (
     TransactionNotCommitted,
     translate,
 )
-from dbopsd.db.guard import Guard
 from dbopsd.db.spans import Endpoint, StatementSpan
 from dbopsd.db.statement import Statement
 
@@ -118,7 +118,7 @@ class Session:
         sent: list[_Sent] = []
         answers: list[list[Row]] = []
         try:
-            with self._guard() as guard:
+            with self._answer_deadline() as deadline:
                 async with self._connection.pipeline():
                     for statement, parameters in batch:
                         span = self._endpoint.statement(statement).__enter__()
@@ -129,7 +129,7 @@ class Session:
                         each.span.end()
         except psycopg.Error as exc:
             failed = [each.statement for each in sent[len(answers) :] if not each.answered]
-            error = self._translate(exc, failed[0] if failed else _PIPELINE, guard)
+            error = self._translate(exc, failed[0] if failed else _PIPELINE, deadline)
             self._end_unanswered(sent[len(answers) :], error)
             raise error from exc
         except BaseException as exc:
@@ -315,12 +315,14 @@ class Session:
     def _run(self, statement: Statement, *, batch_size: int | None = None) -> "_Running":
         return _Running(self, statement, self._endpoint.statement(statement, batch_size=batch_size))
 
-    def _guard(self) -> Guard:
-        return Guard(self._connection, self._query_timeout_s)
+    def _answer_deadline(self) -> AnswerDeadline:
+        return AnswerDeadline(self._connection, self._query_timeout_s)
 
-    def _translate(self, exc: psycopg.Error, statement: Statement, guard: Guard) -> DatabaseError:
+    def _translate(
+        self, exc: psycopg.Error, statement: Statement, deadline: AnswerDeadline
+    ) -> DatabaseError:
         database = self._endpoint.telemetry.database
-        if guard.expired and self._query_timeout_s is not None:
+        if deadline.expired and self._query_timeout_s is not None:
             return QueryTimeout(database, statement.summary, self._query_timeout_s)
         return translate(
             exc, database=database, statement=statement.summary, sensitive=statement.sensitive
@@ -341,19 +343,19 @@ class _Sent:
 
 
 class _Running:
-    """A cursor to run one statement on: with its span, its guard, and its errors translated."""
+    """A cursor to run one statement on: with its span, its deadline, and its errors translated."""
 
-    __slots__ = ("_guard", "_session", "_span", "_statement")
+    __slots__ = ("_answer_deadline", "_session", "_span", "_statement")
 
     def __init__(self, session: Session, statement: Statement, span: StatementSpan) -> None:
         self._session = session
         self._statement = statement
         self._span = span
-        self._guard = session._guard()  # noqa: SLF001
+        self._answer_deadline = session._answer_deadline()  # noqa: SLF001
 
     def __enter__(self) -> psycopg.AsyncCursor[Row]:
         self._span.__enter__()
-        self._guard.__enter__()
+        self._answer_deadline.__enter__()
         return self._session._connection.cursor()  # noqa: SLF001
 
     def __exit__(
@@ -362,11 +364,11 @@ class _Running:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._guard.__exit__(exc_type, exc, traceback)
+        self._answer_deadline.__exit__(exc_type, exc, traceback)
         if not isinstance(exc, psycopg.Error):
             self._span.end(exc)
             return
-        error = self._session._translate(exc, self._statement, self._guard)  # noqa: SLF001
+        error = self._session._translate(exc, self._statement, self._answer_deadline)  # noqa: SLF001
         self._span.end(error)
         raise error from exc
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from dbopsd.config import AuthConfig, ServerConfig, split_listen_address
 from dbopsd.errors import ListenerUnavailable
 from dbopsd.health.board import HealthBoard
-from dbopsd.http.authorising import request_authorising
+from dbopsd.http.auth_middleware import authorise_requests
 from dbopsd.http.errors import answering_errors
 from dbopsd.http.health import HealthPaths
 from dbopsd.http.tracing import request_tracing
@@ -46,7 +46,7 @@ class HttpServer:
             middlewares=[
                 request_tracing(self._telemetry),
                 answering_errors,
-                request_authorising(self._access),
+                authorise_requests(self._access),
             ]
         )
         application.add_routes(HealthPaths(self._board, self._clock).routes())

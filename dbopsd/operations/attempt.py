@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dbopsd.db.database import Database
 from dbopsd.errors import DbopsError
-from dbopsd.operations import engine
+from dbopsd.operations import dbos_engine
 from dbopsd.operations.children import Children
 from dbopsd.operations.kind import Completed, Program, StepT
 from dbopsd.operations.record import Failure, Operation, Progress
@@ -123,11 +123,11 @@ class Attempt:
                     value = await work()
                 except Exception as error:  # noqa: BLE001 - recorded, and raised again below
                     raised.append(error)
-                    return engine.encode({"failure": asdict(self._failure_of(error))})
-                return engine.encode({"value": adapter.dump_python(value, mode="json")})
+                    return dbos_engine.encode({"failure": asdict(self._failure_of(error))})
+                return dbos_engine.encode({"value": adapter.dump_python(value, mode="json")})
 
         try:
-            recorded = json.loads(await engine.step(name, once))
+            recorded = json.loads(await dbos_engine.step(name, once))
         except (SQLAlchemyError, dbos_errors.DBOSWorkflowConflictIDError) as error:
             # What it did is not recorded: the operation goes on from before it, in another attempt.
             self.interruption = f"step '{name}' was not recorded ({type(error).__name__})"
@@ -172,13 +172,13 @@ class Attempt:
         """End every program that is left."""
         await self._children.close()
 
-    def news(self) -> Report | None:
+    def unreported(self) -> Report | None:
         """What is to be written of how far it has come; None where that is written."""
         if (self._stage, self._progress) == self._reported:
             return None
         return self.how_far()
 
-    def told(self, report: Report) -> None:
+    def mark_reported(self, report: Report) -> None:
         """That report was written."""
         self._reported = (report.stage, report.progress)
 
@@ -201,4 +201,4 @@ class Attempt:
 def result_as_json(result_type: type[Any], result: object) -> str:
     """A kind's result as the control store keeps it. Raises where it is not of its type."""
     adapter = TypeAdapter(result_type)
-    return engine.encode(adapter.dump_python(result, mode="json", warnings="error"))
+    return dbos_engine.encode(adapter.dump_python(result, mode="json", warnings="error"))

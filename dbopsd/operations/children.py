@@ -1,7 +1,7 @@
 """The programs that an attempt at an operation runs, none of which outlives it.
 
-Each runs under a process of its own, its guardian (`guardian.py`), which ends it with all that it
-started when this process dies, however that happens, or lets go of it.
+Each runs under a process of its own, its guardian (`child_process_guard.py`), which ends it with
+all that it started when this process dies, however that happens, or lets go of it.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, use_
 
 from dbopsd.operations.errors import ChildNotStarted, ChildOutputTooLarge
 from dbopsd.operations.kind import Completed
-from dbopsd.operations.leftovers import CHILD_VARIABLE, OPERATION_VARIABLE, sweep_child
+from dbopsd.operations.orphan_processes import CHILD_VARIABLE, OPERATION_VARIABLE, sweep_child
 from dbopsd.telemetry import names
 
-_GUARDIAN: Final = str(Path(__file__).with_name("guardian.py"))
+_GUARDIAN: Final = str(Path(__file__).with_name("child_process_guard.py"))
 
 # Nothing of our own environment reaches the programs: PGOPTIONS or a locale of the caller's would
 # change what they do.

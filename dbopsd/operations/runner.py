@@ -24,6 +24,7 @@ from pydantic import TypeAdapter
 from dbopsd.config import OperationsConfig
 from dbopsd.db.database import Database
 from dbopsd.errors import DatabaseNotFound, DbopsError
+from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.attempt import Attempt, FailureOf, StepFailed, result_as_json
 from dbopsd.operations.errors import (
     CleanUpFailed,
@@ -35,14 +36,13 @@ from dbopsd.operations.errors import (
     WorkersLost,
 )
 from dbopsd.operations.kind import Kind
-from dbopsd.operations.leftovers import sweep
-from dbopsd.operations.measures import OperationMeasures
+from dbopsd.operations.metrics import OperationMetrics
+from dbopsd.operations.orphan_processes import sweep
 from dbopsd.operations.record import Failure, Operation, State
 from dbopsd.operations.store import attempts, requests
-from dbopsd.operations.store.attempts import Begun, Report, Standing, WorkerLost
+from dbopsd.operations.store.attempts import AttemptStatus, Begun, Report, WorkerLost
 from dbopsd.operations.store.requests import failure_of_cancel
 from dbopsd.operations.store.store import ControlStore
-from dbopsd.operations.threads import StoreThreads
 
 _log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class Runner:
 
     def __init__(
         self,
-        threads: StoreThreads,
+        threads: AsyncControlStore,
         worker: str,
         *,
         config: OperationsConfig,
@@ -114,7 +114,7 @@ class Runner:
         scratch: Path,
         state_dir: Path,
         tracer: Tracer,
-        measures: OperationMeasures,
+        metrics: OperationMetrics,
         failure_of: FailureOf,
         is_claimed: Callable[[str], bool],
         on_lost: Callable[[], None],
@@ -127,7 +127,7 @@ class Runner:
         self._scratch = scratch
         self._state_dir = state_dir
         self._tracer = tracer
-        self._measures = measures
+        self._metrics = metrics
         self._failure_of = failure_of
         self._is_claimed = is_claimed
         self._on_lost = on_lost
@@ -186,23 +186,23 @@ class Runner:
         for running in self._running.values():
             running.stop(Stopping.INTERRUPT)
 
-    async def look_after(self) -> None:
+    async def sync_progress(self) -> None:
         """Write how far operations have come, and end those that are to end. Call it often."""
         if not self._running:
             return
-        reports = [each.attempt.news() for each in self._running.values()]
+        reports = [each.attempt.unreported() for each in self._running.values()]
         written = [each for each in reports if each is not None]
         numbers = {name: each.attempt.attempt for name, each in self._running.items()}
 
-        def exchange(store: ControlStore) -> dict[str, Standing]:
+        def exchange(store: ControlStore) -> dict[str, AttemptStatus]:
             if written:
                 attempts.report(store, self._worker, written)
-            return attempts.standings(store, self._worker, numbers)
+            return attempts.attempt_statuses(store, self._worker, numbers)
 
-        standings = await self._threads.ask(exchange)
+        attempt_statuses = await self._threads.ask(exchange)
         for report in written:
-            self._told(report)
-        for name, standing in standings.items():
+            self._mark_reported(report)
+        for name, standing in attempt_statuses.items():
             running = self._running.get(name)
             if running is None or running.attempt.attempt != numbers[name]:
                 continue
@@ -211,10 +211,10 @@ class Runner:
             elif standing.cancelling:
                 running.stop(Stopping.CANCEL)
 
-    def _told(self, report: Report) -> None:
+    def _mark_reported(self, report: Report) -> None:
         running = self._running.get(report.operation)
         if running is not None and running.attempt.attempt == report.attempt:
-            running.attempt.told(report)
+            running.attempt.mark_reported(report)
 
     async def tidy(self) -> None:
         """Remove the scratch directories here of operations that ended elsewhere."""
@@ -226,7 +226,7 @@ class Runner:
 
     async def _attempt(self, begun: Begun) -> None:
         operation = begun.operation
-        self._measures.began(operation)
+        self._metrics.began(operation)
         parent = _PROPAGATOR.extract({"traceparent": operation.traceparent}, Context())
         with self._tracer.start_as_current_span(
             f"operation {operation.kind}",
@@ -264,7 +264,7 @@ class Runner:
                 raise asyncio.CancelledError
             why = "" if end.failure is None else f": {end.failure.message}"
             _log.info("%s: %s%s", operation.id, end.state.value, why)
-            self._measures.ended(operation, end.state)
+            self._metrics.ended(operation, end.state)
         await asyncio.to_thread(shutil.rmtree, self._scratch / operation.id, ignore_errors=True)
 
     async def _to_its_end(self, begun: Begun) -> _End:

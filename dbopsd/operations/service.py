@@ -12,11 +12,11 @@ from pydantic import TypeAdapter
 
 from dbopsd.errors import DatabaseNotFound
 from dbopsd.operations import store
+from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.errors import UnknownKind
 from dbopsd.operations.kind import Kind
-from dbopsd.operations.measures import OperationMeasures
+from dbopsd.operations.metrics import OperationMetrics
 from dbopsd.operations.record import Condition, NewOperation, Operation, Schedule, WorkerInfo
-from dbopsd.operations.threads import StoreThreads
 from dbopsd.operations.watches import Watches
 
 # A caller that waits longer learns more from an error. What was asked may still have happened: the
@@ -31,14 +31,14 @@ class Operations:
 
     def __init__(
         self,
-        threads: StoreThreads,
+        threads: AsyncControlStore,
         kinds: Mapping[str, Kind[Any, Any]],
         databases: Collection[str],
         *,
-        measures: OperationMeasures | None = None,
+        metrics: OperationMetrics | None = None,
     ) -> None:
         self._threads = threads
-        self._measures = measures or OperationMeasures(NoOpMeter("dbopsd"))
+        self._metrics = metrics or OperationMetrics(NoOpMeter("dbopsd"))
         self._databases = databases
         self.kinds = kinds
         self._watches = Watches(threads)
@@ -115,9 +115,9 @@ class Operations:
         def cancel(control: "store.store.ControlStore") -> Operation:
             found = store.requests.request_cancel(control, operation)
             if found.state.done:
-                # No worker had begun with it, so none measures its end. Here, and not once this
+                # No worker had begun with it, so none counts its end. Here, and not once this
                 # answers: nobody may wait for the answer any more.
-                self._measures.ended(found, found.state)
+                self._metrics.ended(found, found.state)
             return found
 
         cancelled = await self._threads.ask(cancel, timeout_s=_ANSWER_S)

@@ -12,9 +12,9 @@ from contextvars import Context
 from typing import Final
 
 from dbopsd.operations import store
+from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.errors import ControlStoreUnavailable
 from dbopsd.operations.record import Operation
-from dbopsd.operations.threads import StoreThreads
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class _Watched:
 class Watches:
     """Whoever watches an operation, in this process."""
 
-    def __init__(self, threads: StoreThreads) -> None:
+    def __init__(self, threads: AsyncControlStore) -> None:
         self._threads = threads
         self._watched: dict[str, _Watched] = {}
         self._poller: asyncio.Task[None] | None = None

@@ -24,18 +24,18 @@ from pydantic import TypeAdapter
 from dbopsd.config import OperationsConfig
 from dbopsd.db.database import Database
 from dbopsd.errors import DbopsError
+from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.attempt import FailureOf
-from dbopsd.operations.engine import Engine, strand
+from dbopsd.operations.dbos_engine import Engine, strand
 from dbopsd.operations.errors import ControlStoreUnavailable, OperationTimedOut, UnknownKind
+from dbopsd.operations.heartbeat_monitor import HeartbeatMonitor
 from dbopsd.operations.kind import Kind
-from dbopsd.operations.measures import OperationMeasures
+from dbopsd.operations.metrics import OperationMetrics
 from dbopsd.operations.record import NewOperation, Schedule, State, WorkerState
 from dbopsd.operations.runner import Runner
 from dbopsd.operations.service import canonical_json, current_traceparent
-from dbopsd.operations.silence import Silence
 from dbopsd.operations.store import attempts, liveness, schedules
 from dbopsd.operations.store.store import ControlStore
-from dbopsd.operations.threads import StoreThreads
 from dbopsd.telemetry import names
 
 _log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ _CLOSE_S: Final = 2.0
 class Parts:
     """What a worker is made of."""
 
-    threads: StoreThreads
+    threads: AsyncControlStore
     config: OperationsConfig
     kinds: Mapping[str, Kind[Any, Any]]
     roles: Mapping[str, int]
@@ -70,7 +70,7 @@ class Parts:
     scratch: Path
     state_dir: Path
     tracer: Tracer
-    measures: OperationMeasures
+    metrics: OperationMetrics
     failure_of: FailureOf
     version: str
 
@@ -105,14 +105,14 @@ class Worker:
             scratch=parts.scratch,
             state_dir=parts.state_dir,
             tracer=parts.tracer,
-            measures=parts.measures,
+            metrics=parts.metrics,
             failure_of=parts.failure_of,
             is_claimed=self._is_claimed,
             on_lost=self._count_as_lost,
         )
         self._engine: Engine | None = None
         self._stack = AsyncExitStack()
-        self._silence = Silence(parts.config.takeover_after_s)
+        self._heartbeats = HeartbeatMonitor(parts.config.takeover_after_s)
         self._scheduling: set[str] = set()
         self._ending = False
         self._last_heartbeat = time.monotonic()
@@ -126,7 +126,7 @@ class Worker:
         for every_s, work in (
             (self._config.heartbeat_s, self._beat),
             (_FENCE_S, self._fence),
-            (_LOOK_AFTER_S, self._runner.look_after),
+            (_LOOK_AFTER_S, self._runner.sync_progress),
             (_TAKE_OVER_S, self._take_over),
             (_MISSED_S, self._start_missed),
             (_EXPIRE_S, self._expire),
@@ -153,7 +153,8 @@ class Worker:
             closing = asyncio.create_task(asyncio.to_thread(self._engine.close))
             await asyncio.wait({closing}, timeout=_CLOSE_S)
         if not self._runner.at_work:
-            # Or others would begin beside what is still at work: they wait for the silence then.
+            # Or others would begin beside what is still at work: they wait until its heartbeat is
+            # overdue.
             await self._say(WorkerState.STOPPED)
 
     async def _until_open(self, replaces: str) -> Engine:
@@ -188,7 +189,9 @@ class Worker:
                 lambda store: liveness.leave(store, self.id, state), timeout_s=_STORE_RETRY_S * 2
             )
         except ControlStoreUnavailable as exc:
-            _log.warning("others learn only by its silence that this worker stops: %s", exc)
+            _log.warning(
+                "others learn only by its missing heartbeats that this worker stops: %s", exc
+            )
 
     async def _beat(self) -> None:
         asked = time.monotonic()
@@ -234,12 +237,12 @@ class Worker:
                 lambda store: (engine.claimed(), liveness.heartbeats(store))
             )
         except ControlStoreUnavailable:
-            self._silence.start_anew()
+            self._heartbeats.reset()
             raise
         if time.monotonic() - asked > _PROMPT_S:
             # Everybody else had to wait for the store as well, and could not be heard.
-            self._silence.start_anew()
-        for worker, heartbeat in self._silence.listen(there).items():
+            self._heartbeats.reset()
+        for worker, heartbeat in self._heartbeats.listen(there).items():
             declare = partial(liveness.declare_silent, worker=worker, heartbeat=heartbeat)
             if worker != self.id and await self._threads.ask(declare):
                 del there[worker]
@@ -344,7 +347,7 @@ class Worker:
             failure = self._parts.failure_of(OperationTimedOut(late.id, allowed_s))
             ended = partial(attempts.expire, operation_id=late.id, failure=failure)
             if await self._threads.ask(ended):
-                self._parts.measures.ended(late, State.FAILED)
+                self._parts.metrics.ended(late, State.FAILED)
 
     async def _forget(self) -> None:
         """Forget what ended long ago, and what it left on this machine."""

@@ -12,7 +12,7 @@ from opentelemetry import trace
 
 from dbopsd.errors import DbopsError
 from dbopsd.rpc import status
-from dbopsd.rpc.calls import Send, StreamCall, UnaryCall
+from dbopsd.rpc.call_adapters import Send, StreamCall, UnaryCall
 
 _log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from dbopsd.errors import MethodNotFound
-from dbopsd.rpc import calls
-from dbopsd.rpc.auditing import Auditing
-from dbopsd.rpc.authorising import CallAuthorising
+from dbopsd.rpc import call_adapters
+from dbopsd.rpc.audit_interceptor import CallAudit
+from dbopsd.rpc.auth_interceptor import CallAuthorisation
 from dbopsd.rpc.errors import answering_stream, answering_unary
 from dbopsd.rpc.methods import Method, describe
 from dbopsd.rpc.tracing import CallTracing
@@ -32,13 +32,13 @@ class Registrar(grpc.GenericRpcHandler):
         self,
         services: Iterable[ServiceDescriptor],
         tracing: CallTracing,
-        authorising: CallAuthorising,
-        auditing: Auditing,
+        authorising: CallAuthorisation,
+        audit: CallAudit,
     ) -> None:
         self._methods = describe(services)
         self._tracing = tracing
         self._authorising = authorising
-        self._auditing = auditing
+        self._audit = audit
         self._handlers: dict[str, Handler] = {}
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
@@ -58,7 +58,7 @@ class Registrar(grpc.GenericRpcHandler):
         return self._handlers.get(path) or self._unserved(path.removeprefix("/"))
 
     def _unserved(self, full_name: str) -> Handler:
-        async def refuse(_requests: Any, _context: Any, _send: calls.Send) -> None:
+        async def refuse(_requests: Any, _context: Any, _send: call_adapters.Send) -> None:
             raise MethodNotFound(full_name)
 
         answer = answering_stream(full_name, refuse)
@@ -69,20 +69,20 @@ class Registrar(grpc.GenericRpcHandler):
     def _wrap(self, method: Method, handler: Handler) -> Handler:
         # From the outside in: the span, the answers to errors, the record of the end, who may call,
         # what requests must be, the record before the servicer is called.
-        check = calls.checked(method, compile_validator(method.request_type))
-        decode = calls.decoder(handler)
+        check = call_adapters.checked(method, compile_validator(method.request_type))
+        decode = call_adapters.decoder(handler)
         encode = handler.response_serializer
-        handler = self._auditing.admitting(method, handler)
+        handler = self._audit.admitting(method, handler)
         if handler.response_streaming:
-            pump = self._authorising.stream(method, calls.stream_call(handler, check))
-            pump = self._auditing.stream(method, pump)
+            pump = self._authorising.stream(method, call_adapters.stream_call(handler, check))
+            pump = self._audit.stream(method, pump)
             pump = answering_stream(method.full_name, pump, foreign=not method.own)
             stream = self._tracing.stream(method.full_name, pump)
             if handler.request_streaming:
                 return grpc.stream_stream_rpc_method_handler(stream, decode, encode)
             return grpc.unary_stream_rpc_method_handler(stream, decode, encode)
-        call = self._authorising.unary(method, calls.unary_call(handler, check))
-        call = self._auditing.unary(method, call)
+        call = self._authorising.unary(method, call_adapters.unary_call(handler, check))
+        call = self._audit.unary(method, call)
         call = answering_unary(method.full_name, call, foreign=not method.own)
         unary = self._tracing.unary(method.full_name, call)
         if handler.request_streaming:

@@ -23,8 +23,8 @@ from dbopsd.errors import ListenerUnavailable
 from dbopsd.health.board import HealthBoard
 from dbopsd.operations.service import Operations
 from dbopsd.rpc import longrunning
-from dbopsd.rpc.auditing import Auditing
-from dbopsd.rpc.authorising import CallAuthorising
+from dbopsd.rpc.audit_interceptor import CallAudit
+from dbopsd.rpc.auth_interceptor import CallAuthorisation
 from dbopsd.rpc.credentials import server_credentials
 from dbopsd.rpc.grpc_health import GrpcHealth
 from dbopsd.rpc.health_service import HealthService
@@ -77,7 +77,7 @@ class RpcServer:
         self._telemetry = telemetry
         self._services = services
         self._access = access or Access.load(config, AuthConfig())
-        self._auditing = Auditing(journal)
+        self._audit = CallAudit(journal)
         self._operations = operations
         self._operation_methods = by_kind(operation_methods)
         self._clock = clock
@@ -91,8 +91,8 @@ class RpcServer:
         registrar = Registrar(
             [service.descriptor for service in services],
             CallTracing(self._telemetry),
-            CallAuthorising(self._access),
-            self._auditing,
+            CallAuthorisation(self._access),
+            self._audit,
         )
         for service in services:
             service.add(service.servicer, registrar)

@@ -15,7 +15,7 @@ from opentelemetry.context import Context, attach
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from dbopsd.rpc.calls import StreamCall, UnaryCall
+from dbopsd.rpc.call_adapters import StreamCall, UnaryCall
 from dbopsd.rpc.status import clip
 from dbopsd.telemetry import names
 from dbopsd.telemetry.setup import Telemetry

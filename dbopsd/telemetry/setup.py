@@ -27,8 +27,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import Tracer
 
 from dbopsd.config import TelemetryConfig
-from dbopsd.telemetry.export_log import ExportLog
-from dbopsd.telemetry.logs import start_logs
+from dbopsd.telemetry.exporter_log_filter import ExporterLogFilter
+from dbopsd.telemetry.otlp_logs import start_logs
 from dbopsd.telemetry.sampling import keep_ratio
 
 _SCOPE = "dbopsd"
@@ -54,7 +54,7 @@ class Telemetry:
     """Sends log records over OTLP; None where nothing asked for it, or there is no endpoint."""
 
     _pipelines: Sequence[_Pipeline] = ()
-    _export_log: ExportLog | None = None
+    _export_log: ExporterLogFilter | None = None
     _closed: bool = field(default=False, init=False)
 
     async def shutdown(self, timeout_s: float) -> None:
@@ -104,9 +104,9 @@ def start_telemetry(
     processors = list(span_processors)
     readers = list(metric_readers)
     aborts: list[Callable[[], object] | None] = [None, None]
-    export_log: ExportLog | None = None
+    export_log: ExporterLogFilter | None = None
     if config.otlp_endpoint is not None:
-        export_log = ExportLog()
+        export_log = ExporterLogFilter()
         export_log.install()
         span_exporter, metric_exporter = _exporters(config, config.otlp_endpoint)
         processors.append(BatchSpanProcessor(span_exporter))

@@ -63,7 +63,7 @@ def add_row(daemon: Daemon, run: int) -> None:
 def assert_stopped_clean(running: Daemon) -> None:
     assert server_processes(running.data_dir) == []
     assert not (running.data_dir / "postmaster.pid").exists()
-    assert running.log_text().splitlines()[-1].endswith("INFO dbopsd.app.serving: stopped")
+    assert running.log_text().splitlines()[-1].endswith("INFO dbopsd.app.api_process: stopped")
     assert "Traceback" not in running.log_text()
     assert running.output_text() == ""
     assert run("dbops", "--server", running.grpc_address, "health", "--timeout=1").code == 3
@@ -74,7 +74,7 @@ def test_a_signal_during_the_start_undoes_it() -> None:
         eventually_blocking(lambda: "making a new PostgreSQL" in starting.log_text())
         assert starting.terminate() == 0
         assert server_processes(starting.data_dir) == []
-        assert starting.log_text().splitlines()[-1].endswith("INFO dbopsd.app.serving: stopped")
+        assert starting.log_text().splitlines()[-1].endswith("INFO dbopsd.app.api_process: stopped")
         assert "serving gRPC" not in starting.log_text()
         assert "Traceback" not in starting.log_text()
 
@@ -140,7 +140,7 @@ def test_stopping_tells_watchers_and_lets_calls_end(
         assert ended[name] == ([], grpc.StatusCode.UNAVAILABLE), name
     assert caught.value.reason == "SHUTTING_DOWN"
     assert running.wait() == 0
-    assert running.log_text().splitlines()[-1].endswith("INFO dbopsd.app.serving: stopped")
+    assert running.log_text().splitlines()[-1].endswith("INFO dbopsd.app.api_process: stopped")
 
 
 def test_who_probes_by_new_connections_learns_that_it_stops(

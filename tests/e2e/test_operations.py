@@ -12,7 +12,7 @@ import grpc
 import pytest
 import sqlalchemy as sa
 
-from dbopsd.operations.store.engine import sqlite_url
+from dbopsd.operations.store.sql_engine import sqlite_url
 from tests.support.daemon import Daemon
 from tests.support.demo import ledger
 from tests.support.demo.client import (

@@ -14,7 +14,7 @@ from opentelemetry.trace import NoOpTracer
 
 from dbopsd.operations.children import Children
 from dbopsd.operations.errors import ChildNotStarted
-from dbopsd.operations.leftovers import sweep
+from dbopsd.operations.orphan_processes import sweep
 from tests.support.daemon import ROOT, clean_environment
 from tests.support.family import FAMILIES, FORGETFUL, alive, command, end, new_token
 from tests.support.patience import eventually
@@ -82,7 +82,7 @@ async def test_a_worker_killed_with_every_family_at_work_leaves_nothing(token: s
 
 
 def guardian_of(token: str) -> int:
-    (found,) = [line for line in alive(token) if "guardian.py" in line]
+    (found,) = [line for line in alive(token) if "child_process_guard.py" in line]
     return pid_of(found)
 
 
@@ -129,9 +129,11 @@ async def test_a_guardian_killed_at_any_moment_leaves_nothing(
     script = FAMILIES["daemon"]
     for _ in range(soak.scale(15, 100)):
         run = asyncio.create_task(children.run(*command(script, token)))
-        await eventually(lambda: [line for line in alive(token) if "guardian.py" in line])
+        await eventually(
+            lambda: [line for line in alive(token) if "child_process_guard.py" in line]
+        )
         await asyncio.sleep(chance.uniform(0, 0.05))
-        for line in [line for line in alive(token) if "guardian.py" in line]:
+        for line in [line for line in alive(token) if "child_process_guard.py" in line]:
             os.kill(pid_of(line), signal.SIGKILL)
         await asyncio.wait({run})
         # Too early, and there was no program yet: then that is told.
@@ -168,7 +170,7 @@ async def test_worker_and_guardians_killed_at_once_leave_what_a_sweep_finds(toke
     async with worker(token) as process, other.open("sleep", other.operation) as bystander:
         await eventually(lambda: len(alive(token)) > 30)
         process.send_signal(signal.SIGSTOP)
-        guardians = [pid_of(line) for line in alive(token) if "guardian.py" in line]
+        guardians = [pid_of(line) for line in alive(token) if "child_process_guard.py" in line]
         programs = [pid for pid in map(pid_of, alive(token)) if is_program_of(pid, guardians)]
         assert len(programs) > 5
         for pid in (*guardians, process.pid):

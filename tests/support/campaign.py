@@ -20,7 +20,7 @@ from google.longrunning import operations_pb2_grpc as longrunning_pb2_grpc
 from google.protobuf import json_format
 from google.rpc import error_details_pb2
 
-from dbopsd.operations.leftovers import OPERATION_VARIABLE
+from dbopsd.operations.orphan_processes import OPERATION_VARIABLE
 from tests.support.demo import ledger
 from tests.support.demo.generated import demo_pb2, demo_pb2_grpc
 from tests.support.fleet import Fleet, Member

@@ -16,7 +16,7 @@ from pathlib import Path
 from opentelemetry.trace import NoOpTracer
 
 from dbopsd.operations.children import Children
-from dbopsd.operations.leftovers import OPERATION_VARIABLE
+from dbopsd.operations.orphan_processes import OPERATION_VARIABLE
 from tests.support.patience import eventually_blocking
 
 # Shell scripts whose $1 is a token: a time to sleep, and who carries it is one of the family.

@@ -24,7 +24,7 @@ from dbops_client._names import OPERATIONS, database_name, operation_name, sched
 from dbops_client._operation import Operation, is_done, operation_of
 from dbops_client._reconnect import Reconnect
 from dbops_client._request_id import request_id_or_new
-from dbops_client._waiting import Waiting
+from dbops_client._wait_schedule import Waiting
 from dbops_client._watch import AsyncWatch
 
 

@@ -25,7 +25,7 @@ from dbops_client._operation import Operation, is_done, operation_of
 from dbops_client._reconnect import Reconnect
 from dbops_client._request_id import request_id_or_new
 from dbops_client._transport import Transport
-from dbops_client._waiting import Waiting
+from dbops_client._wait_schedule import Waiting
 from dbops_client._watch import Watch
 
 

@@ -50,7 +50,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AttemptStatus:
     """What the control store says of an operation that this worker runs."""
 
     ours: bool
@@ -116,7 +116,9 @@ def _how_far(report: Report) -> dict[str, str | None]:
     return {"stage": report.stage, "progress": progress}
 
 
-def standings(store: ControlStore, worker: str, attempts: dict[str, int]) -> dict[str, Standing]:
+def attempt_statuses(
+    store: ControlStore, worker: str, attempts: dict[str, int]
+) -> dict[str, AttemptStatus]:
     """What is said of each of the operations, by id, that this worker runs in these attempts."""
     with store.transaction() as connection:
         rows = connection.execute(
@@ -125,7 +127,7 @@ def standings(store: ControlStore, worker: str, attempts: dict[str, int]) -> dic
             ).where(operations.c.id.in_(attempts))
         )
         found = {
-            row.id: Standing(
+            row.id: AttemptStatus(
                 ours=row.worker == worker
                 and row.attempt == attempts[row.id]
                 and row.state in _RUNNING,
@@ -133,7 +135,7 @@ def standings(store: ControlStore, worker: str, attempts: dict[str, int]) -> dic
             )
             for row in rows
         }
-    gone = Standing(ours=False, cancelling=False)
+    gone = AttemptStatus(ours=False, cancelling=False)
     return {operation: found.get(operation, gone) for operation in attempts}
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from dbos import DBOS
 
 from dbopsd.operations.errors import ControlStoreNewer
-from dbopsd.operations.store.engine import SQLITE
+from dbopsd.operations.store.sql_engine import SQLITE
 from dbopsd.operations.store.tables import SCHEMA, VERSION, metadata, store_version
 
 _log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from croniter import croniter
 
 from dbopsd.operations.errors import ScheduleNotFound
 from dbopsd.operations.record import NewOperation, Operation, Schedule
-from dbopsd.operations.store.engine import translated
 from dbopsd.operations.store.requests import create, engine_tables, insert
+from dbopsd.operations.store.sql_engine import translated
 from dbopsd.operations.store.store import APPLICATION, ControlStore
 from dbopsd.operations.store.tables import schedule_runs
 

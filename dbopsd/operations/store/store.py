@@ -12,7 +12,9 @@ from dbos import DBOSClient, DBOSPortableJSONSerializer
 from opentelemetry.trace import Tracer
 from sqlalchemy import event
 
-from dbopsd.operations.store.engine import (
+from dbopsd.operations.store.migrations import migrate, version_of
+from dbopsd.operations.store.spans import trace_statements
+from dbopsd.operations.store.sql_engine import (
     SQLITE,
     clock,
     describe_url,
@@ -21,8 +23,6 @@ from dbopsd.operations.store.engine import (
     sqlite_url,
     translated,
 )
-from dbopsd.operations.store.migrations import migrate, version_of
-from dbopsd.operations.store.spans import trace_statements
 from dbopsd.operations.store.tables import VERSION
 
 APPLICATION = "dbopsd"

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from dbopsd.security.audit.errors import AuditLogInUse, AuditUnavailable
-from dbopsd.security.audit.found import MAX_BATCH
 from dbopsd.security.audit.record import Gap, Record, Refused, Result, now
+from dbopsd.security.audit.recovery import MAX_BATCH
 from dbopsd.security.audit.writer import Writer, Written
 
 _log = logging.getLogger(__name__)

@@ -20,9 +20,9 @@ from dbopsd.security.audit.files import (
     sync_directory,
     write_all,
 )
-from dbopsd.security.audit.found import find
 from dbopsd.security.audit.lock import LogLock
 from dbopsd.security.audit.record import Record
+from dbopsd.security.audit.recovery import find
 from dbopsd.security.audit.retention import Expired, Retention
 
 _log = logging.getLogger(__name__)

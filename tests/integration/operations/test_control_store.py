@@ -330,7 +330,7 @@ def test_an_operation_that_runs_is_cancelled_by_its_worker(control: ControlStore
 
     for _ in range(2):
         assert requests.request_cancel(control, running.id).state is State.CANCELLING
-    standing = attempts.standings(control, "w-1", {running.id: 1})[running.id]
+    standing = attempts.attempt_statuses(control, "w-1", {running.id: 1})[running.id]
     assert (standing.ours, standing.cancelling) == (True, True)
     with pytest.raises(OperationInTheWay):
         requests.create(control, new(locks=frozenset({"x"})))
@@ -360,7 +360,7 @@ def test_what_is_not_known_is_not_found(control: ControlStore) -> None:
             ask(control, "nothing")
     register(control)
     assert attempts.begin(control, "nothing", "w-1") is None
-    gone = attempts.standings(control, "w-1", {"nothing": 1})["nothing"]
+    gone = attempts.attempt_statuses(control, "w-1", {"nothing": 1})["nothing"]
     assert not gone.ours
 
 
@@ -378,7 +378,7 @@ def test_a_worker_that_counts_as_lost_writes_nothing_any_more(
         attempts.begin(control, other.id, "w-1")
     attempts.report(control, "w-1", [Report(old.id, 1, "old news", Progress(1))])
     assert not attempts.finish(control, old, state=State.SUCCEEDED, result='"old"')
-    assert not attempts.standings(control, "w-1", {old.id: 1})[old.id].ours
+    assert not attempts.attempt_statuses(control, "w-1", {old.id: 1})[old.id].ours
     assert attempts.finish(control, newer, state=State.SUCCEEDED, result='"new"')
     found = requests.get(control, old.id)
     assert (found.result, found.stage, found.attempt) == ('"new"', "", 2)

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from opentelemetry.trace import NoOpTracer
 
+from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.errors import (
     ControlStoreUnavailable,
     OperationDone,
@@ -19,13 +20,12 @@ from dbopsd.operations.errors import (
     UnknownKind,
 )
 from dbopsd.operations.kind import Kind, Run
-from dbopsd.operations.measures import OperationMeasures
+from dbopsd.operations.metrics import OperationMetrics
 from dbopsd.operations.record import Failure, NewOperation, Operation, Progress, State
 from dbopsd.operations.service import Operations
 from dbopsd.operations.store import attempts, liveness, requests, tables
 from dbopsd.operations.store.attempts import Report
 from dbopsd.operations.store.store import ControlStore
-from dbopsd.operations.threads import StoreThreads
 from tests.support.controlurl import as_url
 from tests.support.patience import eventually
 from tests.support.recording import Recording
@@ -47,7 +47,7 @@ async def _nothing(_run: Run, _request: Nothing) -> Nothing:
 KINDS = {"nothing": Kind("nothing", Nothing, Nothing, _nothing)}
 
 
-class CountingThreads(StoreThreads):
+class CountingThreads(AsyncControlStore):
     """How many questions came, and how many at once."""
 
     def __init__(self, *arguments: Any) -> None:
@@ -252,7 +252,7 @@ async def test_a_watch_goes_on_after_any_error(
 async def test_the_store_is_opened_once_however_many_ask_first(
     control_url: str | None, tmp_path: Path
 ) -> None:
-    threads = StoreThreads(control_url, tmp_path / "control" / "c.db", NoOpTracer())
+    threads = AsyncControlStore(control_url, tmp_path / "control" / "c.db", NoOpTracer())
     barrier = threading.Barrier(8)
 
     def meet(store: ControlStore) -> ControlStore:
@@ -301,7 +301,7 @@ async def test_an_operation_is_part_of_the_trace_that_it_was_asked_for_in(
     recording = Recording()
     tracer = recording.telemetry.tracer
     operations = Operations(
-        StoreThreads(control_url, tmp_path / "c" / "c.db", tracer), KINDS, ["main"]
+        AsyncControlStore(control_url, tmp_path / "c" / "c.db", tracer), KINDS, ["main"]
     )
     await operations.workers()
     with tracer.start_as_current_span("the call") as call:
@@ -322,13 +322,13 @@ async def test_what_is_cancelled_before_any_worker_began_is_measured_here(
     threads: CountingThreads, control: ControlStore
 ) -> None:
     recording = Recording()
-    measures = OperationMeasures(recording.telemetry.meter)
-    operations = Operations(threads, KINDS, ["main"], measures=measures)
+    metrics = OperationMetrics(recording.telemetry.meter)
+    operations = Operations(threads, KINDS, ["main"], metrics=metrics)
     waiting, running = await started(operations), await started(operations)
     AWorker(control, running)
 
     await operations.cancel(running.id)
-    assert recording.metric("dbops.operation.count") == [], "the worker measures that"
+    assert recording.metric("dbops.operation.count") == [], "the worker counts that"
     await operations.cancel(waiting.id)
     with pytest.raises(OperationDone):
         await operations.cancel(waiting.id)
@@ -357,7 +357,7 @@ async def test_a_control_store_that_is_none_is_refused_with_its_cause(
         path.write_bytes(b"garbage" * 1000)
     if broken == "a directory":
         path.mkdir()
-    operations = Operations(StoreThreads(None, path, NoOpTracer()), KINDS, ["main"])
+    operations = Operations(AsyncControlStore(None, path, NoOpTracer()), KINDS, ["main"])
 
     with pytest.raises(ControlStoreUnavailable) as refused:
         await started(operations)
@@ -380,7 +380,9 @@ async def test_a_control_store_that_hangs_holds_up_nobody_for_longer_than_its_ti
 ) -> None:
     server = await asyncio.to_thread(disposable_server)
     url = as_url(server.dsn(dbname="postgres"))
-    operations = Operations(StoreThreads(url, tmp_path / "c.db", NoOpTracer()), KINDS, ["main"])
+    operations = Operations(
+        AsyncControlStore(url, tmp_path / "c.db", NoOpTracer()), KINDS, ["main"]
+    )
     made = await started(operations)
     watch = operations.watch(made.id)
     await soon(watch)

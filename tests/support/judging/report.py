@@ -8,7 +8,7 @@ PUBLISHED = ("SUCCEEDED", "SUCCEEDED_WITH_REJECTS")
 
 
 @dataclass(frozen=True)
-class Told:
+class SpanRecord:
     """What the report says of an object."""
 
     kind: str
@@ -29,7 +29,7 @@ class Report:
     def __init__(self, message: Mapping[str, Any]) -> None:
         self._message = message
         self.objects = [
-            Told(
+            SpanRecord(
                 each.get("kind", ""),
                 each.get("name", ""),
                 each.get("table", ""),
@@ -89,7 +89,9 @@ class Report:
     def differences(self) -> list[Mapping[str, Any]]:
         return list(self._message.get("differences", ()))
 
-    def about(self, *kinds: str, table: str | None = None, name: str | None = None) -> list[Told]:
+    def about(
+        self, *kinds: str, table: str | None = None, name: str | None = None
+    ) -> list[SpanRecord]:
         """What is told of such objects, of that table, whose name begins so."""
         return [
             each

@@ -6,7 +6,7 @@ import threading
 
 import grpc
 import pytest
-from dbops_client.cli import watching
+from dbops_client.cli import watch_health
 from rich.console import Console
 
 from tests.unit.client.messages import Database, check, database, health, watched
@@ -133,7 +133,7 @@ def test_a_terminals_list_follows_the_states(played, play, dbops, terminal):
 def test_on_a_display_age_goes_on_when_nothing_comes():
     times_s = iter([7.0, 9.5])
     message = health(age_s=5, checks=[check("connections", age_s=1)])
-    seen = watching._Seen(message, clock=lambda: next(times_s))
+    seen = watch_health._Seen(message, clock=lambda: next(times_s))
     now = seen.now()
     assert now.age.ToMilliseconds() == 7500
     assert now.checks[0].age.ToMilliseconds() == 3500
@@ -141,10 +141,10 @@ def test_on_a_display_age_goes_on_when_nothing_comes():
 
 def test_a_display_says_when_nothing_has_come_for_long(terminal):
     now = [100.0]
-    seen = [watching._Seen(health(), clock=lambda: now[0])]
+    seen = [watch_health._Seen(health(), clock=lambda: now[0])]
     for passed_s, says in ((1, False), (12, True)):
         now[0] = 100.0 + passed_s
         with terminal.capture() as capture:
-            terminal.print(watching._picture(seen, lambda _: "view"))
+            terminal.print(watch_health._picture(seen, lambda _: "view"))
         assert ("No message for 12 s" in capture.get()) is says
         assert "view" in capture.get()

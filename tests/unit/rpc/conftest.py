@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from dbopsd.config import ServerConfig, TelemetryConfig
 from dbopsd.health.board import HealthBoard
-from dbopsd.operations.threads import StoreThreads
+from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.rpc.server import RpcServer
 from dbopsd.security.access import Access
 from dbopsd.telemetry.setup import Telemetry, start_telemetry
@@ -94,7 +94,7 @@ def health(channel: grpc.aio.Channel) -> health_pb2_grpc.HealthServiceStub:
 @pytest.fixture
 async def desk(kept: Kept, tmp_path: Path) -> AsyncIterator[Desk]:
     path = tmp_path / "control" / "control.db"
-    made = Desk(StoreThreads(None, path, kept.telemetry.tracer))
+    made = Desk(AsyncControlStore(None, path, kept.telemetry.tracer))
     yield made
     await made.operations.close()
 

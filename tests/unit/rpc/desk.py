@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from dbopsd.operations import store
+from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.kind import Kind
 from dbopsd.operations.record import Failure, Operation, Progress, Schedule, State
 from dbopsd.operations.service import Operations
 from dbopsd.operations.store.attempts import Report
-from dbopsd.operations.threads import StoreThreads
 from tests.support.demo.kind import KINDS, DemoRequest
 
 WORKER = "worker-1"
@@ -21,7 +21,7 @@ _PROCESS = {"host": "host-1", "pid": 42, "version": "1.2.3", "replaces": ""}
 class Desk:
     """The operations of a control store, and a worker's pen."""
 
-    def __init__(self, threads: StoreThreads, kinds: Sequence[Kind[Any, Any]] = KINDS) -> None:
+    def __init__(self, threads: AsyncControlStore, kinds: Sequence[Kind[Any, Any]] = KINDS) -> None:
         self.operations = Operations(
             threads, {kind.name: kind for kind in kinds}, ("main", "other", "orders")
         )

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from dbopsd.config import ServerConfig, TelemetryConfig
+from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.record import NewOperation, Schedule
-from dbopsd.operations.threads import StoreThreads
 from dbopsd.rpc import longrunning, migrate_methods
 from dbopsd.rpc.server import RpcServer
 from dbopsd.telemetry.setup import start_telemetry
@@ -104,7 +104,7 @@ class Target:
         databases = board("main", "other")
         telemetry = start_telemetry(TelemetryConfig(), version="1")
         kinds = [method.kind for method in OPERATION_METHODS]
-        desk = Desk(StoreThreads(None, self._path, telemetry.tracer), kinds)
+        desk = Desk(AsyncControlStore(None, self._path, telemetry.tracer), kinds)
         await desk.schedule(Schedule("nightly", "main", "demo", "{}", "0 3 * * *", "UTC"))
         for request_id in REQUEST_IDS:
             # Their ids are made of these, so that `KNOWN` has them.

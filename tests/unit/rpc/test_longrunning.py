@@ -7,8 +7,8 @@ import pytest
 from dbops.v1 import operations_pb2
 from google.protobuf.duration_pb2 import Duration
 
+from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.record import Failure, Progress
-from dbopsd.operations.threads import StoreThreads
 from dbopsd.rpc import longrunning
 from dbopsd.rpc.paging import write_token
 from tests.support.demo.generated import demo_pb2
@@ -272,7 +272,7 @@ class TestWithoutItsStore:
     async def desk(self, kept, tmp_path):
         (tmp_path / "control").write_text("in the way")
         path = tmp_path / "control" / "control.db"
-        made = Desk(StoreThreads(None, path, kept.telemetry.tracer))
+        made = Desk(AsyncControlStore(None, path, kept.telemetry.tracer))
         yield made
         await made.operations.close()
 

@@ -41,8 +41,8 @@ from dbopsd.migrate.importer.requests import (
     Target,
     VerifyImportRequest,
 )
+from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.record import Failure, Operation
-from dbopsd.operations.threads import StoreThreads
 from dbopsd.rpc.server import RpcServer
 from dbopsd.security.access import Access
 from tests.unit.rpc.answers import refused
@@ -150,7 +150,7 @@ class Imports:
 @pytest.fixture
 async def imports(databases: HealthBoard, kept: Kept, tmp_path: Path) -> AsyncIterator[Imports]:
     """To a server whose callers are those of `AUTH`."""
-    threads = StoreThreads(None, tmp_path / "control" / "control.db", kept.telemetry.tracer)
+    threads = AsyncControlStore(None, tmp_path / "control" / "control.db", kept.telemetry.tracer)
     desk = Desk(threads, (KINDS.plan, KINDS.run, KINDS.verify, KINDS.revert))
     config = ServerConfig(grpc_listen="127.0.0.1:0")
     rpc = RpcServer(

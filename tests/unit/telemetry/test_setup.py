@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Link
 
 from dbopsd.config import TelemetryConfig
-from dbopsd.telemetry.export_log import ExportLog
+from dbopsd.telemetry.exporter_log_filter import ExporterLogFilter
 from dbopsd.telemetry.setup import start_telemetry
 
 
@@ -204,7 +204,7 @@ class TestExportLog:
     @pytest.fixture
     def log(self):
         self.now = 100.0
-        handler = ExportLog(interval_s=60, clock=lambda: self.now)
+        handler = ExporterLogFilter(interval_s=60, clock=lambda: self.now)
         handler.install()
         yield logging.getLogger("opentelemetry.sdk.somewhere")
         handler.remove()
@@ -222,7 +222,7 @@ class TestExportLog:
         ]
 
     def test_a_second_one_takes_the_place_of_the_first(self, log, caplog):
-        second = ExportLog(clock=lambda: self.now)
+        second = ExporterLogFilter(clock=lambda: self.now)
         second.install()
         log.error("failure")
         second.remove()

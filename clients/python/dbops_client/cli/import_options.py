@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from dbops_client.cli.awaiting import no_wait_option
+from dbops_client.cli.await_operation import no_wait_option
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

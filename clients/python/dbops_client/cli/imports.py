@@ -15,7 +15,7 @@ from dbops_client._names import operation_name
 from dbops_client._operation import Operation
 from dbops_client._sync import DbopsClient
 from dbops_client.cli import json_lines
-from dbops_client.cli.awaiting import await_end, tell_failure, tell_name
+from dbops_client.cli.await_operation import await_end, tell_failure, tell_name
 from dbops_client.cli.import_options import (
     daemon_path,
     database_option,

@@ -9,7 +9,7 @@ from google.protobuf import empty_pb2
 from dbops_client._names import database_name, operation_name
 from dbops_client._operation import Operation
 from dbops_client.cli import json_lines
-from dbops_client.cli.awaiting import AWAITING_HELP, await_operation
+from dbops_client.cli.await_operation import AWAITING_HELP, await_operation
 from dbops_client.cli.operation_views import operation_table, operation_view
 from dbops_client.cli.options import global_options
 from dbops_client.cli.session import ExitCode, Session

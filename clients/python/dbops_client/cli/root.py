@@ -8,7 +8,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from dbops_client._errors import ConfigurationError, DbopsError
 from dbops_client.cli.databases import databases
-from dbops_client.cli.failures import explain
+from dbops_client.cli.error_messages import explain
 from dbops_client.cli.health import health
 from dbops_client.cli.imports import imports
 from dbops_client.cli.operations import operations

@@ -4,7 +4,7 @@ import click
 from dbops.v1 import operations_pb2
 
 from dbops_client.cli import json_lines
-from dbops_client.cli.awaiting import AWAITING_HELP, await_operation, no_wait_option
+from dbops_client.cli.await_operation import AWAITING_HELP, await_operation, no_wait_option
 from dbops_client.cli.operation_views import schedule_table
 from dbops_client.cli.options import global_options
 from dbops_client.cli.session import ExitCode, Session

@@ -22,7 +22,7 @@ from dbopsd.migrate.importer.processes import (
 )
 from dbopsd.migrate.importer.processes.context import Context
 from dbopsd.migrate.importer.processes.messages import Setup, decode, encode, line
-from dbopsd.telemetry.relay import RelayTracer
+from dbopsd.telemetry.span_relay import RelayTracer
 
 _WORK: Final[dict[str, tuple[type[Any], Callable[..., Any]]]] = {
     "TakeSnapshot": (tasks.TakeSnapshot, look.take),

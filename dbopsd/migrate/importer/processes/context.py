@@ -7,7 +7,7 @@ from typing import Self
 from opentelemetry.metrics import Meter
 from opentelemetry.trace import Tracer
 
-from dbopsd.db.lone import lone_session
+from dbopsd.db.dedicated import dedicated_session
 from dbopsd.db.session import Session
 from dbopsd.migrate.importer.processes.messages import Setup
 
@@ -41,7 +41,7 @@ class Context:
         """The session. Raises `ConnectFailed`."""
         if self._session is None:
             self._session = await self._stack.enter_async_context(
-                lone_session(
+                dedicated_session(
                     self._setup.login,
                     database=self._setup.database,
                     tracer=self._tracer,

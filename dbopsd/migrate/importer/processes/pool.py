@@ -15,7 +15,7 @@ from dbopsd.migrate.importer.outages import PATIENCE_S
 from dbopsd.migrate.importer.processes.errors import ProcessDied, TaskFailed
 from dbopsd.migrate.importer.processes.messages import Setup, decode, encode, line
 from dbopsd.operations.kind import Program, Run
-from dbopsd.telemetry.relay import replay
+from dbopsd.telemetry.span_relay import replay
 
 _MODULE: Final = "dbopsd.migrate.importer.processes"
 _MOST_DEATHS: Final = 5
@@ -26,7 +26,7 @@ _SMALL_BYTES: Final = 16 * 2**20
 
 T = TypeVar("T")
 OnProgress = Callable[[int], None]
-"""Told how many units a task has done since it last told."""
+"""SpanRecord how many units a task has done since it last told."""
 
 
 class Processes:

@@ -19,9 +19,9 @@ from pydantic import ValidationError
 from dbopsd.config import AuditConfig
 from dbopsd.security.audit.chain import unseal
 from dbopsd.security.audit.errors import AuditLogInUse, AuditUnavailable
+from dbopsd.security.audit.factory import configured_journal
 from dbopsd.security.audit.files import LogFiles
 from dbopsd.security.audit.journal import AuditJournal
-from dbopsd.security.audit.opening import configured_journal
 from dbopsd.security.audit.retention import Retention
 from dbopsd.security.audit.verify import verify
 from dbopsd.security.audit.writer import Writer

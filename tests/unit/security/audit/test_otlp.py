@@ -5,7 +5,7 @@ import time
 import pytest
 
 from dbopsd.config import AuditConfig, TelemetryConfig
-from dbopsd.security.audit.opening import configured_journal
+from dbopsd.security.audit.factory import configured_journal
 from dbopsd.telemetry.setup import start_telemetry
 from tests.support.auditlog import call, lines_of, refused, result
 

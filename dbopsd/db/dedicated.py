@@ -15,7 +15,7 @@ from dbopsd.db.spans import DatabaseTelemetry
 
 
 @asynccontextmanager
-async def lone_session(
+async def dedicated_session(
     login: str,
     *,
     database: str,

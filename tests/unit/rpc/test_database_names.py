@@ -5,8 +5,8 @@ from dbops.v1 import health_pb2, operations_pb2
 from google.longrunning import operations_pb2 as longrunning_pb2
 from grpc_health.v1 import health_pb2 as grpc_health_pb2
 
+from dbopsd.rpc.database_names import compile_naming
 from dbopsd.rpc.methods import describe
-from dbopsd.rpc.naming import compile_naming
 from dbopsd.security.caller import Role
 from tests.unit.rpc.probe import SERVICE, ProbeInner, ProbeRequest, ProbeText
 

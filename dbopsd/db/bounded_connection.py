@@ -13,7 +13,7 @@ _ANSWER_S: Final = 12.0
 T = TypeVar("T")
 
 
-class ImpatientConnection(psycopg.Connection[TupleRow]):
+class BoundedConnection(psycopg.Connection[TupleRow]):
     """Closes itself where the server does not answer: a thread must not wait for ever."""
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:

@@ -11,15 +11,15 @@ from importlib.metadata import version
 
 from pydantic import SecretStr
 
-from dbopsd.app.checking import checks_of
-from dbopsd.app.feature import Feature, kinds_of
-from dbopsd.app.parts import (
+from dbopsd.app.components import (
     EMBEDDED_NAME,
     TELEMETRY_SHUTDOWN_S,
     check_state_dir,
     control_store,
     make_databases,
 )
+from dbopsd.app.config_check import checks_of
+from dbopsd.app.feature import Feature, kinds_of
 from dbopsd.app.schedules import schedules_of
 from dbopsd.app.signals import StopSignals
 from dbopsd.config import Config, DatabaseConfig
@@ -29,13 +29,13 @@ from dbopsd.health.board import DatabaseInfo, HealthBoard
 from dbopsd.health.check import Check
 from dbopsd.health.prober import Prober
 from dbopsd.http.server import HttpServer
-from dbopsd.operations.measures import OperationMeasures
+from dbopsd.operations.metrics import OperationMetrics
 from dbopsd.operations.service import Operations
 from dbopsd.operations.supervisor import Supervisor
 from dbopsd.rpc.listen import require_bindable
 from dbopsd.rpc.server import RpcServer
 from dbopsd.security.access import Access
-from dbopsd.security.audit.opening import configured_journal
+from dbopsd.security.audit.factory import configured_journal
 from dbopsd.telemetry.setup import Telemetry, start_telemetry
 
 _log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ async def running(
             control_store(config, own),
             kinds_of(features),
             databases,
-            measures=OperationMeasures(own.meter),
+            metrics=OperationMetrics(own.meter),
         )
         stack.push_async_callback(operations.close)
         access.start()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dbopsd.security.audit.allowance import Allowance
+from dbopsd.security.audit.refusal_rate_limit import RefusalRateLimit
 
 
 class Clock:
@@ -18,11 +18,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def allowance(clock) -> Allowance:
-    return Allowance(clock)
+def allowance(clock) -> RefusalRateLimit:
+    return RefusalRateLimit(clock)
 
 
-def taken(allowance: Allowance, address: str, of: int = 50) -> int:
+def taken(allowance: RefusalRateLimit, address: str, of: int = 50) -> int:
     return sum(allowance.take(address) for _ in range(of))
 
 

@@ -15,7 +15,7 @@ from dbopsd.db.dsn import Purpose
 _LOOK_FOR_STANDBY_EVERY_S = 10.0
 
 
-class Placement:
+class ServerRolePolicy:
     """Judges the connections of one pool."""
 
     def __init__(self, purpose: Purpose, *, is_cluster: bool) -> None:
@@ -26,11 +26,11 @@ class Placement:
         self._standby_had_at = 0.0
         self._looked_at = 0.0
 
-    def is_right(self, connection: Connection) -> bool:
+    def may_lend(self, connection: Connection) -> bool:
         """Whether it may be lent: one for writing must lead to a server that takes writes."""
         return not self._for_writes or _in_hot_standby(connection) != "on"
 
-    def is_to_move(self, connection: Connection) -> bool:
+    def should_move(self, connection: Connection) -> bool:
         """Whether one for reading that comes back makes room for one that may find a standby.
 
         Saying yes counts as a try. One at a time until a standby was had: were all given up at

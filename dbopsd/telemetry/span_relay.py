@@ -1,4 +1,4 @@
-"""Spans of a process without exporters, told to another one that has some.
+"""Spans of a process without exporters, sent to another one that has some.
 
 The process that works has a `RelayTracer`, which hands each span that has ended to `tell`, as what
 JSON can hold; the other makes the same span of it with `replay`.
@@ -24,7 +24,7 @@ from opentelemetry.util import types
 
 _NOT_TOLD = SpanContext(0, 0, is_remote=False)
 
-Told = Mapping[str, Any]
+SpanRecord = Mapping[str, Any]
 
 
 class RelayTracer(Tracer):
@@ -44,7 +44,7 @@ class RelayTracer(Tracer):
         record_exception: bool = True,
         set_status_on_exception: bool = True,
     ) -> Span:
-        """Start a span; it is told when it ends."""
+        """Start a span; it is sent when it ends."""
         return _RelaySpan(self._tell, name, kind, attributes, start_time or time.time_ns())
 
     @contextmanager
@@ -100,15 +100,15 @@ class _RelaySpan(NonRecordingSpan):
             self._tell({**self._told, "end": end_time or time.time_ns()})
 
 
-def replay(told: Told, tracer: Tracer, parent: Context | None = None) -> None:
-    """Make the span that was told; of the current span, or of `parent`."""
+def replay(record: SpanRecord, tracer: Tracer, parent: Context | None = None) -> None:
+    """Make the span that was recorded, a child of the current span, or of `parent`."""
     span = tracer.start_span(
-        told["name"],
+        record["name"],
         parent,
-        SpanKind[told["kind"]],
-        told["attributes"],
-        start_time=told["start"],
+        SpanKind[record["kind"]],
+        record["attributes"],
+        start_time=record["start"],
     )
-    if told["problem"]:
-        span.set_status(trace.Status(StatusCode.ERROR, told["problem"]))
-    span.end(told["end"])
+    if record["problem"]:
+        span.set_status(trace.Status(StatusCode.ERROR, record["problem"]))
+    span.end(record["end"])

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from dbopsd.rpc.calls import Send
+from dbopsd.rpc.call_adapters import Send
 
 _LOOK_EVERY_S: Final = 3.0
 

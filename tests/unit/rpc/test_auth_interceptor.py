@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dbopsd.config import AuthConfig, ServerConfig, TokenConfig
-from dbopsd.rpc.authorising import address_of
+from dbopsd.rpc.auth_interceptor import address_of
+from dbopsd.rpc.credential_watch import send_while
 from dbopsd.rpc.server import RpcServer
-from dbopsd.rpc.standing import send_while
 from dbopsd.security.access import Access
 from dbopsd.security.caller import NOBODY, current_caller
 from dbopsd.security.errors import CredentialChanged, Unauthenticated

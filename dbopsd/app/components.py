@@ -7,7 +7,7 @@ from pathlib import Path
 from dbopsd.config import Config, DatabaseConfig
 from dbopsd.db.database import Database
 from dbopsd.errors import ConfigurationError
-from dbopsd.operations.threads import StoreThreads
+from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.telemetry.setup import Telemetry
 
 EMBEDDED_NAME = "main"
@@ -28,11 +28,13 @@ def make_databases(
     }
 
 
-def control_store(config: Config, telemetry: Telemetry) -> StoreThreads:
+def control_store(config: Config, telemetry: Telemetry) -> AsyncControlStore:
     """The control store, opened when it is first asked."""
     url = config.server.control_url
     path = config.server.state_dir / "control" / "control.db"
-    return StoreThreads(None if url is None else url.get_secret_value(), path, telemetry.tracer)
+    return AsyncControlStore(
+        None if url is None else url.get_secret_value(), path, telemetry.tracer
+    )
 
 
 def scratch_directory(config: Config) -> Path:

@@ -1,6 +1,6 @@
 """Who counts as silent, by the listener's clock alone."""
 
-from dbopsd.operations.silence import Silence
+from dbopsd.operations.heartbeat_monitor import HeartbeatMonitor
 
 
 class Clock:
@@ -13,46 +13,46 @@ class Clock:
 
 def test_only_who_says_nothing_new_for_so_long_is_silent() -> None:
     clock = Clock()
-    silence = Silence(15, clock=clock)
+    monitor = HeartbeatMonitor(15, clock=clock)
 
     for second in range(16):
         clock.now = 1000.0 + second
-        heard = silence.listen({"quiet": 7, "loud": 100 + second})
+        heard = monitor.listen({"quiet": 7, "loud": 100 + second})
         assert heard == ({} if second < 15 else {"quiet": 7})
 
 
 def test_a_heartbeat_that_goes_back_is_a_sign_of_life() -> None:
     clock = Clock()
-    silence = Silence(15, clock=clock)
-    silence.listen({"a": 1_000_000})
+    monitor = HeartbeatMonitor(15, clock=clock)
+    monitor.listen({"a": 1_000_000})
     clock.now += 14
     # The control store's clock was set.
-    silence.listen({"a": 5})
+    monitor.listen({"a": 5})
     clock.now += 14
 
-    assert silence.listen({"a": 5}) == {}
+    assert monitor.listen({"a": 5}) == {}
     clock.now += 1
-    assert silence.listen({"a": 5}) == {"a": 5}
+    assert monitor.listen({"a": 5}) == {"a": 5}
 
 
 def test_a_time_without_listening_counts_for_nobody() -> None:
     clock = Clock()
-    silence = Silence(15, clock=clock)
-    silence.listen({"a": 1})
+    monitor = HeartbeatMonitor(15, clock=clock)
+    monitor.listen({"a": 1})
     clock.now += 100
-    silence.start_anew()
+    monitor.reset()
 
-    assert silence.listen({"a": 1}) == {}
+    assert monitor.listen({"a": 1}) == {}
     clock.now += 15
-    assert silence.listen({"a": 1}) == {"a": 1}
+    assert monitor.listen({"a": 1}) == {"a": 1}
 
 
 def test_who_was_gone_in_between_is_listened_to_anew() -> None:
     clock = Clock()
-    silence = Silence(15, clock=clock)
-    silence.listen({"a": 1})
+    monitor = HeartbeatMonitor(15, clock=clock)
+    monitor.listen({"a": 1})
     clock.now += 10
-    silence.listen({})
+    monitor.listen({})
     clock.now += 10
 
-    assert silence.listen({"a": 1}) == {}
+    assert monitor.listen({"a": 1}) == {}

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 
 
-class Silence:
+class HeartbeatMonitor:
     """`clock` gives seconds that only grow."""
 
     def __init__(self, after_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,6 +32,6 @@ class Silence:
             if now - since >= self._after_s
         }
 
-    def start_anew(self) -> None:
+    def reset(self) -> None:
         """Forget what was heard: there was a time in which nothing could be."""
         self._heard.clear()

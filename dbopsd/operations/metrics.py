@@ -14,7 +14,7 @@ KIND: Final = "dbops.operation.kind"
 STATE: Final = "dbops.operation.state"
 
 
-class OperationMeasures:
+class OperationMetrics:
     """The metrics of operations, recorded by the worker that runs them.
 
     What ends before any worker began with it is recorded by whoever ends it.

@@ -12,7 +12,7 @@ from dbopsd.db.connection import Connection
 _TIMEOUT_GRACE_S = 1.0
 
 
-class Guard:
+class AnswerDeadline:
     """Severs the connection when the server has not answered long after it should have.
 
     Whoever waits for the answer then gets an error at once, and `expired` says why. `timeout_s` is

@@ -22,7 +22,7 @@ from dbopsd.telemetry import names
 _OPEN_PATHS: Final = {"/livez": "health", "/readyz": "health"}
 
 
-def request_authorising(access: Access) -> Middleware:
+def authorise_requests(access: Access) -> Middleware:
     """The middleware within what answers errors."""
     authenticator, limit = access.authenticator, access.limit
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from dbopsd.db.impatient import ImpatientConnection
+from dbopsd.db.bounded_connection import BoundedConnection
 from dbopsd.operations.errors import ControlStoreUnavailable
 from dbopsd.operations.store.tables import SCHEMA
 
@@ -70,8 +70,8 @@ def make_engine(url: str) -> sa.Engine:
 
 def _connect(
     _dialect: object, _record: object, arguments: list[Any], parameters: dict[str, Any]
-) -> ImpatientConnection:
-    return ImpatientConnection.connect(*arguments, **parameters)
+) -> BoundedConnection:
+    return BoundedConnection.connect(*arguments, **parameters)
 
 
 def serialised(engine: sa.Engine) -> sa.Engine:

@@ -14,9 +14,9 @@ from typing import Any, Final
 from dbos import DBOS, DBOSPortableJSONSerializer
 
 from dbopsd.config import OperationsConfig
-from dbopsd.operations.store.engine import serialised, translated
 from dbopsd.operations.store.requests import QUEUE, WORKFLOW
 from dbopsd.operations.store.schedules import SCHEDULED
+from dbopsd.operations.store.sql_engine import serialised, translated
 from dbopsd.operations.store.store import APPLICATION, ControlStore
 
 # Work belongs to whoever can take it: DBOS would leave that of an older version lying.

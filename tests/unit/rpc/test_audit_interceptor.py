@@ -17,7 +17,7 @@ from dbopsd.config import AuditConfig, AuthConfig, ServerConfig
 from dbopsd.errors import DatabaseNotFound
 from dbopsd.rpc.server import RpcServer
 from dbopsd.security.access import Access
-from dbopsd.security.audit.opening import configured_journal
+from dbopsd.security.audit.factory import configured_journal
 from dbopsd.security.audit.verify import verify
 from dbopsd.security.tokens import hash_token, new_token
 from tests.support.patience import eventually

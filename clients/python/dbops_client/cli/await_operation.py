@@ -23,7 +23,7 @@ from dbops_client._operation import Operation
 from dbops_client._sync import DbopsClient
 from dbops_client._watch import Watch
 from dbops_client.cli import json_lines
-from dbops_client.cli.failures import explain
+from dbops_client.cli.error_messages import explain
 from dbops_client.cli.operation_views import operation_view
 from dbops_client.cli.progress_display import Display, display_on
 from dbops_client.cli.session import ExitCode, Session

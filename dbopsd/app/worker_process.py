@@ -12,9 +12,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from dbopsd.app.errors import LostWorker
-from dbopsd.app.feature import Feature, kinds_of, roles_of
-from dbopsd.app.parts import (
+from dbopsd.app.components import (
     EMBEDDED_NAME,
     TELEMETRY_SHUTDOWN_S,
     check_state_dir,
@@ -22,12 +20,14 @@ from dbopsd.app.parts import (
     make_databases,
     scratch_directory,
 )
+from dbopsd.app.errors import LostWorker
+from dbopsd.app.feature import Feature, kinds_of, roles_of
 from dbopsd.app.schedules import schedules_of
 from dbopsd.app.signals import StopSignals
 from dbopsd.config import Config, DatabaseConfig
 from dbopsd.config.values import is_loopback
 from dbopsd.errors import ConfigurationError
-from dbopsd.operations.measures import OperationMeasures
+from dbopsd.operations.metrics import OperationMetrics
 from dbopsd.operations.supervisor import PULSE_S, new_worker_id
 from dbopsd.operations.worker import Parts, Worker
 from dbopsd.rpc.status import failure_of
@@ -97,7 +97,7 @@ async def work(
             scratch=scratch_directory(config),
             state_dir=config.server.state_dir,
             tracer=telemetry.tracer,
-            measures=OperationMeasures(telemetry.meter),
+            metrics=OperationMetrics(telemetry.meter),
             failure_of=failure_of,
             version=version("dbopsd"),
         )

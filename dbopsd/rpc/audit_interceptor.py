@@ -25,13 +25,13 @@ from opentelemetry import trace
 from dbopsd.errors import DbopsError
 from dbopsd.rpc import status
 from dbopsd.rpc.audit_fields import Quoted, compile_quoting
-from dbopsd.rpc.authorising import address_of
-from dbopsd.rpc.calls import Send, StreamCall, UnaryCall
+from dbopsd.rpc.auth_interceptor import address_of
+from dbopsd.rpc.call_adapters import Send, StreamCall, UnaryCall
 from dbopsd.rpc.methods import Method
-from dbopsd.security.audit.allowance import Allowance
 from dbopsd.security.audit.errors import AuditUnavailable
 from dbopsd.security.audit.journal import AuditJournal
 from dbopsd.security.audit.record import Call, Refused, Result, now
+from dbopsd.security.audit.refusal_rate_limit import RefusalRateLimit
 from dbopsd.security.caller import Role, current_caller
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -78,7 +78,7 @@ class _Underway:
 _underway: ContextVar[_Underway] = ContextVar("audited_call")
 
 
-class Auditing:
+class CallAudit:
     """Wraps the calls of a server's methods; those that only read are left as they are.
 
     Without a journal all of them are. `unary` and `stream` go around what authorises the call,
@@ -87,7 +87,7 @@ class Auditing:
 
     def __init__(self, journal: AuditJournal | None) -> None:
         self._journal = journal
-        self._allowance = Allowance()
+        self._allowance = RefusalRateLimit()
 
     def unary(self, method: Method, call: UnaryCall) -> UnaryCall:
         """`call`, of which the log says how it ended, or why it was refused."""

@@ -22,7 +22,7 @@ _THREADS: Final = 8
 T = TypeVar("T")
 
 
-class StoreThreads:
+class AsyncControlStore:
     """Asks the control store in threads of its own; it is opened when it is first asked."""
 
     def __init__(self, url: str | None, path: Path, tracer: Tracer) -> None:

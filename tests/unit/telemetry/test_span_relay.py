@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from dbopsd.telemetry.relay import RelayTracer, replay
+from dbopsd.telemetry.span_relay import RelayTracer, replay
 from tests.support.recording import Recording
 
 
@@ -20,32 +20,32 @@ def recording() -> Iterator[Recording]:
 
 
 @pytest.fixture
-def told() -> list[dict[str, Any]]:
-    """What was told, as it comes out of a pipe."""
+def relayed() -> list[dict[str, Any]]:
+    """What was relayed, as it comes out of a pipe."""
     return []
 
 
 @pytest.fixture
-def tracer(told: list[dict[str, Any]]) -> RelayTracer:
-    return RelayTracer(lambda each: told.append(json.loads(json.dumps(each))))
+def tracer(relayed: list[dict[str, Any]]) -> RelayTracer:
+    return RelayTracer(lambda each: relayed.append(json.loads(json.dumps(each))))
 
 
-def replayed(recording: Recording, told: list[dict[str, Any]]) -> list[Any]:
-    for each in told:
+def replayed(recording: Recording, relayed: list[dict[str, Any]]) -> list[Any]:
+    for each in relayed:
         replay(each, recording.telemetry.tracer)
     return recording.all_spans()
 
 
 def test_a_span_arrives_as_it_was(
-    recording: Recording, tracer: RelayTracer, told: list[dict[str, Any]]
+    recording: Recording, tracer: RelayTracer, relayed: list[dict[str, Any]]
 ) -> None:
     before = time.time_ns()
     span = tracer.start_span("COPY t", kind=SpanKind.CLIENT, attributes={"db.name": "main"})
     span.set_attribute("rows", 5)
-    assert told == []
+    assert relayed == []
     span.end()
     with recording.telemetry.tracer.start_as_current_span("import copy") as parent:
-        replay(told[0], recording.telemetry.tracer)
+        replay(relayed[0], recording.telemetry.tracer)
     made = next(each for each in recording.all_spans() if each.name == "COPY t")
     assert made.kind is SpanKind.CLIENT
     assert made.attributes == {"db.name": "main", "rows": 5}
@@ -55,7 +55,7 @@ def test_a_span_arrives_as_it_was(
 
 
 def test_what_failed_says_so(
-    recording: Recording, tracer: RelayTracer, told: list[dict[str, Any]]
+    recording: Recording, tracer: RelayTracer, relayed: list[dict[str, Any]]
 ) -> None:
     span = tracer.start_span("one")
     span.set_status(Status(StatusCode.ERROR, "42P01"))
@@ -66,7 +66,7 @@ def test_what_failed_says_so(
     span = tracer.start_span("three")
     span.set_status(Status(StatusCode.OK))
     span.end()
-    statuses = {each.name: each.status for each in replayed(recording, told)}
+    statuses = {each.name: each.status for each in replayed(recording, relayed)}
     assert [
         (statuses[name].status_code, statuses[name].description) for name in ("one", "two", "three")
     ] == [
@@ -77,20 +77,20 @@ def test_what_failed_says_so(
 
 
 def test_a_context_ends_its_span_whatever_happens(
-    recording: Recording, tracer: RelayTracer, told: list[dict[str, Any]]
+    recording: Recording, tracer: RelayTracer, relayed: list[dict[str, Any]]
 ) -> None:
     with tracer.start_as_current_span("well", attributes={"a": 1}) as span:
         span.set_attribute("b", "c")
     with pytest.raises(ValueError, match="no"), tracer.start_as_current_span("badly"):
         raise ValueError("no")
-    spans = {each.name: each for each in replayed(recording, told)}
+    spans = {each.name: each for each in replayed(recording, relayed)}
     assert spans["well"].attributes == {"a": 1, "b": "c"}
     assert spans["badly"].status.status_code is StatusCode.ERROR
     assert spans["badly"].status.description == "ValueError"
 
 
-def test_ending_twice_is_ending_once(tracer: RelayTracer, told: list[dict[str, Any]]) -> None:
+def test_ending_twice_is_ending_once(tracer: RelayTracer, relayed: list[dict[str, Any]]) -> None:
     span = tracer.start_span("once")
     span.end()
     span.end()
-    assert len(told) == 1
+    assert len(relayed) == 1

@@ -9,7 +9,7 @@ _SDK_LOGGER = "opentelemetry"
 _log = logging.getLogger("dbopsd.telemetry.export")
 
 
-class ExportLog(logging.Handler):
+class ExporterLogFilter(logging.Handler):
     """Takes the log of OpenTelemetry's SDK and hands on one line of it every `interval_s`.
 
     A collector that is away makes the SDK log each failed batch, each retry and, once its queue is
@@ -30,7 +30,7 @@ class ExportLog(logging.Handler):
     def install(self) -> None:
         """Take over the SDK's logger, for the whole process."""
         logger = logging.getLogger(_SDK_LOGGER)
-        for other in [old for old in logger.handlers if isinstance(old, ExportLog)]:
+        for other in [old for old in logger.handlers if isinstance(old, ExporterLogFilter)]:
             logger.removeHandler(other)
         logger.setLevel(logging.WARNING)
         logger.propagate = False

@@ -6,10 +6,10 @@ from urllib.parse import unquote
 
 from opentelemetry import trace
 
-from dbopsd.rpc.calls import Send, StreamCall, UnaryCall
+from dbopsd.rpc.call_adapters import Send, StreamCall, UnaryCall
+from dbopsd.rpc.credential_watch import send_while
+from dbopsd.rpc.database_names import compile_naming
 from dbopsd.rpc.methods import Method
-from dbopsd.rpc.naming import compile_naming
-from dbopsd.rpc.standing import send_while
 from dbopsd.security.access import Access
 from dbopsd.security.authorisation import require
 from dbopsd.security.caller import NOBODY, Caller, current_caller
@@ -24,7 +24,7 @@ Permit = Callable[[Caller, Any], None]
 Identify = Callable[[Any], Awaitable[Caller]]
 
 
-class CallAuthorising:
+class CallAuthorisation:
     """Wraps the calls of a server's methods, within what answers their errors.
 
     Within a call that is let in, and around it from then on, `current_caller` says who called.

@@ -20,7 +20,7 @@ class _Left:
     at: float
 
 
-class Allowance:
+class RefusalRateLimit:
     """Ten lines for each address, and one more a second. `clock` gives seconds, from any moment on.
 
     Where more than a thousand addresses call at once, the others share what one has.

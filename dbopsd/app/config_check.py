@@ -3,8 +3,8 @@
 import importlib.util
 from collections.abc import Sequence
 
+from dbopsd.app.components import EMBEDDED_NAME, check_state_dir
 from dbopsd.app.feature import Feature
-from dbopsd.app.parts import EMBEDDED_NAME, check_state_dir
 from dbopsd.app.schedules import schedules_of
 from dbopsd.config import Config
 from dbopsd.db.dsn import Dsn
