@@ -41,7 +41,7 @@ def encode_plan(plan: ImportPlan) -> migrate_pb2.ImportPlan:
         objects=[_object(planned) for planned in plan.objects],
         notes=plan.notes,
         rows=plan.rows,
-        source_bytes=plan.source_bytes,
+        source_size_bytes=plan.source_size_bytes,
         estimated_duration=duration(plan.estimated_seconds),
         estimated_bytes=plan.estimated_bytes,
     )

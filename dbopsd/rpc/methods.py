@@ -97,7 +97,7 @@ def _roles_of_others(services: Iterable[ServiceDescriptor]) -> dict[str, Role]:
     files = {operations_pb2.DESCRIPTOR.name: operations_pb2.DESCRIPTOR}
     files.update((service.file.name, service.file) for service in services)
     return {
-        entry.method: Role(entry.role)
+        entry.full_name: Role(entry.role)
         for file in files.values()
         for entry in file.GetOptions().Extensions[options_pb2.method_role]
         if entry.role != options_pb2.ROLE_UNSPECIFIED

@@ -35,7 +35,7 @@ async def plan_import(run: Run, request: ImportRequest) -> ImportPlan:
         objects=list(plan.objects),
         notes=list(plan.notes),
         rows=rows,
-        source_bytes=taken.size_bytes,
+        source_size_bytes=taken.size_bytes,
         estimated_seconds=_estimate_s(plan, taken.size_bytes),
         estimated_bytes=round(taken.size_bytes * _GROWTH),
     )

@@ -100,7 +100,7 @@ class ImportPlan:
     objects: list[PlannedObject] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     rows: int = 0
-    source_bytes: int = 0
+    source_size_bytes: int = 0
     estimated_seconds: float = 0.0
     estimated_bytes: int = 0
     """In PostgreSQL, with indexes."""

@@ -91,7 +91,7 @@ def plan(**fields):
         "objects": OBJECTS,
         "notes": ["the file is in WAL mode"],
         "rows": 2000,
-        "source_bytes": 40960,
+        "source_size_bytes": 40960,
         "estimated_duration": Duration(seconds=3),
         "estimated_bytes": 81920,
     }

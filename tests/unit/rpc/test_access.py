@@ -155,7 +155,7 @@ def needed(method: MethodDescriptor) -> int:
         return VIEWER
     declared = operations_pb2.DESCRIPTOR.GetOptions().Extensions[options_pb2.method_role]
     for entry in declared:
-        if entry.method == f"{service}/{method.name}":
+        if entry.full_name == f"{service}/{method.name}":
             return entry.role
     return method.GetOptions().Extensions[options_pb2.role]
 

@@ -359,7 +359,7 @@ class TestWhatIsTold:
             objects=[OBJECT],
             notes=["a note"],
             rows=10,
-            source_bytes=4096,
+            source_size_bytes=4096,
             estimated_seconds=0.25,
             estimated_bytes=8192,
         )
@@ -389,7 +389,7 @@ class TestWhatIsTold:
             objects=[OBJECT_MESSAGE],
             notes=["a note"],
             rows=10,
-            source_bytes=4096,
+            source_size_bytes=4096,
             estimated_duration=Duration(nanos=250_000_000),
             estimated_bytes=8192,
         )

@@ -458,9 +458,9 @@ class ImportPlan(_message.Message):
     OBJECTS_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
-    SOURCE_BYTES_FIELD_NUMBER: _builtins.int
     ESTIMATED_DURATION_FIELD_NUMBER: _builtins.int
     ESTIMATED_BYTES_FIELD_NUMBER: _builtins.int
+    SOURCE_SIZE_BYTES_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """The SQLite file."""
     schema: _builtins.str
@@ -469,10 +469,10 @@ class ImportPlan(_message.Message):
     """The whole plan in TOML: edit it, and give it back as `RunImportRequest.mapping`."""
     rows: _builtins.int
     """How many rows would be carried."""
-    source_bytes: _builtins.int
-    """The size of the file, in bytes."""
     estimated_bytes: _builtins.int
     """How much room it would take in PostgreSQL, indexes included, in bytes, roughly."""
+    source_size_bytes: _builtins.int
+    """The size of the file, in bytes."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedImportTable]:
         """The tables that would be carried."""
@@ -499,13 +499,13 @@ class ImportPlan(_message.Message):
         objects: _abc.Iterable[Global___ImportObject] | None = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
         rows: _builtins.int = ...,
-        source_bytes: _builtins.int = ...,
         estimated_duration: _duration_pb2.Duration | None = ...,
         estimated_bytes: _builtins.int = ...,
+        source_size_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["estimated_duration", b"estimated_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimated_bytes", b"estimated_bytes", "estimated_duration", b"estimated_duration", "mapping", b"mapping", "notes", b"notes", "objects", b"objects", "rows", b"rows", "schema", b"schema", "source", b"source", "source_bytes", b"source_bytes", "tables", b"tables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimated_bytes", b"estimated_bytes", "estimated_duration", b"estimated_duration", "mapping", b"mapping", "notes", b"notes", "objects", b"objects", "rows", b"rows", "schema", b"schema", "source", b"source", "source_size_bytes", b"source_size_bytes", "tables", b"tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

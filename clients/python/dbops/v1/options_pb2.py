@@ -25,16 +25,16 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64\x62ops/v1/options.proto\x12\x08\x64\x62ops.v1\x1a google/protobuf/descriptor.proto\":\n\nMethodRole\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x1c\n\x04role\x18\x02 \x01(\x0e\x32\x0e.dbops.v1.Role*A\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\n\n\x06VIEWER\x10\x01\x12\x0c\n\x08OPERATOR\x10\x02\x12\t\n\x05\x41\x44MIN\x10\x03:>\n\x04role\x12\x1e.google.protobuf.MethodOptions\x18\xbf\x8c\x03 \x01(\x0e\x32\x0e.dbops.v1.Role:I\n\x0bmethod_role\x12\x1c.google.protobuf.FileOptions\x18\xc0\x8c\x03 \x03(\x0b\x32\x14.dbops.v1.MethodRoleB\x12Z\x10\x64\x62ops/v1;dbopsv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64\x62ops/v1/options.proto\x12\x08\x64\x62ops.v1\x1a google/protobuf/descriptor.proto\"K\n\nMethodRole\x12\x1c\n\x04role\x18\x02 \x01(\x0e\x32\x0e.dbops.v1.Role\x12\x11\n\tfull_name\x18\x03 \x01(\tJ\x04\x08\x01\x10\x02R\x06method*A\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\n\n\x06VIEWER\x10\x01\x12\x0c\n\x08OPERATOR\x10\x02\x12\t\n\x05\x41\x44MIN\x10\x03:>\n\x04role\x12\x1e.google.protobuf.MethodOptions\x18\xbf\x8c\x03 \x01(\x0e\x32\x0e.dbops.v1.Role:I\n\x0bmethod_role\x12\x1c.google.protobuf.FileOptions\x18\xc0\x8c\x03 \x03(\x0b\x32\x14.dbops.v1.MethodRoleB\x83\x01\n\x19io.github.dbopsd.dbops.v1B\x0cOptionsProtoP\x01Z4github.com/dbopsd/dbopsd/clients/go/dbops/v1;dbopsv1\xaa\x02\x08\x44\x62ops.V1\xca\x02\x08\x44\x62ops\\V1\xea\x02\tDbops::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dbops.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z\020dbops/v1;dbopsv1'
-  _globals['_ROLE']._serialized_start=130
-  _globals['_ROLE']._serialized_end=195
+  _globals['DESCRIPTOR']._serialized_options = b'\n\031io.github.dbopsd.dbops.v1B\014OptionsProtoP\001Z4github.com/dbopsd/dbopsd/clients/go/dbops/v1;dbopsv1\252\002\010Dbops.V1\312\002\010Dbops\\V1\352\002\tDbops::V1'
+  _globals['_ROLE']._serialized_start=147
+  _globals['_ROLE']._serialized_end=212
   _globals['_METHODROLE']._serialized_start=70
-  _globals['_METHODROLE']._serialized_end=128
+  _globals['_METHODROLE']._serialized_end=145
 # @@protoc_insertion_point(module_scope)

@@ -54,21 +54,21 @@ class MethodRole(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    METHOD_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
-    method: _builtins.str
-    """The method, as `package.Service/Method`."""
+    FULL_NAME_FIELD_NUMBER: _builtins.int
     role: Global___Role.ValueType
-    """The least role that may call it."""
+    """The least role that may call the method."""
+    full_name: _builtins.str
+    """The method, as `package.Service/Method`."""
     def __init__(
         self,
         *,
-        method: _builtins.str = ...,
         role: Global___Role.ValueType = ...,
+        full_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["method", b"method", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["full_name", b"full_name", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -207,7 +207,7 @@ def _plan_blocks(plan: migrate_pb2.ImportPlan) -> Iterator[RenderableType]:
     tables = "1 table" if len(plan.tables) == 1 else f"{len(plan.tables)} tables"
     yield Text(
         plain(
-            f"{plan.source} ({size(plan.source_bytes)}) to schema {plan.schema}: {tables}, "
+            f"{plan.source} ({size(plan.source_size_bytes)}) to schema {plan.schema}: {tables}, "
             f"{count(plan.rows)} rows; about {_took(plan.estimated_duration)}, "
             f"and {size(plan.estimated_bytes)} in PostgreSQL"
         )
