@@ -1,19 +1,45 @@
 """The errors that dbopsd's own code raises, whatever the cause below was.
 
-An error is a dataclass: its fields say which object it is about, `reason` says what happened to
-programs, and `str()` says what happened, to what, why and what to do, in one line for people.
-Nothing in a field may be a secret: errors reach logs, spans and callers.
+An error is a dataclass: its fields say which object it is about, `code` and `reason` say what
+happened to programs, and `str()` says what happened, to what, why and what to do, in one line for
+people. Nothing in a field may be a secret: errors reach logs, spans and callers.
 """
 
 from dataclasses import dataclass, fields
+from enum import Enum
 from typing import ClassVar
+
+
+class StatusCode(Enum):
+    """gRPC's status codes, with their numbers: how a caller sees an error (`google.rpc.Code`)."""
+
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
 
 
 @dataclass(eq=False)
 class DbopsError(Exception):
-    """The base of every error that dbopsd raises on purpose."""
+    """The base of every error that dbopsd raises on purpose. A class below it has its own `code`.
+
+    The text of one whose code is INTERNAL stays in the log.
+    """
 
     reason: ClassVar[str] = "INTERNAL"
+    code: ClassVar[StatusCode] = StatusCode.INTERNAL
 
     def __str__(self) -> str:
         return self.message
@@ -34,6 +60,7 @@ class ConfigurationError(DbopsError):
     """The configuration cannot be used; the daemon does not start (exit 2)."""
 
     reason: ClassVar[str] = "INVALID_CONFIGURATION"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     where: str
     problem: str
@@ -48,6 +75,7 @@ class InvalidField(DbopsError):
     """A request's field is missing or malformed."""
 
     reason: ClassVar[str] = "INVALID_FIELD"
+    code: ClassVar[StatusCode] = StatusCode.INVALID_ARGUMENT
 
     field: str
     problem: str
@@ -62,6 +90,7 @@ class FieldNotSupported(InvalidField):
     """A request sets a field of somebody else's contract that is not supported here."""
 
     reason: ClassVar[str] = "FIELD_NOT_SUPPORTED"
+    code: ClassVar[StatusCode] = StatusCode.UNIMPLEMENTED
 
     problem: str = "is not supported here: leave it unset"
 
@@ -71,6 +100,7 @@ class MalformedRequest(DbopsError):
     """A request's bytes are not a message of the method's type."""
 
     reason: ClassVar[str] = "MALFORMED_REQUEST"
+    code: ClassVar[StatusCode] = StatusCode.INVALID_ARGUMENT
 
     method: str
 
@@ -87,6 +117,7 @@ class DatabaseNotFound(DbopsError):
     """No database of that name is configured."""
 
     reason: ClassVar[str] = "DATABASE_NOT_FOUND"
+    code: ClassVar[StatusCode] = StatusCode.NOT_FOUND
 
     database: str
 
@@ -103,6 +134,7 @@ class ShuttingDown(DbopsError):
     """The daemon is stopping and takes no new work."""
 
     reason: ClassVar[str] = "SHUTTING_DOWN"
+    code: ClassVar[StatusCode] = StatusCode.UNAVAILABLE
 
     @property
     def message(self) -> str:
@@ -114,6 +146,7 @@ class ListenerUnavailable(DbopsError):
     """The daemon cannot listen on an address of its configuration; it does not start (exit 2)."""
 
     reason: ClassVar[str] = "LISTENER_UNAVAILABLE"
+    code: ClassVar[StatusCode] = StatusCode.UNAVAILABLE
 
     address: str
     problem: str
@@ -131,6 +164,7 @@ class MethodNotFound(DbopsError):
     """No method of that name is served here."""
 
     reason: ClassVar[str] = "METHOD_NOT_FOUND"
+    code: ClassVar[StatusCode] = StatusCode.UNIMPLEMENTED
 
     method: str
 
@@ -144,6 +178,7 @@ class MethodWithoutRole(DbopsError):
     """A method that declares no role is denied to everybody."""
 
     reason: ClassVar[str] = "METHOD_WITHOUT_ROLE"
+    code: ClassVar[StatusCode] = StatusCode.PERMISSION_DENIED
 
     method: str
 
@@ -157,6 +192,7 @@ class ServiceNotFound(DbopsError):
     """`grpc.health.v1` was asked about a name that it does not know."""
 
     reason: ClassVar[str] = "SERVICE_NOT_FOUND"
+    code: ClassVar[StatusCode] = StatusCode.NOT_FOUND
 
     service: str
 

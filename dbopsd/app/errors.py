@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dbopsd.errors import DbopsError
+from dbopsd.errors import DbopsError, StatusCode
 
 
 @dataclass(eq=False)
@@ -11,6 +11,7 @@ class LostWorker(DbopsError):
     """Others count this worker as gone and have its operations; it ends (exit 3)."""
 
     reason: ClassVar[str] = "WORKER_LOST"
+    code: ClassVar[StatusCode] = StatusCode.ABORTED
 
     worker: str
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import psycopg
 
-from dbopsd.errors import DbopsError
+from dbopsd.errors import DbopsError, StatusCode
 
 
 @dataclass(eq=False)
@@ -17,6 +17,7 @@ class DatabaseError(DbopsError):
     """Something about `database` failed; the base of all that this module raises."""
 
     reason: ClassVar[str] = "DATABASE_ERROR"
+    code: ClassVar[StatusCode] = StatusCode.UNAVAILABLE
     # Whether the same work may succeed if it is simply done again, and whether it is certain
     # that the failed attempt left nothing behind.
     transient: ClassVar[bool] = False
@@ -30,6 +31,7 @@ class StatementFailed(DatabaseError):
     """The server refused or gave up a statement. `sqlstate` says why, `cause` in its own words."""
 
     reason: ClassVar[str] = "STATEMENT_FAILED"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     statement: str
     sqlstate: str
@@ -45,6 +47,7 @@ class SerializationFailure(StatementFailed):
     """Concurrent transactions could not be ordered (40001). Run the transaction again."""
 
     reason: ClassVar[str] = "SERIALIZATION_FAILURE"
+    code: ClassVar[StatusCode] = StatusCode.ABORTED
     transient: ClassVar[bool] = True
 
 
@@ -53,6 +56,7 @@ class DeadlockDetected(StatementFailed):
     """The server ended this transaction to break a deadlock (40P01). Run it again."""
 
     reason: ClassVar[str] = "DEADLOCK_DETECTED"
+    code: ClassVar[StatusCode] = StatusCode.ABORTED
     transient: ClassVar[bool] = True
 
 
@@ -61,6 +65,7 @@ class LockTimeout(StatementFailed):
     """A lock was not had within `lock_timeout`, or at once with NOWAIT (55P03)."""
 
     reason: ClassVar[str] = "LOCK_TIMEOUT"
+    code: ClassVar[StatusCode] = StatusCode.ABORTED
 
 
 @dataclass(eq=False)
@@ -68,6 +73,7 @@ class QueryCanceled(StatementFailed):
     """The statement was ended by `statement_timeout` or on somebody's request (57014)."""
 
     reason: ClassVar[str] = "QUERY_CANCELED"
+    code: ClassVar[StatusCode] = StatusCode.DEADLINE_EXCEEDED
 
 
 @dataclass(eq=False)
@@ -110,6 +116,7 @@ class ReadOnlyServer(StatementFailed):
     """A write reached a standby or a read-only transaction (25006)."""
 
     reason: ClassVar[str] = "READ_ONLY_SERVER"
+    code: ClassVar[StatusCode] = StatusCode.UNAVAILABLE
     transient: ClassVar[bool] = True
 
 
@@ -118,6 +125,7 @@ class ServerResourcesExhausted(StatementFailed):
     """The server is out of disk, memory or connections (class 53)."""
 
     reason: ClassVar[str] = "SERVER_RESOURCES_EXHAUSTED"
+    code: ClassVar[StatusCode] = StatusCode.RESOURCE_EXHAUSTED
 
 
 @dataclass(eq=False)
@@ -132,6 +140,7 @@ class ConnectionLost(StatementFailed):
     """The connection ended under the statement: whether it took effect is not known."""
 
     reason: ClassVar[str] = "CONNECTION_LOST"
+    code: ClassVar[StatusCode] = StatusCode.UNAVAILABLE
     transient: ClassVar[bool] = True
     left_nothing: ClassVar[bool] = False
 
@@ -141,6 +150,7 @@ class QueryTimeout(DatabaseError):
     """The server did not answer in time, nor end the statement itself: it hangs, or is cut off."""
 
     reason: ClassVar[str] = "QUERY_TIMEOUT"
+    code: ClassVar[StatusCode] = StatusCode.DEADLINE_EXCEEDED
     left_nothing: ClassVar[bool] = False
 
     statement: str
@@ -159,6 +169,7 @@ class TransactionNotCommitted(DatabaseError):
     """COMMIT was answered with ROLLBACK: a statement had failed and its error was passed over."""
 
     reason: ClassVar[str] = "TRANSACTION_NOT_COMMITTED"
+    code: ClassVar[StatusCode] = StatusCode.ABORTED
 
     @property
     def message(self) -> str:
@@ -244,6 +255,7 @@ class PoolExhausted(DatabaseError):
     """No pooled connection became free in time."""
 
     reason: ClassVar[str] = "POOL_EXHAUSTED"
+    code: ClassVar[StatusCode] = StatusCode.RESOURCE_EXHAUSTED
 
     timeout_s: float
     max_size: int

@@ -1,21 +1,31 @@
 """Every error is `{"error": {"reason": …, "message": …}}`, an unforeseen one without its text."""
 
 import logging
+from typing import Final
 
 from aiohttp import web
 from opentelemetry import trace
 
-from dbopsd.errors import DatabaseNotFound, DbopsError, InvalidField
+from dbopsd.errors import DbopsError, StatusCode
 from dbopsd.http.tracing import Handler
-from dbopsd.security.errors import (
-    CredentialMissing,
-    JwtKeysUnavailable,
-    RoleMissing,
-    TooManyCalls,
-    Unauthenticated,
-)
+from dbopsd.security.errors import CredentialMissing, Unauthenticated
 
 _log = logging.getLogger(__name__)
+
+# As grpc-gateway maps them, and googleapis' `code.proto`. Any other is answered 500.
+_STATUSES: Final = {
+    StatusCode.INVALID_ARGUMENT: 400,
+    StatusCode.FAILED_PRECONDITION: 400,
+    StatusCode.UNAUTHENTICATED: 401,
+    StatusCode.PERMISSION_DENIED: 403,
+    StatusCode.NOT_FOUND: 404,
+    StatusCode.ALREADY_EXISTS: 409,
+    StatusCode.ABORTED: 409,
+    StatusCode.RESOURCE_EXHAUSTED: 429,
+    StatusCode.UNIMPLEMENTED: 501,
+    StatusCode.UNAVAILABLE: 503,
+    StatusCode.DEADLINE_EXCEEDED: 504,
+}
 
 
 def error_response(status: int, reason: str, message: str) -> web.Response:
@@ -29,21 +39,17 @@ async def answering_errors(request: web.Request, handler: Handler) -> web.Stream
     """Answer what a handler, or the routing, raises; and let nothing be cached."""
     try:
         response = await handler(request)
-    except DatabaseNotFound as error:
-        response = error_response(404, error.reason, error.message)
-    except InvalidField as error:
-        response = error_response(400, error.reason, error.message)
     except Unauthenticated as error:
         response = error_response(401, error.reason, error.message)
         # RFC 6750: what was shown is no good, or nothing was.
         wrong = "" if isinstance(error, CredentialMissing) else ', error="invalid_token"'
         response.headers["WWW-Authenticate"] = f'Bearer realm="dbopsd"{wrong}'
-    except RoleMissing as error:
-        response = error_response(403, error.reason, error.message)
-    except TooManyCalls as error:
-        response = error_response(429, error.reason, error.message)
-    except JwtKeysUnavailable as error:
-        response = error_response(503, error.reason, error.message)
+    except DbopsError as error:
+        status = _STATUSES.get(error.code)
+        if status is None:
+            response = _internal(request, error)
+        else:
+            response = error_response(status, error.reason, error.message)
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
         response = error_response(405, "METHOD_NOT_ALLOWED", f"this path takes {allowed}")

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from sqlalchemy.exc import SQLAlchemyError
 
 from dbopsd.db.database import Database
-from dbopsd.errors import DbopsError
+from dbopsd.errors import DbopsError, StatusCode
 from dbopsd.operations import dbos_engine
 from dbopsd.operations.children import Children
 from dbopsd.operations.kind import Completed, Program, StepT
@@ -36,6 +36,7 @@ class StepFailed(DbopsError):
     def __init__(self, failure: Failure) -> None:
         super().__init__()
         self.failure = failure
+        self.code = StatusCode[failure.code]  # type: ignore[misc]
 
     @property
     def message(self) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dbopsd.errors import DbopsError
+from dbopsd.errors import DbopsError, StatusCode
 
 
 @dataclass(eq=False)
@@ -11,6 +11,7 @@ class OperationNotFound(DbopsError):
     """No operation of that name, or it is kept no longer."""
 
     reason: ClassVar[str] = "OPERATION_NOT_FOUND"
+    code: ClassVar[StatusCode] = StatusCode.NOT_FOUND
 
     operation: str
 
@@ -27,6 +28,7 @@ class OperationInTheWay(DbopsError):
     """Another operation excludes this one while it is queued or running."""
 
     reason: ClassVar[str] = "OPERATION_IN_THE_WAY"
+    code: ClassVar[StatusCode] = StatusCode.ABORTED
 
     kind: str
     database: str
@@ -53,6 +55,7 @@ class RequestIdReused(DbopsError):
     """A `request_id` came before with another request."""
 
     reason: ClassVar[str] = "REQUEST_ID_REUSED"
+    code: ClassVar[StatusCode] = StatusCode.ALREADY_EXISTS
 
     request_id: str
     operation: str
@@ -70,6 +73,7 @@ class OperationDone(DbopsError):
     """It has ended and cannot be cancelled any more."""
 
     reason: ClassVar[str] = "OPERATION_DONE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     operation: str
     state: str
@@ -84,6 +88,7 @@ class OperationNotDone(DbopsError):
     """It has not ended and cannot be deleted yet."""
 
     reason: ClassVar[str] = "OPERATION_NOT_DONE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     operation: str
     state: str
@@ -101,6 +106,7 @@ class OperationCancelled(DbopsError):
     """What a cancelled operation ends with."""
 
     reason: ClassVar[str] = "OPERATION_CANCELLED"
+    code: ClassVar[StatusCode] = StatusCode.CANCELLED
 
     operation: str
 
@@ -114,6 +120,7 @@ class OperationTimedOut(DbopsError):
     """What an operation ends with whose deadline has passed."""
 
     reason: ClassVar[str] = "OPERATION_TIMED_OUT"
+    code: ClassVar[StatusCode] = StatusCode.DEADLINE_EXCEEDED
 
     operation: str
     timeout_s: float
@@ -131,6 +138,8 @@ class WorkersLost(DbopsError):
     """What an operation ends with that too many workers died of."""
 
     reason: ClassVar[str] = "WORKERS_LOST"
+    # Asking for it again may well succeed, from the beginning.
+    code: ClassVar[StatusCode] = StatusCode.ABORTED
 
     operation: str
     attempts: int
@@ -148,6 +157,7 @@ class UnknownKind(DbopsError):
     """No feature of this daemon brings that kind of operation."""
 
     reason: ClassVar[str] = "UNKNOWN_KIND"
+    code: ClassVar[StatusCode] = StatusCode.UNIMPLEMENTED
 
     kind: str
 
@@ -164,6 +174,7 @@ class ScheduleNotFound(DbopsError):
     """The configuration has no schedule of that name."""
 
     reason: ClassVar[str] = "SCHEDULE_NOT_FOUND"
+    code: ClassVar[StatusCode] = StatusCode.NOT_FOUND
 
     schedule: str
 
@@ -180,6 +191,7 @@ class ChildNotStarted(DbopsError):
     """A program that an operation needs cannot be started."""
 
     reason: ClassVar[str] = "CHILD_NOT_STARTED"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     program: str
     problem: str
@@ -194,6 +206,7 @@ class ChildOutputTooLarge(DbopsError):
     """A program wrote more than is kept of it."""
 
     reason: ClassVar[str] = "CHILD_OUTPUT_TOO_LARGE"
+    code: ClassVar[StatusCode] = StatusCode.RESOURCE_EXHAUSTED
 
     program: str
     limit_bytes: int
@@ -221,6 +234,7 @@ class FailedWithResult(DbopsError):
     def __post_init__(self) -> None:
         # Callers look for what went wrong.
         self.reason = self.cause.reason  # type: ignore[misc]
+        self.code = self.cause.code  # type: ignore[misc]
 
     @property
     def message(self) -> str:
@@ -236,6 +250,7 @@ class ControlStoreUnavailable(DbopsError):
     """The control store cannot be read or written now."""
 
     reason: ClassVar[str] = "CONTROL_STORE_UNAVAILABLE"
+    code: ClassVar[StatusCode] = StatusCode.UNAVAILABLE
 
     store: str
     problem: str
@@ -260,6 +275,8 @@ class CleanUpFailed(DbopsError):
     """What an operation ends with that failed, and whose leavings could not be removed."""
 
     reason: ClassVar[str] = "CLEAN_UP_FAILED"
+    # Somebody has to remove what is left before it is worth trying again.
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     operation: str
     failure: str

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from dbopsd.errors import DbopsError
+from dbopsd.errors import DbopsError, StatusCode
 
 
 @dataclass(eq=False)
@@ -11,6 +11,7 @@ class Unauthenticated(DbopsError):
     """Nobody knows who calls. Each reason is a class of its own below this one."""
 
     reason: ClassVar[str] = "UNAUTHENTICATED"
+    code: ClassVar[StatusCode] = StatusCode.UNAUTHENTICATED
     text: ClassVar[str] = "the caller is not known"
 
     @property
@@ -115,6 +116,7 @@ class JwtKeysUnavailable(DbopsError):
     """The issuer's keys could not be read once since the start."""
 
     reason: ClassVar[str] = "JWT_KEYS_UNAVAILABLE"
+    code: ClassVar[StatusCode] = StatusCode.UNAVAILABLE
 
     @property
     def message(self) -> str:
@@ -129,6 +131,7 @@ class RoleMissing(DbopsError):
     """The caller is known, and may not do this."""
 
     reason: ClassVar[str] = "ROLE_MISSING"
+    code: ClassVar[StatusCode] = StatusCode.PERMISSION_DENIED
 
     caller: str
     role: str
@@ -150,6 +153,7 @@ class TooManyCalls(DbopsError):
     """One caller has more calls running than it may."""
 
     reason: ClassVar[str] = "TOO_MANY_CALLS"
+    code: ClassVar[StatusCode] = StatusCode.RESOURCE_EXHAUSTED
 
     limit: int
 
@@ -166,6 +170,7 @@ class PathOutsideRoots(DbopsError):
     """A path of a request leads out of the directories that requests may name."""
 
     reason: ClassVar[str] = "PATH_OUTSIDE_ROOTS"
+    code: ClassVar[StatusCode] = StatusCode.INVALID_ARGUMENT
 
     path: str
     roots: tuple[str, ...] = field(default=())

@@ -6,15 +6,19 @@ import re
 from pathlib import Path
 
 import dbops.v1
+import grpc
 import pytest
 from dbops.v1 import health_pb2, options_pb2, resources_pb2
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
 import dbopsd
-from dbopsd.errors import DbopsError
+from dbopsd.errors import DatabaseNotFound, DbopsError, StatusCode
 from dbopsd.health.report import CheckResult, Report, ServerRole, State, summarise
-from dbopsd.rpc import status
+from dbopsd.migrate.importer.processes.errors import TaskFailed
+from dbopsd.operations.attempt import StepFailed
+from dbopsd.operations.errors import FailedWithResult
+from dbopsd.operations.record import Failure
 from dbopsd.rpc.encode import encode_health
 
 PROTOS = Path(__file__).parents[2] / "protos" / "dbops" / "v1"
@@ -126,8 +130,7 @@ def test_every_reason_that_a_proto_names_is_an_errors_with_that_code() -> None:
     by_reason = {error.reason: error for error in errors()}
     for code, reason in named:
         assert reason in by_reason, reason
-        error = by_reason[reason].__new__(by_reason[reason])
-        assert status.code_of(error).name == code, reason
+        assert by_reason[reason].code.name == code, reason
 
 
 def test_reasons_are_of_one_error_each() -> None:
@@ -138,6 +141,34 @@ def test_reasons_are_of_one_error_each() -> None:
         error for error in errors() if error.__dataclass_fields__ and "reason" not in vars(error)
     ]
     assert unnamed == []
+
+
+def test_every_error_says_its_code_which_is_not_internal() -> None:
+    """Callers are told nothing of an error whose code is INTERNAL."""
+    found = errors()
+    assert len(found) > 100
+    silent = {
+        error.__qualname__
+        for error in found - {DbopsError}
+        if not any("code" in vars(base) for base in error.__mro__ if base is not DbopsError)
+        # It has the code of the error that it stands for.
+        and error not in (FailedWithResult, StepFailed)
+    }
+    assert silent == set()
+    internal = {error.__qualname__ for error in found if error.code is StatusCode.INTERNAL}
+    assert internal == {"DbopsError", "FailedWithResult", "StepFailed"}
+
+
+def test_an_error_that_stands_for_another_has_its_code() -> None:
+    cause = DatabaseNotFound("main")
+    assert FailedWithResult(cause, None).code is StatusCode.NOT_FOUND
+    assert StepFailed(Failure("DATA_LOSS", "R", "m")).code is StatusCode.DATA_LOSS
+    assert TaskFailed("R", "NOT_FOUND", "m").code is StatusCode.NOT_FOUND
+
+
+def test_codes_are_grpcs() -> None:
+    numbers = {code.name: code.value[0] for code in grpc.StatusCode if code.value[0]}
+    assert {code.name: code.value for code in StatusCode} == numbers
 
 
 def test_a_reason_that_the_contract_gives_as_an_example_is_real() -> None:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dbopsd.errors import DbopsError
+from dbopsd.errors import DbopsError, StatusCode
 
 # Servers log in English (lc_messages is C), and so do their programs under LC_ALL=C.
 _COMPLAINT = re.compile(r"(\b(PANIC|FATAL|ERROR)|\berror):\s")
@@ -18,6 +18,7 @@ class EmbeddedServerUnavailable(DbopsError):
     """No embedded PostgreSQL is installed beside dbopsd."""
 
     reason: ClassVar[str] = "EMBEDDED_SERVER_UNAVAILABLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     problem: str
 
@@ -34,6 +35,7 @@ class InstallationUnusable(DbopsError):
     """A directory of PostgreSQL programs lacks a program, or its programs do not run."""
 
     reason: ClassVar[str] = "POSTGRES_INSTALLATION_UNUSABLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     bin_dir: str
     problem: str
@@ -51,6 +53,7 @@ class ServerAccountUnavailable(DbopsError):
     """There is no system account that the server could run as."""
 
     reason: ClassVar[str] = "SERVER_ACCOUNT_UNAVAILABLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     account: str
     problem: str
@@ -69,6 +72,7 @@ class StateDirectoryInUse(DbopsError):
     """Another process already runs the server of this directory."""
 
     reason: ClassVar[str] = "STATE_DIRECTORY_IN_USE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     directory: str
     holder_pid: int | None
@@ -87,6 +91,7 @@ class StateDirectoryUnreachable(DbopsError):
     """The server's account may not search a directory above the state directory."""
 
     reason: ClassVar[str] = "STATE_DIRECTORY_UNREACHABLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     directory: str
     barrier: str
@@ -106,6 +111,7 @@ class StateDirectoryUnusable(DbopsError):
     """The state directory cannot be made or is not ours."""
 
     reason: ClassVar[str] = "STATE_DIRECTORY_UNUSABLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     directory: str
     problem: str
@@ -120,6 +126,7 @@ class DataDirectoryUnusable(DbopsError):
     """The data directory exists and this server must not be started on it."""
 
     reason: ClassVar[str] = "DATA_DIRECTORY_UNUSABLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     directory: str
     problem: str
@@ -135,6 +142,7 @@ class ServerInitialisationFailed(DbopsError):
     """A new data directory could not be made; nothing of it was kept."""
 
     reason: ClassVar[str] = "SERVER_INITIALISATION_FAILED"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     directory: str
     program: str
@@ -158,6 +166,7 @@ class ServerStartFailed(DbopsError):
     """
 
     reason: ClassVar[str] = "SERVER_START_FAILED"
+    code: ClassVar[StatusCode] = StatusCode.UNAVAILABLE
 
     directory: str
     exit_status: int | None
@@ -183,6 +192,7 @@ class ServerExited(DbopsError):
     """A server that had been ready ended without having been asked to."""
 
     reason: ClassVar[str] = "SERVER_EXITED"
+    code: ClassVar[StatusCode] = StatusCode.UNAVAILABLE
 
     directory: str
     exit_status: int

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dbopsd.errors import DbopsError
+from dbopsd.errors import DbopsError, StatusCode
 
 
 @dataclass(eq=False)
@@ -11,6 +11,7 @@ class SourceError(DbopsError):
     """The SQLite file cannot be imported as it is. The base of those that say why."""
 
     reason: ClassVar[str] = "SOURCE_UNUSABLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     source: str
     """The file's path."""
@@ -192,6 +193,7 @@ class ValuesRejected(DbopsError):
     """The file has values that their columns in PostgreSQL cannot hold."""
 
     reason: ClassVar[str] = "VALUES_REJECTED"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     rows: int
     where: str
@@ -211,6 +213,7 @@ class RowTooLarge(DbopsError):
     """PostgreSQL takes each value of a row, and not the row."""
 
     reason: ClassVar[str] = "ROW_TOO_LARGE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     table: str
     key: str
@@ -231,6 +234,7 @@ class RejectsUnwritable(DbopsError):
     """The file of the values that did not arrive cannot be written, or not be read back."""
 
     reason: ClassVar[str] = "REJECTS_UNWRITABLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     path: str
     problem: str
@@ -249,6 +253,7 @@ class RowsDiffer(DbopsError):
     """What was read back from PostgreSQL is not what was sent."""
 
     reason: ClassVar[str] = "ROWS_DIFFER"
+    code: ClassVar[StatusCode] = StatusCode.DATA_LOSS
 
     rows: int
     tables: str

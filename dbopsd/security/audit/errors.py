@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dbopsd.errors import DbopsError
+from dbopsd.errors import DbopsError, StatusCode
 
 
 @dataclass(eq=False)
@@ -11,6 +11,7 @@ class AuditUnavailable(DbopsError):
     """The audit log cannot be written now, so calls that it must hold are refused."""
 
     reason: ClassVar[str] = "AUDIT_UNAVAILABLE"
+    code: ClassVar[StatusCode] = StatusCode.UNAVAILABLE
 
     problem: str
 
@@ -27,6 +28,7 @@ class AuditLogInUse(DbopsError):
     """Another daemon writes this audit log; this one does not start (exit 2)."""
 
     reason: ClassVar[str] = "AUDIT_LOG_IN_USE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     path: str
     holder_pid: int | None
@@ -45,6 +47,7 @@ class AuditUnreadable(DbopsError):
     """The audit log cannot be read, so nothing is said about it."""
 
     reason: ClassVar[str] = "AUDIT_UNREADABLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     path: str
     problem: str

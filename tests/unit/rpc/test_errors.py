@@ -129,21 +129,14 @@ async def test_every_shape_of_call_works(channel):
     ]
 
 
-class TestTable:
-    def test_each_error_of_ours_that_reaches_a_caller_has_its_code(self):
-        """A new class must be put in the table, or its callers are told INTERNAL."""
-        never_answered = {errors.ConfigurationError, errors.ListenerUnavailable}
-        for cls in errors.DbopsError.__subclasses__():
-            if cls.__module__ == errors.__name__ and cls not in never_answered:
-                assert status._CODES.get(cls) is not None, cls
-
+class TestCodes:
     def test_a_subclass_has_the_code_of_its_class(self):
         class Gone(errors.DatabaseNotFound):
             pass
 
         assert status.code_of(Gone("main")) is grpc.StatusCode.NOT_FOUND
 
-    def test_an_error_without_a_row_is_internal(self):
+    def test_an_error_without_one_is_internal(self):
         class Odd(errors.DbopsError):
             pass
 
@@ -154,20 +147,3 @@ class TestTable:
         clipped = status.clip(text)
         assert len(clipped.encode()) <= 512
         assert clipped == text or clipped.endswith("…")
-
-
-def test_every_error_of_ours_has_a_status_that_is_not_internal():
-    def below(kind):
-        for each in kind.__subclasses__():
-            yield each
-            yield from below(each)
-
-    internal = {
-        kind.__name__
-        for kind in below(errors.DbopsError)
-        if kind.__module__.startswith(("dbopsd.errors", "dbopsd.db.errors"))
-        and status._CODES[next(cls for cls in kind.__mro__ if cls in status._CODES)]
-        in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
-    }
-    # Those two end the daemon before it serves.
-    assert internal == {"ConfigurationError", "ListenerUnavailable"}

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dbopsd.errors import DbopsError
+from dbopsd.errors import DbopsError, StatusCode
 from dbopsd.migrate.importer.conversion.postgres_type import PostgresType, read_type
 from dbopsd.migrate.importer.planning.plan import PlannedColumn
 from dbopsd.migrate.importer.source.values import Value
@@ -72,6 +72,7 @@ class TypeNotSupported(DbopsError):
     """A conversion cannot make values of a column's type."""
 
     reason: ClassVar[str] = "TYPE_NOT_SUPPORTED"
+    code: ClassVar[StatusCode] = StatusCode.INVALID_ARGUMENT
 
     column: str
     type: str

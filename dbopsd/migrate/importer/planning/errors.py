@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dbopsd.errors import DbopsError
+from dbopsd.errors import DbopsError, StatusCode
 
 
 @dataclass(eq=False)
@@ -11,6 +11,7 @@ class InvalidMapping(DbopsError):
     """A mapping that a request gave cannot be used."""
 
     reason: ClassVar[str] = "INVALID_MAPPING"
+    code: ClassVar[StatusCode] = StatusCode.INVALID_ARGUMENT
 
     key: str
     """Where in it, `tables.users.columns.age.type`; empty: the whole."""
@@ -27,6 +28,7 @@ class SourceTableNotFound(DbopsError):
     """A request names a table that the file does not have."""
 
     reason: ClassVar[str] = "SOURCE_TABLE_NOT_FOUND"
+    code: ClassVar[StatusCode] = StatusCode.NOT_FOUND
 
     table: str
     known: str

@@ -65,7 +65,12 @@ async def main() -> None:
             except DbopsError as error:
                 transient = isinstance(error, DatabaseError) and error.transient
                 await context.forget_session()
-                failure = {"cause": error.reason, "text": error.message, "transient": transient}
+                failure = {
+                    "cause": error.reason,
+                    "status": error.code.name,
+                    "text": error.message,
+                    "transient": transient,
+                }
                 tell({"failed": failure})
             else:
                 tell({"done": encode(type(answer), answer)})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dbopsd.errors import DbopsError
+from dbopsd.errors import DbopsError, StatusCode
 
 
 @dataclass(eq=False)
@@ -11,15 +11,19 @@ class TaskFailed(DbopsError):
     """A process could not do what it was told, for a reason that it knows."""
 
     reason: ClassVar[str] = "IMPORT_TASK_FAILED"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     cause: str
     """The reason of the process's own error, which is this one's too."""
+    status: str
+    """The name of its status code, which is this one's too."""
     text: str
     transient: bool = False
     """Whether the same again may well succeed."""
 
     def __post_init__(self) -> None:
         self.reason = self.cause  # type: ignore[misc]
+        self.code = StatusCode[self.status]  # type: ignore[misc]
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -35,6 +39,7 @@ class ProcessDied(DbopsError):
     """A process ended in the middle of a task, time and again."""
 
     reason: ClassVar[str] = "IMPORT_PROCESS_DIED"
+    code: ClassVar[StatusCode] = StatusCode.ABORTED
 
     task: str
     exit_status: int

@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import TokenError
 
-from dbopsd.errors import DbopsError
+from dbopsd.errors import DbopsError, StatusCode
 
 _QUOTES: Final = frozenset("\"'`[")
 
@@ -16,6 +16,7 @@ class UnreadableSql(DbopsError):
     """SQL that SQLite took and that is not understood here."""
 
     reason: ClassVar[str] = "UNREADABLE_SQL"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     problem: str
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dbopsd.errors import DbopsError
+from dbopsd.errors import DbopsError, StatusCode
 
 
 @dataclass(eq=False)
@@ -11,6 +11,7 @@ class ImportNotFound(DbopsError):
     """No import of that name was made into the database."""
 
     reason: ClassVar[str] = "IMPORT_NOT_FOUND"
+    code: ClassVar[StatusCode] = StatusCode.NOT_FOUND
 
     import_id: str
     database: str
@@ -28,6 +29,7 @@ class ImportNotPublished(DbopsError):
     """The import is not what the tables in the target schema are of."""
 
     reason: ClassVar[str] = "IMPORT_NOT_PUBLISHED"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     import_id: str
     problem: str
@@ -42,6 +44,7 @@ class TableInUse(DbopsError):
     """Others depend on a table that an import would replace, and would go on with the old one."""
 
     reason: ClassVar[str] = "TABLE_IN_USE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     table: str
     dependents: str
@@ -59,6 +62,7 @@ class NameTaken(DbopsError):
     """Something else has the name that an imported object is to have."""
 
     reason: ClassVar[str] = "NAME_TAKEN"
+    code: ClassVar[StatusCode] = StatusCode.ALREADY_EXISTS
 
     name: str
     kind: str
@@ -76,6 +80,7 @@ class TablesIncompatible(DbopsError):
     """Tables that are there cannot take what the file has."""
 
     reason: ClassVar[str] = "TABLES_INCOMPATIBLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     schema: str
     count: int
@@ -94,6 +99,7 @@ class MergeIncomplete(DbopsError):
     """Rows that were merged are not in the target as they were staged."""
 
     reason: ClassVar[str] = "MERGE_INCOMPLETE"
+    code: ClassVar[StatusCode] = StatusCode.DATA_LOSS
 
     table: str
     rows: int
@@ -111,6 +117,7 @@ class RowsChangedSince(DbopsError):
     """Rows that an import merged into a table are not there as it left them."""
 
     reason: ClassVar[str] = "ROWS_CHANGED_SINCE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     table: str
     changed: int
@@ -147,6 +154,7 @@ class RowsReferredTo(DbopsError):
     """Others' rows refer to those that would be taken out, or to what would change in them."""
 
     reason: ClassVar[str] = "ROWS_REFERRED_TO"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     table: str
     rows: int
@@ -168,6 +176,7 @@ class RevertIncomplete(DbopsError):
     """Rows that were put back are not in the target as they were kept."""
 
     reason: ClassVar[str] = "REVERT_INCOMPLETE"
+    code: ClassVar[StatusCode] = StatusCode.DATA_LOSS
 
     table: str
     rows: int

@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 from sqlglot import exp
 
 from dbopsd.db.identifiers import literal, quoted
-from dbopsd.errors import DbopsError
+from dbopsd.errors import DbopsError, StatusCode
 from dbopsd.migrate.importer.conversion.postgres_type import read_type
 from dbopsd.migrate.importer.source.affinity import folded
 from dbopsd.migrate.importer.source.schema import Affinity
@@ -27,6 +27,7 @@ class NotTranslatable(DbopsError):
     """SQL of SQLite's that has no certain equal in PostgreSQL."""
 
     reason: ClassVar[str] = "NOT_TRANSLATABLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     construct: str
     """What it is about, as short as it can be named: a function, an operator, a column."""
