@@ -4,8 +4,8 @@ from typing import Final
 
 from dbops.v1 import migrate_pb2
 
-from dbopsd.migrate.importer.planning.plan import Fate, PlannedObject
-from dbopsd.migrate.importer.report import (
+from dbopsd.migrate.importer.model.plan import Fate, PlannedObject
+from dbopsd.migrate.importer.model.report import (
     STAGES,
     Difference,
     ImportPlan,

@@ -9,8 +9,13 @@ from typing import Final, NamedTuple
 from dbops.v1 import migrate_pb2
 from google.protobuf.descriptor import ServiceDescriptor
 
-from dbopsd.migrate.importer.report import ImportPlan, ImportReport, RevertReport, VerifyReport
-from dbopsd.migrate.importer.requests import (
+from dbopsd.migrate.importer.model.report import (
+    ImportPlan,
+    ImportReport,
+    RevertReport,
+    VerifyReport,
+)
+from dbopsd.migrate.importer.model.requests import (
     ImportRequest,
     RevertImportRequest,
     RunImportRequest,

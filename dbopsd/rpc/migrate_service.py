@@ -9,7 +9,7 @@ from dbops.v1 import migrate_pb2, migrate_pb2_grpc
 from google.longrunning import operations_pb2 as longrunning_pb2
 
 from dbopsd.errors import InvalidField
-from dbopsd.migrate.importer.requests import (
+from dbopsd.migrate.importer.model.requests import (
     BadRows,
     ImportRequest,
     Integrity,
@@ -152,7 +152,7 @@ async def _check_mapping(mapping: str) -> None:
     """Raise `InvalidMapping` for what can be seen without the file."""
     if mapping:
         # Loaded with the first mapping: most that a daemon is asked has none.
-        from dbopsd.migrate.importer.planning.mapping import read_mapping  # noqa: PLC0415
+        from dbopsd.migrate.importer.plan.mapping import read_mapping  # noqa: PLC0415
 
         await asyncio.to_thread(read_mapping, mapping)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from dbopsd.migrate.importer.errors import SnapshotNoSpace
-from dbopsd.migrate.importer.source.snapshot import Snapshot, take_snapshot
-from dbopsd.migrate.importer.source.snapshot_check import open_immutable
+from dbopsd.migrate.importer.model.errors import SnapshotNoSpace
+from dbopsd.migrate.importer.snapshot.sqlite_copy import open_immutable
+from dbopsd.migrate.importer.snapshot.take_snapshot import Snapshot, take_snapshot
 from tests.support.daemon import ROOT
 from tests.support.soak import Soak
 from tests.support.sqlite_writer import MODES, commits_of, create, writer

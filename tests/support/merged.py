@@ -1,10 +1,11 @@
 """Rows that are staged by hand and merged into tables that others have rows in, and taken out."""
 
 from dbopsd.db.session import Session
-from dbopsd.migrate.importer.planning.plan import Plan, PlannedTable
-from dbopsd.migrate.importer.report import RevertedTable
-from dbopsd.migrate.importer.requests import ImportRequest, Mode, Target
-from dbopsd.migrate.importer.target import placing, records
+from dbopsd.migrate.importer.model.plan import Plan, PlannedTable
+from dbopsd.migrate.importer.model.report import RevertedTable
+from dbopsd.migrate.importer.model.requests import ImportRequest, Mode, Target
+from dbopsd.migrate.importer.publish import publication
+from dbopsd.migrate.importer.records import import_records
 from tests.support.staged import column, person, stage
 
 
@@ -56,12 +57,12 @@ async def merge(
 ) -> None:
     """Have `rows`, the statements that make them, staged and merged by an import."""
     record = await stage(session, dsn, who, plan=Plan(tables), rows=rows)
-    await placing.place(session, record, request, [])
+    await publication.publish(session, record, request, [])
 
 
 async def take_back(session: Session, who: str = "new") -> list[RevertedTable]:
     """Revert an import."""
-    return await placing.take_back(session, await records.get(session, who, "main"))
+    return await publication.revert(session, await import_records.get(session, who, "main"))
 
 
 P, U, KEYS = merged_table("p", "v"), merged_table("u", "email"), merged_table("u")

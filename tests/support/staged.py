@@ -6,10 +6,12 @@ from contextlib import contextmanager
 import psycopg
 
 from dbopsd.db.session import Session
-from dbopsd.migrate.importer.planning.plan import Plan, PlannedColumn, PlannedTable
-from dbopsd.migrate.importer.target import publishing, records, staging
-from dbopsd.migrate.importer.target.locks import LockOrder
-from dbopsd.migrate.importer.target.records import ImportRecord, RecordState
+from dbopsd.migrate.importer.build import staging_tables
+from dbopsd.migrate.importer.model.plan import Plan, PlannedColumn, PlannedTable
+from dbopsd.migrate.importer.postgres.table_guards import LockOrder
+from dbopsd.migrate.importer.publish import swap
+from dbopsd.migrate.importer.records import import_records
+from dbopsd.migrate.importer.records.import_records import ImportRecord, RecordState
 
 VIEWS = ("user_orders",)
 RELATIONS = ("orders", "user_orders", "users")
@@ -66,12 +68,12 @@ async def stage(
         import_id=who,
         source=f"/srv/{who}.db",
         target_schema=schema,
-        staging_schema=records.staging_schema(who),
-        previous_schema=records.previous_schema(who),
+        staging_schema=import_records.staging_schema(who),
+        previous_schema=import_records.previous_schema(who),
         state=RecordState.STAGED,
         plan=plan,
     )
-    await staging.begin(session, record)
+    await staging_tables.create_staging(session, record)
     with person(dsn, record.staging_schema) as connection:
         connection.execute(rows or (_FILL_ROWS if rows_only else _FILL).format(who=who))
     return record
@@ -79,7 +81,7 @@ async def stage(
 
 async def publish(session: Session, record: ImportRecord) -> ImportRecord:
     """Publish it, with its view; once."""
-    return await publishing.publish(session, record, VIEWS, LockOrder())
+    return await swap.publish(session, record, VIEWS, LockOrder())
 
 
 @contextmanager

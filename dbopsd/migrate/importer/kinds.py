@@ -8,8 +8,13 @@ import importlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from dbopsd.migrate.importer.report import ImportPlan, ImportReport, RevertReport, VerifyReport
-from dbopsd.migrate.importer.requests import (
+from dbopsd.migrate.importer.model.report import (
+    ImportPlan,
+    ImportReport,
+    RevertReport,
+    VerifyReport,
+)
+from dbopsd.migrate.importer.model.requests import (
     ImportRequest,
     RevertImportRequest,
     RunImportRequest,
@@ -29,22 +34,24 @@ def _of(module: str, name: str) -> Callable[[Run, Any], Awaitable[Any]]:
     return work
 
 
-PLAN_IMPORT: Final = Kind("plan-import", ImportRequest, ImportPlan, _of("planned", "plan_import"))
+PLAN_IMPORT: Final = Kind(
+    "plan-import", ImportRequest, ImportPlan, _of("plan_import", "plan_import")
+)
 RUN_IMPORT: Final = Kind(
     "run-import",
     RunImportRequest,
     ImportReport,
-    _of("importing", "run_import"),
+    _of("run_import", "run_import"),
     locks=_CHANGES,
-    clean_up=_of("importing", "clean_up"),
+    clean_up=_of("run_import", "clean_up"),
 )
 VERIFY_IMPORT: Final = Kind(
-    "verify-import", VerifyImportRequest, VerifyReport, _of("verified", "verify_import")
+    "verify-import", VerifyImportRequest, VerifyReport, _of("verify_import", "verify_import")
 )
 REVERT_IMPORT: Final = Kind(
     "revert-import",
     RevertImportRequest,
     RevertReport,
-    _of("reverting", "revert_import"),
+    _of("revert_import", "revert_import"),
     locks=_CHANGES,
 )

@@ -23,8 +23,8 @@ from dbopsd.migrate.importer.conversion.canonical import canonicalise, kinds
 from dbopsd.migrate.importer.conversion.decode import decode_row
 from dbopsd.migrate.importer.conversion.digest import Digest
 from dbopsd.migrate.importer.conversion.encoder import Encoder
-from dbopsd.migrate.importer.planning.plan import PlannedColumn, PlannedTable
-from dbopsd.migrate.importer.source.reader import read
+from dbopsd.migrate.importer.model.plan import PlannedColumn, PlannedTable
+from dbopsd.migrate.importer.snapshot.reader import read
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"

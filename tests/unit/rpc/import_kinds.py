@@ -4,8 +4,13 @@ from typing import Any
 
 from dbops.v1 import migrate_pb2_grpc
 
-from dbopsd.migrate.importer.report import ImportPlan, ImportReport, RevertReport, VerifyReport
-from dbopsd.migrate.importer.requests import (
+from dbopsd.migrate.importer.model.report import (
+    ImportPlan,
+    ImportReport,
+    RevertReport,
+    VerifyReport,
+)
+from dbopsd.migrate.importer.model.requests import (
     ImportRequest,
     RevertImportRequest,
     RunImportRequest,

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 
 from dbopsd.config import ServerConfig
 from dbopsd.health.board import HealthBoard
-from dbopsd.migrate.importer.planning.plan import Fate, PlannedObject
-from dbopsd.migrate.importer.report import (
+from dbopsd.migrate.importer.model.plan import Fate, PlannedObject
+from dbopsd.migrate.importer.model.report import (
     Difference,
     ImportPlan,
     ImportReport,
@@ -30,7 +30,7 @@ from dbopsd.migrate.importer.report import (
     TableReport,
     VerifyReport,
 )
-from dbopsd.migrate.importer.requests import (
+from dbopsd.migrate.importer.model.requests import (
     BadRows,
     ImportRequest,
     Integrity,

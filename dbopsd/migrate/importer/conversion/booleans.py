@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 import numpy as np
 import pyarrow as pa
 
-from dbopsd.migrate.importer.conversion.conversion import (
+from dbopsd.migrate.importer.conversion.base import (
     Bad,
     Conversion,
     Payload,
@@ -14,7 +14,7 @@ from dbopsd.migrate.importer.conversion.conversion import (
     decided,
     numbers,
 )
-from dbopsd.migrate.importer.source.values import Text, Value
+from dbopsd.migrate.importer.conversion.values import Text, Value
 
 _TRUE: Final = frozenset({b"t", b"true", b"yes", b"y", b"on", b"1"})
 _FALSE: Final = frozenset({b"f", b"false", b"no", b"n", b"off", b"0"})
@@ -27,7 +27,7 @@ class Boolean(Conversion):
     name = "boolean"
     types: ClassVar = {"boolean": pa.bool_()}
 
-    def one(self, value: Value) -> Payload | Bad:
+    def convert_value(self, value: Value) -> Payload | Bad:
         if isinstance(value, Text):
             word = value.lower()
             if word in _TRUE:

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from dbopsd.migrate.importer.conversion.conversion import Bad, Conversion, Payload, Vector
-from dbopsd.migrate.importer.source.values import Value, number_text
+from dbopsd.migrate.importer.conversion.base import Bad, Conversion, Payload, Vector
+from dbopsd.migrate.importer.conversion.values import Value, number_text
 
 
 class Bytes(Conversion):
@@ -14,7 +14,7 @@ class Bytes(Conversion):
     name = "bytes"
     types: ClassVar = {"bytea": pa.binary()}
 
-    def one(self, value: Value) -> Payload | Bad:
+    def convert_value(self, value: Value) -> Payload | Bad:
         if isinstance(value, bytes):
             return bytes(value)
         assert value is not None  # noqa: S101

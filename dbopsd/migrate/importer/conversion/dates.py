@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from dbopsd.migrate.importer.conversion.conversion import (
+from dbopsd.migrate.importer.conversion.base import (
     Bad,
     Conversion,
     Payload,
@@ -13,9 +13,9 @@ from dbopsd.migrate.importer.conversion.conversion import (
     Vector,
     decided,
 )
-from dbopsd.migrate.importer.conversion.moment_arrays import read_numbers, read_timestamps
-from dbopsd.migrate.importer.conversion.moments import DAY_US, read_number, read_timestamp
-from dbopsd.migrate.importer.source.values import Text, Value
+from dbopsd.migrate.importer.conversion.instant_arrays import read_numbers, read_timestamps
+from dbopsd.migrate.importer.conversion.instants import DAY_US, read_number, read_timestamp
+from dbopsd.migrate.importer.conversion.values import Text, Value
 
 
 class Date(Conversion):
@@ -24,7 +24,7 @@ class Date(Conversion):
     name = "date"
     types: ClassVar = {"date": pa.int32()}
 
-    def one(self, value: Value) -> Payload | Bad:
+    def convert_value(self, value: Value) -> Payload | Bad:
         if isinstance(value, int | float) and self.column.unit:
             micros = read_number(value, self.column.unit)
             if micros is None:

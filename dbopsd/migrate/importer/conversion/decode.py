@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from dbopsd.migrate.importer.conversion import numeric_wire
-from dbopsd.migrate.importer.conversion.moments import DAY_US, EPOCH_DAY
+from dbopsd.migrate.importer.conversion.instants import DAY_US, EPOCH_DAY
 from dbopsd.migrate.importer.conversion.postgres_type import read_type
 from dbopsd.migrate.importer.conversion.rows import split_row
 

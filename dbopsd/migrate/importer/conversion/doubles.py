@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 import numpy as np
 import pyarrow as pa
 
-from dbopsd.migrate.importer.conversion.conversion import (
+from dbopsd.migrate.importer.conversion.base import (
     Bad,
     Conversion,
     Payload,
@@ -18,8 +18,8 @@ from dbopsd.migrate.importer.conversion.conversion import (
     numbers,
 )
 from dbopsd.migrate.importer.conversion.decimals import DECIMAL
-from dbopsd.migrate.importer.planning.plan import PlannedColumn
-from dbopsd.migrate.importer.source.values import Text, Value
+from dbopsd.migrate.importer.conversion.values import Text, Value
+from dbopsd.migrate.importer.model.plan import PlannedColumn
 
 _EXACT: Final = 2**53
 """Up to here a double holds every integer."""
@@ -36,7 +36,7 @@ class Double(Conversion):
         super().__init__(column)
         self._single = self.type.name == "real"
 
-    def one(self, value: Value) -> Payload | Bad:
+    def convert_value(self, value: Value) -> Payload | Bad:
         match value:
             case float():
                 return self._fitting(value)

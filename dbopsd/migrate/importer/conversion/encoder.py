@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pgpq import ArrowToPostgresBinaryEncoder
 
-from dbopsd.migrate.importer.conversion.conversion import (
+from dbopsd.migrate.importer.conversion.base import (
     Bad,
     Conversion,
     Payload,
@@ -22,8 +22,15 @@ from dbopsd.migrate.importer.conversion.conversion import (
 )
 from dbopsd.migrate.importer.conversion.digest import Digest
 from dbopsd.migrate.importer.conversion.registry import CONVERSIONS
-from dbopsd.migrate.importer.planning.plan import BadValue, PlannedColumn
-from dbopsd.migrate.importer.source.values import Batch, Text, Value, Values, literal, number_text
+from dbopsd.migrate.importer.conversion.values import (
+    Batch,
+    Text,
+    Value,
+    Values,
+    literal,
+    number_text,
+)
+from dbopsd.migrate.importer.model.plan import BadValue, PlannedColumn
 
 _FIELD_HEADER: Final = 4
 _ROW_HEADER: Final = 2
@@ -233,7 +240,7 @@ class _Column:
                 if mapped is None:
                     return None
                 value = Text(mapped.encode())
-        payload = self.conversion.one(value)
+        payload = self.conversion.convert_value(value)
         if not isinstance(payload, Bad):
             return payload
         instead = self._instead(payload)

@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 import numpy as np
 import pyarrow as pa
 
-from dbopsd.migrate.importer.conversion.conversion import (
+from dbopsd.migrate.importer.conversion.base import (
     Bad,
     Conversion,
     Payload,
@@ -15,8 +15,8 @@ from dbopsd.migrate.importer.conversion.conversion import (
     decided,
     numbers,
 )
-from dbopsd.migrate.importer.planning.plan import PlannedColumn
-from dbopsd.migrate.importer.source.values import Text, Value
+from dbopsd.migrate.importer.conversion.values import Text, Value
+from dbopsd.migrate.importer.model.plan import PlannedColumn
 
 _BITS: Final = {"smallint": 16, "integer": 32, "bigint": 64}
 _LITERAL: Final = re.compile(rb"[+-]?[0-9]{1,40}")
@@ -33,7 +33,7 @@ class Integer(Conversion):
         bits = _BITS[self.type.name]
         self._low, self._high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
-    def one(self, value: Value) -> Payload | Bad:
+    def convert_value(self, value: Value) -> Payload | Bad:
         match value:
             case float():
                 if value in (float("inf"), float("-inf")):

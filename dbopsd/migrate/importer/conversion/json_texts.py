@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 import numpy as np
 import pyarrow as pa
 
-from dbopsd.migrate.importer.conversion.conversion import (
+from dbopsd.migrate.importer.conversion.base import (
     Bad,
     Conversion,
     Payload,
@@ -22,7 +22,7 @@ from dbopsd.migrate.importer.conversion.json_validity import (
     check_json,
 )
 from dbopsd.migrate.importer.conversion.texts import bad_texts, text_problem, with_replacements
-from dbopsd.migrate.importer.source.values import Text, Value, number_text
+from dbopsd.migrate.importer.conversion.values import Text, Value, number_text
 
 JSONB_VERSION: Final = b"\x01"
 # What jsonb has room for.
@@ -35,7 +35,7 @@ class Json(Conversion):
     name = "json"
     types: ClassVar = {"json": pa.binary()}
 
-    def one(self, value: Value) -> Payload | Bad:
+    def convert_value(self, value: Value) -> Payload | Bad:
         match value:
             case int() | float():
                 return self._checked(number_text(value))

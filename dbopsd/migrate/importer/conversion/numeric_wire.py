@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from dbopsd.migrate.importer.conversion.conversion import binary
+from dbopsd.migrate.importer.conversion.base import binary
 from dbopsd.migrate.importer.conversion.decimals import Plain
 
 _NEGATIVE: Final = 0x4000

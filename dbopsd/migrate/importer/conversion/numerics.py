@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dbopsd.migrate.importer.conversion import numeric_wire
-from dbopsd.migrate.importer.conversion.conversion import (
+from dbopsd.migrate.importer.conversion.base import (
     Bad,
     Conversion,
     Payload,
@@ -19,8 +19,8 @@ from dbopsd.migrate.importer.conversion.conversion import (
     valid,
 )
 from dbopsd.migrate.importer.conversion.decimals import DECIMAL, Plain, read_decimal
-from dbopsd.migrate.importer.planning.plan import PlannedColumn
-from dbopsd.migrate.importer.source.values import Text, Value
+from dbopsd.migrate.importer.conversion.values import Text, Value
+from dbopsd.migrate.importer.model.plan import PlannedColumn
 
 # A decimal number of so many digits is the shortest one of the double next to it.
 _TELLING_DIGITS: Final = 15
@@ -45,7 +45,7 @@ class Numeric(Conversion):
         if self.type.arguments:
             self._precision, self._scale = (*self.type.arguments, 0)[:2]
 
-    def one(self, value: Value) -> Payload | Bad:
+    def convert_value(self, value: Value) -> Payload | Bad:
         match value:
             case float():
                 if value in (float("inf"), float("-inf")):

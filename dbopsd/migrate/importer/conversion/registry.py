@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
+from dbopsd.migrate.importer.conversion.base import Conversion
 from dbopsd.migrate.importer.conversion.booleans import Boolean
 from dbopsd.migrate.importer.conversion.byte_strings import Bytes
-from dbopsd.migrate.importer.conversion.conversion import Conversion
 from dbopsd.migrate.importer.conversion.dates import Date
 from dbopsd.migrate.importer.conversion.doubles import Double
 from dbopsd.migrate.importer.conversion.integers import Integer

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dbopsd.migrate.importer.conversion.conversion import (
+from dbopsd.migrate.importer.conversion.base import (
     NOTHING,
     Bad,
     Conversion,
@@ -19,8 +19,8 @@ from dbopsd.migrate.importer.conversion.conversion import (
     truth,
     without,
 )
-from dbopsd.migrate.importer.planning.plan import PlannedColumn
-from dbopsd.migrate.importer.source.values import Text, Value, number_text
+from dbopsd.migrate.importer.conversion.values import Text, Value, number_text
+from dbopsd.migrate.importer.model.plan import PlannedColumn
 
 _REPLACED: Final = re.compile("[\0\udc80-\udcff]")
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
@@ -43,7 +43,7 @@ class Strings(Conversion):
         self._length = self.type.arguments[0] if self.type.arguments else None
         self._padded = self.type.name == "character"
 
-    def one(self, value: Value) -> Payload | Bad:
+    def convert_value(self, value: Value) -> Payload | Bad:
         match value:
             case int() | float():
                 return self._fitting(number_text(value))

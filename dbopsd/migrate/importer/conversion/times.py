@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from dbopsd.migrate.importer.conversion.conversion import (
+from dbopsd.migrate.importer.conversion.base import (
     Bad,
     Conversion,
     Payload,
@@ -13,11 +13,11 @@ from dbopsd.migrate.importer.conversion.conversion import (
     Vector,
     decided,
 )
-from dbopsd.migrate.importer.conversion.moment_arrays import read_times
-from dbopsd.migrate.importer.conversion.moments import read_time
+from dbopsd.migrate.importer.conversion.instant_arrays import read_times
+from dbopsd.migrate.importer.conversion.instants import read_time
 from dbopsd.migrate.importer.conversion.timestamps import step_us
-from dbopsd.migrate.importer.planning.plan import PlannedColumn
-from dbopsd.migrate.importer.source.values import Text, Value
+from dbopsd.migrate.importer.conversion.values import Text, Value
+from dbopsd.migrate.importer.model.plan import PlannedColumn
 
 
 class Time(Conversion):
@@ -30,7 +30,7 @@ class Time(Conversion):
         super().__init__(column)
         self._step = step_us(self.type.arguments)
 
-    def one(self, value: Value) -> Payload | Bad:
+    def convert_value(self, value: Value) -> Payload | Bad:
         time = read_time(value) if isinstance(value, Text) else None
         if time is None:
             return Bad(Reason.NOT_A_TIME)

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from dbopsd.migrate.importer.conversion.conversion import (
+from dbopsd.migrate.importer.conversion.base import (
     Bad,
     Conversion,
     Payload,
@@ -13,16 +13,16 @@ from dbopsd.migrate.importer.conversion.conversion import (
     Vector,
     decided,
 )
-from dbopsd.migrate.importer.conversion.moment_arrays import read_numbers, read_timestamps
-from dbopsd.migrate.importer.conversion.moments import (
+from dbopsd.migrate.importer.conversion.instant_arrays import read_numbers, read_timestamps
+from dbopsd.migrate.importer.conversion.instants import (
     END_US,
     FIRST_US,
     MICROSECOND_DIGITS,
     read_number,
     read_timestamp,
 )
-from dbopsd.migrate.importer.planning.plan import PlannedColumn
-from dbopsd.migrate.importer.source.values import Text, Value
+from dbopsd.migrate.importer.conversion.values import Text, Value
+from dbopsd.migrate.importer.model.plan import PlannedColumn
 
 
 class Timestamp(Conversion):
@@ -36,7 +36,7 @@ class Timestamp(Conversion):
         super().__init__(column)
         self._step = step_us(self.type.arguments)
 
-    def one(self, value: Value) -> Payload | Bad:
+    def convert_value(self, value: Value) -> Payload | Bad:
         if isinstance(value, int | float) and self.column.unit:
             micros = read_number(value, self.column.unit)
             return Bad(Reason.OUT_OF_RANGE) if micros is None else self._stepped(micros)

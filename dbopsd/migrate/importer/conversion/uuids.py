@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 import numpy as np
 import pyarrow as pa
 
-from dbopsd.migrate.importer.conversion.conversion import (
+from dbopsd.migrate.importer.conversion.base import (
     Bad,
     Conversion,
     Payload,
@@ -16,7 +16,7 @@ from dbopsd.migrate.importer.conversion.conversion import (
     layout,
     there,
 )
-from dbopsd.migrate.importer.source.values import Text, Value
+from dbopsd.migrate.importer.conversion.values import Text, Value
 
 _SIZE: Final = 16
 _LENGTH: Final = 36
@@ -39,7 +39,7 @@ class Uuid(Conversion):
     name = "uuid"
     types: ClassVar = {"uuid": pa.binary()}
 
-    def one(self, value: Value) -> Payload | Bad:
+    def convert_value(self, value: Value) -> Payload | Bad:
         match value:
             case Text() if _TEXT.fullmatch(value):
                 return bytes.fromhex(value.strip(b"{}").replace(b"-", b"").decode())

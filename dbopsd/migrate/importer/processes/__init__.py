@@ -1,1 +1,1 @@
-"""The processes that do an import's heavy work side by side, and what they are told and tell."""
+"""The child processes of an import, their tasks and messages."""

@@ -11,13 +11,13 @@ from typing import Any, Final, TypeVar
 
 from opentelemetry.trace import Tracer
 
-from dbopsd.migrate.importer.outages import PATIENCE_S
+from dbopsd.migrate.importer.processes.concurrent_work import PATIENCE_S
 from dbopsd.migrate.importer.processes.errors import ProcessDied, TaskFailed
 from dbopsd.migrate.importer.processes.messages import Setup, decode, encode, line
 from dbopsd.operations.kind import Program, Run
 from dbopsd.telemetry.span_relay import replay
 
-_MODULE: Final = "dbopsd.migrate.importer.processes"
+_MODULE: Final = "dbopsd.migrate.importer.child_process"
 _MOST_DEATHS: Final = 5
 _FIRST_WAIT_S: Final = 0.5
 _LONGEST_WAIT_S: Final = 4.0
@@ -44,14 +44,14 @@ class Processes:
         self.count = count
         """How many there are at most."""
 
-    async def warm(self, size_bytes: int) -> None:
+    async def prestart(self, size_bytes: int) -> None:
         """Start all of them now, for a file that is worth it, while something else is done."""
         if size_bytes < _SMALL_BYTES:
             return
         for process in list(self._take_idle()):
             self._idle.put_nowait(process or await self._start())
 
-    def suit(self, size_bytes: int) -> None:
+    def shrink_for(self, size_bytes: int) -> None:
         """Have one process alone for a file so small that a second one would come too late.
 
         To be called while nothing is being done.
@@ -67,7 +67,9 @@ class Processes:
         while not self._idle.empty():
             yield self._idle.get_nowait()
 
-    async def do(self, task: object, returns: type[T], on_progress: OnProgress | None = None) -> T:
+    async def run_task(
+        self, task: object, returns: type[T], on_progress: OnProgress | None = None
+    ) -> T:
         """Have a task done, by the next process that is free; again if its process dies.
 
         An outage of PostgreSQL is waited out for `PATIENCE_S`. Raises `TaskFailed`, `ProcessDied`.
@@ -88,7 +90,7 @@ class Processes:
 
             try:
                 process = process or await self._start()
-                answer = await process.do(task, progress)
+                answer = await process.run_task(task, progress)
                 return decode(returns, answer)
             except TaskFailed as failure:
                 if told or failing_since is None:
@@ -164,11 +166,11 @@ class _Process:
         self._tracer = tracer
 
     async def tell(self, message: object) -> None:
-        with contextlib.suppress(ConnectionError):  # it is dead: `do` finds that out
+        with contextlib.suppress(ConnectionError):  # it is dead: `run_task` finds that out
             self._stdin.write(line(message))
             await self._stdin.drain()
 
-    async def do(self, task: object, on_progress: OnProgress) -> Any:
+    async def run_task(self, task: object, on_progress: OnProgress) -> Any:
         """What it answers to a task. Raises `TaskFailed`, `_Died`."""
         kind = type(task)
         await self.tell({"task": kind.__name__, "with": encode(kind, task)})

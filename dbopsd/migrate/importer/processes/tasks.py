@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from dbopsd.migrate.importer.planning.plan import PlannedTable
-from dbopsd.migrate.importer.report import Difference, RejectCount, RejectedValue
-from dbopsd.migrate.importer.requests import BadRows, Integrity
-from dbopsd.migrate.importer.source.schema import SourceTable
+from dbopsd.migrate.importer.model.plan import PlannedTable
+from dbopsd.migrate.importer.model.report import Difference, RejectCount, RejectedValue
+from dbopsd.migrate.importer.model.requests import BadRows, Integrity
+from dbopsd.migrate.importer.model.source_schema import SourceTable
 
 
 @dataclass(frozen=True)

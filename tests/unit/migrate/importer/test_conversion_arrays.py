@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dbopsd.migrate.importer.conversion.conversion import Bad
+from dbopsd.migrate.importer.conversion.base import Bad
 from dbopsd.migrate.importer.conversion.registry import CONVERSIONS
-from dbopsd.migrate.importer.planning.plan import PlannedColumn
-from dbopsd.migrate.importer.source.values import ARROW_TYPES, Text
+from dbopsd.migrate.importer.conversion.values import ARROW_TYPES, Text
+from dbopsd.migrate.importer.model.plan import PlannedColumn
 
 COLUMNS = [
     ("boolean", "boolean", ""),
@@ -144,7 +144,7 @@ def compare(converter, storage_class, values, skipped=0):
             assert payloads[row] is None
             assert value is not None or row not in undecided
             continue
-        one = converter.one(Text(value) if storage_class == "text" else value)
+        one = converter.convert_value(Text(value) if storage_class == "text" else value)
         assert not isinstance(one, Bad), (value, payloads[row])
         assert same(payloads[row], bytes(one) if isinstance(one, Text) else one), value
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from dbopsd.migrate.importer.conversion.digest import Digest
 from dbopsd.migrate.importer.conversion.encoder import Encoder, row_offsets
-from dbopsd.migrate.importer.planning.plan import BadValue, PlannedColumn
-from dbopsd.migrate.importer.source.values import ARROW_TYPES, Batch, Text, Values
+from dbopsd.migrate.importer.conversion.values import ARROW_TYPES, Batch, Text, Values
+from dbopsd.migrate.importer.model.plan import BadValue, PlannedColumn
 
 
 def column(name, type_, conversion, **more):

@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbopsd.migrate.importer.conversion import numeric_wire
-from dbopsd.migrate.importer.conversion.conversion import Bad, TypeNotSupported
+from dbopsd.migrate.importer.conversion.base import Bad, TypeNotSupported
 from dbopsd.migrate.importer.conversion.decimals import read_decimal
 from dbopsd.migrate.importer.conversion.registry import CONVERSIONS
-from dbopsd.migrate.importer.planning.plan import PlannedColumn
-from dbopsd.migrate.importer.source.values import Text
+from dbopsd.migrate.importer.conversion.values import Text
+from dbopsd.migrate.importer.model.plan import PlannedColumn
 
 INF = math.inf
 
 
 def one(conversion, type_, value, unit=""):
     column = PlannedColumn("c", "c", type_, conversion, "", unit=unit)
-    result = CONVERSIONS[conversion](column).one(
+    result = CONVERSIONS[conversion](column).convert_value(
         Text(value.encode()) if isinstance(value, str) else value
     )
     return result.reason.value if isinstance(result, Bad) else result
@@ -30,7 +30,7 @@ def one(conversion, type_, value, unit=""):
 
 def nearest(conversion, type_, value):
     column = PlannedColumn("c", "c", type_, conversion, "")
-    result = CONVERSIONS[conversion](column).one(value)
+    result = CONVERSIONS[conversion](column).convert_value(value)
     assert isinstance(result, Bad)
     return result.nearest
 

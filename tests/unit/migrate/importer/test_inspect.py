@@ -9,9 +9,8 @@ import mendeleev
 import pyproj
 import pytest
 
-from dbopsd.migrate.importer.source.affinity import affinity_of
-from dbopsd.migrate.importer.source.inspect import inspect
-from dbopsd.migrate.importer.source.schema import (
+from dbopsd.migrate.importer.inspect.inspect_schema import inspect_schema
+from dbopsd.migrate.importer.model.source_schema import (
     Affinity,
     CheckConstraint,
     ForeignKey,
@@ -19,6 +18,7 @@ from dbopsd.migrate.importer.source.schema import (
     SourceIndex,
     SourceSchema,
     SourceTable,
+    affinity_of,
 )
 
 PROJ = Path(pyproj.__file__).parent / "proj_dir" / "share" / "proj" / "proj.db"
@@ -29,7 +29,7 @@ Make = Callable[..., SourceSchema]
 
 def inspect_file(path: Path) -> SourceSchema:
     with closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as connection:
-        return inspect(connection)
+        return inspect_schema(connection)
 
 
 @pytest.fixture
@@ -674,7 +674,7 @@ def test_rows_and_texts_come_as_the_caller_wants_them_after(tmp_path: Path) -> N
         connection.text_factory = bytes
         connection.row_factory = sqlite3.Row
         connection.execute("CREATE TABLE t(a INT)")
-        assert [column.name for column in inspect(connection).tables[0].columns] == ["a"]
+        assert [column.name for column in inspect_schema(connection).tables[0].columns] == ["a"]
         row = connection.execute("SELECT 'x' AS y").fetchone()
     assert isinstance(row, sqlite3.Row)
     assert row["y"] == b"x"

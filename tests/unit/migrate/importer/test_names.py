@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbopsd.db.identifiers import MAX_BYTES
-from dbopsd.migrate.importer.planning.names import Namespace
-from dbopsd.migrate.importer.requests import Names
+from dbopsd.migrate.importer.model.requests import Names
+from dbopsd.migrate.importer.plan.names import Namespace
 
 
 def test_names_stay_as_they_are() -> None:

@@ -13,17 +13,21 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from dbopsd.migrate.importer.conversion.moments import DAY_US, read_number
-from dbopsd.migrate.importer.source.contents import ColumnProfile, TextShapes
-from dbopsd.migrate.importer.source.profile import merge, profile_table, rowid_ranges
-from dbopsd.migrate.importer.source.profile_rows import rowid_of
-from dbopsd.migrate.importer.source.profile_shapes import (
+from dbopsd.migrate.importer.conversion.instants import DAY_US, read_number
+from dbopsd.migrate.importer.model.source_profile import ColumnProfile, TextShapes
+from dbopsd.migrate.importer.model.source_schema import Affinity, SourceColumn, SourceTable
+from dbopsd.migrate.importer.profile.profile_table import (
+    merge_profiles,
+    profile_table,
+    rowid_ranges,
+)
+from dbopsd.migrate.importer.profile.row_queries import rowid_of
+from dbopsd.migrate.importer.profile.text_shapes import (
     count_shapes,
     decimal_digits,
     patterns_of,
     shape_of,
 )
-from dbopsd.migrate.importer.source.schema import Affinity, SourceColumn, SourceTable
 
 Value = int | float | str | bytes | None
 
@@ -321,7 +325,7 @@ def test_an_empty_table(connection: sqlite3.Connection) -> None:
     assert (found.rows, found.min_rowid, found.max_rowid) == (0, None, None)
     assert all(each.values == 0 == each.rows for each in found.columns.values())
     assert rowid_ranges(connection, table, 4) == [None]
-    assert merge([found, found]) == found
+    assert merge_profiles([found, found]) == found
 
 
 def test_odd_names_and_taken_rowids(connection: sqlite3.Connection) -> None:
@@ -426,7 +430,7 @@ def test_ranges_have_as_many_rows_each_and_all_together(
     assert len(ranges) == 3
     parts = [profile_table(connection, table, rowid_range=each) for each in ranges]
     assert [part.rows for part in parts] == [rows // 3, rows // 3, rows // 3 + 2]
-    assert merge(parts) == profile_table(connection, table)
+    assert merge_profiles(parts) == profile_table(connection, table)
 
 
 DECLARED = (
@@ -497,7 +501,7 @@ def test_what_is_found_is_what_is_there(
             parts = [
                 profile_table(connection, table, deep=True, rowid_range=each) for each in ranges
             ]
-            found = merge(parts)
+            found = merge_profiles(parts)
         else:
             found = profile_table(connection, table, deep=True)
     for number, name in enumerate(declared):

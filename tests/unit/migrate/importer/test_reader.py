@@ -7,10 +7,10 @@ from contextlib import closing
 
 import pytest
 
-from dbopsd.migrate.importer.planning.plan import PlannedColumn, PlannedTable
-from dbopsd.migrate.importer.source import reader
-from dbopsd.migrate.importer.source.reader import TableUnreadable
-from dbopsd.migrate.importer.source.values import Text, literal
+from dbopsd.migrate.importer.conversion.values import Text, literal
+from dbopsd.migrate.importer.model.plan import PlannedColumn, PlannedTable
+from dbopsd.migrate.importer.snapshot import reader
+from dbopsd.migrate.importer.snapshot.reader import TableUnreadable
 
 LONG = 2**40
 WAYS = pytest.mark.parametrize("longest", [1, LONG], ids=["arrow", "rows"])
@@ -265,7 +265,7 @@ def test_an_empty_table_has_no_batches(make):
 
 def test_a_copy_process_loads_nothing_that_it_does_not_need():
     program = (
-        "import sys; import dbopsd.migrate.importer.source.reader; "
+        "import sys; import dbopsd.migrate.importer.snapshot.reader; "
         "print(sorted({name.split('.')[0] for name in sys.modules} "
         "& {'psycopg', 'pydantic', 'sqlalchemy', 'dbos', 'sqlglot', 'grpc', 'pandas'}))"
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dbopsd.migrate.importer.errors import (
+from dbopsd.migrate.importer.model.errors import (
     HotJournal,
     NotSqlite,
     SnapshotCancelled,
@@ -25,9 +25,9 @@ from dbopsd.migrate.importer.errors import (
     SourceUnreadable,
     SourceUnstable,
 )
-from dbopsd.migrate.importer.requests import Integrity
-from dbopsd.migrate.importer.source.snapshot import Snapshot, take_snapshot
-from dbopsd.migrate.importer.source.snapshot_check import open_immutable
+from dbopsd.migrate.importer.model.requests import Integrity
+from dbopsd.migrate.importer.snapshot.sqlite_copy import open_immutable
+from dbopsd.migrate.importer.snapshot.take_snapshot import Snapshot, take_snapshot
 from tests.support.scratch import new_directory
 
 ROWS = 2000

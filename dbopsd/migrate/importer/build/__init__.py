@@ -1,0 +1,1 @@
+"""Staged tables, and the keys, indexes, constraints and views on them."""

@@ -1,0 +1,66 @@
+"""Making keys, indexes, constraints and views: the rows, or PostgreSQL, may say no."""
+
+from dataclasses import replace
+from typing import Final
+
+from dbopsd.db.errors import StatementFailed
+from dbopsd.db.session import Session
+from dbopsd.db.statement import Statement
+from dbopsd.migrate.importer.model.plan import Fate, PlannedObject
+from dbopsd.migrate.importer.postgres.schemas import set_search_path
+from dbopsd.migrate.importer.records import import_records
+
+# The classes of SQLSTATE that are about the statement or the rows (data, integrity, syntax, what is
+# not supported, a limit of a page or of a definition), and not about the server's state.
+_SAYS_NO: Final = ("0A", "22", "23", "42", "54")
+_NOT_ALLOWED: Final = "42501"
+
+
+async def create_object(
+    session: Session, schema: str, import_id: str, number: int, planned: PlannedObject
+) -> PlannedObject:
+    """Make an object of the plan, once, and record what became of it; the object with its fate."""
+    recorded = await import_records.find_object(session, import_id, number)
+    if recorded is not None:
+        return replace(planned, fate=recorded[0], reason=recorded[1])
+    async with session.transaction():
+        await set_search_path(session, schema)
+        made = await try_create_object(session, planned)
+        await import_records.insert_object(session, import_id, number, made.fate, made.reason)
+    return made
+
+
+async def try_create_object(session: Session, planned: PlannedObject) -> PlannedObject:
+    """Make an object in the open transaction; the object with the fate that this gave it."""
+    problem = await find_problem(session, planned.ddl, planned.kind)
+    if problem:
+        return await _instead(session, planned, problem)
+    if planned.validate:
+        problem = await find_problem(session, planned.validate, planned.kind)
+        if problem:
+            row = await session.fetch_one(
+                Statement(planned.violations, f"SELECT violations of a {planned.kind}")
+            )
+            count = row[0] if row else 0
+            reason = f"NOT VALID: it does not hold for {count:,} rows, and holds for new ones"
+            return replace(planned, fate=Fate.CHANGED, reason=reason)
+    return planned
+
+
+async def _instead(session: Session, planned: PlannedObject, problem: str) -> PlannedObject:
+    if planned.fallback and not await find_problem(session, planned.fallback, planned.kind):
+        reason = f"an index that is not unique: {problem}"
+        return replace(planned, fate=Fate.CHANGED, reason=reason)
+    return replace(planned, fate=Fate.NOT_CARRIED, reason=f"PostgreSQL refuses it: {problem}")
+
+
+async def find_problem(session: Session, text: str, kind: str) -> str:
+    """Run a statement in a savepoint: why PostgreSQL refuses it; empty: it does not."""
+    try:
+        async with session.transaction():
+            await session.execute(Statement(text, f"CREATE {kind}"))
+    except StatementFailed as failure:
+        if failure.sqlstate[:2] not in _SAYS_NO or failure.sqlstate == _NOT_ALLOWED:
+            raise
+        return failure.cause
+    return ""

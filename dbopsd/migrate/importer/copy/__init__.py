@@ -1,0 +1,1 @@
+"""Rows into the staged tables, by several processes, and the values that are rejected."""

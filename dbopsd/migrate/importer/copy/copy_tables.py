@@ -1,0 +1,128 @@
+"""All rows into the staged tables, part by part, by several processes."""
+
+import asyncio
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dbopsd.migrate.importer.conversion.digest import Digest
+from dbopsd.migrate.importer.model.plan import Plan, PlannedTable
+from dbopsd.migrate.importer.model.report import RejectCount, RejectedValue
+from dbopsd.migrate.importer.model.requests import RunImportRequest
+from dbopsd.migrate.importer.processes.concurrent_work import gather_or_cancel
+from dbopsd.migrate.importer.processes.pool import Processes
+from dbopsd.migrate.importer.processes.tasks import Copied, CopyPart
+from dbopsd.migrate.importer.records.import_records import ImportRecord
+from dbopsd.migrate.importer.snapshot.key_ranges import KeyRange, split_table
+from dbopsd.migrate.importer.snapshot.sqlite_copy import open_immutable
+from dbopsd.operations.kind import Run
+
+UNIT = "{row}"
+
+Ranges = dict[str, list[KeyRange | None]]
+"""Of each table, by its name in the source, the parts in their order."""
+
+
+@dataclass(frozen=True)
+class CopiedTable:
+    """What became of a table's rows."""
+
+    table: PlannedTable
+    ranges: list[KeyRange | None]
+    rows: int = 0
+    copied_rows: int = 0
+    copied_bytes: int = 0
+    rejected_rows: int = 0
+    changed_values: int = 0
+    seconds: float = 0.0
+    digest: Digest = field(default_factory=Digest)
+    """Of the rows as they were sent."""
+    counts: list[RejectCount] = field(default_factory=list)
+    rejects: list[RejectedValue] = field(default_factory=list)
+
+
+async def split_tables(run: Run, plan: Plan, snapshot: str, processes: int) -> Ranges:
+    """The parts in which each table is copied: the same ones in every attempt."""
+    return await run.step(
+        "parts", lambda: asyncio.to_thread(_split, snapshot, plan, processes), returns=Ranges
+    )
+
+
+async def copy_tables(
+    run: Run,
+    pool: Processes,
+    record: ImportRecord,
+    ranges: Ranges,
+    snapshot: str,
+    request: RunImportRequest,
+) -> list[CopiedTable]:
+    """Copy every table. Parts that an earlier attempt copied are not copied again.
+
+    Raises `TaskFailed`, `ProcessDied`.
+    """
+    total = sum(table.rows for table in record.plan.tables)
+    done = 0
+
+    def on_progress(rows: int) -> None:
+        nonlocal done
+        done += rows
+        run.progress("copy", done, total, UNIT)
+
+    async def part(table: PlannedTable, number: int, key_range: KeyRange | None) -> Copied:
+        task = CopyPart(
+            snapshot=snapshot,
+            table=table,
+            key_range=key_range,
+            part=number,
+            import_id=record.import_id,
+            staging=record.staging_schema,
+            bad_rows=request.bad_rows,
+            max_examples=request.max_examples,
+        )
+        return await pool.run_task(task, Copied, on_progress)
+
+    run.progress("copy", 0, total, UNIT)
+
+    async def one(table: PlannedTable) -> CopiedTable:
+        mine = ranges[table.source]
+        parts = await gather_or_cancel(
+            part(table, number, each) for number, each in enumerate(mine)
+        )
+        return _merged(table, mine, parts, request)
+
+    return await gather_or_cancel(map(one, record.plan.tables))
+
+
+def _split(snapshot: str, plan: Plan, processes: int) -> Ranges:
+    with closing(open_immutable(Path(snapshot))) as connection:
+        return {table.source: split_table(connection, table, processes) for table in plan.tables}
+
+
+def _merged(
+    table: PlannedTable,
+    ranges: list[KeyRange | None],
+    parts: list[Copied],
+    request: RunImportRequest,
+) -> CopiedTable:
+    digest = Digest()
+    counts: Counter[tuple[str, str, str]] = Counter()
+    rejects: list[RejectedValue] = []
+    for part in parts:
+        digest.merge(Digest.from_json(part.digest))
+        for each in part.counts:
+            counts[each.table, each.column, each.reason] += each.count
+        rejects.extend(part.rejects)
+    return CopiedTable(
+        table,
+        ranges,
+        rows=sum(part.rows for part in parts),
+        copied_rows=sum(part.copied_rows for part in parts),
+        copied_bytes=sum(part.copied_bytes for part in parts),
+        rejected_rows=sum(part.rejected_rows for part in parts),
+        changed_values=sum(part.changed_values for part in parts),
+        seconds=sum(part.seconds for part in parts),
+        digest=digest,
+        counts=[RejectCount(*key, count) for key, count in sorted(counts.items())],
+        rejects=rejects[: request.max_examples],
+    )

@@ -1,0 +1,299 @@
+"""The errors of an import."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dbopsd.errors import DbopsError, StatusCode
+
+
+@dataclass(eq=False)
+class SourceError(DbopsError):
+    """The SQLite file cannot be imported as it is. The base of those that say why."""
+
+    reason: ClassVar[str] = "SOURCE_UNUSABLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    source: str
+    """The file's path."""
+
+
+@dataclass(eq=False)
+class SourceNotFound(SourceError):
+    """There is no such file."""
+
+    reason: ClassVar[str] = "SOURCE_NOT_FOUND"
+
+    @property
+    def message(self) -> str:
+        return f"there is no file {self.source} on the worker's machine: check the path"
+
+
+@dataclass(eq=False)
+class SourceUnreadable(SourceError):
+    """The file is there and cannot be read: permissions, not a regular file, a failing disk."""
+
+    reason: ClassVar[str] = "SOURCE_UNREADABLE"
+
+    problem: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"cannot read {self.source}: {self.problem}; "
+            "it must be a regular file that the worker's account may read"
+        )
+
+
+@dataclass(eq=False)
+class NotSqlite(SourceError):
+    """The file is no SQLite database, or an encrypted one."""
+
+    reason: ClassVar[str] = "SOURCE_NOT_SQLITE"
+
+    found: str
+    """What it looks like instead."""
+
+    @property
+    def message(self) -> str:
+        return f"{self.source} is not a SQLite 3 database: {self.found}"
+
+
+@dataclass(eq=False)
+class SourceCorrupt(SourceError):
+    """SQLite finds the file damaged."""
+
+    reason: ClassVar[str] = "SOURCE_CORRUPT"
+
+    problems: tuple[str, ...]
+    """The first few, in SQLite's words."""
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.source} is damaged: {'; '.join(self.problems)}; take a backup of it, or save "
+            "what is left with `sqlite3 FILE .recover | sqlite3 NEW` and import that"
+        )
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"source": self.source, "problems": "; ".join(self.problems)}
+
+
+@dataclass(eq=False)
+class SourceLocked(SourceError):
+    """Another process kept the file locked for all the time that was waited."""
+
+    reason: ClassVar[str] = "SOURCE_LOCKED"
+
+    waited_s: float
+    holder: int | None
+    """Its process id; None: not known, it may run elsewhere."""
+
+    @property
+    def message(self) -> str:
+        who = "another process" if self.holder is None else f"process {self.holder}"
+        return (
+            f"{self.source} is locked: {who} would not let go of it for {self.waited_s:g} s; "
+            "import again once its transaction has ended"
+        )
+
+
+@dataclass(eq=False)
+class SourceUnstable(SourceError):
+    """The file changed under its read lock, each time that it was copied."""
+
+    reason: ClassVar[str] = "SOURCE_UNSTABLE"
+
+    attempts: int
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.source} changed {self.attempts} times while it was copied, and nothing that "
+            "respects SQLite's locks does that: stop what writes to it, or import a copy"
+        )
+
+
+@dataclass(eq=False)
+class HotJournal(SourceError):
+    """A killed writer left a rollback journal, and it cannot be played back."""
+
+    reason: ClassVar[str] = "HOT_JOURNAL"
+
+    problem: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"a writer of {self.source} died in the middle of a transaction, and its journal "
+            f"cannot be played back in a copy: {self.problem}; open the file once with the "
+            "program that writes it, which settles it, and import again"
+        )
+
+
+@dataclass(eq=False)
+class SnapshotNoSpace(SourceError):
+    """The private copy of the file does not fit where operations keep what they work with."""
+
+    reason: ClassVar[str] = "SNAPSHOT_NO_SPACE"
+
+    directory: str
+    needed_bytes: int
+    free_bytes: int
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the copy of {self.source} needs {self.needed_bytes} bytes in {self.directory}, and "
+            f"{self.free_bytes} are free there: make room, or move the daemon's state directory"
+        )
+
+
+@dataclass(eq=False)
+class SnapshotFailed(SourceError):
+    """The private copy of the file cannot be written."""
+
+    reason: ClassVar[str] = "SNAPSHOT_FAILED"
+
+    directory: str
+    problem: str
+
+    @property
+    def message(self) -> str:
+        return f"cannot copy {self.source} into {self.directory}: {self.problem}"
+
+
+@dataclass(eq=False)
+class SnapshotCancelled(SourceError):
+    """Whoever wanted the copy wants it no longer."""
+
+    reason: ClassVar[str] = "SNAPSHOT_CANCELLED"
+
+    @property
+    def message(self) -> str:
+        return f"the copying of {self.source} was cancelled"
+
+
+@dataclass(eq=False)
+class SnapshotLost(SourceError):
+    """The private copy that an earlier attempt made is on this machine no more."""
+
+    reason: ClassVar[str] = "SNAPSHOT_LOST"
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the copy of {self.source} that this import began with is not on this machine: "
+            "another machine's worker made it, or it was removed; start the import again"
+        )
+
+
+@dataclass(eq=False)
+class ValuesRejected(DbopsError):
+    """The file has values that their columns in PostgreSQL cannot hold."""
+
+    reason: ClassVar[str] = "VALUES_REJECTED"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    rows: int
+    where: str
+    """The column with most of them, `users.age`, and why."""
+
+    @property
+    def message(self) -> str:
+        rows = "1 row has a value" if self.rows == 1 else f"{self.rows:,} rows have values"
+        return (
+            f"{rows} that PostgreSQL cannot hold, most in {self.where}; nothing was published: say "
+            "in the mapping what is to become of them, or take --on-bad-rows quarantine"
+        )
+
+
+@dataclass(eq=False)
+class RowTooLarge(DbopsError):
+    """PostgreSQL takes each value of a row, and not the row."""
+
+    reason: ClassVar[str] = "ROW_TOO_LARGE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    table: str
+    key: str
+    problem: str
+    """What is too large, and the limit, in PostgreSQL's words."""
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the row {self.key} of table '{self.table}' does not go into PostgreSQL: "
+            f"{self.problem}; nothing was published: in the mapping leave columns of the table out "
+            "(`skip`), make one of several (`expression`), or leave such rows out (`where`)"
+        )
+
+
+@dataclass(eq=False)
+class RejectsUnwritable(DbopsError):
+    """The file of the values that did not arrive cannot be written, or not be read back."""
+
+    reason: ClassVar[str] = "REJECTS_UNWRITABLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    path: str
+    problem: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"cannot write the values that did not arrive to {self.path}: {self.problem}; nothing "
+            "was published: make room there, or let the daemon's account write there, and import "
+            "again"
+        )
+
+
+@dataclass(eq=False)
+class RowsDiffer(DbopsError):
+    """What was read back from PostgreSQL is not what was sent."""
+
+    reason: ClassVar[str] = "ROWS_DIFFER"
+    code: ClassVar[StatusCode] = StatusCode.DATA_LOSS
+
+    rows: int
+    tables: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.rows:,} rows were read back otherwise than they were sent, in {self.tables}; "
+            "nothing was published: the report names them"
+        )
+
+
+@dataclass(eq=False)
+class InvalidMapping(DbopsError):
+    """A mapping that a request gave cannot be used."""
+
+    reason: ClassVar[str] = "INVALID_MAPPING"
+    code: ClassVar[StatusCode] = StatusCode.INVALID_ARGUMENT
+
+    key: str
+    """Where in it, `tables.users.columns.age.type`; empty: the whole."""
+    problem: str
+
+    @property
+    def message(self) -> str:
+        where = f"mapping: {self.key}" if self.key else "mapping"
+        return " ".join(f"{where} {self.problem}".split())
+
+
+@dataclass(eq=False)
+class SourceTableNotFound(DbopsError):
+    """A request names a table that the file does not have."""
+
+    reason: ClassVar[str] = "SOURCE_TABLE_NOT_FOUND"
+    code: ClassVar[StatusCode] = StatusCode.NOT_FOUND
+
+    table: str
+    known: str
+    """The tables that there are, comma-separated."""
+
+    @property
+    def message(self) -> str:
+        return f"the file has no table '{self.table}'; it has: {self.known or 'none'}"

@@ -1,0 +1,1 @@
+"""The plan: names, types, keys, constraints and views, each with its reason."""

@@ -1,0 +1,161 @@
+"""What becomes of primary keys, UNIQUE constraints and indexes."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from dbopsd.db.identifiers import quoted
+from dbopsd.migrate.importer.model.plan import Fate, PlannedColumn, PlannedObject, PlannedTable
+from dbopsd.migrate.importer.model.source_profile import TableProfile
+from dbopsd.migrate.importer.model.source_schema import IndexedColumn, SourceIndex, SourceTable
+from dbopsd.migrate.importer.plan import ddl
+from dbopsd.migrate.importer.plan.names import Namespace
+from dbopsd.migrate.importer.translate.translator import NotTranslatable, Translator
+
+_WITHOUT_ORDER: Final = ("json",)
+# What SQLite calls the index of a constraint.
+_AUTOMATIC: Final = "sqlite_autoindex_"
+_TEXTS: Final = ("text", "character varying")
+_FOLDED: Final = {"NOCASE": 'lower({} COLLATE "C")', "RTRIM": "rtrim({}, ' ')"}
+
+
+@dataclass(frozen=True)
+class TableContext:
+    """A table as it is, as it is planned, and what its expressions become."""
+
+    source: SourceTable
+    planned: PlannedTable
+    profile: TableProfile
+    translator: Translator
+
+    def column(self, name: str) -> PlannedColumn | None:
+        """The planned column of that name in the source; None: it is not carried."""
+        return next((each for each in self.planned.columns if each.source == name), None)
+
+
+def plan_keys(parts: TableContext, names: Namespace) -> Iterator[PlannedObject]:
+    """The primary key, the UNIQUE constraints and the indexes of a table."""
+    if parts.source.primary_key:
+        yield from _primary_key(parts, names)
+    for index in parts.source.indexes:
+        yield _index(parts, index, names)
+
+
+def unique_columns(parts: TableContext) -> set[frozenset[str]]:
+    """The sets of source columns that are unique in PostgreSQL as they are."""
+    found = {frozenset(parts.source.primary_key)}
+    for index in parts.source.indexes:
+        plain = all(_is_plain(parts, each) for each in index.columns)
+        if index.unique and not index.where and plain:
+            found.add(frozenset(each.name for each in index.columns if each.name))
+    return found
+
+
+def _primary_key(parts: TableContext, names: Namespace) -> Iterator[PlannedObject]:
+    source, planned = parts.source, parts.planned
+    name, _ = names.take(f"{planned.target}_pkey")
+    about = ("primary key", source.name)
+    columns = [parts.column(column) for column in source.primary_key]
+    problem = _not_to_be_had(columns)
+    if problem:
+        yield PlannedObject(*about, Fate.NOT_CARRIED, problem, table=source.name)
+        return
+    carried = [column for column in columns if column is not None]
+    targets = [column.target for column in carried]
+    without = [each.target for each in carried if not each.not_null]
+    fallback = ddl.create_index(planned.target, name, list(map(quoted, targets)), unique=False)
+    if without:
+        reason = f"a UNIQUE constraint: {', '.join(without)} may be NULL, as it is in some rows"
+        made = ddl.add_key(planned.target, name, "UNIQUE", targets)
+        yield PlannedObject(
+            *(*about, Fate.CHANGED, reason, made, source.name), target=name, fallback=fallback
+        )
+    else:
+        made = ddl.add_key(planned.target, name, "PRIMARY KEY", targets)
+        yield PlannedObject(
+            *(*about, Fate.CARRIED, "", made, source.name), target=name, fallback=fallback
+        )
+    folded = [
+        IndexedColumn(each.source, collation=source.column(each.source).collation)
+        for each in carried
+    ]
+    if not all(_is_plain(parts, each) for each in folded):
+        yield _index(parts, SourceIndex(_AUTOMATIC, tuple(folded), unique=True), names)
+
+
+def _index(parts: TableContext, index: SourceIndex, names: Namespace) -> PlannedObject:
+    source, planned = parts.source, parts.planned
+    kind = "unique" if index.unique else "index"
+    automatic = index.name.startswith(_AUTOMATIC)
+    shown = f"{source.name} ({_shown(index.columns)})" if automatic else index.name
+    problem = _not_to_be_had(
+        parts.column(each.name) for each in index.columns if each.name is not None
+    )
+    if problem:
+        return PlannedObject(kind, shown, Fate.NOT_CARRIED, problem, table=source.name)
+    reasons: list[str] = []
+    try:
+        elements = [_element(parts, each, reasons) for each in index.columns]
+        where = parts.translator.condition(index.where) if index.where else ""
+    except NotTranslatable as why:
+        return PlannedObject(kind, shown, Fate.NOT_CARRIED, str(why), table=source.name)
+    wanted = f"{planned.target}_{'_'.join(_targets(parts, index))}_key"
+    name, renamed = names.take(wanted if automatic else index.name)
+    if renamed and not automatic:
+        reasons.append(f"it is called '{name}': {renamed}")
+    fate = Fate.CHANGED if reasons else Fate.CARRIED
+    if index.constraint and not where and all(_is_plain(parts, each) for each in index.columns):
+        made = ddl.add_key(planned.target, name, "UNIQUE", _targets(parts, index))
+    else:
+        made = ddl.create_index(planned.target, name, elements, unique=index.unique, where=where)
+    fallback = ddl.create_index(planned.target, name, elements, unique=False, where=where)
+    return PlannedObject(
+        kind,
+        shown,
+        fate,
+        "; ".join(reasons),
+        made,
+        source.name,
+        target=name,
+        fallback=fallback if index.unique else "",
+    )
+
+
+def _element(parts: TableContext, indexed: IndexedColumn, reasons: list[str]) -> str:
+    """An element of an index, with its order. Adds to `reasons` what is not as it was."""
+    order = " DESC" if indexed.descending else ""
+    if indexed.name is None:
+        return f"({parts.translator.value(indexed.expression or '', '')}){order}"
+    column = next(each for each in parts.planned.columns if each.source == indexed.name)
+    if _is_plain(parts, indexed):
+        return quoted(column.target) + order
+    folded = _FOLDED[indexed.collation].format(quoted(column.target))
+    reasons.append(f"over {folded}, which is what {indexed.collation} compares")
+    return folded + order
+
+
+def _is_plain(parts: TableContext, indexed: IndexedColumn) -> bool:
+    """Whether the column itself is what is compared."""
+    if indexed.name is None:
+        return False
+    column = parts.column(indexed.name)
+    return column is None or indexed.collation not in _FOLDED or not column.type.startswith(_TEXTS)
+
+
+def _targets(parts: TableContext, index: SourceIndex) -> list[str]:
+    columns = [parts.column(each.name) for each in index.columns if each.name is not None]
+    return [column.target for column in columns if column is not None]
+
+
+def _shown(columns: Iterable[IndexedColumn]) -> str:
+    return ", ".join(each.name or each.expression or "" for each in columns)
+
+
+def _not_to_be_had(columns: Iterable[PlannedColumn | None]) -> str:
+    """Why there can be no index over the columns; empty: there can."""
+    for column in columns:
+        if column is None:
+            return "a column of it is not carried"
+        if column.type in _WITHOUT_ORDER:
+            return f"PostgreSQL has no order for {column.type}, the type of '{column.target}'"
+    return ""

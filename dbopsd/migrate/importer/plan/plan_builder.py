@@ -1,0 +1,309 @@
+"""The plan of an import, made of what the file says it holds and of what it really holds."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from collections.abc import Mapping as MappingOf
+from dataclasses import replace
+from typing import Final
+
+from dbopsd.migrate.importer.model.errors import InvalidMapping, SourceTableNotFound
+from dbopsd.migrate.importer.model.plan import (
+    Fate,
+    Plan,
+    PlannedColumn,
+    PlannedObject,
+    PlannedTable,
+)
+from dbopsd.migrate.importer.model.requests import ImportRequest
+from dbopsd.migrate.importer.model.source_profile import ColumnProfile, TableProfile
+from dbopsd.migrate.importer.model.source_schema import (
+    SourceColumn,
+    SourceSchema,
+    SourceTable,
+    quote_sqlite,
+)
+from dbopsd.migrate.importer.plan.column_types import ColumnType
+from dbopsd.migrate.importer.plan.columns import ColumnKey, plan_columns, type_of
+from dbopsd.migrate.importer.plan.constraints import plan_checks, plan_foreign_keys
+from dbopsd.migrate.importer.plan.foreign_key_types import unify_types
+from dbopsd.migrate.importer.plan.keys import TableContext, plan_keys
+from dbopsd.migrate.importer.plan.mapping import Mapping
+from dbopsd.migrate.importer.plan.names import Namespace
+from dbopsd.migrate.importer.plan.views import plan_views
+from dbopsd.migrate.importer.translate.translator import NotTranslatable, Translator
+
+_ROWID_NAMES: Final = ("rowid", "_rowid_", "oid")
+_MAX_BIGINT: Final = 2**63 - 1
+
+
+def chosen_tables(
+    schema: SourceSchema, request: ImportRequest, mapping: Mapping
+) -> tuple[list[SourceTable], list[PlannedObject]]:
+    """The tables to carry, and what is to be told of the others. Raises `SourceTableNotFound`."""
+    for name in (*request.tables, *request.exclude_tables, *mapping.tables):
+        if schema.table(name) is None:
+            known = ", ".join(table.name for table in schema.tables)
+            raise SourceTableNotFound(name, known)
+    wanted = {name.lower() for name in request.tables}
+    excluded = {name.lower() for name in request.exclude_tables}
+    chosen: list[SourceTable] = []
+    told: list[PlannedObject] = []
+    for table in schema.tables:
+        folded = table.name.lower()
+        if folded in excluded or (wanted and folded not in wanted):
+            reason = "the request leaves it out"
+        elif mapping.table(table.name).skip:
+            reason = "the mapping leaves it out"
+        else:
+            chosen.append(table)
+            continue
+        told.append(PlannedObject("table", table.name, Fate.NOT_CARRIED, reason, table=table.name))
+    return chosen, told
+
+
+def make_plan(
+    schema: SourceSchema,
+    profiles: MappingOf[str, TableProfile],
+    request: ImportRequest,
+    mapping: Mapping,
+) -> Plan:
+    """Decide about everything. `profiles` are those of the chosen tables, by their names.
+
+    Raises `SourceTableNotFound`, `InvalidMapping`.
+    """
+    chosen, told = chosen_tables(schema, request, mapping)
+    types = _types(chosen, profiles, mapping)
+    relations = Namespace(request.names)
+    parts: dict[str, TableContext] = {}
+    for table in chosen:
+        profile = profiles[table.name]
+        planned, about = _plan_table(table, profile, mapping, types, relations, request)
+        if planned is None:
+            told.extend(about)
+            continue
+        made = TableContext(table, planned, profile, Translator.of(table, planned))
+        with_defaults, more = _with_expressions(made)
+        parts[table.name] = replace(made, planned=with_defaults)
+        told.extend((*about, *more))
+    for each in parts.values():
+        if each.planned.identity:
+            # PostgreSQL's own name for the sequence: nothing else is to have it.
+            relations.take(f"{each.planned.target}_{each.planned.identity}_seq")
+    views = plan_views(schema.views, parts, relations, request.names)
+    told.extend(_keys_and_constraints(parts, relations, request))
+    told.extend(views)
+    told.extend(_left_behind(schema))
+    return Plan(tuple(each.planned for each in parts.values()), tuple(told), _notes(schema))
+
+
+def count_rows(connection: sqlite3.Connection, plan: Plan) -> Plan:
+    """The plan with the number of rows of each table that has a condition.
+
+    Raises `InvalidMapping` for conditions and expressions that SQLite does not know.
+    """
+    tables = []
+    for table in plan.tables:
+        name = quote_sqlite(table.source)
+        for column in table.columns:
+            if column.expression:
+                where = f"tables.{table.source}.columns.{column.source}.expression"
+                query = f"SELECT (\n{column.expression}\n) FROM main.{name} LIMIT 0"  # noqa: S608
+                _ask(connection, query, where)
+        if table.where:
+            query = f"SELECT count(*) FROM main.{name} WHERE (\n{table.where}\n)"  # noqa: S608
+            rows = _ask(connection, query, f"tables.{table.source}.where")
+            table = replace(table, rows=rows)  # noqa: PLW2901
+        tables.append(table)
+    return replace(plan, tables=tuple(tables))
+
+
+def _ask(connection: sqlite3.Connection, query: str, where: str) -> int:
+    """The number that a query with a part of the mapping gives."""
+    try:
+        row = connection.execute(query).fetchone()
+    except sqlite3.Error as error:
+        raise InvalidMapping(where, f"is nothing that SQLite knows: {error}") from error
+    return int(row[0]) if row else 0
+
+
+def _types(
+    chosen: list[SourceTable], profiles: MappingOf[str, TableProfile], mapping: Mapping
+) -> dict[ColumnKey, ColumnType]:
+    """Of the columns that are carried, with what foreign keys make of them."""
+    types: dict[ColumnKey, ColumnType] = {}
+    for table in chosen:
+        profile = profiles[table.name]
+        for column in table.columns:
+            wanted = mapping.table(table.name).column(column.name)
+            if not wanted.skip:
+                found = profile.columns.get(column.name, ColumnProfile(rows=profile.rows))
+                types[table.name, column.name] = type_of(table, column, found, wanted)
+    return {**types, **unify_types(chosen, types)}
+
+
+def _plan_table(
+    table: SourceTable,
+    profile: TableProfile,
+    mapping: Mapping,
+    types: MappingOf[ColumnKey, ColumnType],
+    relations: Namespace,
+    request: ImportRequest,
+) -> tuple[PlannedTable | None, list[PlannedObject]]:
+    wanted = mapping.table(table.name)
+    columns = plan_columns(table, profile, wanted, types, request.names)
+    if not columns.planned:
+        reason = "none of its columns is carried"
+        lost = PlannedObject("table", table.name, Fate.NOT_CARRIED, reason, table=table.name)
+        return None, [lost]
+    target, changed = relations.take(wanted.rename or table.name)
+    identity = next((each for each in columns.planned if each.source == table.rowid_alias), None)
+    planned = PlannedTable(
+        source=table.name,
+        target=target,
+        columns=columns.planned,
+        rows=profile.rows,
+        key=table.primary_key,
+        rowid=_rowid_name(table),
+        min_rowid=profile.min_rowid,
+        max_rowid=profile.max_rowid,
+        where=wanted.where,
+        identity=identity.target if identity and identity.type == "bigint" else "",
+        last_number=max(table.sequence or 0, profile.max_rowid or 0),
+        max_value_bytes=max(
+            (max(each.max_text_bytes, each.max_blob_bytes) for each in profile.columns.values()),
+            default=0,
+        ),
+    )
+    reason = f"it is called '{target}': {changed}" if changed else ""
+    if target != table.name and not changed:
+        reason = f"it is called '{target}', as the mapping says"
+    fate = Fate.CHANGED if reason else Fate.CARRIED
+    about = PlannedObject("table", table.name, fate, reason, table=table.name)
+    return planned, [about, *columns.told]
+
+
+def _rowid_name(table: SourceTable) -> str:
+    if table.without_rowid:
+        return ""
+    columns = {column.name.lower() for column in table.columns}
+    free = next((name for name in _ROWID_NAMES if name not in columns), "")
+    return free or (table.rowid_alias or "")
+
+
+def _with_expressions(parts: TableContext) -> tuple[PlannedTable, list[PlannedObject]]:
+    """The table with its defaults and generated columns, and what became of them."""
+    columns: list[PlannedColumn] = []
+    told: list[PlannedObject] = []
+    for planned in parts.planned.columns:
+        source = parts.source.column(planned.source)
+        column = planned
+        for expression, plan in ((source.generated, _generated), (source.default, _default)):
+            if expression is not None:
+                column, about = plan(parts, source, column, expression)
+                told.append(about)
+        if source.collation != "BINARY":
+            told.append(_collation(parts, source))
+        columns.append(column)
+    table = replace(parts.planned, columns=tuple(columns))
+    if table.identity:
+        told.append(_sequence(table))
+    return table, told
+
+
+def _generated(
+    parts: TableContext, source: SourceColumn, column: PlannedColumn, expression: str
+) -> tuple[PlannedColumn, PlannedObject]:
+    about = ("generated column", f"{parts.source.name}.{source.name}")
+    if column.expression or column.value_map:
+        reason = "the mapping says what its values are"
+        told = PlannedObject(*about, Fate.CHANGED, reason, table=parts.source.name)
+        return column, told
+    try:
+        made = parts.translator.value(expression, column.type)
+    except NotTranslatable as why:
+        return column, values_only(parts.source.name, source.name, str(why))
+    reason = "" if source.stored else "PostgreSQL stores what it computes"
+    fate = Fate.CARRIED if source.stored else Fate.CHANGED
+    told = PlannedObject(*about, fate, reason, table=parts.source.name)
+    return replace(column, generated=made), told
+
+
+def values_only(table: str, column: str, why: str) -> PlannedObject:
+    """What is told of a generated column that becomes an ordinary one."""
+    reason = f"its values are carried, and PostgreSQL does not compute them: {why}"
+    return PlannedObject("generated column", f"{table}.{column}", Fate.CHANGED, reason, table=table)
+
+
+def _default(
+    parts: TableContext, source: SourceColumn, column: PlannedColumn, expression: str
+) -> tuple[PlannedColumn, PlannedObject]:
+    about = ("default", f"{parts.source.name}.{source.name}")
+    if column.target == parts.planned.identity:
+        reason = "the column counts by itself"
+        return column, PlannedObject(*about, Fate.CHANGED, reason, table=parts.source.name)
+    try:
+        made = parts.translator.default(expression, column.type)
+    except NotTranslatable as why:
+        lost = PlannedObject(*about, Fate.NOT_CARRIED, str(why), table=parts.source.name)
+        return column, lost
+    carried = PlannedObject(*about, Fate.CARRIED, table=parts.source.name)
+    return replace(column, default=made), carried
+
+
+def _collation(parts: TableContext, source: SourceColumn) -> PlannedObject:
+    name = f"{parts.source.name}.{source.name} {source.collation}"
+    if source.collation.upper() == "NOCASE":
+        reason = "PostgreSQL compares it with case; its indexes are over lower(…)"
+    elif source.collation.upper() == "RTRIM":
+        reason = "PostgreSQL compares it with trailing blanks; its indexes are over rtrim(…)"
+    else:
+        reason = "the collation is the application's own: the database's default compares it"
+    return PlannedObject("collation", name, Fate.CHANGED, reason, table=parts.source.name)
+
+
+def _sequence(table: PlannedTable) -> PlannedObject:
+    name = f"{table.source}.{table.identity}"
+    if table.last_number >= _MAX_BIGINT:
+        reason = "the largest number there is has been used: the next row needs a number given"
+        return PlannedObject("sequence", name, Fate.CHANGED, reason, table=table.source)
+    return PlannedObject("sequence", name, Fate.CARRIED, table=table.source)
+
+
+def _keys_and_constraints(
+    parts: MappingOf[str, TableContext], relations: Namespace, request: ImportRequest
+) -> Iterator[PlannedObject]:
+    constraints = {name: Namespace(request.names) for name in parts}
+    for each in parts.values():
+        yield from plan_keys(each, relations)
+    for name, each in parts.items():
+        yield from plan_checks(each, constraints[name])
+    for name, each in parts.items():
+        yield from plan_foreign_keys(each, parts, constraints[name])
+
+
+def _left_behind(schema: SourceSchema) -> Iterable[PlannedObject]:
+    for trigger in schema.triggers:
+        reason = "SQLite's trigger language is not PostgreSQL's: write it anew where it is needed"
+        yield PlannedObject("trigger", trigger.name, Fate.NOT_CARRIED, reason, table=trigger.table)
+    for virtual in schema.virtual_tables:
+        shadows = f", nor are its tables {', '.join(virtual.shadow_tables)}"
+        reason = f"PostgreSQL has no module '{virtual.module}': what it holds is not carried"
+        yield PlannedObject(
+            "virtual table",
+            virtual.name,
+            Fate.NOT_CARRIED,
+            reason + (shadows if virtual.shadow_tables else ""),
+        )
+    for name, why in schema.unreadable.items():
+        yield PlannedObject("table", name, Fate.NOT_CARRIED, f"SQLite cannot work with it: {why}")
+
+
+def _notes(schema: SourceSchema) -> tuple[str, ...]:
+    notes = [] if schema.tables else ["the file has no tables"]
+    if schema.encoding != "UTF-8":
+        notes.append(f"the file's text is {schema.encoding}, PostgreSQL's is UTF-8")
+    if schema.user_version:
+        notes.append(f"user_version is {schema.user_version}")
+    if schema.application_id:
+        notes.append(f"application_id is {schema.application_id}")
+    return tuple(notes)

@@ -1,0 +1,73 @@
+"""What becomes of views."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from dbopsd.db.identifiers import quoted
+from dbopsd.migrate.importer.model.plan import Fate, PlannedObject
+from dbopsd.migrate.importer.model.requests import Names
+from dbopsd.migrate.importer.model.source_schema import SourceView
+from dbopsd.migrate.importer.plan import ddl
+from dbopsd.migrate.importer.plan.keys import TableContext
+from dbopsd.migrate.importer.plan.names import Namespace
+from dbopsd.migrate.importer.translate.translator import (
+    NotTranslatable,
+    Relation,
+    columns_of,
+    translate_view,
+)
+
+
+def plan_views(
+    views: Sequence[SourceView],
+    tables: Mapping[str, TableContext],
+    names: Namespace,
+    style: Names,
+) -> list[PlannedObject]:
+    """The views, each after those that it reads; `style` is that of their columns' names."""
+    relations = {name: _relation(parts) for name, parts in tables.items()}
+    made: list[PlannedObject] = []
+    left = list(views)
+    while left:
+        refused: list[tuple[SourceView, NotTranslatable]] = []
+        for view in left:
+            try:
+                translated = translate_view(view.sql, relations, view.columns)
+            except NotTranslatable as why:
+                refused.append((view, why))
+                continue
+            target, changed = names.take(view.name)
+            own = Namespace(style, columns=True)
+            columns = {
+                name: replace(column, name=own.take(column.name)[0])
+                for name, column in translated.columns.items()
+            }
+            relations[view.name] = Relation(quoted(target), columns)
+            called = tuple(column.name for column in columns.values())
+            as_they_are = columns == translated.columns
+            made.append(
+                PlannedObject(
+                    *("view", view.name, Fate.CHANGED if changed else Fate.CARRIED),
+                    reason=f"it is called '{target}': {changed}" if changed else "",
+                    ddl=ddl.create_view(target, () if as_they_are else called, translated.sql),
+                    target=target,
+                )
+            )
+        if len(refused) == len(left):
+            made.extend(
+                PlannedObject("view", view.name, Fate.NOT_CARRIED, str(why))
+                for view, why in refused
+            )
+            break
+        left = [view for view, _ in refused]
+    return made
+
+
+def _relation(parts: TableContext) -> Relation:
+    plain = all(each.not_null for each in map(parts.column, parts.source.primary_key) if each)
+    carried = all(parts.column(name) is not None for name in parts.source.primary_key)
+    return Relation(
+        quoted(parts.planned.target),
+        columns_of(parts.source, parts.planned),
+        parts.source.primary_key if plain and carried else (),
+    )

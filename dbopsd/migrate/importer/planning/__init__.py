@@ -1,1 +1,0 @@
-"""The plan: what becomes of each object and each column, and why."""

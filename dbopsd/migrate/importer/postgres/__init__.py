@@ -1,0 +1,1 @@
+"""Schemas, locks, foreign keys and rows of the target database."""

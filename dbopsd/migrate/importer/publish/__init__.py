@@ -1,0 +1,1 @@
+"""How staged tables and rows get to the target schema."""

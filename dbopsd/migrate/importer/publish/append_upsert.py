@@ -1,0 +1,233 @@
+"""Staged rows go in among others. What gives way to them is kept, and so is what was written."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from dbopsd.db.identifiers import quoted
+from dbopsd.db.session import Session
+from dbopsd.db.statement import Statement
+from dbopsd.migrate.importer.model.plan import PlannedTable
+from dbopsd.migrate.importer.model.requests import ImportRequest, Mode, Names
+from dbopsd.migrate.importer.plan.existing_tables import key_of
+from dbopsd.migrate.importer.plan.names import Namespace
+from dbopsd.migrate.importer.postgres import cascade_effects, row_sql, schemas
+from dbopsd.migrate.importer.postgres.foreign_keys import ForeignKey, fetch_foreign_keys_to
+from dbopsd.migrate.importer.postgres.sql import statement
+from dbopsd.migrate.importer.postgres.table_guards import fetch_count, qualified_name
+from dbopsd.migrate.importer.publish import merge_sql
+from dbopsd.migrate.importer.records.import_records import (
+    ROWS,
+    ImportRecord,
+    Merge,
+    PublishedRelation,
+)
+
+
+async def add(
+    session: Session,
+    record: ImportRecord,
+    request: ImportRequest,
+    tables: Sequence[PlannedTable],
+    oids: dict[str, int],
+) -> dict[str, PublishedRelation]:
+    """Append or upsert the rows of tables, parents first; what became of each, by its source.
+
+    The rows that were written, and those that were changed or deleted as they were before, are
+    kept in the import's previous schema, and no others.
+    """
+    await schemas.create_schema(session, record.previous_schema)
+    merges = {
+        table.source: await _begin(session, record, request, table, after)
+        for table, after in zip(tables, _names_of_after(tables), strict=True)
+    }
+    if request.mode is Mode.UPSERT:
+        merged, deleted, beyond = await _upsert(session, record, request, tables, oids, merges)
+        merges = {source: replace(merge, beyond=beyond) for source, merge in merges.items()}
+    else:
+        merged = {
+            table.source: await _put(session, record, request, table, merges[table.source])
+            for table in tables
+        }
+        deleted = dict.fromkeys(merged, 0)
+    merges = {
+        source: await _without_empty(session, record, merge) for source, merge in merges.items()
+    }
+    if not any(merge.before or merge.after for merge in merges.values()):
+        await schemas.drop_empty_schema(session, record.previous_schema)
+    return {
+        table.source: PublishedRelation(
+            table.target,
+            ROWS,
+            oids[table.source],
+            merged_rows=merged[table.source],
+            deleted_rows=deleted[table.source],
+            merge=merges[table.source],
+        )
+        for table in tables
+    }
+
+
+async def _upsert(
+    session: Session,
+    record: ImportRecord,
+    request: ImportRequest,
+    tables: Sequence[PlannedTable],
+    oids: Mapping[str, int],
+    merges: Mapping[str, Merge],
+) -> tuple[dict[str, int], dict[str, int], str]:
+    """How many rows of each table were written and deleted, and why there is no way back, if so."""
+    references = await fetch_foreign_keys_to(session, oids.values())
+    referring = {
+        table.source: [each for each in references if each.parent_oid == oids[table.source]]
+        for table in tables
+    }
+    before = await cascade_effects.fetch_row_changes(session, oids.values())
+    suspects: set[str] = set()
+    # Of all tables, before what is done to one can change rows of another.
+    for table in tables:
+        await _keep(session, record, table, merges[table.source])
+        suspects |= await _moving(session, record, table, merges[table.source], referring)
+    merged = {
+        table.source: await _put(session, record, request, table, merges[table.source])
+        for table in tables
+    }
+    changed = {
+        table.source: await _changed(session, record, merges[table.source]) for table in tables
+    }
+    deleted = dict.fromkeys(merged, 0)
+    if request.delete_missing:
+        for table in reversed(tables):
+            suspects |= await _cascading(session, record, table, referring)
+            deleted[table.source] = await _delete(session, record, table)
+    own = {oid: (changed[source], deleted[source]) for source, oid in oids.items()}
+    loss = await cascade_effects.find_loss(session, before, own, suspects, may_follow=False)
+    return merged, deleted, _told(loss) if loss else ""
+
+
+def _told(loss: cascade_effects.Loss) -> str:
+    """Why there is no way back."""
+    if not loss.by:
+        return (
+            "it changed or deleted rows while track_counts was off, so that nobody knows whether "
+            "foreign keys changed or deleted others with them"
+        )
+    return f"with its rows others were changed or deleted, by {loss.by}, and these are not kept"
+
+
+def _names_of_after(tables: Sequence[PlannedTable]) -> list[str]:
+    """What the tables are called that keep what was written: beside those that keep what was."""
+    names = Namespace(Names.PRESERVE)
+    for table in tables:
+        names.take(table.target)
+    return [names.take(f"{table.target}_written")[0] for table in tables]
+
+
+async def _begin(
+    session: Session, record: ImportRecord, request: ImportRequest, table: PlannedTable, after: str
+) -> Merge:
+    target = qualified_name(record, table)
+    if request.mode is Mode.UPSERT:
+        key = key_of(table)
+    else:
+        rows = await session.fetch_all(statement("primary_key"), {"table": target})
+        key = [row[0] for row in rows]
+    for name in (table.target, after):
+        keep = merge_sql.keep_none(target, quoted(record.previous_schema, name))
+        await session.execute(Statement(keep, "CREATE TABLE AS"))
+    return Merge(
+        whole=request.mode is Mode.UPSERT and request.delete_missing,
+        key=tuple(key),
+        before=table.target,
+        after=after,
+    )
+
+
+async def _keep(session: Session, record: ImportRecord, table: PlannedTable, merge: Merge) -> None:
+    """Keep the rows that are about to be changed."""
+    if row_sql.columns_besides(merge.key, table):
+        target, staged = qualified_name(record, table), quoted(record.staging_schema, table.target)
+        before = quoted(record.previous_schema, merge.before)
+        keep = merge_sql.keep_to_change(table, merge.key, target, staged, before)
+        await session.execute(Statement(keep, f"INSERT {table.target}"))
+
+
+async def _put(
+    session: Session,
+    record: ImportRecord,
+    request: ImportRequest,
+    table: PlannedTable,
+    merge: Merge,
+) -> int:
+    """How many rows were added or changed."""
+    target, staged = qualified_name(record, table), quoted(record.staging_schema, table.target)
+    after = quoted(record.previous_schema, merge.after)
+    put = merge_sql.append(table, target, staged)
+    if request.mode is Mode.UPSERT:
+        put = merge_sql.upsert(table, merge.key, target, staged)
+    text = merge_sql.keeping(after, put)
+    return await session.execute(Statement(text, f"INSERT {table.target}"))
+
+
+async def _moving(
+    session: Session,
+    record: ImportRecord,
+    table: PlannedTable,
+    merge: Merge,
+    referring: Mapping[str, Sequence[ForeignKey]],
+) -> set[str]:
+    """The foreign keys by which rows are about to lose what they refer to, as that changes."""
+    before = quoted(record.previous_schema, merge.before)
+    staged = quoted(record.staging_schema, table.target)
+    moving = set()
+    for each in referring[table.source]:
+        if each.unsets_on_update:
+            text = merge_sql.count_moving(each, table, merge.key, before, staged)
+            if await fetch_count(session, text, "SELECT count"):
+                moving.add(each.name)
+    return moving
+
+
+async def _changed(session: Session, record: ImportRecord, merge: Merge) -> int:
+    """How many rows were changed, of those that were written."""
+    before, after = (quoted(record.previous_schema, name) for name in (merge.before, merge.after))
+    text = merge_sql.count_changed(merge.key, before, after)
+    return await fetch_count(session, text, "SELECT count")
+
+
+async def _cascading(
+    session: Session,
+    record: ImportRecord,
+    table: PlannedTable,
+    referring: Mapping[str, Sequence[ForeignKey]],
+) -> set[str]:
+    """The foreign keys by which rows are about to go or change with those that are missing.
+
+    Of a table of the import those that are missing themselves have gone before.
+    """
+    target, staged = qualified_name(record, table), quoted(record.staging_schema, table.target)
+    cascading = set()
+    for each in referring[table.source]:
+        if each.cascades_delete:
+            text = merge_sql.count_cascading(each, key_of(table), target, staged)
+            if await fetch_count(session, text, "SELECT count"):
+                cascading.add(each.name)
+    return cascading
+
+
+async def _delete(session: Session, record: ImportRecord, table: PlannedTable) -> int:
+    """How many rows were missing."""
+    target, staged = qualified_name(record, table), quoted(record.staging_schema, table.target)
+    before = quoted(record.previous_schema, table.target)
+    text = merge_sql.keeping(before, merge_sql.delete_missing(key_of(table), target, staged))
+    return await session.execute(Statement(text, f"DELETE {table.target}"))
+
+
+async def _without_empty(session: Session, record: ImportRecord, merge: Merge) -> Merge:
+    """Leave no table that keeps nothing."""
+    for name in (merge.before, merge.after):
+        kept = quoted(record.previous_schema, name)
+        if await fetch_count(session, merge_sql.has_rows(kept), "SELECT EXISTS"):
+            continue
+        await session.execute(Statement(row_sql.drop_table(kept), "DROP TABLE"))
+        merge = replace(merge, before="") if name == merge.before else replace(merge, after="")
+    return merge

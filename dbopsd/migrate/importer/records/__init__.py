@@ -1,0 +1,1 @@
+"""What the target database remembers of imports."""

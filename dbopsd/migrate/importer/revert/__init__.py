@@ -1,0 +1,1 @@
+"""How merged rows are taken out again."""

@@ -1,0 +1,372 @@
+"""An import, from a file to published tables, and what there is to tell of it."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from dbopsd.errors import DbopsError
+from dbopsd.migrate.importer import prepare
+from dbopsd.migrate.importer.build import staging_tables
+from dbopsd.migrate.importer.build.build_objects import analyse_tables, build_objects
+from dbopsd.migrate.importer.copy import rejects_file
+from dbopsd.migrate.importer.copy.copy_tables import CopiedTable, Ranges, copy_tables, split_tables
+from dbopsd.migrate.importer.model.errors import RowsDiffer, ValuesRejected
+from dbopsd.migrate.importer.model.plan import Fate, Plan, PlannedObject, PlannedTable
+from dbopsd.migrate.importer.model.report import ImportReport, Outcome, TableReport
+from dbopsd.migrate.importer.model.requests import BadRows, RunImportRequest
+from dbopsd.migrate.importer.postgres import schemas
+from dbopsd.migrate.importer.processes.concurrent_work import retry_through_outage
+from dbopsd.migrate.importer.processes.pool import Processes
+from dbopsd.migrate.importer.processes.resources import import_processes, import_session
+from dbopsd.migrate.importer.processes.tasks import RejectsWritten, SnapshotTaken, WriteRejects
+from dbopsd.migrate.importer.publish import publication
+from dbopsd.migrate.importer.records import import_records
+from dbopsd.migrate.importer.records.import_records import (
+    ImportRecord,
+    PublishedTable,
+    RecordState,
+    published_tables,
+)
+from dbopsd.migrate.importer.verify.compare_tables import Expected, VerifiedTable, compare_table
+from dbopsd.operations.errors import FailedWithResult
+from dbopsd.operations.kind import Run
+
+# So that a report is a message that every client takes: gRPC's default limit is 4 MiB.
+_MOST_EXAMPLES: Final = 2000
+# How long it may take to find out whether a publication that was cut off took effect.
+_ASK_S: Final = 2.0
+
+
+async def run_import(run: Run, request: RunImportRequest) -> ImportReport:
+    """Carry the file over, verify and publish it. Raises `FailedWithResult`, with the report.
+
+    Once it is published there is no way back but `RevertImport`: what fails or is cancelled then
+    comes too late, and it has succeeded.
+    """
+    this = _Import(run, request)
+    try:
+        return await this.run_stages()
+    except asyncio.CancelledError:
+        if not await this.is_published():
+            raise
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+        return this.report()
+    except DbopsError as error:
+        if await this.is_published():
+            return this.report()
+        raise FailedWithResult(error, this.report(problem=error.message)) from error
+
+
+async def clean_up(run: Run, _request: RunImportRequest) -> None:
+    """Leave nothing of an import that failed or was cancelled.
+
+    One that was published is taken back: its worker died before it could tell. Raises what
+    `publication.revert` does where that cannot be, because others have written to its rows since.
+    """
+    async with import_session(run.database) as session:
+        record = await import_records.find(session, run.operation)
+        if record is not None:
+            if record.state is RecordState.PUBLISHED:
+                await publication.revert(session, record)
+            async with session.transaction():
+                await schemas.drop_schema(session, record.staging_schema)
+                await import_records.delete_record(session, run.operation)
+    # Last: what could not be taken back keeps it.
+    await asyncio.to_thread(rejects_file.remove, _rejects_path(run))
+
+
+@dataclass
+class _Import:
+    run: Run
+    request: RunImportRequest
+    plan: Plan = field(default_factory=lambda: Plan(()))
+    record: ImportRecord | None = None
+    copied: dict[str, CopiedTable] = field(default_factory=dict)
+    verified: dict[str, VerifiedTable] = field(default_factory=dict)
+    objects: list[PlannedObject] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    filled: ImportReport | None = None
+    """What there is to tell once the tables are as they are to be published."""
+    rejects_file: str = ""
+    may_be_published: bool = False
+    """Whether it may have been published: an earlier attempt may have died right after that."""
+    published: dict[str, PublishedTable] | None = None
+
+    async def run_stages(self) -> ImportReport:
+        run = self.run
+        async with import_processes(run, self.request.processes) as pool:
+            with self._stage("snapshot"):
+                taken = await prepare.ensure_snapshot(run, pool, self.request)
+            with self._stage("plan"):
+                self.plan = await run.step(
+                    "plan",
+                    lambda: retry_through_outage(lambda: self._planned(pool, taken)),
+                    returns=Plan,
+                )
+                self.objects = list(self.plan.objects)
+                ranges = await split_tables(run, self.plan, taken.path, pool.count)
+            with self._stage("stage"):
+                record = self.record = await self._staged()
+                self.may_be_published = record.state is RecordState.PUBLISHED
+            self.filled = await run.step(
+                "fill", lambda: self._load(pool, record, ranges, taken), returns=ImportReport
+            )
+            self._refuse(self.filled)
+            if self.filled.rejected_rows:
+                with self._stage("rejects"):
+                    self.rejects_file = await self._rejects_written(pool, record, self.filled)
+            with self._stage("publish"):
+                run.progress("publish")
+                views = _views(self.filled.objects)
+                self.may_be_published = True
+                published = await retry_through_outage(lambda: self._publish(record, views))
+                self.published = {each.source: each for each in published}
+        return self.report()
+
+    async def is_published(self) -> bool:
+        """Whether the rows are where they were wanted, as far as can be found out now."""
+        if self.published is None and self.may_be_published:
+            try:
+                async with (
+                    asyncio.timeout(_ASK_S),
+                    import_session(self.run.database) as session,
+                ):
+                    record = await import_records.get(
+                        session, self.run.operation, self.run.database.name
+                    )
+            except (DbopsError, TimeoutError):
+                return False  # cleaning up finds out, and takes back what is there
+            if record.state is RecordState.PUBLISHED:
+                self.published = {each.source: each for each in published_tables(record)}
+        return self.published is not None
+
+    # A session for each: one that waits for the rows to be copied may not live.
+
+    async def _planned(self, pool: Processes, taken: SnapshotTaken) -> Plan:
+        async with import_session(self.run.database) as session:
+            return await prepare.prepare_plan(self.run, pool, self.request, taken, session)
+
+    async def _publish(self, record: ImportRecord, views: Sequence[str]) -> list[PublishedTable]:
+        async with import_session(self.run.database) as session:
+            return await publication.publish(session, record, self.request, views)
+
+    async def _staged(self) -> ImportRecord:
+        """The import's record, and its tables, empty if this is the first attempt."""
+        run = self.run
+
+        async def stage() -> bool:
+            record = ImportRecord(
+                import_id=run.operation,
+                source=self.request.source,
+                target_schema=self.request.schema,
+                staging_schema=import_records.staging_schema(run.operation),
+                previous_schema=import_records.previous_schema(run.operation),
+                state=RecordState.STAGED,
+                plan=self.plan,
+            )
+            async with import_session(run.database) as session:
+                await staging_tables.create_staging(session, record)
+            return True
+
+        async def find() -> ImportRecord:
+            async with import_session(run.database) as session:
+                return await import_records.get(session, run.operation, run.database.name)
+
+        run.progress("stage")
+        await run.step("stage", lambda: retry_through_outage(stage), returns=bool)
+        return await retry_through_outage(find)
+
+    async def _load(
+        self,
+        pool: Processes,
+        record: ImportRecord,
+        ranges: Ranges,
+        taken: SnapshotTaken,
+    ) -> ImportReport:
+        """Rows, keys and all else in the staged tables, unless something is wrong with the rows."""
+        with self._stage("copy"):
+            copied = await copy_tables(self.run, pool, record, ranges, taken.path, self.request)
+        self.copied = {each.table.source: each for each in copied}
+        rejected = any(each.rejected_rows for each in copied)
+        if rejected and self.request.bad_rows is BadRows.FAIL:
+            return self._partial_report()
+        if self.request.verify:
+            with self._stage("verify"):
+                await retry_through_outage(lambda: self._verify(pool, record, taken))
+            if any(each.differing_rows for each in self.verified.values()):
+                return self._partial_report()
+        with self._stage("keys and indexes"):
+            self.objects = await retry_through_outage(
+                lambda: build_objects(self.run, record, pool.count)
+            )
+        with self._stage("statistics"):
+            await retry_through_outage(lambda: analyse_tables(self.run, record, pool.count))
+        return self._partial_report()
+
+    def _refuse(self, filled: ImportReport) -> None:
+        """Raise if something is wrong with the rows."""
+        if filled.rejected_rows and self.request.bad_rows is BadRows.FAIL:
+            most = max(filled.reject_counts, key=lambda each: each.count)
+            where = f"{most.table}.{most.column} ({most.reason})"
+            raise ValuesRejected(filled.rejected_rows, where)
+        differing = [table for table in filled.tables if table.differing_rows]
+        if differing:
+            rows = sum(table.differing_rows for table in differing)
+            raise RowsDiffer(rows, ", ".join(table.source for table in differing))
+
+    async def _rejects_written(
+        self, pool: Processes, record: ImportRecord, filled: ImportReport
+    ) -> str:
+        """The path of the file with the values that did not arrive, written anew."""
+        path = _rejects_path(self.run)
+        if record.state is RecordState.PUBLISHED:
+            # By an earlier attempt, which had written it: nothing of that can fail any more.
+            return str(path) if await asyncio.to_thread(path.exists) else ""
+        total = sum(each.count for each in filled.reject_counts)
+        done = 0
+
+        def on_progress(values: int) -> None:
+            nonlocal done
+            done += values
+            self.run.progress("rejects", done, total, "{value}")
+
+        self.run.progress("rejects", 0, total, "{value}")
+        await pool.run_task(
+            WriteRejects(self.run.operation, str(path)), RejectsWritten, on_progress
+        )
+        return str(path)
+
+    async def _verify(self, pool: Processes, record: ImportRecord, taken: SnapshotTaken) -> None:
+        total = sum(each.copied_rows for each in self.copied.values())
+        done = 0
+
+        def on_progress(rows: int) -> None:
+            nonlocal done
+            done += rows
+            self.run.progress("verify", done, total, prepare.UNIT_ROWS)
+
+        self.run.progress("verify", 0, total, prepare.UNIT_ROWS)
+        async with import_session(self.run.database) as session:
+            for each in self.copied.values():
+                # What PostgreSQL computes was not sent: the file is read again for it.
+                table = each.table.comparable
+                sent = each.digest if table.copied == table.columns else None
+                self.verified[each.table.source] = await compare_table(
+                    pool,
+                    session,
+                    taken.path,
+                    record.staging_schema,
+                    Expected(table, each.ranges, sent),
+                    self.request.max_examples,
+                    on_progress,
+                )
+
+    def report(self, problem: str = "") -> ImportReport:
+        """What there is to tell, of an import that was published or has a problem."""
+        report = self.filled or self._partial_report()
+        published = self.published or {}
+        rejected = Outcome.SUCCEEDED_WITH_REJECTS if report.rejected_rows else Outcome.SUCCEEDED
+        kept = any(each.kept for each in published.values())
+        return replace(
+            report,
+            outcome=Outcome.FAILED if problem else rejected,
+            problem=problem,
+            tables=[
+                replace(
+                    table,
+                    merged_rows=published[table.source].merged_rows,
+                    deleted_rows=published[table.source].deleted_rows,
+                )
+                if table.source in published
+                else table
+                for table in report.tables
+            ],
+            stage_seconds={
+                **report.stage_seconds,
+                **{name: round(seconds, 3) for name, seconds in self.seconds.items()},
+            },
+            notes=[*report.notes, *_losses(published)],
+            rejects_table="dbops.import_rejects" if published and report.rejected_rows else "",
+            rejects_file=self.rejects_file if published else "",
+            previous_schema=self.record.previous_schema if self.record and kept else "",
+        )
+
+    def _partial_report(self) -> ImportReport:
+        tables = [self._table(table) for table in self.plan.tables]
+        copied = list(self.copied.values())
+        return ImportReport(
+            import_id=self.run.operation,
+            outcome=Outcome.SUCCEEDED,
+            source=self.request.source,
+            schema=self.request.schema,
+            tables=tables,
+            objects=[replace(each, ddl="") for each in self.objects],
+            reject_counts=[count for each in copied for count in each.counts],
+            rejects=[reject for each in copied for reject in each.rejects],
+            differences=[
+                difference for each in self.verified.values() for difference in each.examples
+            ],
+            notes=list(self.plan.notes),
+            rows=sum(table.rows for table in tables),
+            copied_rows=sum(table.copied_rows for table in tables),
+            rejected_rows=sum(each.rejected_rows for each in copied),
+            verified_rows=sum(table.verified_rows for table in tables),
+            stage_seconds={name: round(seconds, 3) for name, seconds in self.seconds.items()},
+        )
+
+    def _table(self, table: PlannedTable) -> TableReport:
+        report = TableReport(source=table.source, target=table.target, rows=table.rows)
+        if (copied := self.copied.get(table.source)) is not None:
+            report = replace(
+                report,
+                rows=copied.rows,
+                copied_rows=copied.copied_rows,
+                copied_bytes=copied.copied_bytes,
+                rejected_rows=copied.rejected_rows,
+                changed_values=copied.changed_values,
+                copy_seconds=round(copied.seconds, 3),
+            )
+        if (verified := self.verified.get(table.source)) is not None:
+            report = replace(
+                report,
+                verified_rows=verified.rows,
+                differing_rows=verified.differing_rows,
+            )
+        return report
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        with self.run.tracer.start_as_current_span(f"import {name}"):
+            try:
+                yield
+            finally:
+                self.seconds[name] = time.monotonic() - started
+
+
+def _rejects_path(run: Run) -> Path:
+    return rejects_file.rejects_path(run.state_dir, run.operation)
+
+
+def _losses(published: Mapping[str, PublishedTable]) -> Iterator[str]:
+    """What went with rows that gave way, and is not kept."""
+    for each in published.values():
+        if each.beyond:
+            yield (
+                f"{each.source}: with its rows others were changed or deleted, by {each.beyond}; "
+                "these are not kept, and the import cannot be reverted"
+            )
+
+
+def _views(objects: Sequence[PlannedObject]) -> list[str]:
+    """The views that were made, by their names in PostgreSQL."""
+    return [
+        each.target
+        for each in objects
+        if each.kind == "view" and each.target and each.fate is not Fate.NOT_CARRIED
+    ]

@@ -1,0 +1,1 @@
+"""SQLite's expressions and views in PostgreSQL's SQL."""

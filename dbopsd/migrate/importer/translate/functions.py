@@ -1,0 +1,231 @@
+"""SQLite's functions: https://sqlite.org/lang_corefunc.html, each with its equal in PostgreSQL."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from dbopsd.migrate.importer.model.source_schema import Affinity
+from dbopsd.migrate.importer.translate.compare import EQUAL, compare, under
+from dbopsd.migrate.importer.translate.convert import condition, number, unify
+from dbopsd.migrate.importer.translate.json import JSON_FUNCTIONS
+from dbopsd.migrate.importer.translate.string_functions import TEXT_FUNCTIONS
+from dbopsd.migrate.importer.translate.types import (
+    MOMENTS,
+    NUMBERS,
+    Arguments,
+    Function,
+    Kind,
+    NotTranslatable,
+    Typed,
+    null,
+)
+
+_RANDOM_BYTES: Final = 16
+_MAX_RANDOM: Final = 64
+# Of these a value goes on being what a column has: a time in its unit, a truth that is a boolean.
+_KEEPING: Final = frozenset({*MOMENTS, Kind.BOOLEAN})
+# Above it every double is an integer, and SQLite's round() leaves it alone.
+_ALL_WHOLE: Final = "4503599627370496"
+
+
+def translate_function(name: str, arguments: Arguments, *, immutable: bool) -> Typed:
+    """A function that is no aggregate and not about time. Raises `NotTranslatable`."""
+    found = _FUNCTIONS.get(name)
+    if found is None:
+        raise NotTranslatable(f"{name}()", "the function is not known here")
+    least, most, translate = found
+    if not least <= len(arguments) <= most:
+        raise NotTranslatable(f"{name}()", f"with {len(arguments)} arguments it is not known here")
+    made = translate(arguments)
+    made = replace(made, volatile=made.volatile or any(each.volatile for each in arguments))
+    if immutable and made.volatile:
+        raise NotTranslatable(f"{name}()", "chance may not be in an expression like this")
+    return made
+
+
+def _hex(arguments: Arguments) -> Typed:
+    (value,) = arguments
+    if value.kind is not Kind.BYTES:
+        raise NotTranslatable("hex()", f"it is about a {value.kind.value}, and not a blob")
+    made = f"upper(encode({value.sql}, 'hex'))"
+    # Of NULL it is an empty text.
+    nullable = not value.volatile and value.constant is None
+    return Typed(f"coalesce({made}, '')" if nullable else made, Kind.TEXT)
+
+
+def _random_blob(arguments: Arguments) -> Typed:
+    size = arguments[0].constant
+    if not isinstance(size, int) or not 1 <= size <= _MAX_RANDOM:
+        raise NotTranslatable("randomblob()", f"its size is no literal from 1 to {_MAX_RANDOM}")
+    count = -(-size // _RANDOM_BYTES)
+    sql = " || ".join(["uuid_send(gen_random_uuid())"] * count)
+    if size % _RANDOM_BYTES:
+        sql = f"substr({sql}, 1, {size})"
+    elif count > 1:
+        sql = f"({sql})"
+    return Typed(sql, Kind.BYTES, volatile=True)
+
+
+def _random(_arguments: Arguments) -> Typed:
+    # Eight bytes of a UUID's that are all chance: random() has 53 bits only, none of them low.
+    uuid = "uuid_send(gen_random_uuid())"
+    octets = f"substr({uuid}, 10, 7) || substr({uuid}, 1, 1)"
+    sql = f"('x' || encode({octets}, 'hex'))::bit(64)::bigint"
+    return Typed(sql, Kind.INTEGER, "bigint", volatile=True)
+
+
+def _zero_blob(arguments: Arguments) -> Typed:
+    size = arguments[0].constant
+    if not isinstance(size, int) or size < 0:
+        raise NotTranslatable("zeroblob()", "its size is no literal")
+    return Typed(f"decode(repeat('00', {size}), 'hex')", Kind.BYTES)
+
+
+def _coalesce(arguments: Arguments) -> Typed:
+    values = unify(arguments, "coalesce()")
+    return combined(f"coalesce({', '.join(each.sql for each in values)})", values)
+
+
+def _nullif(arguments: Arguments) -> Typed:
+    value, other = arguments
+    if value.kind is Kind.NULL:
+        return null()
+    equal = compare(EQUAL, replace(value, affinity=None), replace(other, affinity=None))
+    if equal.sql == f"({value.sql} = {other.sql})":
+        return replace(combined(f"nullif({value.sql}, {other.sql})", [value]), nonnegative=False)
+    return combined(f"(CASE WHEN {equal.sql} THEN NULL ELSE {value.sql} END)", [value])
+
+
+def _iif(arguments: Arguments) -> Typed:
+    branches = [*arguments[1:], null()][:2]
+    return case([(condition(arguments[0]), branches[0])], branches[1])
+
+
+def case(branches: Sequence[tuple[str, Typed]], otherwise: Typed) -> Typed:
+    """CASE WHEN condition THEN value … ELSE otherwise END."""
+    values = unify([*(value for _, value in branches), otherwise], "CASE")
+    whens = " ".join(
+        f"WHEN {tested} THEN {value.sql}"
+        for (tested, _), value in zip(branches, values[:-1], strict=True)
+    )
+    return combined(f"(CASE {whens} ELSE {values[-1].sql} END)", values)
+
+
+def combined(sql: str, values: Sequence[Typed]) -> Typed:
+    """One of `values`, which are of one type: what can be told of it."""
+    known = [value for value in values if value.kind is not Kind.NULL]
+    if not known:
+        return null()
+    first = known[0]
+    columns = [value.column for value in known if value.column]
+    return Typed(
+        sql,
+        first.kind,
+        "bigint" if any(value.wide for value in known) else first.type,
+        column=columns[0] if columns and first.kind in _KEEPING else None,
+        nonnegative=all(value.nonnegative for value in known),
+        digits=all(value.digits for value in known),
+        mixed=any(value.mixed for value in known),
+        volatile=any(value.volatile for value in values),
+    )
+
+
+def _abs(arguments: Arguments) -> Typed:
+    value = number(arguments[0])
+    if value.kind is Kind.NULL:
+        return value
+    return replace(
+        value,
+        sql=f"abs({value.sql})",
+        nonnegative=True,
+        constant=None,
+        column=None,
+        affinity=None,
+    )
+
+
+def _round(arguments: Arguments) -> Typed:
+    value = number(arguments[0])
+    places = arguments[1].constant if len(arguments) > 1 else 0
+    if value.kind is Kind.INTEGER and isinstance(places, int):
+        return Typed(f"{value.sql}::double precision", Kind.DOUBLE, nonnegative=value.nonnegative)
+    if places != 0 or value.volatile or value.kind not in NUMBERS:
+        problem = "to a number of decimals SQLite rounds what it prints, and not the number"
+        raise NotTranslatable("round()", problem)
+    x = value.sql
+    half = f"trunc({x} + CASE WHEN {x} < 0 THEN -0.5 ELSE 0.5 END)"
+    return Typed(f"(CASE WHEN abs({x}) < {_ALL_WHOLE} THEN {half} ELSE {x} END)", Kind.DOUBLE)
+
+
+def _extreme(name: str) -> Callable[[Arguments], Typed]:
+    def translate(arguments: Arguments) -> Typed:
+        values = unify(arguments, f"{name}()")
+        if any(value.kind is Kind.NULL for value in values):
+            return null()
+        sqls = [extremal(value) for value in values]
+        # SQLite's is NULL if one of them is, PostgreSQL's only if all are.
+        any_null = " OR ".join(f"{each.sql} IS NULL" for each in values)
+        if any(value.volatile for value in values):
+            raise NotTranslatable(f"{name}()", "chance would be asked twice")
+        pick = f"{name}({', '.join(sqls)})"
+        return combined(f"(CASE WHEN {any_null} THEN NULL ELSE {pick} END)", values)
+
+    return translate
+
+
+def ordered(value: Typed) -> str:
+    """A value for `<`, min(), max() and ORDER BY. Raises `NotTranslatable`."""
+    if value.kind is Kind.TEXT:
+        if value.mixed:
+            problem = "SQLite has numbers in it too, which come before all texts there"
+            raise NotTranslatable(value.sql, problem)
+        return under(value.collation or "BINARY", value.sql, ordered=True)
+    if value.kind in {Kind.JSON, Kind.JSONB, Kind.JSON_PART, Kind.UUID}:
+        raise NotTranslatable(value.sql, f"a {value.kind.value} has another order in SQLite")
+    return value.sql
+
+
+def extremal(value: Typed) -> str:
+    """A value for min() and max(), which give it back. Raises `NotTranslatable`."""
+    if value.kind is Kind.TEXT and (value.collation or "BINARY") != "BINARY":
+        raise NotTranslatable(value.sql, f"the least by {value.collation} is not known here")
+    return ordered(value)
+
+
+def _typeof(arguments: Arguments) -> Typed:
+    (value,) = arguments
+    told = value.storage_class
+    name = {
+        Kind.INTEGER: "integer" if value.affinity is Affinity.INTEGER else told,
+        Kind.DOUBLE: "real" if value.affinity is Affinity.REAL else told,
+        Kind.TEXT: "text" if value.affinity is Affinity.TEXT else told,
+        Kind.BYTES: told,
+        Kind.BOOLEAN: told,
+    }.get(value.kind)
+    expected = {Kind.INTEGER: "integer", Kind.DOUBLE: "real", Kind.TEXT: "text"}
+    expected |= {Kind.BYTES: "blob", Kind.BOOLEAN: "integer"}
+    if value.column is None or name is None or name != expected.get(value.kind):
+        raise NotTranslatable(
+            f"typeof({value.sql})", "its storage class cannot be told for certain"
+        )
+    return Typed(f"(CASE WHEN {value.sql} IS NULL THEN 'null' ELSE '{name}' END)", Kind.TEXT)
+
+
+_FUNCTIONS: Final[dict[str, Function]] = {
+    **TEXT_FUNCTIONS,
+    **JSON_FUNCTIONS,
+    "abs": (1, 1, _abs),
+    "coalesce": (2, 100, _coalesce),
+    "hex": (1, 1, _hex),
+    "if": (2, 3, _iif),
+    "ifnull": (2, 2, _coalesce),
+    "iif": (2, 3, _iif),
+    "max": (2, 100, _extreme("greatest")),
+    "min": (2, 100, _extreme("least")),
+    "nullif": (2, 2, _nullif),
+    "random": (0, 0, _random),
+    "randomblob": (1, 1, _random_blob),
+    "round": (1, 2, _round),
+    "typeof": (1, 1, _typeof),
+    "zeroblob": (1, 1, _zero_blob),
+}

@@ -1,0 +1,1 @@
+"""The rows on both sides compared, value by value."""

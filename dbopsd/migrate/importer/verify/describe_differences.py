@@ -1,0 +1,60 @@
+"""Differences as people read them."""
+
+from collections.abc import Iterator
+
+from dbopsd.migrate.importer.conversion.decode import decode_field, decode_row
+from dbopsd.migrate.importer.conversion.rows import split_row
+from dbopsd.migrate.importer.model.plan import PlannedTable
+from dbopsd.migrate.importer.model.report import Difference
+from dbopsd.migrate.importer.verify.row_identity import RowIdentity
+
+
+def missing(table: PlannedTable, row: bytes) -> Difference:
+    """A row is the file's only."""
+    return Difference(table.source, "", _name(table, row), _shown(table, row), "")
+
+
+def surplus(table: PlannedTable, row: bytes) -> Difference:
+    """A row is PostgreSQL's only."""
+    return Difference(table.source, "", _name(table, row), "", _shown(table, row))
+
+
+def changed(
+    table: PlannedTable, identity: RowIdentity, row: bytes, partner: bytes
+) -> Iterator[Difference]:
+    """What the file's row has, and PostgreSQL's has not: each column; none if they are the same."""
+    name = _name(table, row)
+    forms = (split_row(identity.form(each)) for each in (row, partner))
+    fields = (split_row(each) for each in (row, partner))
+    for column, mine, other, my_form, their_form in zip(
+        table.columns, *fields, *forms, strict=True
+    ):
+        if my_form != their_form:
+            yield Difference(
+                table.source,
+                column.source,
+                name,
+                _text(mine, column.type),
+                _text(other, column.type),
+            )
+
+
+def _name(table: PlannedTable, row: bytes) -> str:
+    """What a row is called: by its key, or by all that it has."""
+    named = [
+        f"{column.source}={'NULL' if text is None else text}"
+        for column, text in zip(
+            table.columns, decode_row(row, [each.type for each in table.columns]), strict=True
+        )
+        if not table.key or column.source in table.key
+    ]
+    return ", ".join(named)
+
+
+def _shown(table: PlannedTable, row: bytes) -> str:
+    fields = decode_row(row, [each.type for each in table.columns])
+    return ", ".join("NULL" if field is None else field for field in fields)
+
+
+def _text(field: bytes | None, type_name: str) -> str:
+    return "NULL" if field is None else decode_field(field, type_name)
