@@ -20,7 +20,6 @@ from dbopsd.migrate.importer.copy.refused_row import (
 from dbopsd.migrate.importer.copy.reject_buffer import RejectBuffer
 from dbopsd.migrate.importer.model.report import RejectCount, RejectedValue
 from dbopsd.migrate.importer.model.requests import BadRows
-from dbopsd.migrate.importer.postgres.sql import statement
 from dbopsd.migrate.importer.processes.context import Context
 from dbopsd.migrate.importer.processes.messages import decode, encode
 from dbopsd.migrate.importer.processes.tasks import Copied, CopyPart
@@ -128,16 +127,17 @@ class _Copying:
         )
 
     async def _keep(self, rejects: Iterable[Reject]) -> None:
-        async with self.session.copy_in(statement("copy_rejects")) as stream:
-            for each in rejects:
-                await stream.write_row(
-                    (
-                        *(self.task.import_id, self.task.table.source, _shown(each.key)),
-                        *(each.column, each.reason, _shown(each.value)),
-                        # NULL has no bytes; an empty text has, which are none.
-                        None if each.storage_class == "null" else each.raw,
-                    )
-                )
+        # NULL has no bytes; an empty text has, which are none.
+        found = (
+            (
+                *(_shown(each.key), each.column, each.reason, _shown(each.value)),
+                None if each.storage_class == "null" else each.raw,
+            )
+            for each in rejects
+        )
+        await import_records.insert_rejects(
+            self.session, self.task.import_id, self.task.table.source, found
+        )
 
 
 def _shown(text: str) -> str:

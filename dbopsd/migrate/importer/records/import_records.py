@@ -5,7 +5,7 @@ that does what it tells of: a part is copied once, an import is published once.
 """
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
@@ -211,6 +211,18 @@ async def insert_part(
     """Record that a part is copied."""
     parameters = (import_id, table, part, json.dumps(copied))
     await session.execute(statement("insert_part"), parameters)
+
+
+async def insert_rejects(
+    session: Session,
+    import_id: str,
+    table: str,
+    rejects: Iterable[tuple[str, str, str, str, bytes | None]],
+) -> None:
+    """Record values that did not arrive: of each its key, column, reason, literal and bytes."""
+    async with session.copy_in(statement("copy_rejects")) as stream:
+        for each in rejects:
+            await stream.write_row((import_id, table, *each))
 
 
 async def measure_rejects(session: Session, import_id: str) -> tuple[int, int]:
