@@ -105,7 +105,7 @@ def test_writers_killed_at_any_moment_leave_a_state_that_can_be_copied(
 _COPYING = """
 import sys
 from pathlib import Path
-from dbopsd.migrate.importer.source.snapshot import take_snapshot
+from dbopsd.migrate.importer.snapshot.take_snapshot import take_snapshot
 print("ready", flush=True)
 take_snapshot(Path(sys.argv[1]), Path(sys.argv[2]))
 """
