@@ -34,7 +34,8 @@ _config_option = click.option(
     envvar=CONFIG_FILE_VARIABLE,
     show_envvar=True,
     help="The configuration, a TOML file. Every key may also stand in the environment, as "
-    "DBOPSD_SECTION__KEY. Without one: an embedded PostgreSQL in the state directory.",
+    "DBOPSD_SECTION__KEY. A database without a dsn, or no database at all: an embedded PostgreSQL "
+    "in the state directory.",
 )
 
 
@@ -100,7 +101,10 @@ def build_cli(features: Sequence[Feature] = (), *, module: str = "dbopsd") -> cl
         with _refusing():
             config = load_config(config_file)
             app.check_config(config, features)
-        databases = ", ".join(sorted(config.databases)) or f"{app.EMBEDDED_NAME} (embedded)"
+        databases = ", ".join(
+            f"{name} (embedded)" if database.embedded else name
+            for name, database in sorted(config.databases.items())
+        )
         click.echo(f"the configuration is right; databases: {databases}")
 
     @cli.command("config-reference")

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dbopsd.app.api_process import Serving, running, serve
-    from dbopsd.app.components import EMBEDDED_NAME
     from dbopsd.app.config_check import check_config
     from dbopsd.app.errors import LostWorker
     from dbopsd.app.feature import Feature
     from dbopsd.app.worker_process import work
 
 __all__ = [
-    "EMBEDDED_NAME",
     "Feature",
     "LostWorker",
     "Serving",
@@ -27,7 +25,6 @@ __all__ = [
 ]
 
 _MODULES = {
-    "EMBEDDED_NAME": "components",
     "Feature": "feature",
     "LostWorker": "errors",
     "Serving": "api_process",

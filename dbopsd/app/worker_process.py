@@ -10,10 +10,7 @@ from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from dbopsd.app.components import (
-    EMBEDDED_NAME,
     TELEMETRY_SHUTDOWN_S,
     check_state_dir,
     control_store,
@@ -47,8 +44,8 @@ async def work(
 ) -> None:
     """Run operations until SIGTERM or SIGINT; hand over what is unfinished then.
 
-    `embedded_dsn`: of the database that `serve` runs where none is configured. `supervised`: stop
-    at the end of standard input, and say on standard output that the event loop turns. Raises
+    `embedded_dsn`: of the PostgreSQL that `serve` runs, if it runs one. `supervised`: stop at the
+    end of standard input, and say on standard output that the event loop turns. Raises
     `LostWorker`, `ConfigurationError`.
     """
     signals = StopSignals()
@@ -59,9 +56,11 @@ async def work(
         lost.set()
         signals.ask()
 
-    if not config.databases and not embedded_dsn:
+    if config.embedded_name is not None and not embedded_dsn:
         raise ConfigurationError(
-            "databases", "none is configured: only `dbopsd serve` has workers for its embedded one"
+            f"databases.{config.embedded_name}",
+            "has no dsn, and only `dbopsd serve` has workers for its embedded PostgreSQL: "
+            "give it a dsn",
         )
     check_state_dir(config.server.state_dir)
     async with AsyncExitStack() as stack:
@@ -71,16 +70,13 @@ async def work(
             _end_with_standard_input(signals)
         telemetry = start_telemetry(config.telemetry, version=version("dbopsd"))
         stack.push_async_callback(telemetry.shutdown, TELEMETRY_SHUTDOWN_S)
-        configured = config.databases or {
-            EMBEDDED_NAME: DatabaseConfig(dsn=SecretStr(embedded_dsn))
-        }
         databases = make_databases(
             {
                 name: _for_work(config, database, supervised=supervised)
-                for name, database in configured.items()
+                for name, database in config.databases.items()
             },
             telemetry,
-            embedded=not config.databases,
+            embedded_dsn=embedded_dsn,
         )
         for database in databases.values():
             await database.open()

@@ -75,11 +75,12 @@ class DatabaseHealthConfig(Section):
 class DatabaseConfig(Section):
     """`[databases.NAME]`: a database to look after."""
 
-    dsn: SecretStr
+    dsn: SecretStr | None = None
     """libpq's connection string, `key=value …` or `postgresql://…`. Secret.
 
     Several hosts, comma-separated, name a cluster: writes go to the one that takes them, reads
-    are spread over the standbys.
+    are spread over the standbys. Unset: this is the embedded PostgreSQL, which `dbopsd serve` runs
+    in its state directory; one database at most.
     """
 
     password_file: Path | None = None
@@ -99,6 +100,24 @@ class DatabaseConfig(Section):
 
     schedules: dict[str, ScheduleConfig] = Field(default_factory=dict)
     """Operations that the clock starts, by their names."""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this is the PostgreSQL that `dbopsd serve` runs."""
+        return self.dsn is None
+
+    def with_dsn(self, dsn: str) -> Self:
+        """This configuration for the database at `dsn`."""
+        return self.model_copy(update={"dsn": SecretStr(dsn)})
+
+    @model_validator(mode="after")
+    def _password_has_a_login(self) -> Self:
+        if self.embedded and self.password_file is not None:
+            raise ValueError(
+                "has a password_file and no dsn: add the dsn, or remove password_file to have "
+                "the embedded PostgreSQL"
+            )
+        return self
 
     @field_validator("schedules")
     @classmethod

@@ -14,6 +14,8 @@ from dbopsd.config.telemetry import TelemetryConfig
 from dbopsd.config.values import RESOURCE_ID, Section, is_loopback
 
 ENV_PREFIX = "DBOPSD_"
+EMBEDDED_NAME = "main"
+"""The database that is there when none is configured."""
 
 
 class HealthConfig(Section):
@@ -52,7 +54,7 @@ class Config(BaseSettings):
     operations: OperationsConfig = Field(default_factory=OperationsConfig)
     """Long-running operations and the workers that run them."""
 
-    databases: dict[str, DatabaseConfig] = Field(default_factory=dict)
+    databases: dict[str, DatabaseConfig] = Field(default_factory=dict, validate_default=True)
     """The databases to look after. None: an embedded PostgreSQL, named `main`."""
 
     @field_validator("databases")
@@ -65,6 +67,23 @@ class Config(BaseSettings):
                     "starting with a letter"
                 )
         return value
+
+    @field_validator("databases")
+    @classmethod
+    def _one_embedded(cls, value: dict[str, DatabaseConfig]) -> dict[str, DatabaseConfig]:
+        embedded = sorted(name for name, database in value.items() if database.embedded)
+        if len(embedded) > 1:
+            names = " and ".join(f"'{name}'" for name in embedded)
+            raise ValueError(
+                f"{names} have no dsn, and only one database can be the embedded PostgreSQL: "
+                "give the others a dsn"
+            )
+        return value or {EMBEDDED_NAME: DatabaseConfig()}
+
+    @property
+    def embedded_name(self) -> str | None:
+        """The name of the database that is the embedded PostgreSQL, if there is one."""
+        return next((name for name, each in self.databases.items() if each.embedded), None)
 
     @model_validator(mode="after")
     def _guarded_beyond_loopback(self) -> Self:
@@ -99,8 +118,7 @@ class Config(BaseSettings):
 
     @model_validator(mode="after")
     def _grants_are_for_databases(self) -> Self:
-        # With none configured there is one, the embedded, named `main`.
-        unknown = sorted(self.auth.database_names() - {*(self.databases or ("main",))})
+        unknown = sorted(self.auth.database_names() - set(self.databases))
         if unknown:
             raise ValueError(f"auth grants a role on '{unknown[0]}', which is no database here")
         return self

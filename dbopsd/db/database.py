@@ -39,6 +39,8 @@ class Database:
         self.name = name
         self.config = config
         self.embedded = embedded
+        if config.dsn is None:
+            raise ValueError(f"where database '{name}' is, is not known yet")
         self.dsn = Dsn.parse(name, config.dsn.get_secret_value(), config.password_file)
         self._telemetry = DatabaseTelemetry(name, tracer, meter)
         self._write_pool = ConnectionPool(self.dsn, "write", config.pool, self._telemetry)

@@ -20,6 +20,7 @@ from dbopsd.db.server.errors import (
     StateDirectoryUnusable,
 )
 from dbopsd.db.server.leftovers import server_processes
+from tests.support.installations import installation
 from tests.support.owner import Owner
 from tests.support.patience import eventually
 from tests.support.servers import PostgresServers
@@ -91,12 +92,120 @@ async def test_it_is_what_operations_need(start) -> None:
         "SELECT count(*) > 0 FROM pg_stat_statements": True,
         "SELECT lower('É')": "é",
         "SELECT every(auth_method = 'scram-sha-256') FROM pg_hba_file_rules": True,
-        "SELECT count(*) FROM pg_settings WHERE name = 'max_wal_senders' AND setting::int > 1": 1,
+        "SHOW max_wal_senders": "10",
+        "SHOW max_replication_slots": "10",
+        "SHOW max_slot_wal_keep_size": "16GB",
+        "SHOW summarize_wal": "on",
+        "SHOW archive_mode": "on",
+        "SHOW archive_command": "true",
+        # Whoever logs in may replicate, by the same password.
+        "SELECT count(*) FROM pg_hba_file_rules WHERE 'replication' = ANY (database)": 3,
     }.items():
         assert await ask(server.dsn, query) == answer, query
     assert "password=" not in server.dsn
     with pytest.raises(psycopg.OperationalError, match="password"):
         await ask(f"{server.dsn} password=wrong", "SELECT 1")
+
+
+async def run_tool(server: EmbeddedServer, tool: str, *arguments: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        str(server.cluster.installation.tool(tool)),
+        *arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+
+
+@pytest.mark.usefixtures("state_dir")
+async def test_full_and_incremental_backups_can_be_taken_of_it(start, tmp_path: Path) -> None:
+    server = await start()
+    full, incremental, combined = (tmp_path / name for name in ("full", "incremental", "combined"))
+    take = ("--dbname", server.dsn, "--checkpoint", "fast", "--no-sync")
+    await run_tool(server, "pg_basebackup", *take, "--pgdata", str(full))
+    await ask(server.dsn, "CREATE TABLE kept AS SELECT 42 AS answer")
+    manifest = str(full / "backup_manifest")
+    await run_tool(
+        server, "pg_basebackup", *take, "--pgdata", str(incremental), "--incremental", manifest
+    )
+    parts = (str(full), str(incremental))
+    await run_tool(server, "pg_combinebackup", *parts, "--output", str(combined), "--no-sync")
+    await run_tool(server, "pg_verifybackup", str(combined))
+
+
+@pytest.mark.usefixtures("state_dir")
+async def test_its_wal_can_be_received_through_a_slot(start, tmp_path: Path) -> None:
+    server = await start()
+    await ask(server.dsn, "SELECT pg_create_physical_replication_slot('backup', true)")
+    receiver = await asyncio.create_subprocess_exec(
+        str(server.cluster.installation.tool("pg_receivewal")),
+        *("--dbname", server.dsn, "--slot", "backup", "--directory", str(tmp_path)),
+    )
+    try:
+        active = "SELECT active FROM pg_replication_slots"
+
+        async def streams() -> bool:
+            return await ask(server.dsn, active) is True
+
+        await eventually(streams, what="pg_receivewal streams")
+        segment = await ask(server.dsn, "SELECT pg_walfile_name(pg_current_wal_lsn())")
+        await ask(server.dsn, "CREATE TABLE written AS SELECT 1 AS one")
+        await ask(server.dsn, "SELECT pg_switch_wal()")
+        await eventually((tmp_path / str(segment)).exists, what=f"segment {segment} was received")
+    finally:
+        receiver.terminate()
+        await receiver.wait()
+
+
+@pytest.mark.usefixtures("state_dir")
+async def test_no_wal_piles_up_and_archiving_begins_without_a_restart(
+    start, servers: PostgresServers
+) -> None:
+    server = await start()
+    archive = servers.directory("archive")
+    os.chown(archive, server.cluster.data_dir.stat().st_uid, -1)
+    status = server.cluster.data_dir / "pg_wal" / "archive_status"
+
+    async def switch() -> str:
+        await ask(server.dsn, "CREATE TABLE IF NOT EXISTS written AS SELECT 1 AS one")
+        await ask(server.dsn, "INSERT INTO written VALUES (1)")
+        segment = await ask(server.dsn, "SELECT pg_walfile_name(pg_switch_wal())")
+        return str(segment)
+
+    segment = await switch()
+    await eventually((status / f"{segment}.done").exists, what="the segment is let go")
+    pid = server.cluster.pid
+    await ask(server.dsn, f"ALTER SYSTEM SET archive_command = 'cp %p {archive}/%f'")
+    await ask(server.dsn, "SELECT pg_reload_conf()")
+    segment = await switch()
+    await eventually((archive / segment).exists, what="the segment is archived")
+    assert server.cluster.pid == pid
+
+
+@pytest.mark.usefixtures("state_dir")
+async def test_a_state_directory_from_before_gets_todays_settings(start) -> None:
+    server = await start()
+    await server.stop()
+    before = server.cluster.data_dir / "dbopsd.conf"
+    before.write_text("wal_level = 'minimal'\nmax_wal_senders = '0'\narchive_mode = 'off'\n")
+    again = await start()
+    for name, value in {
+        "wal_level": "replica",
+        "archive_mode": "on",
+        "summarize_wal": "on",
+    }.items():
+        assert await ask(again.dsn, f"SHOW {name}") == value
+
+
+async def test_a_version_without_wal_summaries_starts(
+    servers: PostgresServers, new_state_dir: Path
+) -> None:
+    server = EmbeddedServer(new_state_dir, installation=await installation(15))
+    try:
+        assert await ask(await server.start(), "SHOW archive_mode") == "on"
+    finally:
+        await server.stop("immediate")
 
 
 @pytest.mark.usefixtures("state_dir")

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from dbopsd.app import check_config
-from dbopsd.config import Config, load_config, sections, split_listen_address
+from dbopsd.config import Config, DatabaseConfig, load_config, sections, split_listen_address
 from dbopsd.errors import ConfigurationError
 
 SECRET = "hunter2-s3cr3t"
@@ -49,7 +49,8 @@ def problem(path: Path | None = None) -> str:
 
 def test_the_defaults() -> None:
     config = load_config()
-    assert config.databases == {}
+    assert config.databases == {"main": DatabaseConfig()}
+    assert config.embedded_name == "main"
     server = config.server
     assert (server.grpc_listen, server.http_listen) == ("127.0.0.1:50051", "127.0.0.1:8080")
     assert (server.shutdown_grace_s, server.max_message_bytes) == (10, 4 * 2**20)
@@ -231,7 +232,24 @@ def test_a_wrong_value_is_told_with_its_key(write: Write, text: str, key: str) -
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[databases.main]\n", "'databases.main.dsn' is missing"),
+        (
+            "[databases.main.schedules.nightly]\nkind = 'x'",
+            "'databases.main.schedules.nightly.cron' is missing",
+        ),
+        (
+            "[databases.main]\n[databases.other]\n[databases.third]\ndsn = ''",
+            (
+                "'databases': 'main' and 'other' have no dsn, and only one database can be the "
+                "embedded PostgreSQL: give the others a dsn"
+            ),
+        ),
+        (
+            "[databases.main]\npassword_file = '/run/secrets/x'",
+            (
+                "'databases.main': has a password_file and no dsn: add the dsn, or remove "
+                "password_file to have the embedded PostgreSQL"
+            ),
+        ),
         (
             "[databases.main]\ndsn = ''\npool = { min_size = 9, max_size = 3 }",
             "'databases.main.pool': min_size 9 is above max_size 3",
@@ -283,6 +301,25 @@ def test_loopback_needs_no_permission(write: Write, address: str) -> None:
     assert load_config(write(f"[server]\nhttp_listen = '{address}'")).server.http_listen == address
 
 
+def test_one_database_without_a_dsn_is_the_embedded_one(write: Write) -> None:
+    config = load_config(
+        write("[databases.local.pool]\nmax_size = 3\n[databases.other]\ndsn = 'host=db'")
+    )
+    assert config.embedded_name == "local"
+    assert [each.embedded for each in config.databases.values()] == [True, False]
+    assert config.databases["local"].pool.max_size == 3
+    assert load_config(write("[databases.other]\ndsn = 'host=db'")).embedded_name is None
+
+
+def test_a_role_may_be_granted_on_the_embedded_database(write: Write) -> None:
+    grant = "[auth.certificates.ci]\nrole = 'VIEWER'\ndatabases = {{ {} = 'ADMIN' }}\n"
+    tls = "[server.tls]\ncert = 'c'\nkey = 'k'\nclient_ca = 'a'\n"
+    load_config(write(tls + grant.format("main")))
+    load_config(write(tls + grant.format("local") + "[databases.local]\n"))
+    says = problem(write(tls + grant.format("main") + "[databases.local]\n"))
+    assert "'main', which is no database here" in says
+
+
 def test_an_address_taken_apart() -> None:
     assert split_listen_address("127.0.0.1:50051") == ("127.0.0.1", 50051)
     assert split_listen_address("[::1]:0") == ("::1", 0)
@@ -297,7 +334,7 @@ def test_an_address_taken_apart() -> None:
         (
             "DBOPSD_DATABASES__MAIN__POL__MAX_SIZE",
             (
-                "DBOPSD_DATABASES__MAIN__POL__MAX_SIZE: 'databases.main.dsn' is missing; "
+                "DBOPSD_DATABASES__MAIN__POL__MAX_SIZE: "
                 "unknown key 'databases.main.pol', did you mean 'pool'?"
             ),
         ),
@@ -351,15 +388,15 @@ def test_an_unknown_variable(monkeypatch: pytest.MonkeyPatch, variable: str, say
             id="two keys that do not fit",
         ),
         pytest.param(
-            "[databases.main]\npool.max_size = 3",
-            {"DATABASES__MAIN__POOL__MIN_SIZE": "1"},
-            "{file}: 'databases.main.dsn' is missing",
+            "[databases.main.schedules.nightly]\nkind = 'x'",
+            {"DATABASES__MAIN__SCHEDULES__NIGHTLY__TIME_ZONE": "UTC"},
+            "{file}: 'databases.main.schedules.nightly.cron' is missing",
             id="missing in the file",
         ),
         pytest.param(
             "",
-            {"DATABASES": '{"main": {}}'},
-            "DBOPSD_DATABASES: 'databases.main.dsn' is missing",
+            {"DATABASES": '{"main": {"schedules": {"nightly": {"kind": "x"}}}}'},
+            "DBOPSD_DATABASES: 'databases.main.schedules.nightly.cron' is missing",
             id="missing in a variable",
         ),
         pytest.param(

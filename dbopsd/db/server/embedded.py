@@ -12,7 +12,7 @@ from dbopsd.db.server.directories import Layout, check_reachable, make_directory
 from dbopsd.db.server.errors import ServerExited
 from dbopsd.db.server.installation import Installation, embedded_installation
 from dbopsd.db.server.lock import DirectoryLock
-from dbopsd.db.server.settings import EMBEDDED, Settings
+from dbopsd.db.server.settings import Settings, embedded_settings
 from dbopsd.errors import DbopsError
 
 DIRECTORY = "postgresql"
@@ -31,7 +31,7 @@ class EmbeddedServer:
     """A PostgreSQL of the daemon's own in `state_dir/postgresql`.
 
     One process at a time may have it. `installation` is the embedded one unless given; `settings`
-    come on top of `settings.EMBEDDED`.
+    come on top of `embedded_settings`.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class EmbeddedServer:
         self._state_dir = state_dir.absolute()
         self._directory = self._state_dir / DIRECTORY
         self._installation = installation
-        self._settings: Settings = {**EMBEDDED, **(settings or {})}
+        self._settings: Settings = settings or {}
         self._lock = DirectoryLock(self._directory)
         self._cluster: Cluster | None = None
         self._supervisor: asyncio.Task[None] | None = None
@@ -90,7 +90,8 @@ class EmbeddedServer:
         await asyncio.to_thread(make_own_directory, self._directory, account)
         await asyncio.to_thread(self._lock.acquire)
         try:
-            cluster = Cluster(self._directory, installation, settings=self._settings)
+            settings = {**embedded_settings(installation.major), **self._settings}
+            cluster = Cluster(self._directory, installation, settings=settings)
             if not cluster.initialised:
                 log.info("making a new PostgreSQL %s in %s", installation.version, self._directory)
                 await cluster.initialise(statements=FIRST_STATEMENTS)
