@@ -57,7 +57,7 @@ async def merge(
 ) -> None:
     """Have `rows`, the statements that make them, staged and merged by an import."""
     record = await stage(session, dsn, who, plan=Plan(tables), rows=rows)
-    await publication.publish(session, record, request, [])
+    await publication.publish(session, record, request)
 
 
 async def take_back(session: Session, who: str = "new") -> list[RevertedTable]:

@@ -7,13 +7,19 @@ import psycopg
 
 from dbopsd.db.session import Session
 from dbopsd.migrate.importer.build import staging_tables
-from dbopsd.migrate.importer.model.plan import Plan, PlannedColumn, PlannedTable
+from dbopsd.migrate.importer.model.plan import (
+    Fate,
+    Plan,
+    PlannedColumn,
+    PlannedObject,
+    PlannedTable,
+)
+from dbopsd.migrate.importer.model.requests import ImportRequest
 from dbopsd.migrate.importer.postgres.table_guards import LockOrder
-from dbopsd.migrate.importer.publish import swap
+from dbopsd.migrate.importer.publish.swap import Swap
 from dbopsd.migrate.importer.records import import_records
 from dbopsd.migrate.importer.records.import_records import ImportRecord, RecordState
 
-VIEWS = ("user_orders",)
 RELATIONS = ("orders", "user_orders", "users")
 
 
@@ -33,7 +39,17 @@ ORDERS = table(
     *("orders", column("id", "bigint", not_null=True)),
     *(column("user_id", "bigint"), column("note", "text")),
 )
-PLAN = Plan((USERS, ORDERS))
+_VIEW = "SELECT email, note FROM users JOIN orders ON user_id = users.id"
+PLAN = Plan(
+    (USERS, ORDERS),
+    (
+        PlannedObject(
+            *("view", "user_orders", Fate.CARRIED),
+            ddl=f"CREATE VIEW user_orders AS {_VIEW}",
+            target="user_orders",
+        ),
+    ),
+)
 
 _FILL = """
 INSERT INTO users VALUES (1, '{who}-1'), (2, '{who}-2');
@@ -42,7 +58,7 @@ ALTER TABLE users ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 ALTER TABLE orders ADD CONSTRAINT orders_pkey PRIMARY KEY (id);
 CREATE UNIQUE INDEX users_email ON users (email);
 ALTER TABLE orders ADD CONSTRAINT orders_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id);
-CREATE VIEW user_orders AS SELECT email, note FROM users JOIN orders ON user_id = users.id;
+CREATE VIEW user_orders AS {view};
 """
 _FILL_ROWS = """
 INSERT INTO users VALUES (1, '{who}-1'), (3, '{who}-3');
@@ -75,13 +91,13 @@ async def stage(
     )
     await staging_tables.create_staging(session, record)
     with person(dsn, record.staging_schema) as connection:
-        connection.execute(rows or (_FILL_ROWS if rows_only else _FILL).format(who=who))
+        connection.execute(rows or (_FILL_ROWS if rows_only else _FILL).format(who=who, view=_VIEW))
     return record
 
 
 async def publish(session: Session, record: ImportRecord) -> ImportRecord:
     """Publish it, with its view; once."""
-    return await swap.publish(session, record, VIEWS, LockOrder())
+    return await Swap().apply(session, record, ImportRequest(record.source), LockOrder())
 
 
 @contextmanager

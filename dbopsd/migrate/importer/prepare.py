@@ -1,4 +1,4 @@
-"""From a file to a plan: the snapshot, what is in it, and what becomes of that."""
+"""From a file to a plan that can be carried out: snapshot, inspect, profile, plan, check."""
 
 import asyncio
 from contextlib import closing
@@ -13,15 +13,15 @@ from dbopsd.migrate.importer.model.plan import Plan
 from dbopsd.migrate.importer.model.requests import ImportRequest
 from dbopsd.migrate.importer.model.source_profile import TableProfile
 from dbopsd.migrate.importer.model.source_schema import SourceSchema, SourceTable
-from dbopsd.migrate.importer.plan import existing_tables
-from dbopsd.migrate.importer.plan.mapping import read_mapping
+from dbopsd.migrate.importer.plan.mapping import Mapping, read_mapping
 from dbopsd.migrate.importer.plan.plan_builder import chosen_tables, count_rows, make_plan
 from dbopsd.migrate.importer.plan.time_units import ambiguous_time_notes
 from dbopsd.migrate.importer.processes.concurrent_work import gather_or_cancel
 from dbopsd.migrate.importer.processes.pool import Processes
 from dbopsd.migrate.importer.processes.tasks import ProfileTable, SnapshotTaken, TakeSnapshot
 from dbopsd.migrate.importer.profile.profile_table import merge_profiles, rowid_ranges
-from dbopsd.migrate.importer.publish import merge, publication, swap
+from dbopsd.migrate.importer.publish import publication
+from dbopsd.migrate.importer.records import import_records
 from dbopsd.migrate.importer.snapshot.sqlite_copy import open_immutable
 from dbopsd.operations.kind import Run
 from dbopsd.security.roots import resolve_inside
@@ -66,21 +66,23 @@ async def ensure_snapshot(run: Run, pool: Processes, request: ImportRequest) -> 
     return taken
 
 
-async def plan_file(
+async def prepare_plan(
     run: Run, pool: Processes, request: ImportRequest, taken: SnapshotTaken, session: Session
 ) -> Plan:
-    """What becomes of the file, as PostgreSQL agrees to it.
+    """Inspect, profile, plan, rehearse and check: the plan that can be carried out and published.
 
-    Raises `InvalidMapping`, `SourceTableNotFound`.
+    Raises `InvalidMapping`, `SourceTableNotFound`, `NameTaken`, `TableInUse`, `TablesIncompatible`.
     """
-    mapping = read_mapping(request.mapping)
     run.progress("inspect")
+    mapping = read_mapping(request.mapping)
     schema = await asyncio.to_thread(_inspect, taken.path)
     chosen, _ = chosen_tables(schema, request, mapping)
-    profiles = await _profiles(run, pool, taken, chosen)
+    profiles = await _profile(run, pool, taken, chosen)
     run.progress("plan")
-    made = await asyncio.to_thread(_decide, taken.path, schema, profiles, request, request.mapping)
-    return await rehearse(session, f"dbops_try_{run.operation.replace('-', '_')[-20:]}", made)
+    plan = await asyncio.to_thread(_plan, taken.path, schema, profiles, request, mapping)
+    plan = await rehearse(session, import_records.rehearsal_schema(run.operation), plan)
+    plan = await publication.check(session, request, plan)
+    return replace(plan, notes=(*plan.notes, *ambiguous_time_notes(plan)))
 
 
 def _size(source: Path) -> int:
@@ -92,19 +94,19 @@ def _inspect(path: str) -> SourceSchema:
         return inspect_schema(connection)
 
 
-def _decide(
+def _plan(
     path: str,
     schema: SourceSchema,
     profiles: dict[str, TableProfile],
     request: ImportRequest,
-    mapping: str,
+    mapping: Mapping,
 ) -> Plan:
-    made = make_plan(schema, profiles, request, read_mapping(mapping))
+    made = make_plan(schema, profiles, request, mapping)
     with closing(open_immutable(Path(path))) as connection:
         return count_rows(connection, made)
 
 
-async def _profiles(
+async def _profile(
     run: Run, pool: Processes, taken: SnapshotTaken, tables: list[SourceTable]
 ) -> dict[str, TableProfile]:
     """What is in each of the tables; large ones are looked at by several processes."""
@@ -131,20 +133,3 @@ async def _profiles(
 def _ranges(path: str, table: SourceTable, processes: int) -> list[tuple[int, int] | None]:
     with closing(open_immutable(Path(path))) as connection:
         return rowid_ranges(connection, table, processes)
-
-
-async def prepare_plan(
-    run: Run, pool: Processes, request: ImportRequest, taken: SnapshotTaken, session: Session
-) -> Plan:
-    """The plan, once it is certain that its tables can get to their places.
-
-    Raises what `plan_file` does, `NameTaken`, `TableInUse`, `TablesIncompatible`.
-    """
-    made = await plan_file(run, pool, request, taken, session)
-    if publication.swaps(request):
-        views = [each.target for each in made.objects if each.kind == "view" and each.ddl]
-        await swap.check(session, request.schema, made, views)
-    else:
-        made = await existing_tables.fit_plan(session, request, made)
-        await merge.check(session, request, made)
-    return replace(made, notes=(*made.notes, *ambiguous_time_notes(made)))

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from dbopsd.migrate.importer.build.build_objects import analyse_tables, build_ob
 from dbopsd.migrate.importer.copy import rejects_file
 from dbopsd.migrate.importer.copy.copy_tables import CopiedTable, Ranges, copy_tables, split_tables
 from dbopsd.migrate.importer.model.errors import RowsDiffer, ValuesRejected
-from dbopsd.migrate.importer.model.plan import Fate, Plan, PlannedObject, PlannedTable
+from dbopsd.migrate.importer.model.plan import Plan, PlannedObject, PlannedTable
 from dbopsd.migrate.importer.model.report import ImportReport, Outcome, TableReport
 from dbopsd.migrate.importer.model.requests import BadRows, RunImportRequest
 from dbopsd.migrate.importer.postgres import schemas
@@ -122,9 +122,8 @@ class _Import:
                     self.rejects_file = await self._rejects_written(pool, record, self.filled)
             with self._stage("publish"):
                 run.progress("publish")
-                views = _views(self.filled.objects)
                 self.may_be_published = True
-                published = await retry_through_outage(lambda: self._publish(record, views))
+                published = await retry_through_outage(lambda: self._publish(record))
                 self.published = {each.source: each for each in published}
         return self.report()
 
@@ -151,9 +150,9 @@ class _Import:
         async with import_session(self.run.database) as session:
             return await prepare.prepare_plan(self.run, pool, self.request, taken, session)
 
-    async def _publish(self, record: ImportRecord, views: Sequence[str]) -> list[PublishedTable]:
+    async def _publish(self, record: ImportRecord) -> list[PublishedTable]:
         async with import_session(self.run.database) as session:
-            return await publication.publish(session, record, self.request, views)
+            return await publication.publish(session, record, self.request)
 
     async def _staged(self) -> ImportRecord:
         """The import's record, and its tables, empty if this is the first attempt."""
@@ -361,12 +360,3 @@ def _losses(published: Mapping[str, PublishedTable]) -> Iterator[str]:
                 f"{each.source}: with its rows others were changed or deleted, by {each.beyond}; "
                 "these are not kept, and the import cannot be reverted"
             )
-
-
-def _views(objects: Sequence[PlannedObject]) -> list[str]:
-    """The views that were made, by their names in PostgreSQL."""
-    return [
-        each.target
-        for each in objects
-        if each.kind == "view" and each.target and each.fate is not Fate.NOT_CARRIED
-    ]

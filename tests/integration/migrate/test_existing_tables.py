@@ -11,7 +11,8 @@ from dbopsd.migrate.importer.model.requests import Mode
 from dbopsd.migrate.importer.model.target_errors import TableInUse, TablesIncompatible
 from dbopsd.migrate.importer.plan import existing_tables
 from dbopsd.migrate.importer.processes.resources import import_session
-from dbopsd.migrate.importer.publish import merge, publication
+from dbopsd.migrate.importer.publish import publication
+from dbopsd.migrate.importer.publish.refill import Refill
 from dbopsd.migrate.importer.records import import_records
 from tests.support.merged import asked, do
 from tests.support.staged import column, person, stage
@@ -56,7 +57,7 @@ async def test_rows_of_a_table_that_inherits_stay_there(
     # It may have come after the plan was made.
     record = await stage(session, database_dsn, "new", plan=Plan((P,)), rows="SELECT")
     with pytest.raises(TablesIncompatible):
-        await publication.publish(session, record, asked(mode), [])
+        await publication.publish(session, record, asked(mode))
     with person(database_dsn) as connection:
         assert connection.execute("TABLE child").fetchall() == [(2, "c", "precious")]
 
@@ -66,7 +67,7 @@ async def test_rows_of_a_table_that_has_come_to_inherit_stay_there(
 ) -> None:
     do(database_dsn, "CREATE TABLE p (id int PRIMARY KEY, v text)")
     record = await stage(session, database_dsn, "new", plan=Plan((P,)), rows="SELECT")
-    await publication.publish(session, record, asked(Mode.REPLACE), [])
+    await publication.publish(session, record, asked(Mode.REPLACE))
     do(database_dsn, INHERITED.partition(";")[2])
     with pytest.raises(TableInUse, match="table child, which inherits from it"):
         await publication.revert(session, await import_records.get(session, "new", "main"))
@@ -129,4 +130,4 @@ async def test_a_partition_that_others_refer_to_cannot_give_way(
         "CREATE TABLE other (id int CONSTRAINT likes REFERENCES p1)",
     )
     with pytest.raises(TableInUse, match="foreign key likes of other"):
-        await merge.check(session, asked(Mode.REPLACE), Plan((P,)))
+        await Refill().check(session, asked(Mode.REPLACE), Plan((P,)))

@@ -17,7 +17,9 @@ from dbopsd.migrate.importer.model.report import RevertedTable
 from dbopsd.migrate.importer.model.requests import ImportRequest, Mode, Target
 from dbopsd.migrate.importer.model.target_errors import MergeIncomplete, TableInUse
 from dbopsd.migrate.importer.processes.resources import import_session
-from dbopsd.migrate.importer.publish import merge, publication
+from dbopsd.migrate.importer.publish import publication
+from dbopsd.migrate.importer.publish.merge import Merge
+from dbopsd.migrate.importer.publish.refill import Refill
 from dbopsd.migrate.importer.records import import_records
 from dbopsd.migrate.importer.records.import_records import PublishedTable, RecordState
 from tests.support.staged import PLAN, column, emails, person, schemas, stage
@@ -64,7 +66,7 @@ async def session(database: Database, database_dsn: str) -> AsyncIterator[Sessio
 
 async def merge_rows(session: Session, dsn: str, request: ImportRequest) -> list[PublishedTable]:
     record = await stage(session, dsn, "new", rows_only=True)
-    return await publication.publish(session, record, request, [])
+    return await publication.publish(session, record, request)
 
 
 def everything(dsn: str) -> list[object]:
@@ -105,7 +107,7 @@ async def test_merging_twice_is_merging_once(session: Session, database_dsn: str
     placed = await merge_rows(session, database_dsn, asked(Mode.UPSERT))
     after = everything(database_dsn)
     record = await import_records.get(session, "new", "main")
-    assert await publication.publish(session, record, asked(Mode.UPSERT), []) == placed
+    assert await publication.publish(session, record, asked(Mode.UPSERT)) == placed
     assert everything(database_dsn) == after
 
 
@@ -123,7 +125,7 @@ async def test_an_upsert_changes_what_differs_and_deletes_only_if_asked(
         connection.execute("UPDATE users SET best = NULL")
     await stage(session, database_dsn, "newer", rows_only=True)
     record = await import_records.get(session, "newer", "main")
-    placed = await publication.publish(session, record, asked(Mode.UPSERT, delete_missing=True), [])
+    placed = await publication.publish(session, record, asked(Mode.UPSERT, delete_missing=True))
     assert placed == [PublishedTable("users", True, 2, 1), PublishedTable("orders", True, 2, 1)]
     assert emails(database_dsn) == ["newer-1", "newer-3"]
     with person(database_dsn) as connection:
@@ -163,7 +165,7 @@ async def test_after_an_upsert_the_values_are_the_files_and_not_their_equals(
     rows = f"INSERT INTO loose VALUES (1, {file}), (3, {file})"
     for who, written in (("new", 2), ("newer", 0)):
         record = await stage(session, database_dsn, who, plan=Plan((table,)), rows=rows)
-        placed = await publication.publish(session, record, asked(Mode.UPSERT), [])
+        placed = await publication.publish(session, record, asked(Mode.UPSERT))
         assert [each.merged_rows for each in placed] == [written]
     texts = ", ".join(f"c{at}::text" for at in range(len(columns)))
     with person(database_dsn) as connection:
@@ -229,7 +231,7 @@ async def test_rows_whose_parents_are_nowhere_do_not_arrive(
     with person(database_dsn, record.staging_schema) as connection:
         connection.execute("UPDATE orders SET user_id = 99 WHERE id = 3")
     with pytest.raises(ConstraintViolation, match="violates foreign key"):
-        await publication.publish(session, record, asked(Mode.UPSERT), [])
+        await publication.publish(session, record, asked(Mode.UPSERT))
     assert everything(database_dsn) == before
 
 
@@ -256,14 +258,14 @@ async def test_rows_that_others_refer_to_cannot_give_way(
     record = await stage(session, database_dsn, "newer", rows_only=True)
     replaced = await import_records.get(session, "new", "main")
     for attempt in (
-        merge.check(session, asked(Mode.REPLACE), PLAN),
-        publication.publish(session, record, asked(Mode.REPLACE), []),
+        Refill().check(session, asked(Mode.REPLACE), PLAN),
+        publication.publish(session, record, asked(Mode.REPLACE)),
         publication.revert(session, replaced),
     ):
         with pytest.raises(TableInUse) as error:
             await attempt
         assert error.value.dependents == "foreign key of_order of other"
-    await merge.check(session, asked(Mode.UPSERT), PLAN)
+    await Merge().check(session, asked(Mode.UPSERT), PLAN)
     assert emails(database_dsn) == ["new-1", "new-3"]
 
 
@@ -276,5 +278,5 @@ async def test_a_lock_on_the_rows_is_waited_for(session: Session, database_dsn: 
             with pytest.raises(psycopg.errors.QueryCanceled):
                 other.execute("SELECT FROM orders")
         holder.rollback()
-    await publication.publish(session, record, asked(Mode.REPLACE), [])
+    await publication.publish(session, record, asked(Mode.REPLACE))
     assert emails(database_dsn) == ["new-1", "new-3"]

@@ -125,7 +125,7 @@ async def merge(
         if any(line.startswith(f"INSERT INTO {table.target} ") for table in plan.tables)
     )
     record = await stage(session, dsn, who, plan=plan, rows=wanted)
-    await publication.publish(session, record, request, [])
+    await publication.publish(session, record, request)
 
 
 async def take_back(session: Session, who: str = "new") -> list[RevertedTable]:

@@ -21,13 +21,14 @@ from dbopsd.migrate.importer.model.target_errors import (
     TableInUse,
 )
 from dbopsd.migrate.importer.processes.resources import import_session
-from dbopsd.migrate.importer.publish import publication, swap
+from dbopsd.migrate.importer.publish import publication
+from dbopsd.migrate.importer.publish.swap import Swap
 from dbopsd.migrate.importer.records import import_records
 from dbopsd.migrate.importer.records.import_records import RecordState
 from tests.support import staged
 from tests.support.patience import eventually
 from tests.support.servers import PostgresServer
-from tests.support.staged import PLAN, RELATIONS, VIEWS, emails, person, publish, schemas, stage
+from tests.support.staged import PLAN, RELATIONS, emails, person, publish, schemas, stage
 
 OLD, NEW = ["old-1", "old-2"], ["new-1", "new-2"]
 REQUEST = ImportRequest(source="/srv/new.db")
@@ -145,11 +146,11 @@ async def test_two_who_publish_at_once_publish_once(
 
     async def other() -> object:
         async with import_session(database) as another:
-            return await publication.publish(another, record, REQUEST, VIEWS)
+            return await publication.publish(another, record, REQUEST)
 
     found = await asyncio.gather(*(other() for _ in range(4)))
     assert all(each == found[0] for each in found)
-    assert [each.kept for each in await publication.publish(session, record, REQUEST, VIEWS)] == [
+    assert [each.kept for each in await publication.publish(session, record, REQUEST)] == [
         True,
         True,
     ]
@@ -219,7 +220,7 @@ async def test_readers_see_the_old_state_or_the_new_one_and_never_an_error(
         await eventually(lambda: len(seen) > 20)
         record = await stage(session, database_dsn, "new")
         already = len(seen)
-        await publication.publish(session, record, REQUEST, VIEWS)
+        await publication.publish(session, record, REQUEST)
         await eventually(lambda: seen[-1][0] == "new")
         await publication.revert(session, await import_records.get(session, "new", "main"))
         await eventually(lambda: seen[-1][0] == "old")
@@ -237,7 +238,7 @@ async def test_a_lock_is_waited_for_in_short_turns(session: Session, database_ds
     with psycopg.connect(database_dsn) as holder, person(database_dsn) as reader:
         holder.execute("SELECT FROM orders")
         began = time.monotonic()
-        placed = asyncio.create_task(publication.publish(session, record, REQUEST, VIEWS))
+        placed = asyncio.create_task(publication.publish(session, record, REQUEST))
         longest = 0.0
         while time.monotonic() - began < 1.5:
             asked = time.monotonic()
@@ -286,7 +287,7 @@ def plan_with_keys() -> Plan:
         PlannedObject("index", name, Fate.CARRIED, ddl="CREATE …", table=of, target=name)
         for name, of in names.items()
     ]
-    return Plan(PLAN.tables, tuple(objects))
+    return Plan(PLAN.tables, (*PLAN.objects, *objects))
 
 
 @pytest.mark.parametrize(("statement", "taken"), TAKEN.values(), ids=TAKEN.keys())
@@ -304,7 +305,7 @@ async def test_a_name_that_something_else_has(
     # Before anything is copied, too, but for what only PostgreSQL can name.
     if name != "_users":
         with pytest.raises(NameTaken) as error:
-            await swap.check(session, "public", plan_with_keys(), VIEWS)
+            await Swap().check(session, REQUEST, plan_with_keys())
         assert error.value.name == f'"public"."{name}"'
 
 
@@ -314,7 +315,7 @@ async def test_names_of_what_gives_way_are_free(session: Session, database_dsn: 
         connection.execute(
             "CREATE INDEX more ON users (email); CREATE TABLE other (users int, orders text)"
         )
-    await swap.check(session, "public", plan_with_keys(), VIEWS)
+    await Swap().check(session, REQUEST, plan_with_keys())
     await published(session, database_dsn, "new")
     assert emails(database_dsn) == NEW
 
@@ -364,11 +365,11 @@ async def test_a_table_with_a_partition_that_others_go_on_with(
             "CREATE TABLE users (id bigint PRIMARY KEY) PARTITION BY RANGE (id);"
             "CREATE TABLE part PARTITION OF users FOR VALUES FROM (0) TO (10)"
         )
-    await swap.check(session, "public", PLAN, VIEWS)
+    await Swap().check(session, REQUEST, PLAN)
     with person(database_dsn) as connection:
         connection.execute(statement)
     with pytest.raises(TableInUse) as error:
-        await swap.check(session, "public", PLAN, VIEWS)
+        await Swap().check(session, REQUEST, PLAN)
     assert error.value.dependents == told
 
 
@@ -384,7 +385,7 @@ async def test_a_table_that_others_go_on_with(
     newer = await import_records.get(session, "newer", "main")
     for attempt in (
         publish(session, record),
-        swap.check(session, "public", PLAN, VIEWS),
+        Swap().check(session, REQUEST, PLAN),
         publication.revert(session, newer),
     ):
         with pytest.raises(TableInUse) as error:

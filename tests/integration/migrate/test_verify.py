@@ -108,7 +108,7 @@ async def test_nothing_differs_after_an_upsert(verifier: Verifier) -> None:
     record = await stage(
         session, verifier.dsn, "new", plan=Plan((table,)), rows=f"INSERT INTO t VALUES {row}"
     )
-    await publication.publish(session, record, UPSERT, [])
+    await publication.publish(session, record, UPSERT)
     # The key stays what it was: 1.0.
     assert await verifier.missing(table) == Missing(1, 0)
     assert await verifier.differences(table) == Differences(1, [other])

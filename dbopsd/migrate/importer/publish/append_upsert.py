@@ -28,7 +28,7 @@ async def add(
     record: ImportRecord,
     request: ImportRequest,
     tables: Sequence[PlannedTable],
-    oids: dict[str, int],
+    oids: Mapping[str, int],
 ) -> dict[str, PublishedRelation]:
     """Append or upsert the rows of tables, parents first; what became of each, by its source.
 

@@ -7,10 +7,13 @@ from dbopsd.db.identifiers import quoted
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.migrate.importer.model.plan import Plan
+from dbopsd.migrate.importer.model.report import RevertedTable
+from dbopsd.migrate.importer.model.requests import ImportRequest
 from dbopsd.migrate.importer.model.target_errors import NameTaken, TableInUse
 from dbopsd.migrate.importer.postgres import schemas
 from dbopsd.migrate.importer.postgres.sql import statement
 from dbopsd.migrate.importer.postgres.table_guards import LOCK_TIMEOUT, LockOrder
+from dbopsd.migrate.importer.publish.base import Publication
 from dbopsd.migrate.importer.records import import_records
 from dbopsd.migrate.importer.records.import_records import (
     ImportRecord,
@@ -22,82 +25,107 @@ from dbopsd.migrate.importer.records.import_records import (
 _GIVE_WAY: Final = {"r": "TABLE", "p": "TABLE", "f": "FOREIGN TABLE", "v": "VIEW"}
 
 
-async def check(session: Session, schema: str, plan: Plan, views: Sequence[str]) -> None:
-    """Raise `NameTaken`, `TableInUse` if the plan's tables cannot take their places."""
-    standing = await _standing(session, schema, plan, views)
-    types = [*(table.target for table in plan.tables), *views]
-    indexes = [each.target for each in plan.objects if each.target and each.ddl]
-    # As PostgreSQL calls them, where that is not too long.
-    sequences = [f"{each.target}_{each.identity}_seq" for each in plan.tables if each.identity]
-    await _check(session, schema, standing, [*types, *indexes, *sequences], types)
+class Swap(Publication):
+    """REPLACE with the plan's own tables: they take the place of others, which are kept."""
 
+    async def check(self, session: Session, request: ImportRequest, plan: Plan) -> Plan:
+        """The plan, unchanged. Raises `NameTaken`, `TableInUse` if its tables cannot be there."""
+        views = _views(plan)
+        standing = await _standing(session, request.schema, plan, views)
+        types = [*(table.target for table in plan.tables), *views]
+        indexes = [each.target for each in plan.objects if each.target and each.ddl]
+        # As PostgreSQL calls them, where that is not too long.
+        sequences = [f"{each.target}_{each.identity}_seq" for each in plan.tables if each.identity]
+        relations = [*types, *indexes, *sequences]
+        await _check(session, request.schema, standing, relations, types)
+        return plan
 
-async def publish(
-    session: Session, record: ImportRecord, views: Sequence[str], order: LockOrder
-) -> ImportRecord:
-    """Put the staged tables and views in the place of those of their names, which are kept.
+    async def apply(
+        self,
+        session: Session,
+        record: ImportRecord,
+        request: ImportRequest,
+        order: LockOrder,
+    ) -> ImportRecord:
+        """Put the staged tables and views in the place of those of their names, which are kept.
 
-    Owners and privileges of what they replace are theirs then. Does nothing where that is done
-    already. Raises `NameTaken`, `TableInUse`.
-    """
-    async with session.transaction():
-        await session.execute(LOCK_TIMEOUT)
-        await import_records.lock(session, record.import_id)
-        current = await import_records.get(session, record.import_id, "")
-        if current.state is not RecordState.STAGED:
-            return current
-        await schemas.create_schema(session, record.target_schema)
-        standing = await _standing(session, record.target_schema, record.plan, views)
-        staged = await session.fetch_one(
-            statement("relation_names"), {"schema": record.staging_schema}
-        )
-        await _check(session, record.target_schema, standing, *(staged or ([], [])))
-        if standing:
-            await schemas.create_schema(session, record.previous_schema)
-        for name in order.sorted(standing):
-            _, kind = standing[name]
-            with order.acquiring(name):
-                await _move(session, kind, name, record.target_schema, record.previous_schema)
-        relations = []
-        kinds = [(table.target, "TABLE") for table in record.plan.tables]
-        for name, kind in (*kinds, *((view, "VIEW") for view in views)):
-            await _move(session, kind, name, record.staging_schema, record.target_schema)
-            oid, before = (
-                await import_records.relation_oid(session, record.target_schema, name),
-                standing.get(name),
+        Owners and privileges of what they replace are theirs then. Does nothing where that is done
+        already. Raises `NameTaken`, `TableInUse`.
+        """
+        async with session.transaction():
+            await session.execute(LOCK_TIMEOUT)
+            await import_records.lock(session, record.import_id)
+            current = await import_records.get(session, record.import_id, "")
+            if current.state is not RecordState.STAGED:
+                return current
+            await schemas.create_schema(session, record.target_schema)
+            views = await _staged_views(session, record)
+            standing = await _standing(session, record.target_schema, record.plan, views)
+            staged = await session.fetch_one(
+                statement("relation_names"), {"schema": record.staging_schema}
             )
-            if before is not None:
-                located = (record.target_schema, name)
-                await _hand_over(session, kind, located, before=before[0], now=oid)
-            replaced = before[1] if before is not None else ""
-            relations.append(PublishedRelation(name, kind, oid, replaced))
-        await schemas.drop_schema(session, record.staging_schema)
-        await import_records.set_published(session, record.import_id, tuple(relations))
-    async with session.transaction():
-        return await import_records.get(session, record.import_id, "")
+            await _check(session, record.target_schema, standing, *(staged or ([], [])))
+            if standing:
+                await schemas.create_schema(session, record.previous_schema)
+            for name in order.sorted(standing):
+                _, kind = standing[name]
+                with order.acquiring(name):
+                    await _move(session, kind, name, record.target_schema, record.previous_schema)
+            relations = []
+            kinds = [(table.target, "TABLE") for table in record.plan.tables]
+            for name, kind in (*kinds, *((view, "VIEW") for view in views)):
+                await _move(session, kind, name, record.staging_schema, record.target_schema)
+                oid, before = (
+                    await import_records.relation_oid(session, record.target_schema, name),
+                    standing.get(name),
+                )
+                if before is not None:
+                    located = (record.target_schema, name)
+                    await _hand_over(session, kind, located, before=before[0], now=oid)
+                replaced = before[1] if before is not None else ""
+                relations.append(PublishedRelation(name, kind, oid, replaced))
+            await schemas.drop_schema(session, record.staging_schema)
+            await import_records.set_published(session, record.import_id, tuple(relations))
+        async with session.transaction():
+            return await import_records.get(session, record.import_id, "")
+
+    async def revert(
+        self, session: Session, record: ImportRecord, order: LockOrder
+    ) -> list[RevertedTable]:
+        """Put back what the import replaced. What it brought is kept in its staging schema.
+
+        Raises `ImportNotPublished`, `TableInUse`.
+        """
+        async with session.transaction():
+            await session.execute(LOCK_TIMEOUT)
+            current = await import_records.begin_revert(session, record.import_id)
+            await _refuse_dependents(session, [relation.oid for relation in current.published])
+            await schemas.create_schema(session, record.staging_schema)
+            brought = {relation.name: relation for relation in current.published}
+            away = (record.target_schema, record.staging_schema)
+            for name in order.sorted(brought):
+                with order.acquiring(name):
+                    await _move(session, brought[name].kind, name, *away)
+            for relation in current.published:
+                if relation.replaced:
+                    back = (record.previous_schema, record.target_schema)
+                    await _move(session, relation.replaced, relation.name, *back)
+            if any(relation.replaced for relation in current.published):
+                await schemas.drop_empty_schema(session, record.previous_schema)
+        return []
 
 
-async def revert(session: Session, record: ImportRecord, order: LockOrder) -> None:
-    """Put back what the import replaced. What it brought is kept in its staging schema.
+def _views(plan: Plan) -> list[str]:
+    """The views of the plan, by their names in PostgreSQL."""
+    return [each.target for each in plan.objects if each.kind == "view" and each.ddl]
 
-    Raises `ImportNotPublished`, `TableInUse`.
-    """
-    async with session.transaction():
-        await session.execute(LOCK_TIMEOUT)
-        current = await import_records.begin_revert(session, record.import_id)
-        await _refuse_dependents(session, [relation.oid for relation in current.published])
-        await schemas.create_schema(session, record.staging_schema)
-        brought = {relation.name: relation for relation in current.published}
-        away = (record.target_schema, record.staging_schema)
-        for name in order.sorted(brought):
-            with order.acquiring(name):
-                await _move(session, brought[name].kind, name, *away)
-        for relation in current.published:
-            if relation.replaced:
-                back = (record.previous_schema, record.target_schema)
-                await _move(session, relation.replaced, relation.name, *back)
-        if any(relation.replaced for relation in current.published):
-            await schemas.drop_empty_schema(session, record.previous_schema)
+
+async def _staged_views(session: Session, record: ImportRecord) -> list[str]:
+    """The views that PostgreSQL did not refuse to make."""
+    names = _views(record.plan)
+    found = await import_records.fetch_relations(session, record.staging_schema, names)
+    made = {name for _, name, _ in found}
+    return [name for name in names if name in made]
 
 
 async def _standing(

@@ -85,6 +85,11 @@ class ImportRecord:
 _PUBLISHED: Final = TypeAdapter(tuple[PublishedRelation, ...])
 
 
+def rehearsal_schema(import_id: str) -> str:
+    """Where an import's plan is rehearsed; it is gone afterwards."""
+    return f"dbops_try_{_short(import_id)}"
+
+
 def staging_schema(import_id: str) -> str:
     """Where an import's tables are made."""
     return f"dbops_new_{_short(import_id)}"
