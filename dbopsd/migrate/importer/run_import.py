@@ -1,10 +1,10 @@
-"""An import, from a file to published tables, and what there is to tell of it."""
+"""`RunImport`: an import from a file to published tables, stage by stage."""
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +14,10 @@ from dbopsd.migrate.importer.build import staging_tables
 from dbopsd.migrate.importer.build.build_objects import analyse_tables, build_objects
 from dbopsd.migrate.importer.copy import rejects_file
 from dbopsd.migrate.importer.copy.copy_tables import CopiedTable, Ranges, copy_tables, split_tables
+from dbopsd.migrate.importer.import_report import final_report, partial_report
 from dbopsd.migrate.importer.model.errors import RowsDiffer, ValuesRejected
-from dbopsd.migrate.importer.model.plan import Plan, PlannedObject, PlannedTable
-from dbopsd.migrate.importer.model.report import ImportReport, Outcome, TableReport
+from dbopsd.migrate.importer.model.plan import Plan, PlannedObject
+from dbopsd.migrate.importer.model.report import ImportReport
 from dbopsd.migrate.importer.model.requests import BadRows, RunImportRequest
 from dbopsd.migrate.importer.postgres import schemas
 from dbopsd.migrate.importer.processes.concurrent_work import retry_through_outage
@@ -35,8 +36,6 @@ from dbopsd.migrate.importer.verify.compare_tables import Expected, VerifiedTabl
 from dbopsd.operations.errors import FailedWithResult
 from dbopsd.operations.kind import Run
 
-# So that a report is a message that every client takes: gRPC's default limit is 4 MiB.
-_MOST_EXAMPLES: Final = 2000
 # How long it may take to find out whether a publication that was cut off took effect.
 _ASK_S: Final = 2.0
 
@@ -90,8 +89,8 @@ class _Import:
     verified: dict[str, VerifiedTable] = field(default_factory=dict)
     objects: list[PlannedObject] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
-    filled: ImportReport | None = None
-    """What there is to tell once the tables are as they are to be published."""
+    loaded: ImportReport | None = None
+    """The report once the tables are as they are to be published."""
     rejects_file: str = ""
     may_be_published: bool = False
     """Whether it may have been published: an earlier attempt may have died right after that."""
@@ -105,21 +104,21 @@ class _Import:
             with self._stage("plan"):
                 self.plan = await run.step(
                     "plan",
-                    lambda: retry_through_outage(lambda: self._planned(pool, taken)),
+                    lambda: retry_through_outage(lambda: self._prepare(pool, taken)),
                     returns=Plan,
                 )
                 self.objects = list(self.plan.objects)
                 ranges = await split_tables(run, self.plan, taken.path, pool.count)
             with self._stage("stage"):
-                record = self.record = await self._staged()
+                record = self.record = await self._create_staging()
                 self.may_be_published = record.state is RecordState.PUBLISHED
-            self.filled = await run.step(
+            self.loaded = await run.step(
                 "fill", lambda: self._load(pool, record, ranges, taken), returns=ImportReport
             )
-            self._refuse(self.filled)
-            if self.filled.rejected_rows:
+            self._refuse(self.loaded)
+            if self.loaded.rejected_rows:
                 with self._stage("rejects"):
-                    self.rejects_file = await self._rejects_written(pool, record, self.filled)
+                    self.rejects_file = await self._write_rejects(pool, record, self.loaded)
             with self._stage("publish"):
                 run.progress("publish")
                 self.may_be_published = True
@@ -146,7 +145,7 @@ class _Import:
 
     # A session for each: one that waits for the rows to be copied may not live.
 
-    async def _planned(self, pool: Processes, taken: SnapshotTaken) -> Plan:
+    async def _prepare(self, pool: Processes, taken: SnapshotTaken) -> Plan:
         async with import_session(self.run.database) as session:
             return await prepare.prepare_plan(self.run, pool, self.request, taken, session)
 
@@ -154,7 +153,7 @@ class _Import:
         async with import_session(self.run.database) as session:
             return await publication.publish(session, record, self.request)
 
-    async def _staged(self) -> ImportRecord:
+    async def _create_staging(self) -> ImportRecord:
         """The import's record, and its tables, empty if this is the first attempt."""
         run = self.run
 
@@ -207,26 +206,26 @@ class _Import:
             await retry_through_outage(lambda: analyse_tables(self.run, record, pool.count))
         return self._partial_report()
 
-    def _refuse(self, filled: ImportReport) -> None:
+    def _refuse(self, loaded: ImportReport) -> None:
         """Raise if something is wrong with the rows."""
-        if filled.rejected_rows and self.request.bad_rows is BadRows.FAIL:
-            most = max(filled.reject_counts, key=lambda each: each.count)
+        if loaded.rejected_rows and self.request.bad_rows is BadRows.FAIL:
+            most = max(loaded.reject_counts, key=lambda each: each.count)
             where = f"{most.table}.{most.column} ({most.reason})"
-            raise ValuesRejected(filled.rejected_rows, where)
-        differing = [table for table in filled.tables if table.differing_rows]
+            raise ValuesRejected(loaded.rejected_rows, where)
+        differing = [table for table in loaded.tables if table.differing_rows]
         if differing:
             rows = sum(table.differing_rows for table in differing)
             raise RowsDiffer(rows, ", ".join(table.source for table in differing))
 
-    async def _rejects_written(
-        self, pool: Processes, record: ImportRecord, filled: ImportReport
+    async def _write_rejects(
+        self, pool: Processes, record: ImportRecord, loaded: ImportReport
     ) -> str:
         """The path of the file with the values that did not arrive, written anew."""
         path = _rejects_path(self.run)
         if record.state is RecordState.PUBLISHED:
             # By an earlier attempt, which had written it: nothing of that can fail any more.
             return str(path) if await asyncio.to_thread(path.exists) else ""
-        total = sum(each.count for each in filled.reject_counts)
+        total = sum(each.count for each in loaded.reject_counts)
         done = 0
 
         def on_progress(values: int) -> None:
@@ -266,77 +265,26 @@ class _Import:
                 )
 
     def report(self, problem: str = "") -> ImportReport:
-        """What there is to tell, of an import that was published or has a problem."""
-        report = self.filled or self._partial_report()
-        published = self.published or {}
-        rejected = Outcome.SUCCEEDED_WITH_REJECTS if report.rejected_rows else Outcome.SUCCEEDED
-        kept = any(each.kept for each in published.values())
-        return replace(
-            report,
-            outcome=Outcome.FAILED if problem else rejected,
+        """The report of an import that was published or has a problem."""
+        return final_report(
+            self.loaded or self._partial_report(),
+            self.published or {},
+            seconds=self.seconds,
+            rejects_file=self.rejects_file,
+            previous_schema=self.record.previous_schema if self.record else "",
             problem=problem,
-            tables=[
-                replace(
-                    table,
-                    merged_rows=published[table.source].merged_rows,
-                    deleted_rows=published[table.source].deleted_rows,
-                )
-                if table.source in published
-                else table
-                for table in report.tables
-            ],
-            stage_seconds={
-                **report.stage_seconds,
-                **{name: round(seconds, 3) for name, seconds in self.seconds.items()},
-            },
-            notes=[*report.notes, *_losses(published)],
-            rejects_table="dbops.import_rejects" if published and report.rejected_rows else "",
-            rejects_file=self.rejects_file if published else "",
-            previous_schema=self.record.previous_schema if self.record and kept else "",
         )
 
     def _partial_report(self) -> ImportReport:
-        tables = [self._table(table) for table in self.plan.tables]
-        copied = list(self.copied.values())
-        return ImportReport(
-            import_id=self.run.operation,
-            outcome=Outcome.SUCCEEDED,
-            source=self.request.source,
-            schema=self.request.schema,
-            tables=tables,
-            objects=[replace(each, ddl="") for each in self.objects],
-            reject_counts=[count for each in copied for count in each.counts],
-            rejects=[reject for each in copied for reject in each.rejects],
-            differences=[
-                difference for each in self.verified.values() for difference in each.examples
-            ],
-            notes=list(self.plan.notes),
-            rows=sum(table.rows for table in tables),
-            copied_rows=sum(table.copied_rows for table in tables),
-            rejected_rows=sum(each.rejected_rows for each in copied),
-            verified_rows=sum(table.verified_rows for table in tables),
-            stage_seconds={name: round(seconds, 3) for name, seconds in self.seconds.items()},
+        return partial_report(
+            self.run.operation,
+            self.request,
+            self.plan,
+            objects=self.objects,
+            copied=self.copied,
+            verified=self.verified,
+            seconds=self.seconds,
         )
-
-    def _table(self, table: PlannedTable) -> TableReport:
-        report = TableReport(source=table.source, target=table.target, rows=table.rows)
-        if (copied := self.copied.get(table.source)) is not None:
-            report = replace(
-                report,
-                rows=copied.rows,
-                copied_rows=copied.copied_rows,
-                copied_bytes=copied.copied_bytes,
-                rejected_rows=copied.rejected_rows,
-                changed_values=copied.changed_values,
-                copy_seconds=round(copied.seconds, 3),
-            )
-        if (verified := self.verified.get(table.source)) is not None:
-            report = replace(
-                report,
-                verified_rows=verified.rows,
-                differing_rows=verified.differing_rows,
-            )
-        return report
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -350,13 +298,3 @@ class _Import:
 
 def _rejects_path(run: Run) -> Path:
     return rejects_file.rejects_path(run.state_dir, run.operation)
-
-
-def _losses(published: Mapping[str, PublishedTable]) -> Iterator[str]:
-    """What went with rows that gave way, and is not kept."""
-    for each in published.values():
-        if each.beyond:
-            yield (
-                f"{each.source}: with its rows others were changed or deleted, by {each.beyond}; "
-                "these are not kept, and the import cannot be reverted"
-            )

@@ -18,7 +18,7 @@ from dbopsd.migrate.importer.publish import merge_sql
 from dbopsd.migrate.importer.records.import_records import (
     ROWS,
     ImportRecord,
-    Merge,
+    MergeRecord,
     PublishedRelation,
 )
 
@@ -41,8 +41,10 @@ async def add(
         for table, after in zip(tables, _names_of_after(tables), strict=True)
     }
     if request.mode is Mode.UPSERT:
-        merged, deleted, beyond = await _upsert(session, record, request, tables, oids, merges)
-        merges = {source: replace(merge, beyond=beyond) for source, merge in merges.items()}
+        merged, deleted, reason = await _upsert(session, record, request, tables, oids, merges)
+        merges = {
+            source: replace(merge, irreversible_reason=reason) for source, merge in merges.items()
+        }
     else:
         merged = {
             table.source: await _put(session, record, request, table, merges[table.source])
@@ -73,7 +75,7 @@ async def _upsert(
     request: ImportRequest,
     tables: Sequence[PlannedTable],
     oids: Mapping[str, int],
-    merges: Mapping[str, Merge],
+    merges: Mapping[str, MergeRecord],
 ) -> tuple[dict[str, int], dict[str, int], str]:
     """How many rows of each table were written and deleted, and why there is no way back, if so."""
     references = await fetch_foreign_keys_to(session, oids.values())
@@ -101,11 +103,11 @@ async def _upsert(
             deleted[table.source] = await _delete(session, record, table)
     own = {oid: (changed[source], deleted[source]) for source, oid in oids.items()}
     loss = await cascade_effects.find_loss(session, before, own, suspects, may_follow=False)
-    return merged, deleted, _told(loss) if loss else ""
+    return merged, deleted, _irreversible_reason(loss) if loss else ""
 
 
-def _told(loss: cascade_effects.Loss) -> str:
-    """Why there is no way back."""
+def _irreversible_reason(loss: cascade_effects.Loss) -> str:
+    """Why the import cannot be reverted."""
     if not loss.by:
         return (
             "it changed or deleted rows while track_counts was off, so that nobody knows whether "
@@ -124,7 +126,7 @@ def _names_of_after(tables: Sequence[PlannedTable]) -> list[str]:
 
 async def _begin(
     session: Session, record: ImportRecord, request: ImportRequest, table: PlannedTable, after: str
-) -> Merge:
+) -> MergeRecord:
     target = qualified_name(record, table)
     if request.mode is Mode.UPSERT:
         key = key_of(table)
@@ -134,7 +136,7 @@ async def _begin(
     for name in (table.target, after):
         keep = merge_sql.keep_none(target, quoted(record.previous_schema, name))
         await session.execute(Statement(keep, "CREATE TABLE AS"))
-    return Merge(
+    return MergeRecord(
         whole=request.mode is Mode.UPSERT and request.delete_missing,
         key=tuple(key),
         before=table.target,
@@ -142,7 +144,9 @@ async def _begin(
     )
 
 
-async def _keep(session: Session, record: ImportRecord, table: PlannedTable, merge: Merge) -> None:
+async def _keep(
+    session: Session, record: ImportRecord, table: PlannedTable, merge: MergeRecord
+) -> None:
     """Keep the rows that are about to be changed."""
     if row_sql.columns_besides(merge.key, table):
         target, staged = qualified_name(record, table), quoted(record.staging_schema, table.target)
@@ -156,7 +160,7 @@ async def _put(
     record: ImportRecord,
     request: ImportRequest,
     table: PlannedTable,
-    merge: Merge,
+    merge: MergeRecord,
 ) -> int:
     """How many rows were added or changed."""
     target, staged = qualified_name(record, table), quoted(record.staging_schema, table.target)
@@ -172,7 +176,7 @@ async def _moving(
     session: Session,
     record: ImportRecord,
     table: PlannedTable,
-    merge: Merge,
+    merge: MergeRecord,
     referring: Mapping[str, Sequence[ForeignKey]],
 ) -> set[str]:
     """The foreign keys by which rows are about to lose what they refer to, as that changes."""
@@ -187,7 +191,7 @@ async def _moving(
     return moving
 
 
-async def _changed(session: Session, record: ImportRecord, merge: Merge) -> int:
+async def _changed(session: Session, record: ImportRecord, merge: MergeRecord) -> int:
     """How many rows were changed, of those that were written."""
     before, after = (quoted(record.previous_schema, name) for name in (merge.before, merge.after))
     text = merge_sql.count_changed(merge.key, before, after)
@@ -222,7 +226,7 @@ async def _delete(session: Session, record: ImportRecord, table: PlannedTable) -
     return await session.execute(Statement(text, f"DELETE {table.target}"))
 
 
-async def _without_empty(session: Session, record: ImportRecord, merge: Merge) -> Merge:
+async def _without_empty(session: Session, record: ImportRecord, merge: MergeRecord) -> MergeRecord:
     """Leave no table that keeps nothing."""
     for name in (merge.before, merge.after):
         kept = quoted(record.previous_schema, name)

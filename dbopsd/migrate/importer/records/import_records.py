@@ -35,20 +35,21 @@ class RecordState(Enum):
 
 
 @dataclass(frozen=True)
-class Merge:
+class MergeRecord:
     """How rows went in among others, and what is kept to take them out again."""
 
     whole: bool
-    """Whether the table has no rows but the file's then: those that were missing were deleted."""
+    """Whether rows that the file has not were deleted: then the table has the file's rows only."""
     key: tuple[str, ...] = ()
-    """The columns by which a row is told; empty: by all its values, and there may be several."""
+    """The columns that identify a row; empty: all its values do, and several rows may be equal."""
     before: str = ""
-    """The table of the previous schema with the rows, as they were, that were changed or deleted;
-    empty: there were none."""
+    """The table of the previous schema with changed and deleted rows as they were before; empty:
+    there were none."""
     after: str = ""
-    """Likewise with the rows, as they were then, that were added or changed."""
-    beyond: str = ""
-    """Why there is no way back, for people, as rows changed that are not kept; empty: there is."""
+    """The table of the previous schema with added and changed rows as they were written; empty:
+    there were none."""
+    irreversible_reason: str = ""
+    """Why it cannot be reverted, for people; empty: it can."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class PublishedRelation:
     merged_rows: int = 0
     """Of ROWS: how many were added or changed."""
     deleted_rows: int = 0
-    merge: Merge | None = None
+    merge: MergeRecord | None = None
     """Of ROWS that took no others' place; None: an older version put them there."""
 
 
@@ -273,8 +274,8 @@ class PublishedTable:
     merged_rows: int = 0
     """That were added or changed, where the table stayed."""
     deleted_rows: int = 0
-    beyond: str = ""
-    """By what others were changed or deleted with its rows, for people; empty: none were."""
+    irreversible_reason: str = ""
+    """Why the import cannot be reverted, for people; empty: it can."""
 
 
 def published_tables(record: ImportRecord) -> list[PublishedTable]:
@@ -286,7 +287,7 @@ def published_tables(record: ImportRecord) -> list[PublishedTable]:
             kept=_is_kept(published[table.target]),
             merged_rows=published[table.target].merged_rows,
             deleted_rows=published[table.target].deleted_rows,
-            beyond=_beyond(published[table.target]),
+            irreversible_reason=_irreversible_reason(published[table.target]),
         )
         for table in record.plan.tables
     ]
@@ -297,5 +298,5 @@ def _is_kept(relation: PublishedRelation) -> bool:
     return bool(relation.replaced or (merge and (merge.before or merge.after)))
 
 
-def _beyond(relation: PublishedRelation) -> str:
-    return relation.merge.beyond if relation.merge else ""
+def _irreversible_reason(relation: PublishedRelation) -> str:
+    return relation.merge.irreversible_reason if relation.merge else ""

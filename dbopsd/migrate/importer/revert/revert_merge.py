@@ -30,7 +30,11 @@ from dbopsd.migrate.importer.postgres.table_guards import (
     without_triggers,
 )
 from dbopsd.migrate.importer.records import import_records
-from dbopsd.migrate.importer.records.import_records import ImportRecord, Merge, PublishedRelation
+from dbopsd.migrate.importer.records.import_records import (
+    ImportRecord,
+    MergeRecord,
+    PublishedRelation,
+)
 from dbopsd.migrate.importer.revert import revert_merge_sql
 from dbopsd.migrate.importer.revert.revert_merge_sql import Kept
 
@@ -83,7 +87,7 @@ async def revert(session: Session, record: ImportRecord, order: LockOrder) -> li
     ]
 
 
-def _merges(record: ImportRecord) -> dict[str, Merge]:
+def _merges(record: ImportRecord) -> dict[str, MergeRecord]:
     """What is kept of each table. Raises `ImportNotPublished` if that is not enough."""
     merges = {}
     for relation in record.published:
@@ -93,15 +97,15 @@ def _merges(record: ImportRecord) -> dict[str, Merge]:
                 "put them there kept nothing to take them out by"
             )
             raise ImportNotPublished(record.import_id, problem)
-        if relation.merge.beyond:
-            problem = f"cannot be reverted: {relation.merge.beyond}"
+        if relation.merge.irreversible_reason:
+            problem = f"cannot be reverted: {relation.merge.irreversible_reason}"
             raise ImportNotPublished(record.import_id, problem)
         merges[relation.name] = relation.merge
     return merges
 
 
 async def _kept(
-    session: Session, record: ImportRecord, table: PlannedTable, merges: Mapping[str, Merge]
+    session: Session, record: ImportRecord, table: PlannedTable, merges: Mapping[str, MergeRecord]
 ) -> Kept:
     """What is kept of a table, once it is certain that it fits it."""
     merge, target = merges[table.target], qualified_name(record, table)
@@ -237,7 +241,7 @@ async def _compare(session: Session, kept: Kept) -> None:
         raise RevertIncomplete(kept.target, wrong)
 
 
-async def _drop(session: Session, record: ImportRecord, merge: Merge) -> None:
+async def _drop(session: Session, record: ImportRecord, merge: MergeRecord) -> None:
     for name in filter(None, (merge.before, merge.after)):
         kept = quoted(record.previous_schema, name)
         await session.execute(Statement(row_sql.drop_table(kept), "DROP TABLE"))
