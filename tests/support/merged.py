@@ -62,7 +62,7 @@ async def merge(
 
 async def take_back(session: Session, who: str = "new") -> list[RevertedTable]:
     """Revert an import."""
-    return await publication.revert(session, await import_records.get(session, who, "main"))
+    return await publication.revert(session, await import_records.get_record(session, who, "main"))
 
 
 P, U, KEYS = merged_table("p", "v"), merged_table("u", "email"), merged_table("u")

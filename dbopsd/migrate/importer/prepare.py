@@ -14,7 +14,7 @@ from dbopsd.migrate.importer.model.requests import ImportRequest
 from dbopsd.migrate.importer.model.source_profile import TableProfile
 from dbopsd.migrate.importer.model.source_schema import SourceSchema, SourceTable
 from dbopsd.migrate.importer.plan.mapping import Mapping, read_mapping
-from dbopsd.migrate.importer.plan.plan_builder import chosen_tables, count_rows, make_plan
+from dbopsd.migrate.importer.plan.plan_builder import build_plan, chosen_tables, count_rows
 from dbopsd.migrate.importer.plan.time_units import ambiguous_time_notes
 from dbopsd.migrate.importer.processes.concurrent_work import gather_or_cancel
 from dbopsd.migrate.importer.processes.pool import Processes
@@ -101,7 +101,7 @@ def _plan(
     request: ImportRequest,
     mapping: Mapping,
 ) -> Plan:
-    made = make_plan(schema, profiles, request, mapping)
+    made = build_plan(schema, profiles, request, mapping)
     with closing(open_immutable(Path(path))) as connection:
         return count_rows(connection, made)
 

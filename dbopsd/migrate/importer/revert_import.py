@@ -24,34 +24,34 @@ async def revert_import(run: Run, request: RevertImportRequest) -> RevertReport:
 
     async def look() -> str:
         async with import_session(run.database) as session:
-            record = await import_records.get(session, request.import_id, run.database.name)
+            record = await import_records.get_record(session, request.import_id, run.database.name)
         return record.state.value
 
     # As it was for the first attempt: what is reverted after that, this operation has reverted.
     was_published = await run.step("look", look, returns=str) == RecordState.PUBLISHED.value
     try:
-        record, tables = await _take_back(run, request, was_published=was_published)
+        record, tables = await _revert(run, request, was_published=was_published)
     except ConnectionLost:
         # Its COMMIT may have come through all the same.
-        record, tables = await _take_back(run, request, was_published=was_published)
+        record, tables = await _revert(run, request, was_published=was_published)
     return RevertReport(
         import_id=request.import_id,
         schema=record.target_schema,
-        restored_tables=[each.name for each in record.published if _stood_there(each)],
-        removed_tables=[each.name for each in record.published if not _stood_there(each)],
+        restored_tables=[each.name for each in record.published if _was_replaced(each)],
+        removed_tables=[each.name for each in record.published if not _was_replaced(each)],
         tables=tables,
     )
 
 
-async def _take_back(
+async def _revert(
     run: Run, request: RevertImportRequest, *, was_published: bool
 ) -> tuple[ImportRecord, list[RevertedTable]]:
     async with import_session(run.database) as session:
-        record = await import_records.get(session, request.import_id, run.database.name)
+        record = await import_records.get_record(session, request.import_id, run.database.name)
         if was_published and record.state is RecordState.REVERTED:
             return record, []
         return record, await publication.revert(session, record)
 
 
-def _stood_there(relation: PublishedRelation) -> bool:
+def _was_replaced(relation: PublishedRelation) -> bool:
     return bool(relation.replaced) or relation.kind == ROWS

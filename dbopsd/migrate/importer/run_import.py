@@ -68,7 +68,7 @@ async def clean_up(run: Run, _request: RunImportRequest) -> None:
     `publication.revert` does where that cannot be, because others have written to its rows since.
     """
     async with import_session(run.database) as session:
-        record = await import_records.find(session, run.operation)
+        record = await import_records.find_record(session, run.operation)
         if record is not None:
             if record.state is RecordState.PUBLISHED:
                 await publication.revert(session, record)
@@ -76,7 +76,7 @@ async def clean_up(run: Run, _request: RunImportRequest) -> None:
                 await schemas.drop_schema(session, record.staging_schema)
                 await import_records.delete_record(session, run.operation)
     # Last: what could not be taken back keeps it.
-    await asyncio.to_thread(rejects_file.remove, _rejects_path(run))
+    await asyncio.to_thread(rejects_file.remove_rejects_file, _rejects_path(run))
 
 
 @dataclass
@@ -134,7 +134,7 @@ class _Import:
                     asyncio.timeout(_ASK_S),
                     import_session(self.run.database) as session,
                 ):
-                    record = await import_records.get(
+                    record = await import_records.get_record(
                         session, self.run.operation, self.run.database.name
                     )
             except (DbopsError, TimeoutError):
@@ -173,7 +173,7 @@ class _Import:
 
         async def find() -> ImportRecord:
             async with import_session(run.database) as session:
-                return await import_records.get(session, run.operation, run.database.name)
+                return await import_records.get_record(session, run.operation, run.database.name)
 
         run.progress("stage")
         await run.step("stage", lambda: retry_through_outage(stage), returns=bool)

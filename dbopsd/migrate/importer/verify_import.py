@@ -33,7 +33,7 @@ async def verify_import(run: Run, request: VerifyImportRequest) -> VerifyReport:
     Where rows went in among others, the file's are looked for, and the others do not count.
     """
     async with import_processes(run) as pool, import_session(run.database) as session:
-        record = await import_records.get(session, request.import_id, run.database.name)
+        record = await import_records.get_record(session, request.import_id, run.database.name)
         if record.state is not RecordState.PUBLISHED:
             problem = f"is {record.state.value}: there is nothing published to compare"
             raise ImportNotPublished(request.import_id, problem)

@@ -24,7 +24,7 @@ from dbopsd.migrate.importer.conversion.decode import decode_row
 from dbopsd.migrate.importer.conversion.digest import Digest
 from dbopsd.migrate.importer.conversion.encoder import Encoder
 from dbopsd.migrate.importer.model.plan import PlannedColumn, PlannedTable
-from dbopsd.migrate.importer.snapshot.reader import read
+from dbopsd.migrate.importer.snapshot.reader import read_table
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -103,7 +103,7 @@ def encode(path, type_, conversion, values, unit=""):
     )
     table = PlannedTable("t", "t", columns, key=("k",), rowid="rowid", max_value_bytes=LONG)
     encoder = Encoder(columns, key_columns=("k",))
-    parts = [encoder.encode(batch) for batch in read(path, table, (1, len(values)))]
+    parts = [encoder.encode(batch) for batch in read_table(path, table, (1, len(values)))]
     whole = parts[0]
     for part in parts[1:]:
         whole.digest.merge(part.digest)

@@ -70,7 +70,7 @@ async def test_rows_of_a_table_that_has_come_to_inherit_stay_there(
     await publication.publish(session, record, asked(Mode.REPLACE))
     do(database_dsn, INHERITED.partition(";")[2])
     with pytest.raises(TableInUse, match="table child, which inherits from it"):
-        await publication.revert(session, await import_records.get(session, "new", "main"))
+        await publication.revert(session, await import_records.get_record(session, "new", "main"))
     with person(database_dsn) as connection:
         assert connection.execute("TABLE child").fetchall() == [(2, "c", "precious")]
 

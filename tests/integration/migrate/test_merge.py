@@ -93,11 +93,13 @@ async def test_replaced_rows_are_kept_and_come_back(session: Session, database_d
         assert connection.execute("SELECT * FROM fired").fetchall() == [("INSERT",)]
         connection.execute("TRUNCATE fired")
 
-    reverted = await publication.revert(session, await import_records.get(session, "new", "main"))
+    reverted = await publication.revert(
+        session, await import_records.get_record(session, "new", "main")
+    )
     assert reverted == [RevertedTable("users", 3, 2), RevertedTable("orders", 2, 2)]
     assert everything(database_dsn) == before
     assert schemas(database_dsn) == []
-    assert (await import_records.get(session, "new", "main")).state is RecordState.REVERTED
+    assert (await import_records.get_record(session, "new", "main")).state is RecordState.REVERTED
     with person(database_dsn) as connection:
         connection.execute("UPDATE users SET email = 'x' WHERE id = 1")
         assert connection.execute("SELECT * FROM fired").fetchall() == [("UPDATE",)]
@@ -106,7 +108,7 @@ async def test_replaced_rows_are_kept_and_come_back(session: Session, database_d
 async def test_merging_twice_is_merging_once(session: Session, database_dsn: str) -> None:
     placed = await merge_rows(session, database_dsn, asked(Mode.UPSERT))
     after = everything(database_dsn)
-    record = await import_records.get(session, "new", "main")
+    record = await import_records.get_record(session, "new", "main")
     assert await publication.publish(session, record, asked(Mode.UPSERT)) == placed
     assert everything(database_dsn) == after
 
@@ -124,7 +126,7 @@ async def test_an_upsert_changes_what_differs_and_deletes_only_if_asked(
         assert connection.execute("SELECT best FROM users WHERE id = 1").fetchone() == (2,)
         connection.execute("UPDATE users SET best = NULL")
     await stage(session, database_dsn, "newer", rows_only=True)
-    record = await import_records.get(session, "newer", "main")
+    record = await import_records.get_record(session, "newer", "main")
     placed = await publication.publish(session, record, asked(Mode.UPSERT, delete_missing=True))
     assert placed == [PublishedTable("users", True, 2, 1), PublishedTable("orders", True, 2, 1)]
     assert emails(database_dsn) == ["newer-1", "newer-3"]
@@ -207,7 +209,7 @@ async def test_triggers_are_afterwards_what_they_were(session: Session, database
     for mode in (Mode.UPSERT, Mode.REPLACE):
         await merge_rows(session, database_dsn, asked(mode))
         assert states() == expected
-        await publication.revert(session, await import_records.get(session, "new", "main"))
+        await publication.revert(session, await import_records.get_record(session, "new", "main"))
         assert states() == expected
         await import_records.delete_record(session, "new")
     assert everything(database_dsn)[2] == []
@@ -220,7 +222,7 @@ async def test_an_append_with_a_key_that_is_there_does_nothing(
     with pytest.raises(UniqueViolation, match="users_pkey"):
         await merge_rows(session, database_dsn, asked(Mode.APPEND))
     assert everything(database_dsn) == before
-    assert (await import_records.get(session, "new", "main")).state is RecordState.STAGED
+    assert (await import_records.get_record(session, "new", "main")).state is RecordState.STAGED
 
 
 async def test_rows_whose_parents_are_nowhere_do_not_arrive(
@@ -256,7 +258,7 @@ async def test_rows_that_others_refer_to_cannot_give_way(
             "INSERT INTO other VALUES (1)"
         )
     record = await stage(session, database_dsn, "newer", rows_only=True)
-    replaced = await import_records.get(session, "new", "main")
+    replaced = await import_records.get_record(session, "new", "main")
     for attempt in (
         Refill().check(session, asked(Mode.REPLACE), PLAN),
         publication.publish(session, record, asked(Mode.REPLACE)),

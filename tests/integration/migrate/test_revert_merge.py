@@ -129,7 +129,7 @@ async def merge(
 
 
 async def take_back(session: Session, who: str = "new") -> list[RevertedTable]:
-    return await publication.revert(session, await import_records.get(session, who, "main"))
+    return await publication.revert(session, await import_records.get_record(session, who, "main"))
 
 
 async def refused(
@@ -140,7 +140,7 @@ async def refused(
     with pytest.raises(kind) as error:
         await take_back(session, who)
     assert everything(dsn) == before
-    assert (await import_records.get(session, who, "main")).state is RecordState.PUBLISHED
+    assert (await import_records.get_record(session, who, "main")).state is RecordState.PUBLISHED
     assert schemas(dsn)
     return error
 
@@ -174,7 +174,7 @@ async def test_an_upsert_is_undone(
     assert await take_back(session) == [users, orders]
     assert everything(database_dsn) == before
     assert schemas(database_dsn) == []
-    assert (await import_records.get(session, "new", "main")).state is RecordState.REVERTED
+    assert (await import_records.get_record(session, "new", "main")).state is RecordState.REVERTED
     with pytest.raises(ImportNotPublished, match="is REVERTED"):
         await take_back(session)
     # Its triggers see what comes.
@@ -452,7 +452,7 @@ async def test_an_import_that_died_before_it_could_tell_is_taken_back(
         await clean_up(cleaner, request)
         assert everything(database_dsn) == before
         assert schemas(database_dsn) == []
-        assert await import_records.find(session, "new") is None
+        assert await import_records.find_record(session, "new") is None
 
 
 async def test_the_key_of_an_append_is_the_tables(session: Session, database_dsn: str) -> None:

@@ -61,7 +61,7 @@ async def published(session: Session, dsn: str, who: str, schema: str = "public"
 
 
 async def state_of(session: Session, who: str) -> RecordState:
-    return (await import_records.get(session, who, "main")).state
+    return (await import_records.get_record(session, who, "main")).state
 
 
 async def test_the_first_one_makes_its_schema(session: Session, database_dsn: str) -> None:
@@ -72,7 +72,7 @@ async def test_the_first_one_makes_its_schema(session: Session, database_dsn: st
     assert schemas(database_dsn) == []
     with person(database_dsn, schema) as connection:
         assert connection.execute("SELECT count(*) FROM user_orders").fetchone() == (2,)
-    record = await import_records.get(session, "new", "main")
+    record = await import_records.get_record(session, "new", "main")
     assert record.state is RecordState.PUBLISHED
     assert [each.replaced for each in record.published] == ["", "", ""]
 
@@ -81,7 +81,7 @@ async def test_what_stood_there_is_kept_and_comes_back(session: Session, databas
     await published(session, database_dsn, "old")
     record = await stage(session, database_dsn, "new")
     assert emails(database_dsn) == OLD
-    assert await publish(session, record) == await import_records.get(session, "new", "main")
+    assert await publish(session, record) == await import_records.get_record(session, "new", "main")
     assert emails(database_dsn) == NEW
     assert emails(database_dsn, "dbops_old_new") == OLD
     assert staged.relations(database_dsn, "dbops_old_new") == list(RELATIONS)
@@ -91,7 +91,7 @@ async def test_what_stood_there_is_kept_and_comes_back(session: Session, databas
         with pytest.raises(psycopg.errors.ForeignKeyViolation):
             connection.execute("INSERT INTO orders (id, user_id) VALUES (8, 8)")
 
-    await publication.revert(session, await import_records.get(session, "new", "main"))
+    await publication.revert(session, await import_records.get_record(session, "new", "main"))
     assert emails(database_dsn) == OLD
     # What it brought is there to be looked at, and what was written to it since.
     assert schemas(database_dsn) == ["dbops_new_new"]
@@ -104,7 +104,7 @@ async def test_a_revert_where_nothing_stood_leaves_nothing(
     session: Session, database_dsn: str
 ) -> None:
     await published(session, database_dsn, "new")
-    await publication.revert(session, await import_records.get(session, "new", "main"))
+    await publication.revert(session, await import_records.get_record(session, "new", "main"))
     assert staged.relations(database_dsn, "public") == []
     assert staged.relations(database_dsn, "dbops_new_new") == list(RELATIONS)
 
@@ -122,7 +122,7 @@ async def test_tables_and_views_take_each_others_places(
     await published(session, database_dsn, "new")
     assert emails(database_dsn) == NEW
     assert emails(database_dsn, "dbops_old_new") == ["old"]
-    await publication.revert(session, await import_records.get(session, "new", "main"))
+    await publication.revert(session, await import_records.get_record(session, "new", "main"))
     assert emails(database_dsn) == ["old"]
     with person(database_dsn) as connection:
         assert connection.execute("SELECT id FROM orders").fetchall() == [(5,)]
@@ -190,7 +190,7 @@ async def test_owner_and_privileges_are_handed_over(
     await published(session, database_dsn, "new")
     assert emails(database_dsn) == NEW
     assert privileges() == before
-    await publication.revert(session, await import_records.get(session, "new", "main"))
+    await publication.revert(session, await import_records.get_record(session, "new", "main"))
     assert privileges() == before
 
 
@@ -222,7 +222,7 @@ async def test_readers_see_the_old_state_or_the_new_one_and_never_an_error(
         already = len(seen)
         await publication.publish(session, record, REQUEST)
         await eventually(lambda: seen[-1][0] == "new")
-        await publication.revert(session, await import_records.get(session, "new", "main"))
+        await publication.revert(session, await import_records.get_record(session, "new", "main"))
         await eventually(lambda: seen[-1][0] == "old")
     finally:
         over.set()
@@ -382,7 +382,7 @@ async def test_a_table_that_others_go_on_with(
     with person(database_dsn) as connection:
         connection.execute(statement)
     record = await stage(session, database_dsn, "new")
-    newer = await import_records.get(session, "newer", "main")
+    newer = await import_records.get_record(session, "newer", "main")
     for attempt in (
         publish(session, record),
         Swap().check(session, REQUEST, PLAN),
@@ -413,11 +413,11 @@ async def test_only_what_is_published_can_be_reverted(session: Session, database
     with pytest.raises(ImportNotPublished, match="is STAGED"):
         await publication.revert(session, record)
     await publish(session, record)
-    await publication.revert(session, await import_records.get(session, "new", "main"))
+    await publication.revert(session, await import_records.get_record(session, "new", "main"))
     with pytest.raises(ImportNotPublished, match="is REVERTED"):
-        await publication.revert(session, await import_records.get(session, "new", "main"))
+        await publication.revert(session, await import_records.get_record(session, "new", "main"))
     with pytest.raises(ImportNotFound, match="operations/other"):
-        await import_records.get(session, "other", "main")
+        await import_records.get_record(session, "other", "main")
 
 
 async def test_imports_are_reverted_in_the_order_in_which_they_lie_on_each_other(
@@ -426,12 +426,12 @@ async def test_imports_are_reverted_in_the_order_in_which_they_lie_on_each_other
     for who in ("old", "new", "newest"):
         await published(session, database_dsn, who)
     with pytest.raises(ImportNotPublished, match="revert what came after it first"):
-        await publication.revert(session, await import_records.get(session, "new", "main"))
+        await publication.revert(session, await import_records.get_record(session, "new", "main"))
     assert await state_of(session, "new") is RecordState.PUBLISHED
     for who, there in (("newest", NEW), ("new", OLD)):
-        await publication.revert(session, await import_records.get(session, who, "main"))
+        await publication.revert(session, await import_records.get_record(session, who, "main"))
         assert emails(database_dsn) == there
-    await publication.revert(session, await import_records.get(session, "old", "main"))
+    await publication.revert(session, await import_records.get_record(session, "old", "main"))
     assert staged.relations(database_dsn, "public") == []
 
 
@@ -441,7 +441,7 @@ async def test_a_revert_with_a_table_that_is_gone(session: Session, database_dsn
     with person(database_dsn) as connection:
         connection.execute("DROP VIEW user_orders; DROP TABLE orders")
     with pytest.raises(ImportNotPublished, match="is not what it brought any more"):
-        await publication.revert(session, await import_records.get(session, "new", "main"))
+        await publication.revert(session, await import_records.get_record(session, "new", "main"))
     assert emails(database_dsn) == NEW
 
 
@@ -453,5 +453,5 @@ async def test_a_revert_keeps_what_somebody_put_among_what_is_kept(
     with person(database_dsn, "dbops_old_new") as connection:
         connection.execute("CREATE TABLE mine (id int)")
     with pytest.raises(StatementFailed, match="other objects depend on it"):
-        await publication.revert(session, await import_records.get(session, "new", "main"))
+        await publication.revert(session, await import_records.get_record(session, "new", "main"))
     assert emails(database_dsn) == NEW

@@ -43,7 +43,7 @@ class _Rehearsal:
     def __init__(self, session: Session, plan: Plan) -> None:
         self._session = session
         self._plan = plan
-        self._told = list(plan.objects)
+        self._objects = list(plan.objects)
 
     async def run(self) -> Plan:
         by_source = {
@@ -51,9 +51,9 @@ class _Rehearsal:
         }
         tables = [made for each in self._plan.tables if (made := by_source[each.source])]
         lost = {each.source for each in self._plan.tables} - {each.source for each in tables}
-        told = [each for each in self._told if each.table not in lost or each.kind == "table"]
-        views = [each for each in told if each.kind == "view" and each.ddl]
-        others = [each for each in told if each not in views]
+        kept = [each for each in self._objects if each.table not in lost or each.kind == "table"]
+        views = [each for each in kept if each.kind == "view" and each.ddl]
+        others = [each for each in kept if each not in views]
         objects = [await self._object(each) if each.ddl else each for each in others]
         return replace(
             self._plan, tables=tuple(tables), objects=(*objects, *await self._views(views))
@@ -66,7 +66,7 @@ class _Rehearsal:
         )
         problem = await find_problem(self._session, ddl.create_table(bare), "table")
         if problem:
-            self._tell(
+            self._set_fate(
                 lambda each: each.kind == "table" and each.table == table.source,
                 Fate.NOT_CARRIED,
                 _REFUSED + problem,
@@ -91,7 +91,7 @@ class _Rehearsal:
                 "default",
             )
             if problem:
-                self._tell(
+                self._set_fate(
                     lambda each: each.kind == "default" and each.name == name,
                     Fate.NOT_CARRIED,
                     _REFUSED + problem,
@@ -103,7 +103,7 @@ class _Rehearsal:
             problem = await find_problem(self._session, f"{drop}, {add}", "generated column")
             if problem:
                 instead = values_only(table.source, column.source, _REFUSED + problem)
-                self._tell(
+                self._set_fate(
                     lambda each: each.kind == "generated column" and each.name == name,
                     instead.fate,
                     instead.reason,
@@ -132,7 +132,8 @@ class _Rehearsal:
             left = [by_name[view.name] for view in refused]
         return made
 
-    def _tell(self, about: Callable[[PlannedObject], bool], fate: Fate, reason: str) -> None:
-        self._told = [
-            replace(each, fate=fate, reason=reason) if about(each) else each for each in self._told
+    def _set_fate(self, about: Callable[[PlannedObject], bool], fate: Fate, reason: str) -> None:
+        self._objects = [
+            replace(each, fate=fate, reason=reason) if about(each) else each
+            for each in self._objects
         ]

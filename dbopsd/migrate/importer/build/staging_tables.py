@@ -24,7 +24,7 @@ async def create_staging(session: Session, record: ImportRecord) -> None:
         await set_search_path(session, record.staging_schema)
         for table in creation_order(record.plan.tables):
             await session.execute(Statement(ddl.create_table(table), "CREATE TABLE"))
-        await import_records.insert(session, record)
+        await import_records.insert_record(session, record)
 
 
 def creation_order(tables: Iterable[PlannedTable]) -> list[PlannedTable]:

@@ -1,7 +1,7 @@
 """What a conversion is: from SQLite's values to what one PostgreSQL type has on the wire.
 
-A conversion has two ways that give the same: `one` for a single value, in plain Python, and
-`array` for many. The second leaves undecided what it does not see through, and `one` decides.
+A conversion has two ways with the same results: `convert_value` for a single value, in plain
+Python, and `array` for many. `array` may leave values undecided; `convert_value` decides these.
 """
 
 from abc import ABC, abstractmethod
@@ -64,7 +64,7 @@ class Vector:
     payloads: pa.Array
     """NULL where the value is NULL or undecided."""
     undecided: np.ndarray[Any, np.dtype[np.int64]] = field(default_factory=lambda: NOTHING)
-    """The rows that `one` has to decide."""
+    """The rows that `convert_value` has to decide."""
 
 
 @dataclass(eq=False)
@@ -110,23 +110,23 @@ class Conversion(ABC):
 
 
 def undecided(values: pa.Array, arrow: pa.DataType) -> Vector:
-    """Leaves every value to `one`."""
-    return Vector(pa.nulls(len(values), arrow), there(values))
+    """A vector that leaves every value to `convert_value`."""
+    return Vector(pa.nulls(len(values), arrow), present_rows(values))
 
 
-def there(values: pa.Array) -> np.ndarray[Any, np.dtype[np.int64]]:
+def present_rows(values: pa.Array) -> np.ndarray[Any, np.dtype[np.int64]]:
     """The rows that are not NULL."""
     if values.null_count == 0:
         return np.arange(len(values))
-    return np.flatnonzero(valid(values))
+    return np.flatnonzero(valid_mask(values))
 
 
-def valid(values: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def valid_mask(values: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Which rows are not NULL."""
     return _mask(values, values.buffers()[0])
 
 
-def truth(values: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def true_mask(values: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Which rows are true, of a boolean array without NULLs."""
     return _mask(values, values.buffers()[1])
 
@@ -157,22 +157,22 @@ def decided(
     """A vector of the payloads where they are `good`; the other values are undecided."""
     bitmap, open_ = None, NOTHING
     if values.null_count or not good.all():
-        there_ = valid(values)
+        there_ = valid_mask(values)
         open_ = np.flatnonzero(there_ & ~good)
-        bitmap = bits(good & there_)
+        bitmap = pack_bits(good & there_)
     if pa.types.is_boolean(arrow):
-        data = bits(payloads)
+        data = pack_bits(payloads)
     else:
         data = pa.py_buffer(payloads.astype(arrow.to_pandas_dtype(), copy=False))
     return Vector(pa.Array.from_buffers(arrow, len(payloads), [bitmap, data]), open_)
 
 
-def bits(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Buffer:
+def pack_bits(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Buffer:
     """A mask as Arrow has it. `pa.array`, too, would load pandas."""
     return pa.py_buffer(np.packbits(mask, bitorder="little"))
 
 
-def without(payloads: pa.Array, rows: np.ndarray[Any, np.dtype[np.int64]]) -> Vector:
+def without_rows(payloads: pa.Array, rows: np.ndarray[Any, np.dtype[np.int64]]) -> Vector:
     """A vector of the payloads that leaves some rows undecided."""
     if not len(rows):
         return Vector(payloads)
@@ -210,7 +210,7 @@ def binary(
     else:
         offsets = np.zeros(len(lengths) + 1, np.int32)
         np.cumsum(lengths, out=offsets[1:])
-    bitmap = None if null is None or not null.any() else bits(~null)
+    bitmap = None if null is None or not null.any() else pack_bits(~null)
     return pa.Array.from_buffers(
         pa.binary(),
         len(offsets) - 1,
@@ -218,7 +218,9 @@ def binary(
     )
 
 
-def put(payloads: pa.Array, rows: Sequence[int], values: Sequence[Payload | None]) -> pa.Array:
+def put_values(
+    payloads: pa.Array, rows: Sequence[int], values: Sequence[Payload | None]
+) -> pa.Array:
     """The payloads with other values in some rows."""
     mask = np.zeros(len(payloads), bool)
     mask[list(rows)] = True

@@ -16,9 +16,9 @@ from dbopsd.migrate.importer.conversion.base import (
     Payload,
     Reason,
     layout,
-    put,
+    put_values,
     undecided,
-    valid,
+    valid_mask,
 )
 from dbopsd.migrate.importer.conversion.digest import Digest
 from dbopsd.migrate.importer.conversion.registry import CONVERSIONS
@@ -179,7 +179,7 @@ def row_offsets(
             widths: np.ndarray[Any, np.dtype[np.int32]] | int = layout(array).lengths
         else:
             widths = 1 if pa.types.is_boolean(array.type) else array.type.bit_width // 8
-        lengths += widths * valid(array) if array.null_count else widths
+        lengths += widths * valid_mask(array) if array.null_count else widths
     offsets = np.zeros(rows + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
@@ -222,9 +222,9 @@ class _Column:
         changed: list[int] = []
         if open_:
             decided = [self._decide(row, values.value(row), bad, changed) for row in open_]
-            payloads = put(payloads, open_, decided)
+            payloads = put_values(payloads, open_, decided)
         if self._plan.not_null and payloads.null_count:
-            nulls = np.flatnonzero(~valid(payloads))
+            nulls = np.flatnonzero(~valid_mask(payloads))
             for row in nulls.tolist():
                 bad.setdefault(row, self._null)
         return _Converted(payloads, bad, changed)

@@ -1,4 +1,4 @@
-"""The same as `moments`, for many at once."""
+"""Dates and times of day of whole arrays: the same results as `instants`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from dbopsd.migrate.importer.conversion.base import layout, numbers, there
+from dbopsd.migrate.importer.conversion.base import layout, numbers, present_rows
 from dbopsd.migrate.importer.conversion.instants import (
     DAY_MS,
     DAY_US,
@@ -64,7 +64,7 @@ class Shaped:
 def shaped(values: pa.Array) -> Iterator[Shaped]:
     """The texts by shape. Those of rare shapes and the long ones are not among them."""
     where = layout(values)
-    rows = there(values)
+    rows = present_rows(values)
     lengths = where.lengths[rows]
     for length in np.flatnonzero(np.bincount(lengths[lengths <= _LONGEST])):
         if length == 0:

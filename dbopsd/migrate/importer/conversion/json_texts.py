@@ -12,7 +12,7 @@ from dbopsd.migrate.importer.conversion.base import (
     Reason,
     Vector,
     undecided,
-    without,
+    without_rows,
 )
 from dbopsd.migrate.importer.conversion.json_validity import (
     NotJson,
@@ -72,7 +72,7 @@ class Json(Conversion):
 
     def _vector(self, values: pa.Array, texts: list[str | None]) -> Vector:
         bad = [row for row, text in enumerate(texts) if text is not None and not _is_json(text)]
-        return without(values, np.array(bad, np.int64))
+        return without_rows(values, np.array(bad, np.int64))
 
 
 def _is_json(text: str) -> bool:

@@ -15,8 +15,8 @@ from dbopsd.migrate.importer.conversion.base import (
     Reason,
     Vector,
     numbers,
-    truth,
-    valid,
+    true_mask,
+    valid_mask,
 )
 from dbopsd.migrate.importer.conversion.decimals import DECIMAL, Plain, read_decimal
 from dbopsd.migrate.importer.conversion.values import Text, Value
@@ -99,7 +99,7 @@ class Numeric(Conversion):
     def array(self, storage_class: str, values: pa.Array) -> Vector:
         if storage_class == "blob" or self._scale < 0:
             return super().array(storage_class, values)
-        there = valid(values)
+        there = valid_mask(values)
         if storage_class == "integer":
             found = np.where(there, numbers(values), 0)
             scales = np.zeros(len(found), np.int64)
@@ -151,7 +151,7 @@ def _simple(values: pa.Array) -> tuple[_Numbers, _Numbers, _Mask]:
     digits = pc.replace_substring(texts, b".", b"").view(pa.string()).cast(pa.int64())
     after = numbers(pc.binary_length(texts)) - 1 - points
     scales = np.where(points < 0, 0, after).astype(np.int64)
-    return numbers(digits), scales, truth(short)
+    return numbers(digits), scales, true_mask(short)
 
 
 def _at_scale(

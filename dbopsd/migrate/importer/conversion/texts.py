@@ -15,9 +15,9 @@ from dbopsd.migrate.importer.conversion.base import (
     Reason,
     Vector,
     layout,
-    there,
-    truth,
-    without,
+    present_rows,
+    true_mask,
+    without_rows,
 )
 from dbopsd.migrate.importer.conversion.values import Text, Value, number_text
 from dbopsd.migrate.importer.model.plan import PlannedColumn
@@ -74,7 +74,7 @@ class Strings(Conversion):
             texts = [None if each is None else number_text(each) for each in values.to_pylist()]
             values = pa.array(texts, pa.string()).view(pa.binary())
         bad = bad_texts(values) if storage_class == "text" else NOTHING
-        payloads = without(values, bad).payloads
+        payloads = without_rows(values, bad).payloads
         if self._length is None:
             return Vector(payloads, bad)
         measured = self._measured(payloads)
@@ -88,7 +88,7 @@ class Strings(Conversion):
         payloads = strings.view(pa.binary())
         if not pc.any(too_long).as_py():
             return Vector(payloads)
-        return without(payloads, np.flatnonzero(truth(too_long)))
+        return without_rows(payloads, np.flatnonzero(true_mask(too_long)))
 
 
 def text_problem(value: bytes) -> Reason | None:
@@ -109,7 +109,7 @@ def bad_texts(values: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """The rows whose text PostgreSQL would not take."""
     if _all_good(values):
         return NOTHING
-    found = there(values)
+    found = present_rows(values)
     bad = [row for row in found.tolist() if text_problem(values[row].as_py()) is not None]
     return np.array(bad, np.int64)
 

@@ -14,7 +14,7 @@ from dbopsd.migrate.importer.conversion.base import (
     Vector,
     binary,
     layout,
-    there,
+    present_rows,
 )
 from dbopsd.migrate.importer.conversion.values import Text, Value
 
@@ -53,7 +53,7 @@ class Uuid(Conversion):
         if storage_class not in ("text", "blob"):
             return super().array(storage_class, values)
         where = layout(values)
-        rows = there(values)
+        rows = present_rows(values)
         if storage_class == "blob":
             rows = rows[where.lengths[rows] == _SIZE]
             octets = where.data[where.starts[rows][:, None] + np.arange(_SIZE)]
@@ -68,5 +68,5 @@ class Uuid(Conversion):
         lengths[rows] = _SIZE
         null = lengths == 0
         payloads = binary(octets.reshape(-1), lengths, null)
-        found = there(values)
+        found = present_rows(values)
         return Vector(payloads, found[null[found]])

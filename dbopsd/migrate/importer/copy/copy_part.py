@@ -24,7 +24,7 @@ from dbopsd.migrate.importer.processes.context import Context
 from dbopsd.migrate.importer.processes.messages import decode, encode
 from dbopsd.migrate.importer.processes.tasks import Copied, CopyPart
 from dbopsd.migrate.importer.records import import_records
-from dbopsd.migrate.importer.snapshot.reader import read
+from dbopsd.migrate.importer.snapshot.reader import read_table
 
 
 async def copy_part(task: CopyPart, context: Context) -> Copied:
@@ -85,7 +85,7 @@ class _Copying:
         with closing(RejectBuffer(snapshot.parent)) as waiting:
             async with self.session.copy_in(copy_statement(task)) as stream:
                 await stream.write(HEADER)
-                with closing(read(snapshot, task.table, task.key_range)) as batches:
+                with closing(read_table(snapshot, task.table, task.key_range)) as batches:
                     for batch in batches:
                         encoded = encoder.encode(batch)
                         await stream.write(encoded.data)

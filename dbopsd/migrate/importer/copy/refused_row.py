@@ -14,7 +14,7 @@ from dbopsd.migrate.importer.conversion.values import Batch, Values
 from dbopsd.migrate.importer.model.errors import RowTooLarge
 from dbopsd.migrate.importer.plan.ddl import columns_of
 from dbopsd.migrate.importer.processes.tasks import CopyPart
-from dbopsd.migrate.importer.snapshot.reader import read
+from dbopsd.migrate.importer.snapshot.reader import read_table
 
 # https://www.postgresql.org/docs/current/sql-copy.html: signature, flags, length of extensions.
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -40,7 +40,7 @@ async def raise_refused_row(
     """
     async with session.transaction():
         search = _Search(task, session)
-        with closing(read(Path(task.snapshot), task.table, task.key_range)) as batches:
+        with closing(read_table(Path(task.snapshot), task.table, task.key_range)) as batches:
             for batch in batches:
                 if refused := await search.refusal(batch):
                     await search.name(batch, refused)

@@ -30,7 +30,7 @@ def rejects_path(state_dir: Path, import_id: str) -> Path:
     return state_dir / _DIRECTORY / f"{import_id}.jsonl"
 
 
-def remove(path: Path) -> None:
+def remove_rejects_file(path: Path) -> None:
     """Have no such file there, nor one in the making. Raises `OSError`."""
     for each in (path, _in_the_making(path)):
         # On a read-only disk even what is not there cannot be removed.
@@ -151,7 +151,9 @@ async def write_rejects(task: WriteRejects, context: Context) -> RejectsWritten:
         values, largest = await import_records.measure_rejects(session, task.import_id)
         at_once = min(max(_MOST_BYTES // max(largest, 1), 1), _MOST_VALUES)
         with new_rejects_file(Path(task.path)) as file:
-            async with aclosing(import_records.rejects(session, task.import_id, at_once)) as found:
+            async with aclosing(
+                import_records.stream_rejects(session, task.import_id, at_once)
+            ) as found:
                 async for each in found:
                     file.add(*each)
                     told += 1

@@ -45,7 +45,7 @@ async def fit_plan(session: Session, request: ImportRequest, plan: Plan) -> Plan
         statement("unique_keys"), (request.schema, names)
     ):
         keys.setdefault(relation, []).append(columns)
-    problems = await _unfit(session, request, names)
+    problems = await _find_unsuitable(session, request, names)
     tables = []
     for table in plan.tables:
         columns = [row for row in rows if row.relation == table.target]
@@ -54,12 +54,14 @@ async def fit_plan(session: Session, request: ImportRequest, plan: Plan) -> Plan
             _check_key(fitted, keys.get(table.target, []), problems)
         tables.append(fitted)
     _refuse(request, problems)
-    return replace(plan, tables=tuple(tables), objects=tuple(map(_told, plan.objects)))
+    return replace(plan, tables=tuple(tables), objects=tuple(map(_not_carried, plan.objects)))
 
 
 async def check_tables(session: Session, request: ImportRequest, plan: Plan) -> None:
     """Raise `TablesIncompatible` if rows would get to other tables by now than they are for."""
-    _refuse(request, await _unfit(session, request, [table.target for table in plan.tables]))
+    _refuse(
+        request, await _find_unsuitable(session, request, [table.target for table in plan.tables])
+    )
 
 
 def key_of(table: PlannedTable) -> list[str]:
@@ -125,7 +127,7 @@ def _refuse(request: ImportRequest, problems: list[str]) -> None:
         )
 
 
-async def _unfit(session: Session, request: ImportRequest, names: list[str]) -> list[str]:
+async def _find_unsuitable(session: Session, request: ImportRequest, names: list[str]) -> list[str]:
     """Why rows cannot go to tables whatever they are."""
     found = await session.fetch_all(
         statement("unsuitable_tables"), {"schema": request.schema, "names": names}
@@ -158,7 +160,7 @@ def _check_key(table: PlannedTable, keys: list[list[str]], problems: list[str]) 
     )
 
 
-def _told(planned: PlannedObject) -> PlannedObject:
+def _not_carried(planned: PlannedObject) -> PlannedObject:
     if planned.kind in ("table", "column") or planned.fate is Fate.NOT_CARRIED:
         return planned
     return replace(

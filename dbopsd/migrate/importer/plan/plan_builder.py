@@ -61,7 +61,7 @@ def chosen_tables(
     return chosen, told
 
 
-def make_plan(
+def build_plan(
     schema: SourceSchema,
     profiles: MappingOf[str, TableProfile],
     request: ImportRequest,
@@ -92,7 +92,7 @@ def make_plan(
     views = plan_views(schema.views, parts, relations, request.names)
     told.extend(_keys_and_constraints(parts, relations, request))
     told.extend(views)
-    told.extend(_left_behind(schema))
+    told.extend(_objects_not_carried(schema))
     return Plan(tuple(each.planned for each in parts.values()), tuple(told), _notes(schema))
 
 
@@ -281,7 +281,7 @@ def _keys_and_constraints(
         yield from plan_foreign_keys(each, parts, constraints[name])
 
 
-def _left_behind(schema: SourceSchema) -> Iterable[PlannedObject]:
+def _objects_not_carried(schema: SourceSchema) -> Iterable[PlannedObject]:
     for trigger in schema.triggers:
         reason = "SQLite's trigger language is not PostgreSQL's: write it anew where it is needed"
         yield PlannedObject("trigger", trigger.name, Fate.NOT_CARRIED, reason, table=trigger.table)

@@ -37,7 +37,7 @@ async def drop_empty_schema(session: Session, schema: str) -> None:
     await session.execute(drop.with_identifiers(schema=schema))
 
 
-async def pages(session: Session, schema: str, table: PlannedTable) -> int:
+async def fetch_page_count(session: Session, schema: str, table: PlannedTable) -> int:
     """How many pages a table has."""
     row = await session.fetch_one(statement("pages"), (quoted(schema, table.target),))
     return int(row[0]) if row and row[0] is not None else 0

@@ -23,7 +23,7 @@ from dbopsd.migrate.importer.records.import_records import (
 )
 
 
-async def add(
+async def put_rows(
     session: Session,
     record: ImportRecord,
     request: ImportRequest,
@@ -37,8 +37,8 @@ async def add(
     """
     await schemas.create_schema(session, record.previous_schema)
     merges = {
-        table.source: await _begin(session, record, request, table, after)
-        for table, after in zip(tables, _names_of_after(tables), strict=True)
+        table.source: await _create_kept_tables(session, record, request, table, after)
+        for table, after in zip(tables, _kept_table_names(tables), strict=True)
     }
     if request.mode is Mode.UPSERT:
         merged, deleted, reason = await _upsert(session, record, request, tables, oids, merges)
@@ -47,13 +47,11 @@ async def add(
         }
     else:
         merged = {
-            table.source: await _put(session, record, request, table, merges[table.source])
+            table.source: await _write_rows(session, record, request, table, merges[table.source])
             for table in tables
         }
         deleted = dict.fromkeys(merged, 0)
-    merges = {
-        source: await _without_empty(session, record, merge) for source, merge in merges.items()
-    }
+    merges = {source: await _drop_empty(session, record, merge) for source, merge in merges.items()}
     if not any(merge.before or merge.after for merge in merges.values()):
         await schemas.drop_empty_schema(session, record.previous_schema)
     return {
@@ -87,20 +85,21 @@ async def _upsert(
     suspects: set[str] = set()
     # Of all tables, before what is done to one can change rows of another.
     for table in tables:
-        await _keep(session, record, table, merges[table.source])
-        suspects |= await _moving(session, record, table, merges[table.source], referring)
+        await _keep_rows_to_change(session, record, table, merges[table.source])
+        suspects |= await _find_unsetting(session, record, table, merges[table.source], referring)
     merged = {
-        table.source: await _put(session, record, request, table, merges[table.source])
+        table.source: await _write_rows(session, record, request, table, merges[table.source])
         for table in tables
     }
     changed = {
-        table.source: await _changed(session, record, merges[table.source]) for table in tables
+        table.source: await _count_changed(session, record, merges[table.source])
+        for table in tables
     }
     deleted = dict.fromkeys(merged, 0)
     if request.delete_missing:
         for table in reversed(tables):
-            suspects |= await _cascading(session, record, table, referring)
-            deleted[table.source] = await _delete(session, record, table)
+            suspects |= await _find_cascading(session, record, table, referring)
+            deleted[table.source] = await _delete_missing(session, record, table)
     own = {oid: (changed[source], deleted[source]) for source, oid in oids.items()}
     loss = await cascade_effects.find_loss(session, before, own, suspects, may_follow=False)
     return merged, deleted, _irreversible_reason(loss) if loss else ""
@@ -116,7 +115,7 @@ def _irreversible_reason(loss: cascade_effects.Loss) -> str:
     return f"with its rows others were changed or deleted, by {loss.by}, and these are not kept"
 
 
-def _names_of_after(tables: Sequence[PlannedTable]) -> list[str]:
+def _kept_table_names(tables: Sequence[PlannedTable]) -> list[str]:
     """What the tables are called that keep what was written: beside those that keep what was."""
     names = Namespace(Names.PRESERVE)
     for table in tables:
@@ -124,7 +123,7 @@ def _names_of_after(tables: Sequence[PlannedTable]) -> list[str]:
     return [names.take(f"{table.target}_written")[0] for table in tables]
 
 
-async def _begin(
+async def _create_kept_tables(
     session: Session, record: ImportRecord, request: ImportRequest, table: PlannedTable, after: str
 ) -> MergeRecord:
     target = qualified_name(record, table)
@@ -134,7 +133,7 @@ async def _begin(
         rows = await session.fetch_all(statement("primary_key"), {"table": target})
         key = [row[0] for row in rows]
     for name in (table.target, after):
-        keep = merge_sql.keep_none(target, quoted(record.previous_schema, name))
+        keep = merge_sql.create_kept_table(target, quoted(record.previous_schema, name))
         await session.execute(Statement(keep, "CREATE TABLE AS"))
     return MergeRecord(
         whole=request.mode is Mode.UPSERT and request.delete_missing,
@@ -144,7 +143,7 @@ async def _begin(
     )
 
 
-async def _keep(
+async def _keep_rows_to_change(
     session: Session, record: ImportRecord, table: PlannedTable, merge: MergeRecord
 ) -> None:
     """Keep the rows that are about to be changed."""
@@ -155,7 +154,7 @@ async def _keep(
         await session.execute(Statement(keep, f"INSERT {table.target}"))
 
 
-async def _put(
+async def _write_rows(
     session: Session,
     record: ImportRecord,
     request: ImportRequest,
@@ -168,11 +167,11 @@ async def _put(
     put = merge_sql.append(table, target, staged)
     if request.mode is Mode.UPSERT:
         put = merge_sql.upsert(table, merge.key, target, staged)
-    text = merge_sql.keeping(after, put)
+    text = merge_sql.write_and_keep(after, put)
     return await session.execute(Statement(text, f"INSERT {table.target}"))
 
 
-async def _moving(
+async def _find_unsetting(
     session: Session,
     record: ImportRecord,
     table: PlannedTable,
@@ -191,14 +190,14 @@ async def _moving(
     return moving
 
 
-async def _changed(session: Session, record: ImportRecord, merge: MergeRecord) -> int:
+async def _count_changed(session: Session, record: ImportRecord, merge: MergeRecord) -> int:
     """How many rows were changed, of those that were written."""
     before, after = (quoted(record.previous_schema, name) for name in (merge.before, merge.after))
     text = merge_sql.count_changed(merge.key, before, after)
     return await fetch_count(session, text, "SELECT count")
 
 
-async def _cascading(
+async def _find_cascading(
     session: Session,
     record: ImportRecord,
     table: PlannedTable,
@@ -218,15 +217,15 @@ async def _cascading(
     return cascading
 
 
-async def _delete(session: Session, record: ImportRecord, table: PlannedTable) -> int:
+async def _delete_missing(session: Session, record: ImportRecord, table: PlannedTable) -> int:
     """How many rows were missing."""
     target, staged = qualified_name(record, table), quoted(record.staging_schema, table.target)
     before = quoted(record.previous_schema, table.target)
-    text = merge_sql.keeping(before, merge_sql.delete_missing(key_of(table), target, staged))
+    text = merge_sql.write_and_keep(before, merge_sql.delete_missing(key_of(table), target, staged))
     return await session.execute(Statement(text, f"DELETE {table.target}"))
 
 
-async def _without_empty(session: Session, record: ImportRecord, merge: MergeRecord) -> MergeRecord:
+async def _drop_empty(session: Session, record: ImportRecord, merge: MergeRecord) -> MergeRecord:
     """Leave no table that keeps nothing."""
     for name in (merge.before, merge.after):
         kept = quoted(record.previous_schema, name)

@@ -38,4 +38,4 @@ class Merge(RowPublication):
         tables: Sequence[PlannedTable],
         oids: Mapping[str, int],
     ) -> dict[str, PublishedRelation]:
-        return await append_upsert.add(session, record, request, tables, oids)
+        return await append_upsert.put_rows(session, record, request, tables, oids)

@@ -33,7 +33,7 @@ _IDENTITY: Final = {
 }
 
 
-def keep_all(target: str, kept: str) -> str:
+def copy_table(target: str, kept: str) -> str:
     """A copy of all rows."""
     return f"CREATE TABLE {kept} AS TABLE {target}"
 
@@ -43,7 +43,7 @@ def count_all(target: str) -> str:
     return f"SELECT count(*) FROM {target}"
 
 
-def put_back(columns: Sequence[str], target: str, kept: str) -> str:
+def insert_all(columns: Sequence[str], target: str, kept: str) -> str:
     """All rows of a copy."""
     names = columns_of(columns)
     return f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM {kept}"
@@ -83,7 +83,7 @@ def delete_missing(key: Sequence[str], target: str, staged: str) -> str:
     return f"DELETE FROM {target} AS t WHERE {_missing(key, 't', staged)}"
 
 
-def keep_none(target: str, kept: str) -> str:
+def create_kept_table(target: str, kept: str) -> str:
     """A table for rows of the target, without any."""
     return f"CREATE TABLE {kept} AS SELECT * FROM {target} WITH NO DATA"
 
@@ -99,7 +99,7 @@ def keep_to_change(
     )
 
 
-def keeping(kept: str, change: str) -> str:
+def write_and_keep(kept: str, change: str) -> str:
     """Do a change to a target that it calls `t`, and keep the rows that it wrote or deleted."""
     return f"WITH rows AS ({change} RETURNING t.*) INSERT INTO {kept} SELECT * FROM rows"
 
@@ -139,7 +139,7 @@ def count_missing(table: PlannedTable, target: str, staged: str) -> str:
     )
 
 
-def advance(target: str, column: str, sequence: str) -> str:
+def advance_sequence(target: str, column: str, sequence: str) -> str:
     """Have a sequence go on after the largest number that the column has."""
     regclass = f"{literal(sequence)}::regclass"
     return (

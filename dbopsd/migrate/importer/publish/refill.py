@@ -24,11 +24,7 @@ from dbopsd.migrate.importer.postgres.table_guards import (
 from dbopsd.migrate.importer.publish import merge_sql
 from dbopsd.migrate.importer.publish.row_publication import RowPublication
 from dbopsd.migrate.importer.records import import_records
-from dbopsd.migrate.importer.records.import_records import (
-    ROWS,
-    ImportRecord,
-    PublishedRelation,
-)
+from dbopsd.migrate.importer.records.import_records import ROWS, ImportRecord, PublishedRelation
 
 
 class Refill(RowPublication):
@@ -96,7 +92,7 @@ class Refill(RowPublication):
         await schemas.create_schema(session, record.previous_schema)
         for table in tables:
             kept = quoted(record.previous_schema, table.target)
-            keep = merge_sql.keep_all(qualified_name(record, table), kept)
+            keep = merge_sql.copy_table(qualified_name(record, table), kept)
             await session.execute(Statement(keep, "CREATE TABLE AS"))
         await _empty(session, record, tables)
         replaced = {}
@@ -128,5 +124,5 @@ async def _put_back(session: Session, record: ImportRecord, table: PlannedTable)
     columns = [
         row[0] for row in await session.fetch_all(statement("stored_columns"), {"table": target})
     ]
-    put_back = merge_sql.put_back(columns, target, kept)
+    put_back = merge_sql.insert_all(columns, target, kept)
     return await session.execute(Statement(put_back, f"INSERT {table.target}"))

@@ -50,8 +50,8 @@ class RowPublication(Publication):
         """
         async with session.transaction():
             await session.execute(LOCK_TIMEOUT)
-            await import_records.lock(session, record.import_id)
-            current = await import_records.get(session, record.import_id, "")
+            await import_records.lock_record(session, record.import_id)
+            current = await import_records.get_record(session, record.import_id, "")
             if current.state is not RecordState.STAGED:
                 return current
             await lock_tables(session, record, order, self._lock_mode(request))
@@ -72,7 +72,7 @@ class RowPublication(Publication):
             await schemas.drop_schema(session, record.staging_schema)
             relations = tuple(merged[table.source] for table in record.plan.tables)
             await import_records.set_published(session, record.import_id, relations)
-            return await import_records.get(session, record.import_id, "")
+            return await import_records.get_record(session, record.import_id, "")
 
     @abstractmethod
     def _lock_mode(self, request: ImportRequest) -> str:
@@ -103,5 +103,5 @@ async def _advance_sequences(session: Session, record: ImportRecord, table: Plan
     target = qualified_name(record, table)
     for column, sequence in await session.fetch_all(statement("sequences"), {"table": target}):
         # Without parameters: names may have what stands for one.
-        text = merge_sql.advance(target, column, sequence)
+        text = merge_sql.advance_sequence(target, column, sequence)
         await session.execute(Statement(text, "SELECT setval"))

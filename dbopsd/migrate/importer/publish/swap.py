@@ -54,8 +54,8 @@ class Swap(Publication):
         """
         async with session.transaction():
             await session.execute(LOCK_TIMEOUT)
-            await import_records.lock(session, record.import_id)
-            current = await import_records.get(session, record.import_id, "")
+            await import_records.lock_record(session, record.import_id)
+            current = await import_records.get_record(session, record.import_id, "")
             if current.state is not RecordState.STAGED:
                 return current
             await schemas.create_schema(session, record.target_schema)
@@ -87,7 +87,7 @@ class Swap(Publication):
             await schemas.drop_schema(session, record.staging_schema)
             await import_records.set_published(session, record.import_id, tuple(relations))
         async with session.transaction():
-            return await import_records.get(session, record.import_id, "")
+            return await import_records.get_record(session, record.import_id, "")
 
     async def revert(
         self, session: Session, record: ImportRecord, order: LockOrder

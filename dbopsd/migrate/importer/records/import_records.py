@@ -115,7 +115,7 @@ async def create_tables(session: Session) -> None:
         await session.execute(statement("create_records"))
 
 
-async def insert(session: Session, record: ImportRecord) -> None:
+async def insert_record(session: Session, record: ImportRecord) -> None:
     """Remember a new import."""
     await session.execute(
         statement("insert_import"),
@@ -127,7 +127,7 @@ async def insert(session: Session, record: ImportRecord) -> None:
     )
 
 
-async def find(session: Session, import_id: str) -> ImportRecord | None:
+async def find_record(session: Session, import_id: str) -> ImportRecord | None:
     """What is remembered of an import; None: nothing."""
     if await session.fetch_one(statement("records_exist")) != (True,):
         return None
@@ -143,15 +143,15 @@ async def find(session: Session, import_id: str) -> ImportRecord | None:
     )
 
 
-async def get(session: Session, import_id: str, database: str) -> ImportRecord:
+async def get_record(session: Session, import_id: str, database: str) -> ImportRecord:
     """What is remembered of an import. Raises `ImportNotFound`."""
-    record = await find(session, import_id)
+    record = await find_record(session, import_id)
     if record is None:
         raise ImportNotFound(import_id, database)
     return record
 
 
-async def lock(session: Session, import_id: str) -> None:
+async def lock_record(session: Session, import_id: str) -> None:
     """Have nobody else publish or revert an import until the transaction's end."""
     await session.fetch_all(statement("lock_import"), (import_id,))
 
@@ -175,8 +175,8 @@ async def begin_revert(session: Session, import_id: str) -> ImportRecord:
 
     Raises `ImportNotPublished`.
     """
-    await lock(session, import_id)
-    record = await get(session, import_id, "")
+    await lock_record(session, import_id)
+    record = await get_record(session, import_id, "")
     if not await session.execute(statement("set_reverted"), (import_id,)):
         problem = f"is {record.state.value}, and only a PUBLISHED one can be reverted"
         raise ImportNotPublished(import_id, problem)
@@ -237,7 +237,7 @@ async def measure_rejects(session: Session, import_id: str) -> tuple[int, int]:
     return row if row is not None else (0, 0)
 
 
-def rejects(
+def stream_rejects(
     session: Session, import_id: str, batch_rows: int
 ) -> AsyncGenerator[tuple[Any, ...], None]:
     """The values that did not arrive, `batch_rows` of them in memory at once.

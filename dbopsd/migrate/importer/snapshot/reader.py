@@ -48,7 +48,7 @@ class TableUnreadable(SourceError):
         )
 
 
-def read(
+def read_table(
     path: Path,
     table: PlannedTable,
     key_range: tuple[int, int] | None = None,

@@ -95,7 +95,7 @@ async def _of_target(
     table: PlannedTable,
     on_progress: OnProgress,
 ) -> tuple[Digest, int]:
-    pages = await schemas.pages(session, schema, table)
+    pages = await schemas.fetch_page_count(session, schema, table)
     firsts = range(0, max(pages, 1), _PART_PAGES)
     # The last one goes on to the end, wherever that is by then.
     tasks = [

@@ -9,17 +9,17 @@ from dbopsd.migrate.importer.model.report import Difference
 from dbopsd.migrate.importer.verify.row_identity import RowIdentity
 
 
-def missing(table: PlannedTable, row: bytes) -> Difference:
+def describe_missing(table: PlannedTable, row: bytes) -> Difference:
     """A row is the file's only."""
     return Difference(table.source, "", _name(table, row), _shown(table, row), "")
 
 
-def surplus(table: PlannedTable, row: bytes) -> Difference:
+def describe_surplus(table: PlannedTable, row: bytes) -> Difference:
     """A row is PostgreSQL's only."""
     return Difference(table.source, "", _name(table, row), "", _shown(table, row))
 
 
-def changed(
+def describe_changed(
     table: PlannedTable, identity: RowIdentity, row: bytes, partner: bytes
 ) -> Iterator[Difference]:
     """What the file's row has, and PostgreSQL's has not: each column; none if they are the same."""

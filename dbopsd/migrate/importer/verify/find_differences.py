@@ -124,7 +124,7 @@ async def _examples(
     waiting: dict[bytes, list[int]] = {}
     for number, row in enumerate(picked.rows if identity.keyed else ()):
         waiting.setdefault(identity.key(row), []).append(number)
-    told = [[describe_differences.missing(table, row)] for row in picked.rows]
+    told = [[describe_differences.describe_missing(table, row)] for row in picked.rows]
     extra: list[Difference] = []
     session = await context.session()
     async with aclosing(target_rows(session, task.schema, table)) as of_target:
@@ -136,9 +136,11 @@ async def _examples(
                 if mine:
                     number = mine.pop()
                     told[number] = list(
-                        describe_differences.changed(table, identity, picked.rows[number], row)
+                        describe_differences.describe_changed(
+                            table, identity, picked.rows[number], row
+                        )
                     )
                 # Where not all were picked it may be the partner of another.
                 elif not picked.full and len(told) + len(extra) < most:
-                    extra.append(describe_differences.surplus(table, row))
+                    extra.append(describe_differences.describe_surplus(table, row))
     return [difference for each in (*told, extra) for difference in each]

@@ -38,16 +38,16 @@ async def find_missing(
     identity = RowIdentity(task.table)
     rounds = max(1, -(-task.table.rows // rows_at_once))
     picked = ExampleRows(task.max_examples if identity.by_bytes else 0)
-    compared, missing = await _look(task, context, rounds, _as_they_are, picked)
+    compared, missing = await _count_missing(task, context, rounds, _as_they_are, picked)
     if missing and not identity.by_bytes:
         # It costs much more to make the forms, and mostly all bytes are there.
         picked = ExampleRows(task.max_examples)
-        compared, missing = await _look(task, context, rounds, identity.forms, picked)
+        compared, missing = await _count_missing(task, context, rounds, identity.forms, picked)
     examples = await _examples(task, context, identity, picked) if picked.rows else []
     return Missing(compared, missing, examples[: task.max_examples])
 
 
-async def _look(
+async def _count_missing(
     task: FindMissing, context: Context, rounds: int, forms: _Forms, picked: ExampleRows
 ) -> tuple[int, int]:
     """How many rows the file has, and how many of them are not there; picks the first of these."""
@@ -68,13 +68,15 @@ async def _look(
                 wanted.count_off(hashes_of(forms(rows)))
         missing += wanted.rows
         if wanted.rows:
-            _pick(task, forms, wanted, picked)
+            _pick_examples(task, forms, wanted, picked)
         # Or it would be there still while the next round makes its own.
         del wanted
     return compared, missing
 
 
-def _pick(task: FindMissing, forms: _Forms, wanted: RemainingHashes, picked: ExampleRows) -> None:
+def _pick_examples(
+    task: FindMissing, forms: _Forms, wanted: RemainingHashes, picked: ExampleRows
+) -> None:
     with closing(source_rows(task.snapshot, task.table)) as of_source:
         for rows in of_source:
             if picked.full:
@@ -87,7 +89,7 @@ async def _examples(
 ) -> list[Difference]:
     """What is told of the rows that were picked."""
     table = task.table
-    told = [[describe_differences.missing(table, row)] for row in picked.rows]
+    told = [[describe_differences.describe_missing(table, row)] for row in picked.rows]
     session = await context.session()
     keys = await session.fetch_all(statement("unique_keys"), (task.schema, [table.target]))
     # Else there may be any number of rows with a key, and each of them somebody else's.
@@ -101,7 +103,7 @@ async def _examples(
         async for rows in of_target:
             for row in rows:
                 for number in waiting.pop(identity.key(row), ()):
-                    changes = describe_differences.changed(
+                    changes = describe_differences.describe_changed(
                         table, identity, picked.rows[number], row
                     )
                     # One that is the same stands for another of the file's.

@@ -15,7 +15,7 @@ from dbopsd.migrate.importer.model.plan import PlannedTable
 from dbopsd.migrate.importer.plan.ddl import columns_of
 from dbopsd.migrate.importer.processes.context import Context
 from dbopsd.migrate.importer.processes.tasks import Digested, DigestSource, DigestTarget
-from dbopsd.migrate.importer.snapshot.reader import read
+from dbopsd.migrate.importer.snapshot.reader import read_table
 
 _HEADER_BYTES: Final = 19
 _TRAILER: Final = b"\xff\xff"
@@ -24,7 +24,7 @@ _TRAILER: Final = b"\xff\xff"
 def source_rows(snapshot: str, table: PlannedTable) -> Generator[list[bytes], None, None]:
     """Batches of the rows that the file's would be, those that can be at all."""
     encoder = Encoder(table.columns, key_columns=table.key, max_rejects=0)
-    with closing(read(Path(snapshot), table, columns=table.columns)) as batches:
+    with closing(read_table(Path(snapshot), table, columns=table.columns)) as batches:
         for batch in batches:
             yield list(split_rows(encoder.encode(batch).data))
 
@@ -65,7 +65,7 @@ async def digest_source(task: DigestSource, context: Context) -> Digested:
     columns = task.table.columns
     encoder = Encoder(columns, key_columns=task.table.key, max_rejects=0)
     path = Path(task.snapshot)
-    with closing(read(path, task.table, task.key_range, columns=columns)) as batches:
+    with closing(read_table(path, task.table, task.key_range, columns=columns)) as batches:
         for batch in batches:
             digest.merge(encoder.encode(batch).digest)
             context.progress(batch.rows)

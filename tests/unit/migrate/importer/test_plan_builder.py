@@ -9,7 +9,7 @@ from dbopsd.migrate.importer.inspect.inspect_schema import inspect_schema
 from dbopsd.migrate.importer.model.plan import Plan
 from dbopsd.migrate.importer.model.requests import ImportRequest
 from dbopsd.migrate.importer.plan.mapping import read_mapping
-from dbopsd.migrate.importer.plan.plan_builder import make_plan
+from dbopsd.migrate.importer.plan.plan_builder import build_plan
 from dbopsd.migrate.importer.plan.time_units import ambiguous_time_notes
 from dbopsd.migrate.importer.profile.profile_table import profile_table
 
@@ -24,7 +24,7 @@ def planned(sql: str, mapping: str = "") -> Plan:
         connection.executescript(sql)
         schema = inspect_schema(connection)
         profiles = {table.name: profile_table(connection, table) for table in schema.tables}
-    return make_plan(schema, profiles, ImportRequest(source="app.db"), read_mapping(mapping))
+    return build_plan(schema, profiles, ImportRequest(source="app.db"), read_mapping(mapping))
 
 
 def test_numbers_that_may_be_of_another_unit_are_noted() -> None:

@@ -20,7 +20,7 @@ def read(path, planned, *key_range, **more):
     """By rows where values may be long, and more than the batch of a file of a few pages holds."""
     if planned.max_value_bytes == LONG:
         more = {"batch_bytes": 4096, **more}
-    return reader.read(path, planned, *key_range, **more)
+    return reader.read_table(path, planned, *key_range, **more)
 
 
 @pytest.fixture
