@@ -134,7 +134,7 @@ def wait_until_ready(running: Daemon) -> None:
     healthy = resources_pb2.Database.HEALTHY
     with DbopsClient(running.grpc_address) as client:
         eventually_blocking(
-            lambda: all(each.state == healthy for each in client.list_databases()),
+            lambda: all(each.state == healthy for each in client.databases.list()),
             20,
             "every database is HEALTHY",
         )

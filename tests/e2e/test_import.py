@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from dbops.v1 import migrate_pb2, operations_pb2
+from dbops.v1 import operations_pb2
 from dbops_client import DbopsClient
 from psycopg import sql
 
@@ -698,13 +698,12 @@ def test_a_second_import_beside_it_is_refused(importer: Importer) -> None:
     source = slow_file(importer, "slow")
     other = importer.file("beside")
     with importer.client() as client:
-        first = client.run_import("main", str(source), schema="slow")
+        first = client.imports.run("main", str(source), schema="slow")
         said = importer.refused("run", str(other), "--database", "main", "--schema", "beside")
         assert "ABORTED" in said
         # To look is not to change.
         assert importer.plan(other, "--schema", "beside")["rows"] == "9"
-        ended = client.wait_operation(first.name, timeout_s=TIMEOUT_S)
-        report = ended.result(migrate_pb2.ImportReport)
+        report = first.result(timeout_s=TIMEOUT_S)
     assert report.rows == 300_000
     assert importer.sql("SELECT count(*), sum(id) FROM n", "slow") == [(300_000, 45_000_150_000)]
     assert importer.run(other, "beside")["outcome"] == "SUCCEEDED"
@@ -713,14 +712,12 @@ def test_a_second_import_beside_it_is_refused(importer: Importer) -> None:
 def test_a_cancelled_import_leaves_nothing(importer: Importer) -> None:
     source = slow_file(importer, "cancelled")
     with importer.client() as client:
-        started = client.run_import("main", str(source), schema="cancelled")
+        started = client.imports.run("main", str(source), schema="cancelled")
         copying = ("copy", "verify", "keys and indexes")
-        eventually_blocking(
-            lambda: client.get_operation(started.name).metadata.stage in copying, TIMEOUT_S
-        )
-        client.cancel_operation(started.name)
-        ended = client.wait_operation(started.name, timeout_s=TIMEOUT_S)
-    assert ended.metadata.state == operations_pb2.OperationMetadata.CANCELLED
+        eventually_blocking(lambda: started.refresh().metadata.stage in copying, TIMEOUT_S)
+        started.cancel()
+        started.wait(timeout_s=TIMEOUT_S)
+    assert started.metadata.state == operations_pb2.OperationMetadata.CANCELLED
     assert importer.left_behind() == []
     assert importer.sql("SELECT 1 FROM pg_namespace WHERE nspname = 'cancelled'") == []
 

@@ -191,13 +191,11 @@ def test_a_cancelled_import_leaves_no_file(importer: ImportDaemon) -> None:
     ):
         # What is to be replaced cannot be, so the import stands still just before its end.
         holder.execute("SELECT FROM cancelled.t")
-        name = client.run_import(
-            "main", str(source), schema="cancelled", bad_rows="QUARANTINE"
-        ).name
-        operation = name.removeprefix("operations/")
+        started = client.imports.run("main", str(source), schema="cancelled", bad_rows="QUARANTINE")
+        operation = started.name.removeprefix("operations/")
         path = rejects_directory(importer) / f"{operation}.jsonl"
         eventually_blocking(path.exists, TIMEOUT_S, "the file is there")
-        client.cancel_operation(name)
-        ended = client.wait_operation(name, timeout_s=TIMEOUT_S)
-    assert ended.metadata.state == operations_pb2.OperationMetadata.CANCELLED
+        started.cancel()
+        started.wait(timeout_s=TIMEOUT_S)
+    assert started.metadata.state == operations_pb2.OperationMetadata.CANCELLED
     assert list(path.parent.glob(f"{operation}*")) == []

@@ -119,7 +119,7 @@ def test_stopping_tells_watchers_and_lets_calls_end(
         for name, watch in watches.items():
             assert any(answer.status == serving for answer in watch), name
         client = DbopsClient(running.grpc_address)
-        with client, client.watch_health("main", reconnect_for_s=0) as healths:
+        with client, client.health.watch("main", reconnect_for_s=0) as healths:
             assert next(iter(healths)).name == "databases/main"
             # Running when the signal comes: its request is still being sent.
             sending = _SlowRequest(MAIN)

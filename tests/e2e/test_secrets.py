@@ -97,7 +97,7 @@ def test_no_secret_leaves_it(
         }
 
         def reasons() -> dict[str, str] | None:
-            found = {name: client.get_health(name).checks[0].reason for name in expected}
+            found = {name: client.health.get(name).checks[0].reason for name in expected}
             return found if found == expected else None
 
         eventually_blocking(reasons, 15, "each database says what is wrong")
@@ -105,8 +105,8 @@ def test_no_secret_leaves_it(
         eventually_blocking(lambda: otlp.requests > 2, 10, "failed exports")
         otlp.heal()
         otlp.wait_for(lambda r: r.spans() and r.metrics("db.client.operation.duration"), 10)
-        shown = {f"GetHealth {name}": MessageToJson(client.get_health(name)) for name in dsns}
-        shown["ListDatabases"] = "".join(MessageToJson(each) for each in client.list_databases())
+        shown = {f"GetHealth {name}": MessageToJson(client.health.get(name)) for name in dsns}
+        shown["ListDatabases"] = "".join(MessageToJson(each) for each in client.databases.list())
     for path in ("/api/health/database?detailed=true", "/readyz"):
         shown[path] = fetched(running, path)
     for method in ("GetServers", "GetTopChannels"):

@@ -51,8 +51,8 @@ def exporting(
 
 def test_spans_and_metrics_arrive(exporting: Daemon, otlp: OtlpReceiver) -> None:
     with DbopsClient(exporting.grpc_address) as client:
-        client.get_health("main", metadata=[TRACEPARENT])
-        client.list_databases()
+        client.health.get("main", metadata=[TRACEPARENT])
+        list(client.databases.list())
     (call,) = otlp.wait_for(lambda r: r.spans("dbops.v1.HealthService/GetHealth"), 10)
     assert (call.trace_id, call.parent_span_id) == (TRACE_ID, PARENT_SPAN_ID)
     assert (call.kind, call.status) == ("SERVER", "UNSET")
@@ -86,8 +86,8 @@ def test_spans_and_metrics_arrive(exporting: Daemon, otlp: OtlpReceiver) -> None
     # What is left is sent when it stops, however much later the next export would be.
     otlp.clear()
     with DbopsClient(exporting.grpc_address) as client:
-        client.list_databases()
-        client.get_health("main", metadata=[TRACEPARENT])
+        list(client.databases.list())
+        client.health.get("main", metadata=[TRACEPARENT])
         assert exporting.terminate() == 0
     (call,) = otlp.spans("dbops.v1.HealthService/GetHealth")
     assert call.trace_id == TRACE_ID
@@ -138,7 +138,7 @@ def test_every_statement_leaves_a_span(
     frequent = telemetry(otlp.grpc_endpoint) + database("main", server.dsn(), PROMPT)
     running = start_daemon(frequent, environment=SOON)
     wait_until_ready(running)
-    with DbopsClient(running.grpc_address) as client, client.watch_health("main") as healths:
+    with DbopsClient(running.grpc_address) as client, client.health.watch("main") as healths:
         states = (health.state for health in healths)
         healthy = next(states)
         with server.paused():
@@ -177,9 +177,8 @@ def test_an_import_is_one_trace_with_what_its_processes_did(
     config = telemetry(otlp.grpc_endpoint) + database("main", server.dsn(), roots)
     running = start_daemon(config, environment=SOON, server={"workers": 1})
     with DbopsClient(running.grpc_address) as client:
-        started = client.run_import("main", str(source), metadata=[TRACEPARENT])
-        ended = client.wait_operation(started.name, timeout_s=60)
-        assert ended.error is None
+        started = client.imports.run("main", str(source), metadata=[TRACEPARENT])
+        assert started.wait(timeout_s=60).error is None
     assert running.terminate() == 0
     copies = [each for each in otlp.spans() if each.name.startswith("COPY notes")]
     assert {each.name for each in copies} == {"COPY notes", "COPY notes TO STDOUT"}
@@ -196,7 +195,7 @@ def test_an_import_is_one_trace_with_what_its_processes_did(
 
 
 def wait_until_probed_again(client: DbopsClient) -> None:
-    before = client.get_health("main").answer_time.ToNanoseconds()
+    before = client.health.get("main").answer_time.ToNanoseconds()
     eventually_blocking(
-        lambda: client.get_health("main").answer_time.ToNanoseconds() > before, 10, "a later answer"
+        lambda: client.health.get("main").answer_time.ToNanoseconds() > before, 10, "a later answer"
     )

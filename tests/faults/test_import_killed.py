@@ -142,7 +142,7 @@ def test_a_revert_whose_worker_dies_before_it_can_tell_has_succeeded(killed: Kil
     with_standby(killed, "nobody")
     try:
         with killed.client() as client:
-            reverting = client.revert_import("main", name).name
+            reverting = client.imports.revert("main", name).name
         eventually_blocking(is_waiting, END_S, "its COMMIT waits for a standby")
         kill_worker(killed, reverting, random.Random(0))
     finally:
@@ -150,7 +150,7 @@ def test_a_revert_whose_worker_dies_before_it_can_tell_has_succeeded(killed: Kil
     ended = killed.ends(reverting)
     assert ended.error is None
     assert ended.metadata.attempt > 1
-    report = ended.result(migrate_pb2.RevertImportResponse)
+    report = ended.result()
     assert sorted(report.removed_tables) == ["facts", "owners"]
     assert killed.rows("SELECT FROM pg_tables WHERE schemaname = 'app'") == []
 
@@ -194,7 +194,7 @@ def stop(killed: Killed, name: str) -> float:
     with killed.client() as client, psycopg.connect(killed.dsn, autocommit=True) as connection:
         asked = time.time()
         began = time.monotonic()
-        client.cancel_operation(name)
+        client.operations.cancel(name)
         eventually_blocking(
             lambda: (
                 not (killed.processes(name) or connection.execute(at_work, (asked,)).fetchall())
@@ -223,7 +223,7 @@ def test_a_backend_that_hangs_does_not_hold_a_cancelling(killed: Killed) -> None
         try:
             with killed.client() as client:
                 began = time.monotonic()
-                client.cancel_operation(name)
+                client.operations.cancel(name)
             eventually_blocking(lambda: not killed.processes(name), END_S, "its processes end")
             # The driver alone would wait five seconds for the backend's answer.
             assert time.monotonic() - began < 4
@@ -279,7 +279,7 @@ def test_a_disk_without_room_for_the_rejects(killed: Killed, full_rejects: Path)
     killed.forget()
     source = make_bad(killed.source.with_name("full.db"), 1000)
     with killed.client() as client:
-        name = client.run_import("main", str(source), schema="app", bad_rows="QUARANTINE").name
+        name = client.imports.run("main", str(source), schema="app", bad_rows="QUARANTINE").name
     ended = killed.ends(name)
     assert ended.error is not None
     assert ended.error.reason == "REJECTS_UNWRITABLE"
@@ -292,12 +292,12 @@ def test_rejects_are_written_anew_by_the_attempt_that_publishes(killed: Killed) 
     killed.forget()
     source = make_bad(killed.source.with_name("bad.db"), 2500)
     with killed.client() as client:
-        first = client.run_import("main", str(source), schema="app", bad_rows="QUARANTINE").name
+        first = client.imports.run("main", str(source), schema="app", bad_rows="QUARANTINE").name
         assert killed.ends(first).error is None
         with psycopg.connect(killed.dsn) as holder:
             # Nothing is published while somebody reads what is to be replaced.
             holder.execute("SELECT FROM app.bad")
-            name = client.run_import("main", str(source), schema="app", bad_rows="QUARANTINE").name
+            name = client.imports.run("main", str(source), schema="app", bad_rows="QUARANTINE").name
             short = name.removeprefix("operations/")
             path = killed.state_dir / "rejects" / f"{short}.jsonl"
             eventually_blocking(path.exists, END_S, "the file is there")
@@ -308,7 +308,7 @@ def test_rejects_are_written_anew_by_the_attempt_that_publishes(killed: Killed) 
             eventually_blocking(lambda: path.stat().st_ino != before, END_S, "there is a new one")
     ended = killed.ends(name)
     assert ended.metadata.attempt >= 2
-    report = ended.result(migrate_pb2.ImportReport)
+    report = ended.result()
     assert report.outcome == migrate_pb2.ImportReport.SUCCEEDED_WITH_REJECTS
     assert report.rejects_file == str(path)
     assert {json.loads(line)["key"] for line in path.read_text().splitlines()} == {

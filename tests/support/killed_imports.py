@@ -60,11 +60,11 @@ class Killed:
         """An import into a schema where nothing is yet."""
         self.forget()
         with self.client() as client:
-            return client.run_import("main", str(self.source), schema="app", **options).name
+            return client.imports.run("main", str(self.source), schema="app", **options).name
 
-    def operation(self, name: str) -> Operation:
+    def operation(self, name: str) -> Operation[Any]:
         with self.client() as client:
-            return client.get_operation(name)
+            return client.operations.get(name)
 
     def reaches(self, name: str, stage: str) -> None:
         """Return once it is that far, or farther."""
@@ -75,10 +75,10 @@ class Killed:
 
         eventually_blocking(there, END_S, f"it is at {stage}")
 
-    def ends(self, name: str) -> Operation:
+    def ends(self, name: str) -> Operation[Any]:
         """The operation, once it has ended, however often the daemon does meanwhile."""
 
-        def ended() -> Operation | None:
+        def ended() -> Operation[Any] | None:
             found = self.operation(name)
             return found if found.done else None
 
@@ -120,7 +120,7 @@ class Killed:
         scratch = self.state_dir / "scratch" / name.removeprefix("operations/")
         eventually_blocking(lambda: not scratch.exists(), 10, "its files are gone")
         if ended.error is None:
-            report = ended.result(migrate_pb2.ImportReport)
+            report = ended.result()
             assert report.outcome == migrate_pb2.ImportReport.SUCCEEDED, what
             assert report.rows == report.copied_rows == report.verified_rows == ROWS + 1000, what
             self.assert_equal(what)

@@ -1,13 +1,15 @@
 """Typed clients for dbopsd, synchronous and asyncio.
 
-Methods return the messages of the generated package `dbops.v1`; what fails raises DbopsError.
+A client has a sub-client for each resource: `client.health`, `client.imports` and so on. Methods
+return messages of the generated package `dbops.v1`; a call that fails raises DbopsError.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dbops_client._aio import AsyncDbopsClient
+    from dbops_client._async.client import AsyncDbopsClient
+    from dbops_client._async.operations import AsyncOperation
     from dbops_client._errors import (
         AbortedError,
         AlreadyExistsError,
@@ -29,14 +31,15 @@ if TYPE_CHECKING:
         UnknownError,
     )
     from dbops_client._metadata import Metadata, Token
-    from dbops_client._operation import Operation
-    from dbops_client._sync import DbopsClient
+    from dbops_client._sync.client import DbopsClient
+    from dbops_client._sync.operations import Operation
     from dbops_client._watch import AsyncWatch, Watch
 
 __all__ = [
     "AbortedError",
     "AlreadyExistsError",
     "AsyncDbopsClient",
+    "AsyncOperation",
     "AsyncWatch",
     "CallCancelledError",
     "ConfigurationError",
@@ -61,17 +64,27 @@ __all__ = [
     "Watch",
 ]
 
-_HOMES = ("_sync", "_aio", "_watch", "_errors", "_metadata", "_operation")
+# Where the public names are, in the order in which they are searched.
+_MODULES = (
+    "_errors",
+    "_metadata",
+    "_watch",
+    "_sync.client",
+    "_sync.operations",
+    "_async.client",
+    "_async.operations",
+)
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is asked for, on first use: gRPC reads its environment when it is imported.
+    """Import a public name on its first use.
 
-    The `dbops` command has to set it before, and cannot import its own package without this one.
+    gRPC reads its environment when it is imported. The `dbops` command has to set it before that,
+    and cannot import its own package without this module.
     """
     if name in __all__:
-        for home in _HOMES:
-            found = getattr(import_module(f"{__name__}.{home}"), name, None)
+        for module in _MODULES:
+            found = getattr(import_module(f"{__name__}.{module}"), name, None)
             if found is not None:
                 globals()[name] = found
                 return found

@@ -2,16 +2,19 @@
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
+from pkgutil import iter_modules
 
+import dbops.v1
 import grpc
 import grpc.aio
-from dbops.v1 import health_pb2, migrate_pb2, operations_pb2
 from google.longrunning import operations_pb2 as longrunning_pb2
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from dbops_client._address import Address, parse_address
@@ -24,13 +27,6 @@ DEFAULT_RECONNECT_S = 30.0
 _MAX_MESSAGE_BYTES = 64 * 2**20
 
 StrPath = str | PathLike[str]
-
-_SERVICES = (
-    health_pb2.DESCRIPTOR.services_by_name["HealthService"],
-    operations_pb2.DESCRIPTOR.services_by_name["OperationsService"],
-    migrate_pb2.DESCRIPTOR.services_by_name["MigrateService"],
-    longrunning_pb2.DESCRIPTOR.services_by_name["Operations"],
-)
 
 _REPEATABLE = (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)
 # Google's own proto says nothing of repetition. WaitOperation is left out: the clients call it
@@ -185,11 +181,20 @@ def service_config() -> str:
     """
     methods = [
         {"service": service.full_name, "method": method.name}
-        for service in _SERVICES
+        for service in _services()
         for method in service.methods
         if not method.server_streaming and _may_be_repeated(method)
     ]
     return json.dumps({"methodConfig": [{"name": methods, "retryPolicy": _RETRY_POLICY}]})
+
+
+def _services() -> Iterator[ServiceDescriptor]:
+    """Yield every service of the contract, so that a new one has its retries at once."""
+    for module in iter_modules(dbops.v1.__path__):
+        if module.name.endswith("_pb2"):
+            generated = import_module(f"dbops.v1.{module.name}")
+            yield from generated.DESCRIPTOR.services_by_name.values()
+    yield longrunning_pb2.DESCRIPTOR.services_by_name["Operations"]
 
 
 def _may_be_repeated(method: MethodDescriptor) -> bool:

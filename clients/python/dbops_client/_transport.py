@@ -1,14 +1,11 @@
 """How the client for synchronous code connects and calls."""
 
 import time
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import grpc
-from dbops.v1 import health_pb2_grpc, migrate_pb2_grpc, operations_pb2_grpc
-from google.longrunning import operations_pb2_grpc as longrunning_pb2_grpc
 
-from dbops_client._address import DEFAULT_TARGET
-from dbops_client._channel import DEFAULT_TIMEOUT_S, StrPath, endpoint, open_channel, seconds
+from dbops_client._channel import StrPath, endpoint, open_channel, seconds
 from dbops_client._errors import error_from_rpc
 from dbops_client._metadata import Metadata, Pairs, Token, bearer, with_extra
 
@@ -17,62 +14,54 @@ _Response = TypeVar("_Response")
 
 
 class Transport:
-    """A channel, its stubs, and what each call on it has in common."""
+    """A channel, and what all calls on it have in common. Arguments are those of the client."""
 
     def __init__(
         self,
-        target: str = DEFAULT_TARGET,
+        target: str,
         *,
-        token: Token | None = None,
-        tls: bool | None = None,
-        ca: StrPath | None = None,
-        certificate: StrPath | None = None,
-        key: StrPath | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        channel: grpc.Channel | None = None,
+        token: Token | None,
+        tls: bool | None,
+        ca: StrPath | None,
+        certificate: StrPath | None,
+        key: StrPath | None,
+        timeout_s: float,
+        channel: grpc.Channel | None,
     ) -> None:
         self._bearer = bearer(token)
         self._timeout_s = seconds("timeout_s", timeout_s)
-        self._owned: grpc.Channel | None = None
-        if channel is None:
-            channel = self._owned = open_channel(
-                endpoint(target, token=token, tls=tls, ca=ca, certificate=certificate, key=key)
-            )
-        self._health = health_pb2_grpc.HealthServiceStub(channel)
-        self._operations = operations_pb2_grpc.OperationsServiceStub(channel)
-        self._migrate = migrate_pb2_grpc.MigrateServiceStub(channel)
-        self._longrunning = longrunning_pb2_grpc.OperationsStub(channel)
+        self._owns_channel = channel is None
+        self.channel = channel or open_channel(
+            endpoint(target, token=token, tls=tls, ca=ca, certificate=certificate, key=key)
+        )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection; a watch that is still read from raises CallCancelledError."""
-        if self._owned is not None:
-            self._owned.close()
-
-    def _call(
+    def call(
         self,
         method: "grpc.UnaryUnaryMultiCallable[_Request, _Response]",
         request: _Request,
         timeout_s: float | None,
         metadata: Metadata,
     ) -> _Response:
-        sent = self._sent(with_extra((), metadata))
+        """Call a method that has one answer; raises DbopsError."""
+        sent = self.sent(with_extra((), metadata))
         try:
-            return method(request, timeout=self._deadline(timeout_s), metadata=sent)
+            return method(request, timeout=self.deadline(timeout_s), metadata=sent)
         except grpc.RpcError as error:
             raise error_from_rpc(error) from error
 
-    def _deadline(self, timeout_s: float | None) -> float:
+    def deadline(self, timeout_s: float | None) -> float:
+        """Return a call's own timeout, or the client's; raises ConfigurationError."""
         return self._timeout_s if timeout_s is None else seconds("timeout_s", timeout_s)
 
-    def _sent(self, extra: Pairs) -> Pairs:
-        """The token, and with it what the caller adds."""
+    def sent(self, extra: Pairs) -> Pairs:
+        """Return the metadata of a call: the token, and what the caller adds."""
         return self._bearer() + extra
 
-    def _sleep(self, delay_s: float) -> None:
+    def sleep(self, delay_s: float) -> None:
+        """Wait between two calls."""
         time.sleep(delay_s)
+
+    def close(self) -> None:
+        """Close the channel if it is the client's own."""
+        if self._owns_channel:
+            self.channel.close()

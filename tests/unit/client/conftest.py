@@ -1,6 +1,10 @@
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from operator import attrgetter
+
 import pytest
 from click.testing import CliRunner
-from dbops_client import DbopsClient
+from dbops_client import AsyncDbopsClient, DbopsClient
 from dbops_client.cli.root import cli
 from dbops_client.cli.session import Session
 
@@ -30,6 +34,37 @@ def operations_server():
     server.start()
     yield server
     server.close()
+
+
+@pytest.fixture(params=["sync", "asyncio"])
+def call(request, operations_server):
+    """`call("operations.get", …)`: what that method of a client returns, of either kind.
+
+    `then` is a method to call on that. An iterator's or watch's items come as a list.
+    """
+    target = operations_server.target
+
+    def call_sync(method, *args, then=None, **kwargs):
+        with DbopsClient(target, token="t0ken") as client:
+            found = attrgetter(method)(client)(*args, **kwargs)
+            if then is not None:
+                found = getattr(found, then)()
+            return list(found) if isinstance(found, Iterator) else found
+
+    async def call_async(method, *args, then=None, **kwargs):
+        async with AsyncDbopsClient(target, token="t0ken") as client:
+            found = attrgetter(method)(client)(*args, **kwargs)
+            if isinstance(found, Awaitable):
+                found = await found
+            if then is not None:
+                found = getattr(found, then)()
+            if isinstance(found, Awaitable):
+                return await found
+            return [each async for each in found] if isinstance(found, AsyncIterator) else found
+
+    if request.param == "sync":
+        return call_sync
+    return lambda *args, **kwargs: asyncio.run(call_async(*args, **kwargs))
 
 
 class Dbops:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from dbops_client import AsyncDbopsClient, ConfigurationError, DbopsClient
-from dbops_client._channel import service_config
+from dbops_client._channel import endpoint, service_config
 from dbops_client._metadata import with_extra
 
 BEARER = (("authorization", "Bearer t0ken"),)
@@ -22,11 +22,38 @@ def test_a_token_never_crosses_a_network_in_plaintext(client_class, target):
     assert "t0ken" not in str(caught.value)
 
 
+def reached(target, *, token=None, tls=None, ca=None, certificate=None, key=None):
+    """How a client reaches `target`."""
+    return endpoint(target, token=token, tls=tls, ca=ca, certificate=certificate, key=key)
+
+
 @pytest.mark.parametrize(
-    "target", ["localhost", "[::1]:1", "unix:/run/d.sock", "https://x.example"]
+    ("target", "address", "is_tls"),
+    [
+        ("localhost", "localhost:50051", False),
+        ("[::1]:1", "[::1]:1", False),
+        ("unix:/run/d.sock", "unix:/run/d.sock", False),
+        ("https://x.example", "x.example:443", True),
+    ],
 )
-def test_a_token_goes_to_this_machine_and_over_tls(client_class, target):
-    client_class(target, token="t0ken")
+def test_a_token_goes_to_this_machine_in_plaintext_and_elsewhere_over_tls(target, address, is_tls):
+    to = reached(target, token="t0ken")
+    assert (to.target, to.credentials is not None) == (address, is_tls)
+
+
+@pytest.mark.parametrize(
+    ("target", "proxied"), [("localhost", False), ("unix:/run/d.sock", False), ("10.0.0.7", True)]
+)
+def test_what_stays_on_this_machine_knows_no_proxy(target, proxied):
+    assert (("grpc.enable_http_proxy", 0) in reached(target).options) is not proxied
+
+
+def test_a_channel_finds_a_peer_that_is_gone_and_comes_back_to_it_soon():
+    options = dict(reached("10.0.0.7").options)
+    assert options["grpc.keepalive_time_ms"] + options["grpc.keepalive_timeout_ms"] <= 60_000
+    assert options["grpc.max_reconnect_backoff_ms"] <= 5_000
+    assert options["grpc.max_receive_message_length"] == 64 * 2**20
+    assert options["grpc.service_config"] == service_config()
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "schlüssel"])
@@ -65,15 +92,15 @@ def test_only_what_may_be_done_twice_is_retried_and_only_on_unavailable():
     assert method_config["name"] == [
         {"service": "dbops.v1.HealthService", "method": "ListDatabases"},
         {"service": "dbops.v1.HealthService", "method": "GetHealth"},
+        {"service": "dbops.v1.MigrateService", "method": "PlanImport"},
+        {"service": "dbops.v1.MigrateService", "method": "RunImport"},
+        {"service": "dbops.v1.MigrateService", "method": "VerifyImport"},
+        {"service": "dbops.v1.MigrateService", "method": "RevertImport"},
         {"service": "dbops.v1.OperationsService", "method": "ListSchedules"},
         {"service": "dbops.v1.OperationsService", "method": "RunSchedule"},
         {"service": "dbops.v1.OperationsService", "method": "PauseSchedule"},
         {"service": "dbops.v1.OperationsService", "method": "ResumeSchedule"},
         {"service": "dbops.v1.OperationsService", "method": "ListWorkers"},
-        {"service": "dbops.v1.MigrateService", "method": "PlanImport"},
-        {"service": "dbops.v1.MigrateService", "method": "RunImport"},
-        {"service": "dbops.v1.MigrateService", "method": "VerifyImport"},
-        {"service": "dbops.v1.MigrateService", "method": "RevertImport"},
         {"service": "google.longrunning.Operations", "method": "ListOperations"},
         {"service": "google.longrunning.Operations", "method": "GetOperation"},
         {"service": "google.longrunning.Operations", "method": "CancelOperation"},

@@ -14,7 +14,9 @@ from tests.unit.client.terminal import CTRL_C, TerminalSession
 
 RESULT = resources_pb2.Database(name="databases/copy")
 QUESTION = "go on watching? [c/l/w]"
-GOES_ON = "operations/7f3a goes on. 'dbops operations watch operations/7f3a' shows it"
+GOES_ON = (
+    "operations/7f3a is still running. To watch it run 'dbops operations watch operations/7f3a'"
+)
 
 
 @pytest.fixture
@@ -59,7 +61,10 @@ def test_ctrl_c_and_c_cancel_it(operations_server, on_terminal):
     operations_server.put(operation(error=("CANCELLED", "operations/7f3a was cancelled", "")))
     code, stdout, shown = terminal.end()
     assert (code, stdout) == (1, "")
-    assert "dbops: operations/7f3a was cancelled (CANCELLED). 'dbops operations get" in shown
+    assert (
+        "dbops: operations/7f3a was cancelled (CANCELLED). For details run 'dbops operations get"
+        in shown
+    )
 
 
 @pytest.mark.parametrize("answer", ["l\n", "leave\n", CTRL_C, "\x04"])
@@ -97,7 +102,7 @@ def test_what_ends_during_the_question_has_ended(operations_server, on_terminal)
     terminal.type(CTRL_C)
     terminal.wait_for(QUESTION)
     operations_server.put(operation(response=RESULT))
-    terminal.wait_for("it has ended meanwhile")
+    terminal.wait_for("it has ended in the meantime")
     assert terminal.end()[0] == 0
 
 

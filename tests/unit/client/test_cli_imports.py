@@ -77,7 +77,7 @@ class TestFailed:
         (name,) = operations_server.operations
         assert ran.stderr.splitlines()[-1] == (
             f"dbops: {name} failed: 1 value does not fit (FAILED_PRECONDITION, VALUES_REJECTED). "
-            f"'dbops operations get {name}' shows all of it"
+            f"For details run 'dbops operations get {name}'"
         )
 
     def test_people_see_the_report_too(self, operations_server, dbops_operations):
@@ -127,7 +127,7 @@ class TestFailed:
         operations_server.endings["VerifyImport"] = operation(response=resources_pb2.Database())
         ran = dbops_operations(*VERIFY, "--output", "json")
         assert (ran.exit_code, ran.stdout) == (1, "")
-        assert "ended with something that this command does not know" in ran.stderr
+        assert "ended with a result that this command does not know" in ran.stderr
 
     def test_what_is_refused_at_once(self, operations_server, dbops_operations):
         refusal = ("INVALID_ARGUMENT", "path '/x' is not inside", "PATH_OUTSIDE_ROOTS")
@@ -272,7 +272,7 @@ class TestNotAwaited:
     def test_validating(self, operations_server, dbops_operations, args):
         ran = dbops_operations(*args, "--validate-only")
         assert (ran.exit_code, ran.stderr) == (0, "")
-        assert ran.stdout == "It would be accepted. Nothing was started.\n"
+        assert ran.stdout == "The request is valid. Nothing was started.\n"
         ran = dbops_operations(*args, "--validate-only", "--output", "json")
         parsed = json_format.Parse(ran.stdout, longrunning_pb2.Operation())
         assert parsed == longrunning_pb2.Operation(done=True)
@@ -288,7 +288,7 @@ class TestSave:
         ran = dbops_operations(*PLAN, "--save", "plan.toml")
         assert ran.exit_code == 0
         assert here.joinpath("plan.toml").read_text() == plan().mapping
-        assert ran.stderr.splitlines()[-1] == "dbops: the plan is in plan.toml"
+        assert ran.stderr.splitlines()[-1] == "dbops: the plan is saved in plan.toml"
         assert "bigint" in ran.stdout
         dbops_operations(*RUN, "--mapping", "plan.toml", "--no-wait")
         assert sent(operations_server, "RunImport").mapping == plan().mapping
@@ -302,7 +302,7 @@ class TestSave:
         here.joinpath("plan.toml").write_text("mine")
         ran = dbops_operations(*PLAN, "--save", "plan.toml")
         assert (ran.exit_code, ran.stdout) == (2, "")
-        assert "'plan.toml' exists: --force replaces it" in ran.stderr
+        assert "'plan.toml' exists. To replace it, add --force." in ran.stderr
         assert here.joinpath("plan.toml").read_text() == "mine"
         assert operations_server.calls == []
         assert dbops_operations(*PLAN, "--save", "plan.toml", "--force").exit_code == 0
@@ -315,7 +315,7 @@ class TestSave:
     @pytest.mark.parametrize(
         ("args", "said"),
         [
-            (("--save", "-", "--output", "json"), "both take standard output"),
+            (("--save", "-", "--output", "json"), "both write to standard output"),
             (("--save", "plan.toml", "--no-wait"), "does not go with --no-wait"),
             (("--save", "plan.toml", "--validate-only"), "does not go with --no-wait"),
             (("--save", "nowhere/plan.toml"), "there is no directory 'nowhere'"),
@@ -366,15 +366,14 @@ class TestDescribe:
         ran = dbops_operations("import", "describe", "7f3a")
         assert (ran.exit_code, ran.stdout) == (3, "")
         assert ran.stderr == (
-            "dbops: operations/7f3a has not ended: "
-            "'dbops operations watch operations/7f3a' shows it\n"
+            "dbops: operations/7f3a has not ended. Run 'dbops operations watch operations/7f3a'\n"
         )
 
     def test_one_of_another_kind(self, operations_server, dbops_operations):
         operations_server.put(operation(response=resources_pb2.Database()))
         ran = dbops_operations("import", "describe", "7f3a")
         assert (ran.exit_code, ran.stdout) == (2, "")
-        assert "operations/7f3a is not of an import" in ran.stderr
+        assert "operations/7f3a is not an import" in ran.stderr
 
 
 def has(output, *lines):

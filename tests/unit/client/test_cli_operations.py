@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 
 import pytest
 from dbops.v1 import operations_pb2, resources_pb2
+from dbops.v1.migrate_pb2 import ImportReport
 from dbops_client.cli.operation_views import progress
 from google.longrunning import operations_pb2 as longrunning_pb2
 from google.protobuf import json_format
 
 from tests.support.patience import eventually_blocking
+from tests.unit.client.imports import failed, report, verification
 from tests.unit.client.messages import State, operation, progressing
 
 RESULT = resources_pb2.Database(name="databases/copy")
@@ -110,7 +112,7 @@ def test_a_list_is_limited_and_says_so(operations_server, dbops_operations):
     result = dbops_operations("operations", "list", "--limit", "2", "--output", "json")
     parsed = json_format.Parse(result.stdout, longrunning_pb2.ListOperationsResponse())
     assert [each.name for each in parsed.operations] == ["operations/op0", "operations/op1"]
-    assert result.stderr == "dbops: only the newest 2 are shown; --limit shows more\n"
+    assert result.stderr == "dbops: only the newest 2 are shown. For more, give --limit\n"
     assert len(operations_server.named("ListOperations")) == 1
     assert dbops_operations("operations", "list", "--limit", "3").stderr == ""
 
@@ -131,6 +133,40 @@ def test_an_operation_is_shown_with_its_result(operations_server, dbops_operatio
     operations_server.put(operation(response=RESULT))
     result = dbops_operations("operations", "get", "7f3a")
     assert '"name": "databases/copy"' in result.stdout
+
+
+def test_a_result_is_shown_as_the_command_shows_it_that_started_the_operation(
+    operations_server, dbops_operations
+):
+    operations_server.endings["RunImport"] = operation(response=report())
+    started = dbops_operations("import", "run", "/srv/app.db", "--database", "main").stdout
+    assert started.startswith("SUCCEEDED  1,999 of 2,000 rows copied")
+    (name,) = operations_server.operations
+    for command in ("get", "wait", "watch"):
+        shown = dbops_operations("operations", command, name).stdout
+        assert shown.endswith(f"\n\n{started}")
+        assert shown.startswith("Operation")
+        assert '"copiedRows"' not in shown
+
+
+def test_a_failed_operation_is_shown_with_its_error_and_what_it_reports(
+    operations_server, dbops_operations
+):
+    operations_server.put(failed(report(outcome=ImportReport.FAILED)))
+    shown = dbops_operations("operations", "get", "7f3a").stdout
+    assert "VALUES_REJECTED" in shown
+    assert "\n\nFAILED  1,999 of 2,000 rows copied" in shown
+    waited = dbops_operations("operations", "wait", "7f3a")
+    assert (waited.exit_code, waited.stdout) == (1, "")
+
+
+def test_a_result_that_is_no_success_for_its_command_is_one_for_a_wait(
+    operations_server, dbops_operations
+):
+    operations_server.put(operation(response=verification(equal=False)))
+    shown = dbops_operations("operations", "wait", "7f3a")
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert "DIFFERENT  2,000 rows compared, 2 differ" in shown.stdout
 
 
 def test_json_of_an_operation_is_the_message(operations_server, dbops_operations):
@@ -227,7 +263,7 @@ def test_json_of_a_wait_is_the_operation_as_it_ended(operations_server, run_besi
     assert json_format.Parse(result.stdout, longrunning_pb2.Operation()) == ended
     assert result.stderr.splitlines()[-1] == (
         "dbops: operations/7f3a failed: the disk is full (OUT_OF_RANGE, DISK_FULL). "
-        "'dbops operations get operations/7f3a' shows all of it"
+        "For details run 'dbops operations get operations/7f3a'"
     )
 
 
@@ -266,7 +302,7 @@ def test_a_connection_that_is_lost_and_refused_afterwards_is_3_and_says_what_may
     operations_server.start()
     result = running.join()
     assert (result.exit_code, result.stdout) == (3, "")
-    assert "operations/7f3a may go on. 'dbops operations watch operations/7f3a'" in result.stderr
+    assert "operations/7f3a may still be running. To watch it run" in result.stderr
     assert "DBOPS_TOKEN" in result.stderr.splitlines()[-1]
 
 
@@ -278,6 +314,21 @@ def test_a_schedule_is_run_and_awaited(operations_server, run_beside):
     assert running.join().exit_code == 0
     (request,) = operations_server.named("RunSchedule")
     assert request.request_id == "mine"
+
+
+def test_a_schedule_shows_the_result_by_its_view(operations_server, dbops_operations):
+    operations_server.endings["RunSchedule"] = operation(response=report())
+    result = dbops_operations("schedules", "run", "main/nightly")
+    assert (result.exit_code, "SUCCEEDED  1,999 of 2,000" in result.stdout) == (0, True)
+    result = dbops_operations("schedules", "run", "main/nightly", "--output", "json")
+    sent = json_format.Parse(result.stdout, longrunning_pb2.Operation())
+    assert sent.response.Is(ImportReport.DESCRIPTOR)
+
+
+def test_a_run_is_validated_without_starting_it(operations_server, dbops_operations):
+    result = dbops_operations("schedules", "run", "main/nightly", "--validate-only")
+    assert (result.exit_code, result.stdout) == (0, "The request is valid. Nothing was started.\n")
+    assert operations_server.operations == {}
 
 
 def test_without_waiting_the_name_is_printed(operations_server, dbops_operations):
@@ -373,5 +424,5 @@ def test_progress_is_told_in_its_unit(message, text):
 def test_help_tells_the_exit_codes_of_awaiting(dbops_operations):
     for command in (["operations", "watch"], ["operations", "wait"], ["schedules", "run"]):
         shown = dbops_operations(*command, "--help").stdout
-        assert "it was left running" in shown
+        assert "3  the server refused the call" in shown
         assert "1  it failed or was cancelled" in shown

@@ -1,44 +1,38 @@
-"""The calls of an import, with both clients, against a real server."""
-
-import asyncio
+"""`client.imports`, with both clients, against a real server."""
 
 import pytest
 from dbops.v1 import migrate_pb2
-from dbops_client import AsyncDbopsClient, ConfigurationError, DbopsClient, NotFoundError
+from dbops_client import ConfigurationError, NotFoundError
+from google.longrunning import operations_pb2 as longrunning_pb2
 from google.protobuf.duration_pb2 import Duration
 
+from tests.unit.client.imports import failed
 from tests.unit.client.messages import operation
 
 Run = migrate_pb2.RunImportRequest
 NOT_NOW = ("UNAVAILABLE", "not now")
 METHODS = {
-    "plan_import": "PlanImport",
-    "run_import": "RunImport",
-    "verify_import": "VerifyImport",
-    "revert_import": "RevertImport",
+    "imports.plan": "PlanImport",
+    "imports.run": "RunImport",
+    "imports.verify": "VerifyImport",
+    "imports.revert": "RevertImport",
 }
-ARGUMENTS = {"plan_import": "/srv/app.db", "run_import": "/srv/app.db"}
+SUBJECTS = {
+    "imports.plan": "/srv/app.db",
+    "imports.run": "/srv/app.db",
+    "imports.verify": "run-import-1",
+    "imports.revert": "run-import-1",
+}
 
 
-@pytest.fixture(params=["sync", "asyncio"])
-def call(request, operations_server):
-    """`call(method, …)`: the result of a client's method, called for database main."""
-    target = operations_server.target
+@pytest.fixture
+def start(call):
+    """`start(method, …)`: the operation that a method starts, by default for database main."""
 
-    def arguments(method, args):
-        return args or ("main", ARGUMENTS.get(method, "run-import-1"))
+    def start(method, *args, **kwargs):
+        return call(method, *(args or ("main", SUBJECTS[method])), **kwargs)
 
-    def call_sync(method, *args, **kwargs):
-        with DbopsClient(target, token="t0ken") as client:
-            return getattr(client, method)(*arguments(method, args), **kwargs)
-
-    async def call_async(method, *args, **kwargs):
-        async with AsyncDbopsClient(target, token="t0ken") as client:
-            return await getattr(client, method)(*arguments(method, args), **kwargs)
-
-    if request.param == "sync":
-        return call_sync
-    return lambda *args, **kwargs: asyncio.run(call_async(*args, **kwargs))
+    return start
 
 
 def sent(operations_server, method):
@@ -46,9 +40,9 @@ def sent(operations_server, method):
     return request
 
 
-@pytest.mark.parametrize("method", ["plan_import", "run_import"])
-def test_what_is_not_said_is_not_sent(operations_server, call, method):
-    found = call(method, request_id="mine")
+@pytest.mark.parametrize("method", ["imports.plan", "imports.run"])
+def test_what_is_not_said_is_not_sent(operations_server, start, method):
+    found = start(method, request_id="mine")
     assert found.name in operations_server.operations
     request = sent(operations_server, method)
     assert request == type(request)(name="databases/main", source="/srv/app.db", request_id="mine")
@@ -56,9 +50,9 @@ def test_what_is_not_said_is_not_sent(operations_server, call, method):
     assert metadata["authorization"] == "Bearer t0ken"
 
 
-def test_all_that_may_be_said_is_sent(operations_server, call):
-    call(
-        "run_import",
+def test_all_that_may_be_said_is_sent(operations_server, start):
+    start(
+        "imports.run",
         "databases/main",
         "app.db",
         schema="app",
@@ -77,7 +71,7 @@ def test_all_that_may_be_said_is_sent(operations_server, call):
         request_id="mine",
         operation_timeout_s=1.5,
     )
-    assert sent(operations_server, "run_import") == Run(
+    assert sent(operations_server, "imports.run") == Run(
         name="databases/main",
         source="app.db",
         schema="app",
@@ -99,42 +93,42 @@ def test_all_that_may_be_said_is_sent(operations_server, call):
 
 
 @pytest.mark.parametrize("name", ["run-import-1", "operations/run-import-1"])
-def test_an_import_is_named_by_its_operation(operations_server, call, name):
-    call("verify_import", "main", name, source="other.db", max_examples=7, request_id="a")
-    assert sent(operations_server, "verify_import") == migrate_pb2.VerifyImportRequest(
+def test_an_import_is_named_by_its_operation(operations_server, start, name):
+    start("imports.verify", "main", name, source="other.db", max_examples=7, request_id="a")
+    assert sent(operations_server, "imports.verify") == migrate_pb2.VerifyImportRequest(
         name="databases/main",
         operation="operations/run-import-1",
         source="other.db",
         max_examples=7,
         request_id="a",
     )
-    call("revert_import", "main", name, request_id="b")
-    assert sent(operations_server, "revert_import") == migrate_pb2.RevertImportRequest(
+    start("imports.revert", "main", name, request_id="b")
+    assert sent(operations_server, "imports.revert") == migrate_pb2.RevertImportRequest(
         name="databases/main", operation="operations/run-import-1", request_id="b"
     )
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_each_try_has_the_same_request_id_and_each_call_another(operations_server, call, method):
+def test_each_try_has_the_same_request_id_and_each_call_another(operations_server, start, method):
     operations_server.fail(METHODS[method], NOT_NOW, NOT_NOW)
-    first = call(method)
+    first = start(method)
     tries = operations_server.named(METHODS[method])
     assert (len(tries), len({request.request_id for request in tries})) == (3, 1)
     assert list(operations_server.operations) == [first.name]
-    assert call(method).name != first.name
+    assert start(method).name != first.name
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_validating_starts_nothing(operations_server, call, method):
-    answer = call(method, validate_only=True)
+def test_validating_starts_nothing(operations_server, start, method):
+    answer = start(method, validate_only=True)
     assert (answer.name, answer.done, operations_server.operations) == ("", True, {})
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_the_server_refuses_is_raised(operations_server, call, method):
+def test_what_the_server_refuses_is_raised(operations_server, start, method):
     operations_server.fail(METHODS[method], ("NOT_FOUND", "no such", "DATABASE_NOT_FOUND"))
     with pytest.raises(NotFoundError) as caught:
-        call(method)
+        start(method)
     assert caught.value.reason == "DATABASE_NOT_FOUND"
 
 
@@ -151,23 +145,36 @@ def test_what_the_server_refuses_is_raised(operations_server, call, method):
         ({"operation_timeout_s": 0}, "operation_timeout_s is 0"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_sent(operations_server, call, options, said):
+def test_what_cannot_be_is_refused_before_anything_is_sent(operations_server, start, options, said):
     with pytest.raises(ConfigurationError, match=said):
-        call("run_import", **options)
+        start("imports.run", **options)
     assert operations_server.calls == []
 
 
-def test_a_result_is_the_report(operations_server, call):
+def test_the_result_is_the_report(operations_server, start):
     report = migrate_pb2.ImportReport(outcome=migrate_pb2.ImportReport.SUCCEEDED, rows=3)
     operations_server.endings["RunImport"] = operation(response=report)
-    started = call("run_import")
-    ended = call("wait_operation", started.name)
-    assert ended.result(migrate_pb2.ImportReport) == report
+    assert start("imports.run", then="result") == report
 
 
-def test_a_long_report_arrives(operations_server, call):
+def test_a_failed_import_has_its_report_too(operations_server, start):
+    report = migrate_pb2.ImportReport(outcome=migrate_pb2.ImportReport.FAILED, rows=3)
+    operations_server.endings["RunImport"] = failed(report)
+    ended = start("imports.run", then="wait")
+    assert (ended.error.reason, ended.partial_result) == ("VALUES_REJECTED", report)
+
+
+def test_a_long_report_arrives(operations_server, start):
     report = migrate_pb2.ImportReport(notes=["a note of a hundred bytes".ljust(100)] * 60_000)
     assert report.ByteSize() > 4 * 2**20
     operations_server.endings["RunImport"] = operation(response=report)
-    started = call("run_import")
-    assert call("get_operation", started.name).result(migrate_pb2.ImportReport) == report
+    assert start("imports.run", then="result") == report
+
+
+def test_each_method_expects_the_result_that_the_contract_names(operations_server, start):
+    for method, name in METHODS.items():
+        rpc = migrate_pb2.DESCRIPTOR.services_by_name["MigrateService"].methods_by_name[name]
+        named = rpc.GetOptions().Extensions[longrunning_pb2.operation_info].response_type
+        result = getattr(migrate_pb2, named)()
+        operations_server.endings[name] = operation(response=result)
+        assert start(method, then="result") == result

@@ -1,13 +1,131 @@
 """What others may rely on, and what the client may rely on."""
 
+import ast
+import inspect
+import pkgutil
 import subprocess
 import sys
+from importlib import import_module
 from importlib.resources import files
+from pathlib import Path
 
+import dbops.v1
 import dbops_client
 import pytest
+from dbops_client import AsyncDbopsClient, AsyncOperation, DbopsClient, Operation
+from dbops_client.cli.result_views import has_view
+from google.longrunning import operations_pb2 as longrunning_pb2
+from google.protobuf import descriptor_pool
+from google.protobuf.message_factory import GetMessageClass
 
 from tests.unit.client.real_server import CLIENT_PATH
+
+CALL = ["timeout_s", "metadata"]
+PAGES = ["page_size", *CALL]
+WATCH = ["reconnect_for_s", *CALL]
+WAIT = ["within_s", *WATCH]
+# The sub-clients, their methods and the parameters of these; `**` takes the options of the request.
+SUB_CLIENTS = {
+    "databases": {"list": PAGES},
+    "health": {"get": ["database", *CALL], "watch": ["database", "every_probe", *WATCH]},
+    "imports": {
+        "plan": ["database", "source", "**"],
+        "run": ["database", "source", "**"],
+        "verify": ["database", "operation", "**"],
+        "revert": ["database", "operation", "**"],
+    },
+    "operations": {
+        "get": ["operation", "result_type", *CALL],
+        "list": ["filter", *PAGES],
+        "wait": ["operation", *WAIT],
+        "watch": ["operation", *WATCH],
+        "cancel": ["operation", *CALL],
+        "delete": ["operation", *CALL],
+    },
+    "schedules": {
+        "list": ["database", *PAGES],
+        "run": ["schedule", "request_id", "validate_only", *CALL],
+        "pause": ["schedule", *CALL],
+        "resume": ["schedule", *CALL],
+    },
+    "workers": {"list": PAGES},
+}
+OPERATION = {
+    "name": None,
+    "done": None,
+    "metadata": None,
+    "error": None,
+    "partial_result": None,
+    "message": None,
+    "refresh": CALL,
+    "wait": WAIT,
+    "result": WAIT,
+    "watch": WATCH,
+    "cancel": CALL,
+}
+
+
+def parameters(function):
+    """The names of its parameters; `**` for keywords."""
+    found = list(inspect.signature(function).parameters.values())
+    return ["**" if each.kind is each.VAR_KEYWORD else each.name for each in found]
+
+
+def public(thing):
+    return {name: getattr(thing, name) for name in dir(thing) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("client_class", [DbopsClient, AsyncDbopsClient])
+def test_a_client_has_these_sub_clients_with_these_methods(client_class):
+    client = client_class("localhost")
+    sub_clients = public(client)
+    assert parameters(sub_clients.pop("close")) == []
+    assert {
+        name: {method: parameters(function) for method, function in public(sub_client).items()}
+        for name, sub_client in sub_clients.items()
+    } == SUB_CLIENTS
+    asked = [parameters(client_class), parameters(client_class.__init__)[1:]]
+    assert asked == 2 * [
+        ["target", "token", "tls", "ca", "certificate", "key", "timeout_s", "channel"]
+    ]
+
+
+@pytest.mark.parametrize("operation_class", [Operation, AsyncOperation])
+def test_an_operation_has_these_attributes_and_methods(operation_class):
+    assert {
+        name: None if isinstance(found, property) else parameters(found)[1:]
+        for name, found in public(operation_class).items()
+    } == OPERATION
+
+
+def services():
+    """The services of the contract."""
+    for module in pkgutil.iter_modules(dbops.v1.__path__):
+        if module.name.endswith("_pb2"):
+            yield from import_module(f"dbops.v1.{module.name}").DESCRIPTOR.services_by_name.values()
+    yield longrunning_pb2.DESCRIPTOR.services_by_name["Operations"]
+
+
+def test_every_method_of_the_contract_is_called_by_a_sub_client():
+    called = {
+        node.attr
+        for module in Path(dbops_client.__file__).parent.joinpath("_async").glob("*.py")
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Attribute)
+    }
+    assert {method.name for each in services() for method in each.methods} - called == set()
+
+
+def test_every_result_of_an_operation_has_a_view():
+    for service in services():
+        for method in service.methods:
+            info = method.GetOptions().Extensions[longrunning_pb2.operation_info]
+            named = info.response_type
+            # Any is what a schedule starts: one of the others.
+            if named and named != "google.protobuf.Any":
+                name = named if "." in named else f"{service.file.package}.{named}"
+                result = GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))()
+                assert has_view(result), f"{method.name}: {name}"
 
 
 def test_the_public_surface_is_this_and_no_more():
@@ -15,6 +133,7 @@ def test_the_public_surface_is_this_and_no_more():
         "AbortedError",
         "AlreadyExistsError",
         "AsyncDbopsClient",
+        "AsyncOperation",
         "AsyncWatch",
         "CallCancelledError",
         "ConfigurationError",
@@ -66,3 +185,22 @@ def test_the_client_and_the_command_need_five_distributions_only():
         check=True,
     )
     assert found.stdout.split() == []
+
+
+def test_a_command_is_imported_when_it_is_used():
+    program = (
+        "import sys\n"
+        "from dbops_client.cli.root import cli\n"
+        "assert cli.get_command(None, 'workers').name == 'workers'\n"
+        "print(*(n for n in sys.modules if n.startswith('dbops_client.cli.')))\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(CLIENT_PATH)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {name.removeprefix("dbops_client.cli.") for name in found.stdout.split()}
+    assert "workers" in loaded
+    assert not loaded & {"databases", "health", "imports", "import_views", "schedules"}

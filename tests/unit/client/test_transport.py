@@ -6,7 +6,13 @@ import grpc
 import pytest
 import trustme
 from dbops.v1 import operations_pb2
-from dbops_client import AsyncDbopsClient, CallCancelledError, DbopsClient, UnavailableError
+from dbops_client import (
+    AsyncDbopsClient,
+    CallCancelledError,
+    DbopsClient,
+    DeadlineExceededError,
+    UnavailableError,
+)
 
 from tests.unit.client.messages import health, watched
 from tests.unit.client.operations_server import OperationsServer
@@ -72,11 +78,11 @@ def ask(request):
 
     def ask_sync(*args, **kwargs):
         with DbopsClient(*args, **kwargs) as client:
-            return client.get_health("main")
+            return client.health.get("main")
 
     async def ask_async(*args, **kwargs):
         async with AsyncDbopsClient(*args, **kwargs) as client:
-            return await client.get_health("main")
+            return await client.health.get("main")
 
     async def in_thread(*args, **kwargs):
         return await asyncio.to_thread(ask_sync, *args, **kwargs)
@@ -138,6 +144,39 @@ async def test_unavailable_is_tried_again(server, ask):
     assert len(server.calls) == 3
 
 
+async def test_a_silent_server_does_not_hold_the_caller(server, ask):
+    remaining_s = []
+
+    async def hang(request, context):
+        remaining_s.append(context.time_remaining())
+        await asyncio.Event().wait()
+
+    server.get_health = hang
+    with pytest.raises(DeadlineExceededError):
+        # Were there no deadline, this would end the test, and the server's end the call.
+        await asyncio.wait_for(ask(server.target, timeout_s=0.5), 20)
+    assert 0 < remaining_s[0] <= 0.5
+
+
+async def test_a_call_has_its_own_deadline(server):
+    remaining_s = []
+
+    async def note(request, context):
+        remaining_s.append(context.time_remaining())
+        return health()
+
+    server.get_health = note
+    with DbopsClient(server.target) as client:
+        await asyncio.to_thread(client.health.get, "main", timeout_s=300)
+        await asyncio.to_thread(client.health.get, "main")
+    async with AsyncDbopsClient(server.target, timeout_s=200) as client:
+        await client.health.get("main", timeout_s=300)
+        await client.health.get("main")
+    # gRPC sends them rounded up.
+    for sent_s, asked_s in zip(remaining_s, (300, 10, 300, 200), strict=True):
+        assert asked_s - 10 < sent_s < asked_s * 1.02
+
+
 async def test_closing_the_synchronous_client_ends_its_watch(server):
     async def watch(request, context):
         yield watched()
@@ -145,7 +184,7 @@ async def test_closing_the_synchronous_client_ends_its_watch(server):
 
     server.watch_health = watch
     client = DbopsClient(server.target)
-    stream = client.watch_health("main")
+    stream = client.health.watch("main")
     await asyncio.to_thread(next, stream)
     second = asyncio.create_task(asyncio.to_thread(next, stream))
     done, _ = await asyncio.wait({second}, timeout=0.05)

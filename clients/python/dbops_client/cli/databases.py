@@ -32,7 +32,7 @@ def list_databases(session: Session, watch: bool) -> ExitCode:
     --watch one DatabaseHealth a line, at each change.
     """
     with session.client() as client:
-        listed = list(client.list_databases())
+        listed = list(client.databases.list())
         if watch:
             healths = [_health_of(each) for each in listed]
             watch_health.follow(session, client, healths, lambda now: _updated(listed, now))

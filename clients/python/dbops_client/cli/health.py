@@ -36,11 +36,11 @@ def health(session: Session, database: str | None, watch: bool) -> ExitCode:
     """
     with session.client() as client:
         names = (
-            [database] if database is not None else [each.name for each in client.list_databases()]
+            [database] if database is not None else [each.name for each in client.databases.list()]
         )
         # Before a watch too: it would wait for a server that is not there, and this says so at
         # once.
-        healths = [client.get_health(name) for name in names]
+        healths = [client.health.get(name) for name in names]
         if watch:
             watch_health.follow(session, client, healths, tables.health_view)
         elif session.settings.output == "json":

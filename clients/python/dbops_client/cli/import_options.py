@@ -1,20 +1,11 @@
 """The options of `dbops import`, and what becomes of what was said with them."""
 
-from collections.abc import Callable
-from functools import reduce
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from dbops_client.cli.await_operation import no_wait_option
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def _together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
-    """Return a decorator that adds the options, in the order of the help text."""
-    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
+from dbops_client.cli.start_options import given, option_group
 
 
 def _choice(*values: str) -> click.Choice[str]:
@@ -35,25 +26,7 @@ max_examples_option = click.option(
     metavar="N",
     help="How many values to name at most, of each table; all are counted.  [default: 100]",
 )
-start_options = _together(
-    click.option(
-        "--request-id",
-        metavar="ID",
-        help="Your own id of this request, best a UUID: the same one twice is one operation.",
-    ),
-    click.option(
-        "--validate-only", is_flag=True, help="Start nothing, and fail where starting would."
-    ),
-    click.option(
-        "--operation-timeout",
-        "operation_timeout_s",
-        type=click.FloatRange(min=0, min_open=True),
-        metavar="SECONDS",
-        help="How long the operation may take.  [default: as long as it takes]",
-    ),
-    no_wait_option,
-)
-import_options = _together(
+import_options = option_group(
     click.option("--schema", help="The PostgreSQL schema to import into.  [default: public]"),
     click.option(
         "--mode",
@@ -112,15 +85,6 @@ import_options = _together(
     ),
     max_examples_option,
 )
-
-
-def given(asked: dict[str, Any]) -> dict[str, Any]:
-    """Return what was said on the command line: what was not is the server's to decide."""
-    return {
-        name: value
-        for name, value in asked.items()
-        if value is not None and value is not False and value != ()
-    }
 
 
 def import_fields(asked: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from dbops_client.cli.result_views import result_view
 from dbops_client.cli.tables import cell, new_table
 from dbops_client.cli.terminal import plain
 from dbops_client.cli.values import count, duration, size
@@ -31,21 +32,35 @@ _STYLES = {
 _FATE_STYLES = {_Object.CHANGED: "yellow", _Object.NOT_CARRIED: "red"}
 
 
+def _problem_of_report(report: _Report) -> str | None:
+    # Quarantined rows were asked for: the import did what it should.
+    published = report.outcome in (_Report.SUCCEEDED, _Report.SUCCEEDED_WITH_REJECTS)
+    return None if published else f"did not succeed: {report.problem}"
+
+
+def _problem_of_verification(response: migrate_pb2.VerifyImportResponse) -> str | None:
+    return None if response.equal else f"found {response.differing_rows} rows that differ"
+
+
+@result_view(_Report, _problem_of_report)
 def report_view(report: _Report) -> RenderableType:
     """Return what became of an import."""
     return _apart(_report_blocks(report))
 
 
+@result_view(migrate_pb2.ImportPlan)
 def plan_view(plan: migrate_pb2.ImportPlan) -> RenderableType:
     """Return what an import would do."""
     return _apart(_plan_blocks(plan))
 
 
+@result_view(migrate_pb2.VerifyImportResponse, _problem_of_verification)
 def verification_view(response: migrate_pb2.VerifyImportResponse) -> RenderableType:
     """Return whether what an import brought is what the file holds."""
     return _apart(_verification_blocks(response))
 
 
+@result_view(migrate_pb2.RevertImportResponse)
 def reversion_view(response: migrate_pb2.RevertImportResponse) -> RenderableType:
     """Return what stands there again."""
     return _apart(_reversion_blocks(response))

@@ -1,60 +1,46 @@
 """`dbops import`: a SQLite file into PostgreSQL."""
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import click
 from dbops.v1 import migrate_pb2
-from google.protobuf.message import Message
-from rich.console import RenderableType
 
+from dbops_client._errors import DbopsError
 from dbops_client._names import operation_name
-from dbops_client._operation import Operation
-from dbops_client._sync import DbopsClient
-from dbops_client.cli import json_lines
-from dbops_client.cli.await_operation import await_end, tell_failure, tell_name
+from dbops_client._sync.client import DbopsClient
+from dbops_client._sync.operations import Operation
 from dbops_client.cli.import_options import (
     daemon_path,
     database_option,
-    given,
     import_fields,
     import_options,
     max_examples_option,
     optional_database_option,
-    start_options,
 )
-from dbops_client.cli.import_views import (
-    plan_view,
-    report_view,
-    reversion_view,
-    verification_view,
-)
+from dbops_client.cli.operation_views import result_of
 from dbops_client.cli.options import global_options
+from dbops_client.cli.run_operation import (
+    exit_codes_help,
+    print_result,
+    report_failure,
+    run_operation,
+    show_result,
+    starts_operation,
+)
 from dbops_client.cli.session import ExitCode, Session
+from dbops_client.cli.start_options import start_options
 from dbops_client.cli.terminal import complain
 
-_Result = TypeVar("_Result", bound=Message)
-
 _STANDARD_OUTPUT = Path("-")
-# Rows are kept apart only where that was asked for: it did what it should.
-_PUBLISHED = frozenset(
-    {migrate_pb2.ImportReport.SUCCEEDED, migrate_pb2.ImportReport.SUCCEEDED_WITH_REJECTS}
+_RESULTS = (
+    migrate_pb2.ImportPlan,
+    migrate_pb2.ImportReport,
+    migrate_pb2.VerifyImportResponse,
+    migrate_pb2.RevertImportResponse,
 )
 
-_ENDING = """\b
-Progress is shown on standard error. Ctrl-C on a terminal asks whether to
-cancel the operation or leave it running; elsewhere it is left running.
-Exit codes:
-  0  it succeeded (with --no-wait: it was accepted)
-  1  it failed or was cancelled{also}
-  2  wrong usage
-  3  refused, dbopsd cannot be reached, or it was left running
-"""
-_EPILOG = _ENDING.format(also="")
-_VERIFY_EPILOG = _ENDING.format(also=", or differences were found")
 _PLAN_EXAMPLES = """\b
 Examples:
   dbops import plan app.db --database main
@@ -79,50 +65,27 @@ Examples:
 """
 
 
-@dataclass(frozen=True)
-class _Kind(Generic[_Result]):
-    """What one of the operations ends with, and how that is shown."""
-
-    message_type: type[_Result]
-    view: Callable[[_Result], RenderableType]
-
-    def told(self, ended: Operation) -> _Result | None:
-        """Return what it ended with, or told of its failure; None where that is nothing of it."""
-        if ended.message.HasField("error"):
-            return ended.failure_details(self.message_type)
-        if ended.message.response.Is(self.message_type.DESCRIPTOR):
-            return ended.result(self.message_type)
-        return None
-
-
-_PLAN = _Kind(migrate_pb2.ImportPlan, plan_view)
-_RUN = _Kind(migrate_pb2.ImportReport, report_view)
-_VERIFY = _Kind(migrate_pb2.VerifyImportResponse, verification_view)
-_REVERT = _Kind(migrate_pb2.RevertImportResponse, reversion_view)
-_KINDS: tuple[_Kind[Any], ...] = (_PLAN, _RUN, _VERIFY, _REVERT)
-
-
 @click.group("import")
 @global_options
 def imports() -> None:
-    """SQLite files into PostgreSQL: planned, copied, verified, reverted.
+    """Import SQLite files into PostgreSQL: plan, run, verify, revert.
 
     FILE is a path on the machine of the daemon's workers, inside the database's
-    import_roots. A relative one is taken from here.
+    import_roots. A relative path starts from the current directory.
 
-    OPERATION is the import's, operations/ID or the ID alone.
+    OPERATION is the operation of the import: operations/ID, or the ID alone.
     """
 
 
-@imports.command("plan", epilog=_PLAN_EXAMPLES + _EPILOG)
+@imports.command("plan", epilog=_PLAN_EXAMPLES + exit_codes_help())
 @click.argument("file")
 @database_option
 @click.option(
     "--save",
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     metavar="PLAN.toml",
-    help="Write the plan as TOML to this file, to be edited and given back with --mapping; "
-    "- is standard output, which then gets nothing else.",
+    help="Write the plan to this file as TOML. Edit it, and pass it to --mapping. - writes it to "
+    "standard output, and nothing else.",
 )
 @click.option("--force", is_flag=True, help="Let --save replace a file.")
 @import_options
@@ -134,32 +97,37 @@ def plan_import(
     /,
     file: str,
     database: str,
+    *,
     save: Path | None,
     force: bool,
     no_wait: bool,
-    **asked: Any,
+    **options: Any,
 ) -> ExitCode:
-    """Show what importing FILE would do, and change nothing.
+    """Show what an import of FILE would do. Nothing is changed.
 
-    With --output json this is the ImportPlan.
+    --output json prints the ImportPlan.
     """
     if save is not None:
-        _check_save(session, save, force=force, no_wait=no_wait or asked["validate_only"])
-    options = import_fields(asked)
-    with session.client() as client:
-        operation = client.plan_import(database, daemon_path(file), **options)
-        ended = _ended(session, client, operation, no_wait)
-    if isinstance(ended, ExitCode):
-        return ended
-    plan = _PLAN.told(ended)
-    if save is not None and plan is not None:
-        _save(plan.mapping, save, force=force)
-        if save == _STANDARD_OUTPUT:
-            return ExitCode.DONE
-    return _show(session, ended, _PLAN, plan)
+        _check_save(session, save, force=force, no_wait=no_wait or options["validate_only"])
+    fields = import_fields(options)
+
+    def show(session: Session, ended: Operation[migrate_pb2.ImportPlan]) -> ExitCode:
+        plan = result_of(ended)
+        if save is not None and plan is not None:
+            _save(plan.mapping, save, force=force)
+            if save == _STANDARD_OUTPUT:
+                return ExitCode.DONE
+        return show_result(session, ended)
+
+    return run_operation(
+        session,
+        lambda client: client.imports.plan(database, daemon_path(file), **fields),
+        no_wait=no_wait,
+        show=show,
+    )
 
 
-@imports.command("run", epilog=_RUN_EXAMPLES + _EPILOG)
+@imports.command("run", epilog=_RUN_EXAMPLES + exit_codes_help())
 @click.argument("file")
 @database_option
 @import_options
@@ -167,45 +135,53 @@ def plan_import(
     "--processes",
     type=click.IntRange(0, 64),
     metavar="N",
-    help="How many processes copy side by side.  [default: one for each processor, 2 to 8]",
+    help="How many processes copy in parallel.  [default: one for each processor, 2 to 8]",
 )
 @click.option(
     "--no-verify",
     "skip_verification",
     is_flag=True,
-    help="Publish without having read every value back.",
+    help="Publish without reading every value back.",
 )
 @start_options
 @global_options
 @click.pass_obj
 def run_import(
-    session: Session, /, file: str, database: str, no_wait: bool, **asked: Any
+    session: Session, /, file: str, database: str, *, no_wait: bool, **options: Any
 ) -> ExitCode:
-    """Import FILE, read every value back, and show what became of it.
+    """Import FILE, read every value back, and show the report.
 
-    With --output json this is the ImportReport, also of an import that failed.
+    --output json prints the ImportReport, also of an import that failed.
     """
-    options = import_fields(asked)
+    fields = import_fields(options)
     source = daemon_path(file)
-    with session.client() as client:
-        operation = client.run_import(database, source, **options)
-        ended = _ended(session, client, operation, no_wait)
-    if isinstance(ended, ExitCode):
-        return ended
-    report = _RUN.told(ended)
-    if report is None and ended.error is not None and session.settings.output == "json":
-        # It ended before there was one, or its worker did. Programs read a report all the same.
-        report = migrate_pb2.ImportReport(
-            operation=ended.name,
-            outcome=migrate_pb2.ImportReport.FAILED,
-            problem=ended.error.message,
-            source=source,
-            schema=options.get("schema", "public"),
-        )
-    return _show(session, ended, _RUN, report)
+
+    def show(session: Session, ended: Operation[migrate_pb2.ImportReport]) -> ExitCode:
+        # An import that ends early, or whose worker is lost, has no report. Programs that read the
+        # output get one all the same.
+        def report(error: DbopsError) -> migrate_pb2.ImportReport:
+            return migrate_pb2.ImportReport(
+                operation=ended.name,
+                outcome=migrate_pb2.ImportReport.FAILED,
+                problem=error.message,
+                source=source,
+                schema=fields.get("schema", "public"),
+            )
+
+        return show_result(session, ended, substitute=report)
+
+    return run_operation(
+        session,
+        lambda client: client.imports.run(database, source, **fields),
+        no_wait=no_wait,
+        show=show,
+    )
 
 
-@imports.command("verify", epilog=_VERIFY_EXAMPLES + _VERIFY_EPILOG)
+@imports.command(
+    "verify",
+    epilog=_VERIFY_EXAMPLES + exit_codes_help(also=", or differences were found"),
+)
 @click.argument("operation")
 @optional_database_option
 @click.option(
@@ -214,59 +190,43 @@ def run_import(
     help="The SQLite file to compare with.  [default: that of the import]",
 )
 @max_examples_option
-@start_options
-@global_options
-@click.pass_obj
+@starts_operation
 def verify_import(
-    session: Session,
+    client: DbopsClient,
     /,
     operation: str,
-    database: str | None,
-    source: str | None,
-    no_wait: bool,
-    **asked: Any,
-) -> ExitCode:
-    """Compare what import OPERATION brought with the file, every value.
+    *,
+    database: str | None = None,
+    source: str | None = None,
+    **options: Any,
+) -> Operation[migrate_pb2.VerifyImportResponse]:
+    """Compare every value that import OPERATION brought with the file.
 
-    Where rows were appended or upserted among others, those do not count. With
-    --output json this is the VerifyImport response.
+    After an append or upsert, rows that the import did not bring are ignored.
+    --output json prints the VerifyImport response.
     """
-    options = given(asked)
     if source is not None:
         options["source"] = daemon_path(source)
-    with session.client() as client:
-        database = database or _database_of(client, operation)
-        started = client.verify_import(database, operation, **options)
-        ended = _ended(session, client, started, no_wait)
-    if isinstance(ended, ExitCode):
-        return ended
-    return _show(session, ended, _VERIFY, _VERIFY.told(ended))
+    database = database or _database_of(client, operation)
+    return client.imports.verify(database, operation, **options)
 
 
-@imports.command("revert", epilog=_EPILOG)
+@imports.command("revert", epilog=exit_codes_help())
 @click.argument("operation")
 @optional_database_option
-@start_options
-@global_options
-@click.pass_obj
+@starts_operation
 def revert_import(
-    session: Session, /, operation: str, database: str | None, no_wait: bool, **asked: Any
-) -> ExitCode:
-    """Put back what import OPERATION replaced.
+    client: DbopsClient, /, operation: str, *, database: str | None = None, **options: Any
+) -> Operation[migrate_pb2.RevertImportResponse]:
+    """Restore the tables that import OPERATION replaced.
 
-    What was written to the imported tables since then goes with them. Of
-    --mode append and upsert the rows that were added are taken out, and those
-    that were changed or deleted put back, unless somebody has changed them
-    since. With --output json this is the RevertImport response.
+    Everything written to the imported tables since then is lost. After --mode
+    append or upsert the added rows are removed, and the changed and deleted
+    rows are restored; the revert is refused if any of them was changed since.
+    --output json prints the RevertImport response.
     """
-    options = given(asked)
-    with session.client() as client:
-        database = database or _database_of(client, operation)
-        started = client.revert_import(database, operation, **options)
-        ended = _ended(session, client, started, no_wait)
-    if isinstance(ended, ExitCode):
-        return ended
-    return _show(session, ended, _REVERT, _REVERT.told(ended))
+    database = database or _database_of(client, operation)
+    return client.imports.revert(database, operation, **options)
 
 
 @imports.command("describe")
@@ -274,84 +234,40 @@ def revert_import(
 @global_options
 @click.pass_obj
 def describe_import(session: Session, operation: str) -> ExitCode:
-    """Show the report of import OPERATION, which has ended, well or not.
+    """Show the report of import OPERATION, which has ended.
 
-    Plans, verifications and reverts are shown as well. With --output json this
-    is the message that the command printed which started the operation. Exits
-    with 1 where it ended without anything to show.
+    OPERATION may also be a plan, a verification or a revert. --output json
+    prints what the command printed that started it. Exits with 1 if the
+    operation ended without a report.
     """
     with session.client() as client:
-        ended = client.get_operation(operation)
+        ended = client.operations.get(operation)
     if not ended.done:
-        name = ended.name
-        complain(f"dbops: {name} has not ended: 'dbops operations watch {name}' shows it")
+        complain(f"dbops: {ended.name} has not ended. Run 'dbops operations watch {ended.name}'")
         return ExitCode.REFUSED
-    for kind in _KINDS:
-        told = kind.told(ended)
-        if told is not None:
-            _print(session, kind, told)
-            return ExitCode.DONE
+    result = result_of(ended)
+    if isinstance(result, _RESULTS):
+        print_result(session, result)
+        return ExitCode.DONE
     if ended.error is not None:
-        return tell_failure(ended, ended.error)
-    raise click.UsageError(
-        f"{operation_name(operation)} is not of an import: 'dbops operations get' shows it."
-    )
+        return report_failure(ended, ended.error)
+    name = operation_name(operation)
+    raise click.UsageError(f"{name} is not an import. Run 'dbops operations get {name}'.")
 
 
 def _database_of(client: DbopsClient, operation: str) -> str:
-    return client.get_operation(operation).metadata.database
-
-
-def _ended(
-    session: Session, client: DbopsClient, operation: Operation, no_wait: bool
-) -> Operation | ExitCode:
-    """Return the operation as it ended, or the exit code where nobody waits for that."""
-    if not operation.name:  # of a request with validate_only
-        as_json = session.settings.output == "json"
-        accepted = "It would be accepted. Nothing was started."
-        click.echo(json_lines.one(operation.message) if as_json else accepted)
-        return ExitCode.DONE
-    if no_wait:
-        return tell_name(session, operation)
-    return await_end(session, client, operation) or ExitCode.REFUSED
-
-
-def _show(
-    session: Session, ended: Operation, kind: _Kind[_Result], told: _Result | None
-) -> ExitCode:
-    """Print what was told, and return the exit code for how it ended."""
-    if told is not None:
-        _print(session, kind, told)
-    if ended.error is not None:
-        return tell_failure(ended, ended.error)
-    if told is None:
-        problem = "ended with something that this command does not know"
-    elif isinstance(told, migrate_pb2.VerifyImportResponse) and not told.equal:
-        problem = f"found {told.differing_rows} rows that differ"
-    elif isinstance(told, migrate_pb2.ImportReport) and told.outcome not in _PUBLISHED:
-        problem = f"did not succeed: {told.problem}"
-    else:
-        return ExitCode.DONE
-    complain(f"dbops: {ended.name} {problem}")
-    return ExitCode.FAILED
-
-
-def _print(session: Session, kind: _Kind[_Result], told: _Result) -> None:
-    if session.settings.output == "json":
-        click.echo(json_lines.whole(told))
-    else:
-        session.console().print(kind.view(told))
+    return client.operations.get(operation).metadata.database
 
 
 def _check_save(session: Session, save: Path, *, force: bool, no_wait: bool) -> None:
-    """Refuse what could not be saved, before anything is started."""
+    """Refuse, before anything is started, a file that could not be saved."""
     if no_wait:
         raise click.UsageError("--save needs the plan: it does not go with --no-wait.")
     if save == _STANDARD_OUTPUT:
         if session.settings.output == "json":
-            raise click.UsageError("--save - and --output json both take standard output.")
+            raise click.UsageError("--save - and --output json both write to standard output.")
     elif save.exists() and not force:
-        raise click.UsageError(f"{str(save)!r} exists: --force replaces it.")
+        raise click.UsageError(f"{str(save)!r} exists. To replace it, add --force.")
     elif not save.parent.is_dir():
         raise click.UsageError(f"there is no directory {str(save.parent)!r}.")
 
@@ -368,9 +284,9 @@ def _save(mapping: str, save: Path, *, force: bool) -> None:
         raise click.UsageError(
             f"{str(save)!r} cannot be written: {error.strerror or error}"
         ) from error
-    complain(f"dbops: the plan is in {save}")
+    complain(f"dbops: the plan is saved in {save}")
 
 
 def _harmless(text: str) -> str:
-    """Return `text` without what could drive the terminal; its lines stay."""
+    """Return `text` without the control characters that could drive the terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)

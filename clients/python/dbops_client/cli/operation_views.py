@@ -2,19 +2,24 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from dbops.v1 import operations_pb2
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from dbops_client._names import database_id, operation_id, schedule_id, worker_id
-from dbops_client._operation import Operation
+from dbops_client._sync.operations import Operation
 from dbops_client.cli import json_lines
+from dbops_client.cli.result_views import has_view, view_of
 from dbops_client.cli.tables import cell, new_table
 from dbops_client.cli.values import count, duration, formatter
+
+_Result = TypeVar("_Result", bound=Message)
 
 _Metadata = operations_pb2.OperationMetadata
 _State = _Metadata.State
@@ -35,7 +40,7 @@ def state_name(state: "_State.ValueType") -> str:
     return _State.Name(state) if state in _State.values() else f"STATE_{state}"
 
 
-def operation_table(operations: Iterable[Operation]) -> RenderableType:
+def operation_table(operations: Iterable[Operation[Any]]) -> RenderableType:
     """Return the operations, one a row, or a line that says there is none."""
     table = new_table("OPERATION", "KIND", "DATABASE", "STATE", "CREATED", "TOOK", "DOING")
     for operation in operations:
@@ -52,8 +57,11 @@ def operation_table(operations: Iterable[Operation]) -> RenderableType:
     return table if table.row_count else Text("There is no such operation.")
 
 
-def operation_view(operation: Operation) -> RenderableType:
-    """Return all that is known of an operation, a line each, with its error or its result."""
+def operation_view(operation: Operation[Any]) -> RenderableType:
+    """Return all that is known about an operation: a line for each fact, and its result.
+
+    The result is shown by its registered view; one that has none is shown as JSON.
+    """
     metadata = operation.metadata
     view = Table.grid(padding=(0, 2, 0, 0))
     view.add_column(no_wrap=True, style="bold")
@@ -83,13 +91,29 @@ def operation_view(operation: Operation) -> RenderableType:
     for name, value in lines.items():
         if value and value != "-":
             view.add_row(cell(name) if name.strip() == name else Text(name), cell(value))
+    result = result_of(operation) if operation.done else None
+    if result is not None and has_view(result):
+        return Group(view, Text(), view_of(result))
     if operation.message.HasField("response"):
-        # json escapes what is not printable; its line breaks are wanted here.
+        # JSON escapes what is not printable; its line breaks are wanted here.
         view.add_row("Result", Text(json_lines.one(operation.message.response)))
     return view
 
 
-def doing(operation: Operation) -> str:
+def result_of(ended: Operation[_Result]) -> _Result | None:
+    """Return the result of an operation that has ended, or what a failed one reports instead.
+
+    None if there is none, or if it is of a type that this command does not know.
+    """
+    if ended.error is not None:
+        return ended.partial_result
+    try:
+        return ended.result()
+    except TypeError:
+        return None
+
+
+def doing(operation: Operation[Any]) -> str:
     """Return in a line what an operation does: stage, progress and attempt, or its error."""
     metadata = operation.metadata
     if (error := operation.error) is not None:

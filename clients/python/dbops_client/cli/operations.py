@@ -1,17 +1,24 @@
-"""`dbops operations`: long-running work, wherever it was started."""
+"""`dbops operations`: long-running work, whatever started it."""
 
 from itertools import islice
+from typing import Any
 
 import click
 from google.longrunning import operations_pb2 as longrunning_pb2
 from google.protobuf import empty_pb2
 
 from dbops_client._names import database_name, operation_name
-from dbops_client._operation import Operation
+from dbops_client._sync.operations import Operation
 from dbops_client.cli import json_lines
-from dbops_client.cli.await_operation import AWAITING_HELP, await_operation
-from dbops_client.cli.operation_views import operation_table, operation_view
+from dbops_client.cli.await_operation import await_end
+from dbops_client.cli.operation_views import operation_table
 from dbops_client.cli.options import global_options
+from dbops_client.cli.run_operation import (
+    exit_codes_help,
+    print_operation,
+    report_failure,
+    show_operation,
+)
 from dbops_client.cli.session import ExitCode, Session
 from dbops_client.cli.terminal import complain, plain
 
@@ -30,31 +37,31 @@ Examples:
 @click.group()
 @global_options
 def operations() -> None:
-    """Long-running operations: what runs, how far it is, how it ended.
+    """List, watch, cancel and delete long-running operations.
 
     NAME is operations/ID, or the ID alone.
     """
 
 
 @operations.command("list", epilog=_EXAMPLES)
-@click.option("--database", metavar="DATABASE", help="Of this database only.")
-@click.option("--kind", metavar="KIND", help="Of this kind only, such as create-backup.")
+@click.option("--database", metavar="DATABASE", help="Only those on this database.")
+@click.option("--kind", metavar="KIND", help="Only those of this kind, such as run-import.")
 @click.option(
-    "--state", type=click.Choice(_STATES, case_sensitive=False), help="In this state only."
+    "--state", type=click.Choice(_STATES, case_sensitive=False), help="Only those in this state."
 )
 @click.option("--running", is_flag=True, help="Only those that have not ended.")
 @click.option(
     "--filter",
     "condition",
     metavar="FILTER",
-    help="Only those that meet this too: conditions joined by AND, as ListOperations has them.",
+    help="Only those that match this filter of ListOperations: conditions joined by AND.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     default=_DEFAULT_LIMIT,
     show_default=True,
-    help="How many to show at most, the newest first.",
+    help="The maximum number to show, the newest first.",
 )
 @global_options
 @click.pass_obj
@@ -69,7 +76,7 @@ def list_operations(
 ) -> ExitCode:
     """List the operations, the newest first.
 
-    With --output json this is a ListOperations response.
+    --output json prints a ListOperations response.
     """
     conditions = []
     if database is not None:
@@ -86,7 +93,7 @@ def list_operations(
         # One more than is shown, to know whether there are more.
         found = list(
             islice(
-                client.list_operations(
+                client.operations.list(
                     " AND ".join(conditions), page_size=min(limit + 1, _MAX_PAGE)
                 ),
                 limit + 1,
@@ -101,7 +108,7 @@ def list_operations(
     else:
         session.console().print(operation_table(shown))
     if len(found) > limit:
-        complain(f"dbops: only the newest {limit} are shown; --limit shows more")
+        complain(f"dbops: only the newest {limit} are shown. For more, give --limit")
     return ExitCode.DONE
 
 
@@ -110,40 +117,40 @@ def list_operations(
 @global_options
 @click.pass_obj
 def get_operation(session: Session, name: str) -> ExitCode:
-    """Show all that is known of operation NAME: its progress, its error, its result."""
+    """Show operation NAME: its progress, its error, its result."""
     with session.client() as client:
-        operation = client.get_operation(name)
-    _print(session, operation)
+        print_operation(session, client.operations.get(name))
     return ExitCode.DONE
 
 
-@operations.command("watch", epilog=AWAITING_HELP)
+@operations.command("watch", epilog=exit_codes_help())
 @click.argument("name")
 @global_options
 @click.pass_obj
 def watch_operation(session: Session, name: str) -> ExitCode:
-    """Show how far operation NAME is, until it has ended.
+    """Show the progress of operation NAME until it ends, and its result.
 
-    With --output json each change is one line.
+    --output json prints the operation at each change, one line each.
     """
-    as_json = session.settings.output == "json"
+    if session.settings.output != "json":
+        return _wait(session, name)
     with session.client() as client:
-        return await_operation(
-            session, client, client.get_operation(name), on_change=_echo_line if as_json else None
-        )
+        ended = await_end(session, client.operations.get(name), on_change=_print_line)
+    if ended is None:
+        return ExitCode.REFUSED
+    return ExitCode.DONE if ended.error is None else report_failure(ended, ended.error)
 
 
-@operations.command("wait", epilog=AWAITING_HELP)
+@operations.command("wait", epilog=exit_codes_help())
 @click.argument("name")
 @global_options
 @click.pass_obj
 def wait_operation(session: Session, name: str) -> ExitCode:
-    """Wait until operation NAME has ended, and show how.
+    """Wait for the end of operation NAME, and show its result.
 
-    With --output json this is the operation as it ended.
+    --output json prints the operation as it ended.
     """
-    with session.client() as client:
-        return await_operation(session, client, client.get_operation(name))
+    return _wait(session, name)
 
 
 @operations.command("cancel")
@@ -153,12 +160,15 @@ def wait_operation(session: Session, name: str) -> ExitCode:
 def cancel_operation(session: Session, name: str) -> ExitCode:
     """Ask for operation NAME to be cancelled.
 
-    It ends soon after, and cleans up: 'dbops operations wait NAME' waits for that.
+    It cleans up, and ends soon after. To wait for that, run 'dbops operations wait NAME'.
     """
     with session.client() as client:
-        client.cancel_operation(name)
+        client.operations.cancel(name)
     full_name = operation_name(name)
-    _confirm(session, f"{full_name} is being cancelled; 'dbops operations wait' waits for its end.")
+    _confirm(
+        session,
+        f"{full_name} is being cancelled. To wait for its end run 'dbops operations wait {name}'.",
+    )
     return ExitCode.DONE
 
 
@@ -167,18 +177,20 @@ def cancel_operation(session: Session, name: str) -> ExitCode:
 @global_options
 @click.pass_obj
 def delete_operation(session: Session, name: str) -> ExitCode:
-    """Forget operation NAME, which has ended, and its result. What it made stays."""
+    """Delete the record of operation NAME, which has ended, and its result.
+
+    What the operation made stays.
+    """
     with session.client() as client:
-        client.delete_operation(name)
+        client.operations.delete(name)
     _confirm(session, f"{operation_name(name)} is deleted.")
     return ExitCode.DONE
 
 
-def _print(session: Session, operation: Operation) -> None:
-    if session.settings.output == "json":
-        click.echo(json_lines.one(operation.message))
-    else:
-        session.console().print(operation_view(operation))
+def _wait(session: Session, name: str) -> ExitCode:
+    with session.client() as client:
+        ended = await_end(session, client.operations.get(name))
+    return ExitCode.REFUSED if ended is None else show_operation(session, ended)
 
 
 def _confirm(session: Session, text: str) -> None:
@@ -186,7 +198,7 @@ def _confirm(session: Session, text: str) -> None:
     click.echo(json_lines.one(empty_pb2.Empty()) if as_json else plain(text))
 
 
-def _echo_line(operation: Operation) -> None:
+def _print_line(operation: Operation[Any]) -> None:
     click.echo(json_lines.line(operation.message))
 
 

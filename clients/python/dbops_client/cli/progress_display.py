@@ -1,7 +1,7 @@
 """How an awaited operation is shown, on standard error: a bar on a terminal, lines elsewhere."""
 
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
@@ -9,7 +9,7 @@ from rich.table import Column
 from rich.text import Text
 
 from dbops_client._names import database_id
-from dbops_client._operation import Operation
+from dbops_client._sync.operations import Operation
 from dbops_client.cli.operation_views import attempt, progress, state_name
 from dbops_client.cli.terminal import can_redraw, plain
 from dbops_client.cli.values import duration
@@ -22,7 +22,7 @@ _REFRESH_PER_S = 5
 class Display(Protocol):
     """Where states are shown until `close()`; `pause()` makes room for a question."""
 
-    def show(self, operation: Operation) -> None:
+    def show(self, operation: Operation[Any]) -> None:
         """Show a state."""
 
     def away(self, outage_s: float) -> None:
@@ -65,7 +65,7 @@ class Bar:
         self._amount = ""
         self._progress.start()
 
-    def show(self, operation: Operation) -> None:
+    def show(self, operation: Operation[Any]) -> None:
         metadata = operation.metadata
         self._amount = ", ".join(part for part in (progress(metadata), attempt(metadata)) if part)
         known = metadata.HasField("progress") and metadata.progress.total > 0
@@ -100,7 +100,7 @@ class Lines:
         self._shown = ""
         self._is_away = False
 
-    def show(self, operation: Operation) -> None:
+    def show(self, operation: Operation[Any]) -> None:
         note = attempt(operation.metadata)
         line = _doing(operation) + (f", {note}" if note else "")
         if line != self._shown:
@@ -129,7 +129,7 @@ class Lines:
         self._console.print(Text(plain(f"{at} {line}")), soft_wrap=True)
 
 
-def _doing(operation: Operation) -> str:
+def _doing(operation: Operation[Any]) -> str:
     metadata = operation.metadata
     what = " ".join(part for part in (metadata.kind, database_id(metadata.database)) if part)
     running = metadata.stage if metadata.state == metadata.RUNNING else ""

@@ -1,22 +1,17 @@
 """`dbops` itself: its groups, and how it ends."""
 
 import sys
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 from click.exceptions import NoArgsIsHelpError
 
 from dbops_client._errors import ConfigurationError, DbopsError
-from dbops_client.cli.databases import databases
 from dbops_client.cli.error_messages import explain
-from dbops_client.cli.health import health
-from dbops_client.cli.imports import imports
-from dbops_client.cli.operations import operations
 from dbops_client.cli.options import global_options
-from dbops_client.cli.schedules import schedules
 from dbops_client.cli.session import ExitCode, Session
 from dbops_client.cli.terminal import complain, let_go_of
-from dbops_client.cli.workers import workers
 
 _EPILOG = """\b
 Global options stand before or after the command. Exit codes:
@@ -43,8 +38,30 @@ Completion in the shell (bash; zsh and fish alike):
 """
 
 
+# Name of a command: the module of this package that has it, as an object of the module's own name.
+# It is imported when the command is used.
+_COMMANDS = {
+    "databases": "databases",
+    "health": "health",
+    "import": "imports",
+    "operations": "operations",
+    "schedules": "schedules",
+    "workers": "workers",
+}
+
+
 class _Root(click.Group):
-    """The top group, which turns every way a command can end into a line and an exit code."""
+    """The top group. It turns every way in which a command can end into a line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = _COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = getattr(import_module(f"dbops_client.cli.{module}"), module)
+        return command
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         session = extra.setdefault("obj", Session())
@@ -86,11 +103,3 @@ def _fail(line: str, code: ExitCode) -> ExitCode:
 @click.version_option(package_name="dbops-client", prog_name="dbops")
 def cli() -> None:
     """Talk to dbopsd, the operations side of PostgreSQL."""
-
-
-cli.add_command(health)
-cli.add_command(databases)
-cli.add_command(imports)
-cli.add_command(operations)
-cli.add_command(schedules)
-cli.add_command(workers)

@@ -1,19 +1,22 @@
-"""`dbops schedules`: what the clock starts."""
+"""`dbops schedules`: the operations that start by the clock."""
+
+from typing import Any
 
 import click
 from dbops.v1 import operations_pb2
 
 from dbops_client.cli import json_lines
-from dbops_client.cli.await_operation import AWAITING_HELP, await_operation, no_wait_option
 from dbops_client.cli.operation_views import schedule_table
 from dbops_client.cli.options import global_options
+from dbops_client.cli.run_operation import exit_codes_help, run_operation, show_operation
 from dbops_client.cli.session import ExitCode, Session
+from dbops_client.cli.start_options import given, no_wait_option, request_options
 
 
 @click.group()
 @global_options
 def schedules() -> None:
-    """Schedules of the configuration, which start operations by the clock.
+    """Run, pause and resume the schedules of the configuration.
 
     NAME is DATABASE/SCHEDULE, such as main/nightly.
     """
@@ -24,12 +27,12 @@ def schedules() -> None:
 @global_options
 @click.pass_obj
 def list_schedules(session: Session, database: str | None) -> ExitCode:
-    """List the schedules of DATABASE, or of all of them.
+    """List the schedules of DATABASE, or of all databases.
 
-    With --output json this is a ListSchedules response that holds all pages.
+    --output json prints a ListSchedules response that holds all pages.
     """
     with session.client() as client:
-        listed = list(client.list_schedules(database))
+        listed = list(client.schedules.list(database))
     if session.settings.output == "json":
         click.echo(json_lines.one(operations_pb2.ListSchedulesResponse(schedules=listed)))
     else:
@@ -37,21 +40,23 @@ def list_schedules(session: Session, database: str | None) -> ExitCode:
     return ExitCode.DONE
 
 
-@schedules.command("run", epilog=AWAITING_HELP)
+@schedules.command("run", epilog=exit_codes_help())
 @click.argument("name")
-@click.option(
-    "--request-id",
-    metavar="ID",
-    help="Your own id of this request, best a UUID: the same one twice is one operation.",
-)
+@request_options
 @no_wait_option
 @global_options
 @click.pass_obj
-def run_schedule(session: Session, name: str, request_id: str | None, no_wait: bool) -> ExitCode:
-    """Start the operation of schedule NAME now, paused or not, and wait for its end."""
-    with session.client() as client:
-        operation = client.run_schedule(name, request_id=request_id)
-        return await_operation(session, client, operation, no_wait=no_wait)
+def run_schedule(session: Session, /, name: str, *, no_wait: bool, **options: Any) -> ExitCode:
+    """Start the operation of schedule NAME now, paused or not, and wait for its end.
+
+    --output json prints the operation.
+    """
+    return run_operation(
+        session,
+        lambda client: client.schedules.run(name, **given(options)),
+        no_wait=no_wait,
+        show=show_operation,
+    )
 
 
 @schedules.command("pause")
@@ -59,9 +64,9 @@ def run_schedule(session: Session, name: str, request_id: str | None, no_wait: b
 @global_options
 @click.pass_obj
 def pause_schedule(session: Session, name: str) -> ExitCode:
-    """Have schedule NAME start nothing until it is resumed."""
+    """Pause schedule NAME: it starts nothing until it is resumed."""
     with session.client() as client:
-        _print(session, client.pause_schedule(name))
+        _print(session, client.schedules.pause(name))
     return ExitCode.DONE
 
 
@@ -70,9 +75,9 @@ def pause_schedule(session: Session, name: str) -> ExitCode:
 @global_options
 @click.pass_obj
 def resume_schedule(session: Session, name: str) -> ExitCode:
-    """Have a paused schedule NAME go on with its next time."""
+    """Resume schedule NAME, from its next time on."""
     with session.client() as client:
-        _print(session, client.resume_schedule(name))
+        _print(session, client.schedules.resume(name))
     return ExitCode.DONE
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from dbops_client._address import DEFAULT_TARGET
 from dbops_client._channel import DEFAULT_TIMEOUT_S
 from dbops_client._metadata import token_of
-from dbops_client._sync import DbopsClient
+from dbops_client._sync.client import DbopsClient
 from dbops_client.cli.terminal import standard_error, standard_output
 
 OutputFormat = Literal["table", "json"]

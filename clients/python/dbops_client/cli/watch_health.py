@@ -15,7 +15,7 @@ from rich.text import Text
 
 from dbops_client._channel import DEFAULT_RECONNECT_S
 from dbops_client._names import database_id
-from dbops_client._sync import DbopsClient
+from dbops_client._sync.client import DbopsClient
 from dbops_client._watch import Watch
 from dbops_client.cli import json_lines
 from dbops_client.cli.session import Session
@@ -51,7 +51,7 @@ def follow(session: Session, client: DbopsClient, healths: Sequence[_Health], vi
     # People see on the display that nothing comes; a program is told by the exit code.
     patience_s = _LIVE_RECONNECT_S if live else DEFAULT_RECONNECT_S
     watches = [
-        client.watch_health(health.name, every_probe=live, reconnect_for_s=patience_s)
+        client.health.watch(health.name, every_probe=live, reconnect_for_s=patience_s)
         for health in healths
     ]
     with closing(_merged(watches)) as messages:

@@ -1,4 +1,4 @@
-"""`dbops workers`: who runs the operations."""
+"""`dbops workers`: the processes that run the operations."""
 
 import click
 from dbops.v1 import operations_pb2
@@ -12,19 +12,19 @@ from dbops_client.cli.session import ExitCode, Session
 @click.group()
 @global_options
 def workers() -> None:
-    """Worker processes, which run the operations."""
+    """Show the worker processes, which run the operations."""
 
 
 @workers.command("list")
 @global_options
 @click.pass_obj
 def list_workers(session: Session) -> ExitCode:
-    """List the workers: those that are there, and those that vanished within a day.
+    """List the workers, and those that were lost within the last day.
 
-    With --output json this is a ListWorkers response that holds all pages.
+    --output json prints a ListWorkers response that holds all pages.
     """
     with session.client() as client:
-        listed = list(client.list_workers())
+        listed = list(client.workers.list())
     if session.settings.output == "json":
         click.echo(json_lines.one(operations_pb2.ListWorkersResponse(workers=listed)))
     else:
