@@ -1,4 +1,4 @@
-"""`RevertImport`: what an import replaced stands there again."""
+"""`RevertImport`: restores what an import replaced."""
 
 from dbopsd.db.errors import ConnectionLost
 from dbopsd.migrate.importer.model.report import RevertedTable, RevertReport

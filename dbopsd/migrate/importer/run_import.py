@@ -41,10 +41,9 @@ _ASK_S: Final = 2.0
 
 
 async def run_import(run: Run, request: RunImportRequest) -> ImportReport:
-    """Carry the file over, verify and publish it. Raises `FailedWithResult`, with the report.
+    """Copy, verify and publish the file. Raises `FailedWithResult` with the report.
 
-    Once it is published there is no way back but `RevertImport`: what fails or is cancelled then
-    comes too late, and it has succeeded.
+    Once it is published it has succeeded: a later failure or a cancel does not undo it.
     """
     this = _Import(run, request)
     try:
@@ -62,10 +61,10 @@ async def run_import(run: Run, request: RunImportRequest) -> ImportReport:
 
 
 async def clean_up(run: Run, _request: RunImportRequest) -> None:
-    """Leave nothing of an import that failed or was cancelled.
+    """Remove everything of an import that failed or was cancelled.
 
-    One that was published is taken back: its worker died before it could tell. Raises what
-    `publication.revert` does where that cannot be, because others have written to its rows since.
+    An import that was published is reverted: its worker died before it recorded the success. Raises
+    what `publication.revert` does, for example if others have changed its rows since.
     """
     async with import_session(run.database) as session:
         record = await import_records.find_record(session, run.operation)
@@ -93,7 +92,7 @@ class _Import:
     """The report once the tables are as they are to be published."""
     rejects_file: str = ""
     may_be_published: bool = False
-    """Whether it may have been published: an earlier attempt may have died right after that."""
+    """Whether this or an earlier attempt may have published it."""
     published: dict[str, PublishedTable] | None = None
 
     async def run_stages(self) -> ImportReport:
@@ -127,7 +126,7 @@ class _Import:
         return self.report()
 
     async def is_published(self) -> bool:
-        """Whether the rows are where they were wanted, as far as can be found out now."""
+        """Whether it is published, as far as the target database answers."""
         if self.published is None and self.may_be_published:
             try:
                 async with (
@@ -154,7 +153,7 @@ class _Import:
             return await publication.publish(session, record, self.request)
 
     async def _create_staging(self) -> ImportRecord:
-        """The import's record, and its tables, empty if this is the first attempt."""
+        """The import's record, after its tables were created. A later attempt finds both."""
         run = self.run
 
         async def stage() -> bool:
@@ -186,7 +185,7 @@ class _Import:
         ranges: Ranges,
         taken: SnapshotTaken,
     ) -> ImportReport:
-        """Rows, keys and all else in the staged tables, unless something is wrong with the rows."""
+        """Fill and finish the staged tables. Stops early if rows are rejected or differ."""
         with self._stage("copy"):
             copied = await copy_tables(self.run, pool, record, ranges, taken.path, self.request)
         self.copied = {each.table.source: each for each in copied}
@@ -207,7 +206,7 @@ class _Import:
         return self._partial_report()
 
     def _refuse(self, loaded: ImportReport) -> None:
-        """Raise if something is wrong with the rows."""
+        """Raise `ValuesRejected` or `RowsDiffer` if the rows must not be published."""
         if loaded.rejected_rows and self.request.bad_rows is BadRows.FAIL:
             most = max(loaded.reject_counts, key=lambda each: each.count)
             where = f"{most.table}.{most.column} ({most.reason})"
@@ -220,7 +219,7 @@ class _Import:
     async def _write_rejects(
         self, pool: Processes, record: ImportRecord, loaded: ImportReport
     ) -> str:
-        """The path of the file with the values that did not arrive, written anew."""
+        """Write the file of the rejected values. Returns its path."""
         path = _rejects_path(self.run)
         if record.state is RecordState.PUBLISHED:
             # By an earlier attempt, which had written it: nothing of that can fail any more.

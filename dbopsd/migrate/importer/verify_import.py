@@ -1,4 +1,4 @@
-"""`VerifyImport`: what an import made, against a file, value by value."""
+"""`VerifyImport`: compares a published import with a file, value by value."""
 
 import asyncio
 import sqlite3
@@ -30,7 +30,7 @@ from dbopsd.operations.kind import Run
 async def verify_import(run: Run, request: VerifyImportRequest) -> VerifyReport:
     """Compare what is published with the file as it is now. Raises `ImportNotPublished`.
 
-    Where rows went in among others, the file's are looked for, and the others do not count.
+    In tables that also have rows of others, only the rows of the file count.
     """
     async with import_processes(run) as pool, import_session(run.database) as session:
         record = await import_records.get_record(session, request.import_id, run.database.name)
@@ -79,9 +79,9 @@ async def verify_import(run: Run, request: VerifyImportRequest) -> VerifyReport:
 
 
 def _among_others(record: ImportRecord) -> frozenset[str]:
-    """The tables in which the file's rows are among others, by their names in PostgreSQL.
+    """The tables that also have rows of others, by their names in PostgreSQL.
 
-    Of what an older version merged that is not known: any other row counts as a difference there.
+    This is unknown for tables that an older version merged: there every other row counts.
     """
     return frozenset(
         each.name for each in record.published if each.merge is not None and not each.merge.whole
@@ -89,9 +89,9 @@ def _among_others(record: ImportRecord) -> frozenset[str]:
 
 
 def _as_it_is_now(source: str, path: str, plan: Plan) -> Plan:
-    """The plan for the file as it is by now: with its numbers of rows, whatever the classes.
+    """The plan for the current file: with its numbers of rows and without storage classes.
 
-    Raises `TableUnreadable` for a table that it has no more.
+    Raises `TableUnreadable` for a table that it no longer has.
     """
     tables = []
     with closing(open_immutable(Path(path))) as connection:

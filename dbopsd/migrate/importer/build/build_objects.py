@@ -1,4 +1,4 @@
-"""Keys, indexes, constraints, views, sequences and statistics of the staged tables."""
+"""Creates what the staged tables have besides rows, and collects their statistics."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ _OF_A_TABLE: Final = ("primary key", "unique", "index")
 
 
 async def build_objects(run: Run, record: ImportRecord, processes: int) -> list[PlannedObject]:
-    """Make what the plan has besides tables; the plan's objects, with what became of them."""
+    """Create the keys, indexes, constraints and views. Returns all objects with their fates."""
     numbered = [(number, each) for number, each in enumerate(record.plan.objects) if each.ddl]
     made: dict[int, PlannedObject] = {}
 
@@ -52,7 +52,7 @@ async def build_objects(run: Run, record: ImportRecord, processes: int) -> list[
 
 
 async def analyse_tables(run: Run, record: ImportRecord, processes: int) -> None:
-    """Sequences past the largest number, rows frozen, statistics there."""
+    """Advance the sequences, freeze the rows and collect statistics."""
     waiting = sorted(record.plan.tables, key=lambda table: table.rows)
     total = len(waiting)
 

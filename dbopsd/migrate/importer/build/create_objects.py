@@ -1,4 +1,4 @@
-"""Making keys, indexes, constraints and views: the rows, or PostgreSQL, may say no."""
+"""Creates a key, index, constraint or view; PostgreSQL may refuse it."""
 
 from dataclasses import replace
 from typing import Final
@@ -19,7 +19,7 @@ _NOT_ALLOWED: Final = "42501"
 async def create_object(
     session: Session, schema: str, import_id: str, number: int, planned: PlannedObject
 ) -> PlannedObject:
-    """Make an object of the plan, once, and record what became of it; the object with its fate."""
+    """Create an object of the plan, once, and record its fate. Returns it with the fate."""
     recorded = await import_records.find_object(session, import_id, number)
     if recorded is not None:
         return replace(planned, fate=recorded[0], reason=recorded[1])
@@ -31,7 +31,7 @@ async def create_object(
 
 
 async def try_create_object(session: Session, planned: PlannedObject) -> PlannedObject:
-    """Make an object in the open transaction; the object with the fate that this gave it."""
+    """Create an object in the open transaction. Returns it with the fate that it got."""
     problem = await find_problem(session, planned.ddl, planned.kind)
     if problem:
         return await _instead(session, planned, problem)
@@ -55,7 +55,7 @@ async def _instead(session: Session, planned: PlannedObject, problem: str) -> Pl
 
 
 async def find_problem(session: Session, text: str, kind: str) -> str:
-    """Run a statement in a savepoint: why PostgreSQL refuses it; empty: it does not."""
+    """Run a statement in a savepoint. Returns why PostgreSQL refuses it; empty: it does not."""
     try:
         async with session.transaction():
             await session.execute(Statement(text, f"CREATE {kind}"))

@@ -1,4 +1,4 @@
-"""Everything of a plan is made once, without rows, and undone: what PostgreSQL refuses is known."""
+"""Creates everything of a plan without rows, and undoes it, to learn what PostgreSQL refuses."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,11 +23,11 @@ _REFUSED: Final = "PostgreSQL refuses it: "
 
 
 class _Undo(Exception):
-    """Ends the transaction without a trace."""
+    """Rolls the transaction back."""
 
 
 async def rehearse(session: Session, schema: str, plan: Plan) -> Plan:
-    """The plan with the fates that PostgreSQL gives it. `schema` is made for that, and undone."""
+    """The plan without what PostgreSQL refuses. `schema` is created for it and rolled back."""
     rehearsed = plan
     try:
         async with session.transaction():
@@ -118,7 +118,7 @@ class _Rehearsal:
         return planned
 
     async def _views(self, views: list[PlannedObject]) -> list[PlannedObject]:
-        """The views in an order in which each finds those that it reads."""
+        """The views, each after the views that it reads."""
         made: list[PlannedObject] = []
         left = views
         while left:

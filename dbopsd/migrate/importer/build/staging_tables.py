@@ -1,4 +1,4 @@
-"""The staged tables: empty, without keys, in a schema that nobody else uses."""
+"""The staged tables, in a schema of their own: empty and without keys at first."""
 
 from collections.abc import Iterable
 
@@ -12,9 +12,9 @@ from dbopsd.migrate.importer.records.import_records import ImportRecord
 
 
 async def create_staging(session: Session, record: ImportRecord) -> None:
-    """Make the import's schema with its tables, empty and without keys, and remember it.
+    """Create the import's schema with its empty tables, and record the import.
 
-    Whatever an attempt that was cut off here has left goes first.
+    What an interrupted attempt left is dropped first.
     """
     await import_records.create_tables(session)
     async with session.transaction():
@@ -28,8 +28,8 @@ async def create_staging(session: Session, record: ImportRecord) -> None:
 
 
 def creation_order(tables: Iterable[PlannedTable]) -> list[PlannedTable]:
-    """Tables in an order to make them in.
+    """The tables in the order in which to create them.
 
-    PostgreSQL calls the sequence of an identity `t_id_seq`, unless a table is called so already.
+    PostgreSQL calls the sequence of an identity `t_id_seq`, unless a table has that name already.
     """
     return sorted(tables, key=lambda table: not table.target.endswith("_seq"))

@@ -28,7 +28,7 @@ from dbopsd.migrate.importer.snapshot.reader import read_table
 
 
 async def copy_part(task: CopyPart, context: Context) -> Copied:
-    """Copy the part and record that in one transaction; what is recorded is not copied again.
+    """Copy a part and record it in one transaction. A recorded part is not copied again.
 
     Raises `RowTooLarge`.
     """
@@ -141,5 +141,5 @@ class _Copying:
 
 
 def _shown(text: str) -> str:
-    """A text that PostgreSQL's text and JSON can have."""
+    """A text that PostgreSQL's text and JSON can hold."""
     return text.replace("\0", "\\0").encode(errors="replace").decode()

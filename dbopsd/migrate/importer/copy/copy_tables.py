@@ -1,4 +1,4 @@
-"""All rows into the staged tables, part by part, by several processes."""
+"""Copies all rows into the staged tables, part by part, by several processes."""
 
 import asyncio
 from collections import Counter
@@ -26,7 +26,7 @@ Ranges = dict[str, list[KeyRange | None]]
 
 @dataclass(frozen=True)
 class CopiedTable:
-    """What became of a table's rows."""
+    """The result of copying a table."""
 
     table: PlannedTable
     ranges: list[KeyRange | None]
@@ -37,13 +37,13 @@ class CopiedTable:
     changed_values: int = 0
     seconds: float = 0.0
     digest: Digest = field(default_factory=Digest)
-    """Of the rows as they were sent."""
+    """The digest of the rows as they were sent."""
     counts: list[RejectCount] = field(default_factory=list)
     rejects: list[RejectedValue] = field(default_factory=list)
 
 
 async def split_tables(run: Run, plan: Plan, snapshot: str, processes: int) -> Ranges:
-    """The parts in which each table is copied: the same ones in every attempt."""
+    """The parts in which each table is copied. They are the same in every attempt."""
     return await run.step(
         "parts", lambda: asyncio.to_thread(_split, snapshot, plan, processes), returns=Ranges
     )
@@ -57,7 +57,7 @@ async def copy_tables(
     snapshot: str,
     request: RunImportRequest,
 ) -> list[CopiedTable]:
-    """Copy every table. Parts that an earlier attempt copied are not copied again.
+    """Copy every table. Parts that an earlier attempt copied are skipped.
 
     Raises `TaskFailed`, `ProcessDied`.
     """

@@ -1,4 +1,4 @@
-"""The search for the row that PostgreSQL does not take, once it is known that there is one."""
+"""Searches for the row that makes PostgreSQL refuse a COPY."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -22,7 +22,7 @@ TRAILER: Final = b"\xff\xff"
 
 
 def copy_statement(task: CopyPart) -> Statement:
-    """The COPY that takes rows of the part, with `HEADER` before and `TRAILER` behind."""
+    """The COPY for rows of the part. They need `HEADER` before and `TRAILER` after them."""
     names = columns_of(column.target for column in task.table.copied)
     target = quoted(task.staging, task.table.target)
     return Statement(
@@ -33,10 +33,10 @@ def copy_statement(task: CopyPart) -> Statement:
 async def raise_refused_row(
     task: CopyPart, session: Session, refusal: ProgramLimitExceeded
 ) -> NoReturn:
-    """Raise `RowTooLarge` for the part's first row that PostgreSQL refuses as it did the part.
+    """Raise `RowTooLarge` for the part's first row that PostgreSQL refuses.
 
-    What PostgreSQL says of it is where it was in the stream when it found out: COPY puts rows into
-    a table some hundreds at a time. So the part is copied anew, and undone, in ever smaller pieces.
+    PostgreSQL does not name the row: COPY inserts rows some hundreds at a time. So the part is
+    copied again in ever smaller pieces, and rolled back.
     """
     async with session.transaction():
         search = _Search(task, session)
@@ -56,7 +56,7 @@ class _Search:
         self._encoder = Encoder(task.table.copied, key_columns=task.table.key, max_rejects=0)
 
     async def name(self, batch: Batch, refused: ProgramLimitExceeded) -> NoReturn:
-        """Raise `RowTooLarge` for the first row of a batch that is refused."""
+        """Raise `RowTooLarge` for the first refused row of a batch."""
         # What is before `low` goes in, what is before `high` does not.
         low, high = 0, batch.rows
         while high - low > 1:
@@ -70,7 +70,7 @@ class _Search:
         raise RowTooLarge(table, batch.name(low), refused.cause) from refused
 
     async def refusal(self, batch: Batch) -> ProgramLimitExceeded | None:
-        """Why PostgreSQL does not take the rows of a batch; None: it does."""
+        """The error for the rows of a batch; None: PostgreSQL accepts them."""
         try:
             async with self._session.transaction(), self._session.copy_in(self._copy) as stream:
                 await stream.write(HEADER + self._encoder.encode(batch).data + TRAILER)
@@ -80,7 +80,7 @@ class _Search:
 
 
 def _slice(batch: Batch, start: int, end: int) -> Batch:
-    """Some rows of a batch, to be encoded: without what names them."""
+    """Some rows of a batch, to be encoded, without their names."""
     return replace(
         batch,
         rows=end - start,

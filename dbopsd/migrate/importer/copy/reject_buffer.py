@@ -1,4 +1,4 @@
-"""Rejected values that wait for the connection, which a COPY has until its end."""
+"""Holds rejected values until the COPY that found them has ended."""
 
 import base64
 import json
@@ -15,10 +15,10 @@ _IN_MEMORY_BYTES: Final = 8 * 2**20
 
 
 class RejectBuffer:
-    """Values in the order in which they came: in memory while they are few, else in a file.
+    """Rejected values in their order: in memory while they are few, then in a file.
 
-    The file is in `directory`, has no name, and is gone once it is closed, or with the process.
-    Raises `RejectsUnwritable` where the disk does not take it.
+    The file is in `directory` and has no name: it is gone once it is closed or the process ends.
+    Raises `RejectsUnwritable` if the disk fails.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -28,11 +28,11 @@ class RejectBuffer:
         """How many there are."""
 
     def close(self) -> None:
-        """Forget them."""
+        """Discard the values."""
         self._file.close()
 
     def add(self, rejects: Iterable[Reject]) -> None:
-        """Have some more wait."""
+        """Add some values."""
         try:
             for each in rejects:
                 told = {**asdict(each), "raw": base64.b64encode(each.raw).decode()}

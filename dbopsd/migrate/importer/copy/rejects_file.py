@@ -1,6 +1,6 @@
-"""The file of the values that did not arrive: JSON Lines, one object a value.
+"""The file of the rejected values: JSON Lines, one object for each value.
 
-It is whole or not there at all: it takes its name once it has been read back from the disk.
+The file is complete or missing: it gets its name after it was read back from the disk.
 """
 
 import base64
@@ -26,12 +26,12 @@ _CHUNK_BYTES: Final = 2**20
 
 
 def rejects_path(state_dir: Path, import_id: str) -> Path:
-    """Where the file of an import is, on the machine of the worker that ran it."""
+    """The path of an import's file, on the machine of the worker that ran it."""
     return state_dir / _DIRECTORY / f"{import_id}.jsonl"
 
 
 def remove_rejects_file(path: Path) -> None:
-    """Have no such file there, nor one in the making. Raises `OSError`."""
+    """Delete the file, also an unfinished one. Raises `OSError`."""
     for each in (path, _in_the_making(path)):
         # On a read-only disk even what is not there cannot be removed.
         if each.exists():
@@ -40,9 +40,9 @@ def remove_rejects_file(path: Path) -> None:
 
 @contextmanager
 def new_rejects_file(path: Path) -> Iterator["RejectsFile"]:
-    """A file that is to be at `path`, in the place of another. It is there after `finish` alone.
+    """A new file for `path`. It replaces an older one, and appears there with `finish`.
 
-    For its owner's eyes only: it holds values of the source. Raises `RejectsUnwritable`. Blocks.
+    Only its owner can read it: it holds values of the source. Raises `RejectsUnwritable`. Blocks.
     """
     making = _in_the_making(path)
     try:
@@ -64,7 +64,7 @@ def new_rejects_file(path: Path) -> Iterator["RejectsFile"]:
 
 @contextmanager
 def _disk(path: Path) -> Iterator[None]:
-    """Raise `RejectsUnwritable` where the disk is in the way."""
+    """Raise `RejectsUnwritable` for an error of the disk."""
     try:
         yield
     except OSError as error:
@@ -72,7 +72,7 @@ def _disk(path: Path) -> Iterator[None]:
 
 
 class RejectsFile:
-    """The file while it is made."""
+    """The unfinished file."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self._path = path
@@ -82,7 +82,7 @@ class RejectsFile:
     def add(
         self, table: str, key: str, column: str, reason: str, value: str, raw: bytes | None
     ) -> None:
-        """Write a value; `raw` are its bytes, None where there are none."""
+        """Write a value; `raw` has its bytes, None: it has none."""
         told = {
             "table": table,
             "key": key,
@@ -97,7 +97,7 @@ class RejectsFile:
         self._digest.update(line)
 
     def finish(self, values: int) -> int:
-        """Give it its name once the disk has all of it, which is `values` values; its size.
+        """Finish the file if all `values` values are on the disk. Returns its size in bytes.
 
         Raises `RejectsUnwritable`.
         """
@@ -140,7 +140,7 @@ _TOLD_AT_ONCE: Final = 1000
 
 
 async def write_rejects(task: WriteRejects, context: Context) -> RejectsWritten:
-    """Write them from their table, which has those of each part that is copied.
+    """Write the rejected values from their table to the file.
 
     Raises `RejectsUnwritable`.
     """

@@ -1,4 +1,4 @@
-"""What foreign keys do to rows that nobody keeps, as those change or go that they refer to."""
+"""Rows that foreign keys change or delete together with the rows of an import."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dbopsd.migrate.importer.postgres.sql import statement
 
 @dataclass(frozen=True)
 class RowChanges:
-    """How many rows of a table a transaction has changed and deleted, itself or by foreign keys."""
+    """The rows of a table that a transaction updated and deleted, itself or by foreign keys."""
 
     oid: int
     name: str
@@ -20,16 +20,16 @@ class RowChanges:
 
 @dataclass(frozen=True)
 class Loss:
-    """Rows that were changed or deleted with others, and not so that it can be undone."""
+    """Rows that were changed or deleted together with others and cannot be restored."""
 
     by: str
-    """For people; empty: nobody has counted, as `track_counts` is off."""
+    """What did it, for people; empty: unknown, because `track_counts` is off."""
     rows: int
-    """How many at most."""
+    """Their number, at most."""
 
 
 async def fetch_row_changes(session: Session, tables: Collection[int]) -> dict[int, RowChanges]:
-    """What the transaction has done so far to tables, by their oids. `tables` are the import's."""
+    """The changes of the transaction so far, by table oid. `tables` are those of the import."""
     found = await session.fetch_all_as(
         RowChanges, statement("row_changes"), {"tables": list(tables)}
     )
@@ -44,7 +44,7 @@ async def find_loss(
     *,
     may_follow: bool,
 ) -> Loss | None:
-    """What went or changed since `before` besides the import's own rows; None: nothing is lost.
+    """The rows that were lost since `before`, besides the import's own; None: none were.
 
     PostgreSQL's own counters tell it, whatever way a foreign key's action took. `own` is how many
     rows of each table of the import were to be updated and deleted. `suspects` are the names of the
@@ -83,5 +83,5 @@ async def find_loss(
 
 
 def _loses(each: ForeignKey, suspects: Collection[str], updated: Mapping[int, int]) -> bool:
-    """Whether rows have lost what they refer to by a foreign key, of a table that was changed."""
+    """Whether rows of a changed table have lost their reference by a foreign key."""
     return each.name in suspects or (each.unsets_on_update and updated.get(each.parent_oid, 0) > 0)

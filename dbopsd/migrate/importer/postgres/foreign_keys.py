@@ -1,4 +1,4 @@
-"""Foreign keys that refer to tables whose rows come and go."""
+"""The foreign keys that reference tables whose rows change."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,43 +21,43 @@ class ForeignKey:
     name: str
     """For people: `foreign key … of …`."""
     child_oid: int
-    """Of the table of the import, or of all the partitions, where it is a partition's."""
+    """The oid of the child table; for a partition that of its partitioned table."""
     parent_oid: int
-    """Likewise."""
+    """The oid of the parent table; for a partition that of its partitioned table."""
     child: str
     """Quoted, with its schema. It may be a partition."""
     columns: list[str]
     parent_columns: list[str]
-    """Those that `columns` refer to, in their order."""
+    """The columns that `columns` reference, in their order."""
     parent_collations: list[str]
-    """By which these are compared, quoted; empty: they are of a type without."""
+    """The collations that compare them, quoted; empty: the type has none."""
     on_delete: str
-    """What becomes of rows whose parent goes: `pg_constraint.confdeltype`."""
+    """The action if the parent row is deleted: `pg_constraint.confdeltype`."""
     on_update: str
-    """Likewise of those whose parent changes."""
+    """The action if the parent row is updated: `pg_constraint.confupdtype`."""
 
     @property
     def no_action_on_delete(self) -> bool:
-        """Whether a parent may go where another row has the values that are referred to."""
+        """Whether a parent may be deleted if another row has the referenced values."""
         return self.on_delete == _NO_ACTION
 
     @property
     def cascades_delete(self) -> bool:
-        """Whether the child's rows are changed or deleted with those that they refer to."""
+        """Whether the child's rows are changed or deleted with the rows that they reference."""
         return self.on_delete in (_CASCADE, *_SETS)
 
     @property
     def cascades_update(self) -> bool:
-        """Whether the child's rows go on to refer to a row that changes, and back."""
+        """Whether the child's rows follow a change of the row that they reference."""
         return self.on_update == _CASCADE
 
     @property
     def unsets_on_update(self) -> bool:
-        """Whether the child's rows lose what they refer to when that changes."""
+        """Whether the child's columns are set to NULL or a default if the parent changes."""
         return self.on_update in _SETS
 
     def refers(self, child: str, parent: str) -> str:
-        """Whether a row of the child refers to one of the parent, as the constraint has it."""
+        """The condition that a row of the child references a row of the parent."""
         columns = zip(self.columns, self.parent_columns, self.parent_collations, strict=True)
         return " AND ".join(
             f"{child}.{quoted(mine)} = {parent}.{quoted(other)}"
@@ -68,6 +68,6 @@ class ForeignKey:
 
 
 async def fetch_foreign_keys_to(session: Session, oids: Iterable[int]) -> list[ForeignKey]:
-    """The foreign keys that refer to tables, or to their partitions."""
+    """The foreign keys that reference tables, or their partitions."""
     tables = {"tables": list(oids)}
     return await session.fetch_all_as(ForeignKey, statement("foreign_keys_to"), tables)

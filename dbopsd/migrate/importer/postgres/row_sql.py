@@ -13,12 +13,12 @@ TEXTS: Final = ("text", "character varying")
 
 
 def drop_table(kept: str) -> str:
-    """The table goes."""
+    """Drop a table."""
     return f"DROP TABLE {kept}"
 
 
 def differ_as_text(names: Sequence[str], one: str, other: str) -> str:
-    """Whether values differ as foreign keys have it, for which 1.0 is not 1.00."""
+    """The condition that values differ as text: for foreign keys 1.0 is not 1.00."""
     mine, theirs = (
         ", ".join(f"{row}.{quoted(name)}::text" for name in names) for row in (one, other)
     )
@@ -28,7 +28,7 @@ def differ_as_text(names: Sequence[str], one: str, other: str) -> str:
 def key_order(
     key: Sequence[str], table: PlannedTable, row: str, *, last_first: bool = False
 ) -> str:
-    """By what rows are sorted in the order of their key, in any database."""
+    """The ORDER BY that sorts rows by their key, the same in every database."""
     types = {column.target: column.type for column in table.columns}
     return ", ".join(
         f"{row}.{quoted(name)}"
@@ -39,7 +39,7 @@ def key_order(
 
 
 def same_key(key: Sequence[str], one: str, other: str) -> str:
-    """Whether two rows have the same key."""
+    """The condition that two rows have the same key."""
     return " AND ".join(f"{one}.{quoted(name)} = {other}.{quoted(name)}" for name in key)
 
 

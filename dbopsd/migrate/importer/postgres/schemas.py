@@ -1,4 +1,4 @@
-"""Tables in a schema of their own, which nobody else sees or uses."""
+"""The schemas of an import, and what is asked of the tables in them."""
 
 from dbopsd.db.identifiers import quoted
 from dbopsd.db.session import Session
@@ -8,13 +8,13 @@ from dbopsd.migrate.importer.postgres.sql import statement
 
 
 async def set_search_path(session: Session, schema: str) -> None:
-    """Have names without a schema be found in `schema`, until the transaction's end."""
+    """Look up names without a schema in `schema`, until the transaction ends."""
     set_path = Statement("SET LOCAL search_path = {schema}", "SET search_path")
     await session.execute(set_path.with_identifiers(schema=schema))
 
 
 async def create_schema(session: Session, schema: str) -> None:
-    """Make a schema if it is not there."""
+    """Create a schema if it is missing."""
     # Not IF NOT EXISTS alone: that needs CREATE on the database though the schema is there.
     there = Statement(
         "SELECT to_regnamespace(quote_ident(%s)) IS NOT NULL", "SELECT to_regnamespace"
@@ -26,13 +26,13 @@ async def create_schema(session: Session, schema: str) -> None:
 
 
 async def drop_schema(session: Session, schema: str) -> None:
-    """Remove a schema with all that is in it."""
+    """Drop a schema with everything in it."""
     drop = Statement("DROP SCHEMA IF EXISTS {schema} CASCADE", "DROP SCHEMA")
     await session.execute(drop.with_identifiers(schema=schema))
 
 
 async def drop_empty_schema(session: Session, schema: str) -> None:
-    """Remove a schema that has nothing in it."""
+    """Drop an empty schema."""
     drop = Statement("DROP SCHEMA {schema}", "DROP SCHEMA")
     await session.execute(drop.with_identifiers(schema=schema))
 
@@ -44,13 +44,13 @@ async def fetch_page_count(session: Session, schema: str, table: PlannedTable) -
 
 
 async def vacuum(session: Session, schema: str, table: PlannedTable) -> None:
-    """Leave a table as if it had long been there: frozen, with statistics."""
+    """Freeze the rows of a table and collect its statistics."""
     text = Statement("VACUUM (FREEZE, ANALYZE) {table}", "VACUUM")
     await session.execute(text.with_identifiers(table=(schema, table.target)))
 
 
 async def set_sequence(session: Session, schema: str, table: PlannedTable) -> None:
-    """Have the table's identity go on after the largest number that was ever used."""
+    """Continue the table's identity after the largest number that was ever used."""
     if table.identity and table.last_number >= 1:
         parameters = (quoted(schema, table.target), table.identity, table.last_number)
         await session.execute(statement("set_sequence"), parameters)

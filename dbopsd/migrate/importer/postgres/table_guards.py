@@ -1,4 +1,4 @@
-"""Tables that others use: locked in a good order, sorted by references, without triggers."""
+"""Locks, order and triggers of tables that others use."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -24,23 +24,23 @@ _ENABLED: Final = {"O": "", "A": "ALWAYS ", "R": "REPLICA "}
 
 
 class LockOrder:
-    """The order in which tables are locked: what was not to be had comes first at the next try.
+    """The order in which tables are locked: the one that failed comes first in the next attempt.
 
-    Who reads two tables locks one after the other. To lock them in the other order is to wait for
-    a reader that waits for us, again at each try while there are such readers.
+    A reader of two tables locks one after the other. Locking them in the opposite order deadlocks
+    with it, in each attempt for as long as there are such readers.
     """
 
     def __init__(self) -> None:
         self._first: list[str] = []
 
     def sorted(self, names: Iterable[str]) -> list[str]:
-        """The names, as they are best taken."""
+        """The names in the order in which to lock them."""
         ranks = {name: rank for rank, name in enumerate(self._first)}
         return sorted(names, key=lambda name: ranks.get(name, len(ranks)))
 
     @contextmanager
     def acquiring(self, name: str) -> Iterator[None]:
-        """The lock of that name is taken inside, or not to be had."""
+        """Wraps the statement that locks `name`; if it fails, `name` comes first next time."""
         try:
             yield
         except (LockTimeout, DeadlockDetected):
@@ -49,17 +49,17 @@ class LockOrder:
 
 
 def disable_triggers(table: str) -> str:
-    """Have the table's own triggers, not those of its constraints, see nothing of this."""
+    """Disable the table's triggers, but not those of its constraints."""
     return f"ALTER TABLE ONLY {table} DISABLE TRIGGER USER"
 
 
 def enable_trigger(table: str, name: str, state: str) -> str:
-    """Have a trigger see what comes, in the state that it had: `pg_trigger.tgenabled`."""
+    """Enable a trigger in the state that it had: `pg_trigger.tgenabled`."""
     return f"ALTER TABLE ONLY {table} ENABLE {_ENABLED[state]}TRIGGER {quoted(name)}"
 
 
 def qualified_name(record: ImportRecord, table: PlannedTable) -> str:
-    """The table that stays, quoted, with its schema."""
+    """The name of a target table, quoted, with its schema."""
     return quoted(record.target_schema, table.target)
 
 
@@ -75,7 +75,7 @@ async def lock_tables(session: Session, record: ImportRecord, order: LockOrder, 
 async def without_triggers(
     session: Session, record: ImportRecord, tables: Sequence[PlannedTable]
 ) -> AsyncIterator[None]:
-    """Have the tables' own triggers see nothing meanwhile; all constraints hold at its end."""
+    """Disable user triggers inside the block. All constraints are checked at its end."""
     enable = []
     for table in tables:
         target = qualified_name(record, table)
@@ -93,7 +93,7 @@ async def without_triggers(
 
 
 async def parents_first(session: Session, record: ImportRecord) -> list[PlannedTable]:
-    """The tables, each after those that it refers to, where they do not refer to each other."""
+    """The tables, each after the tables that it references; unsorted if they form a cycle."""
     names = [table.target for table in record.plan.tables]
     rows = await import_records.fetch_relations(session, record.target_schema, names)
     by_oid = {int(oid): name for oid, name, _ in rows}
@@ -110,6 +110,6 @@ async def parents_first(session: Session, record: ImportRecord) -> list[PlannedT
 
 
 async def fetch_count(session: Session, text: str, summary: str) -> int:
-    """The number that a statement counts."""
+    """The number that a statement returns."""
     row = await session.fetch_one(Statement(text, summary))
     return int(row[0]) if row else 0

@@ -1,4 +1,4 @@
-"""Work that is repeated until PostgreSQL is back, and work that is done side by side."""
+"""Work that is retried through an outage, and work that runs concurrently."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -7,25 +7,25 @@ from typing import Any, Final, TypeVar
 from dbopsd.db.retry import retried
 
 PATIENCE_S: Final = 60.0
-"""How long an import waits for PostgreSQL to come back.
+"""How long an import waits for PostgreSQL to come back, in seconds.
 
-A crash recovery takes no longer, as a rule: `max_wal_size` keeps it short.
+A crash recovery is usually shorter: `max_wal_size` limits it.
 """
 
 T = TypeVar("T")
 
 
 async def retry_through_outage(work: Callable[[], Awaitable[T]]) -> T:
-    """Do work that may be done again, until it succeeds or fails for a reason that stays.
+    """Repeat idempotent work until it succeeds or fails for a lasting reason.
 
-    It opens its own session: that of before is gone. Raises the last error once `PATIENCE_S` have
-    passed since it began.
+    The work must open its own session: an outage ends sessions. Raises the last error once
+    `PATIENCE_S` have passed since it began.
     """
     return await retried(work, idempotent=True, attempts=None, timeout_s=PATIENCE_S)
 
 
 async def gather_or_cancel(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results, in order. The first that fails has the others cancelled, and is raised alone."""
+    """Run works concurrently. Returns their results; the first failure cancels the others."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in works]

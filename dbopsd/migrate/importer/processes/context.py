@@ -1,4 +1,4 @@
-"""What a task may use in its process."""
+"""The context of the tasks of a child process."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -13,7 +13,7 @@ from dbopsd.migrate.importer.processes.messages import Setup
 
 
 class Context:
-    """One session, opened when it is first asked for and kept from task to task."""
+    """One session, opened on first use and kept from task to task."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Context:
         return self._session
 
     async def forget_session(self) -> None:
-        """Close the session: a failure may have left it anyhow."""
+        """Close the session: after a failure its state is unknown."""
         self._session = None
         await self._stack.aclose()
         self._stack = AsyncExitStack()

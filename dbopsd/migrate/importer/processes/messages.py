@@ -1,6 +1,6 @@
-"""What goes over the pipes between a worker and its processes: lines of JSON.
+"""The messages between a worker and its child processes: lines of JSON over pipes.
 
-To a process: first its `Setup`, then a `Task` at a time. From it, for each task: any number of
+To a process: first its `Setup`, then one task at a time. From it, for each task: any number of
 `{"progress": …}` and `{"span": …}`, then one `{"done": …}` or `{"failed": …}`.
 """
 
@@ -17,19 +17,19 @@ _ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {}
 
 @dataclass(frozen=True)
 class Setup:
-    """What a process is told before anything else. Not to be logged: `login` has a password."""
+    """The first message to a process. Never log it: `login` has a password."""
 
     database: str
     login: str = field(repr=False)
 
 
 def encode(kind: type[Any], value: object) -> Any:
-    """What JSON can hold of a dataclass."""
+    """A dataclass as values that JSON can hold."""
     return _adapter(kind).dump_python(value, mode="json")
 
 
 def decode(kind: type[T], value: Any) -> T:
-    """The dataclass again."""
+    """The dataclass that `encode` encoded."""
     decoded: T = _adapter(kind).validate_python(value, strict=False)
     return decoded
 

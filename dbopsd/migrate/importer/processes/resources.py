@@ -34,7 +34,7 @@ def import_session(database: Database) -> AbstractAsyncContextManager[Session]:
 
 @asynccontextmanager
 async def import_processes(run: Run, wanted: int = 0) -> AsyncIterator[Processes]:
-    """The operation's processes; as many as processors where `wanted` is 0."""
+    """The operation's child processes; `wanted` 0: one for each processor, from 2 to 8."""
     count = wanted or min(max(os.cpu_count() or 1, _LEAST_PROCESSES), _MOST_PROCESSES)
     login = run.database.login(application_name="dbopsd import process", settings=SETTINGS)
     async with processes(run, Setup(run.database.name, login), count, tracer=run.tracer) as pool:

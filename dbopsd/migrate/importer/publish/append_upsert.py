@@ -1,4 +1,4 @@
-"""Staged rows go in among others. What gives way to them is kept, and so is what was written."""
+"""APPEND and UPSERT: puts staged rows into tables, and keeps what a revert needs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -30,10 +30,10 @@ async def put_rows(
     tables: Sequence[PlannedTable],
     oids: Mapping[str, int],
 ) -> dict[str, PublishedRelation]:
-    """Append or upsert the rows of tables, parents first; what became of each, by its source.
+    """Append or upsert the rows of tables, parents first. Returns the tables by their source.
 
-    The rows that were written, and those that were changed or deleted as they were before, are
-    kept in the import's previous schema, and no others.
+    The previous schema keeps the rows as they were written, and changed and deleted rows as they
+    were before. It keeps no other rows.
     """
     await schemas.create_schema(session, record.previous_schema)
     merges = {
@@ -75,7 +75,7 @@ async def _upsert(
     oids: Mapping[str, int],
     merges: Mapping[str, MergeRecord],
 ) -> tuple[dict[str, int], dict[str, int], str]:
-    """How many rows of each table were written and deleted, and why there is no way back, if so."""
+    """The rows written and deleted in each table, and why it cannot be reverted, if so."""
     references = await fetch_foreign_keys_to(session, oids.values())
     referring = {
         table.source: [each for each in references if each.parent_oid == oids[table.source]]
@@ -116,7 +116,7 @@ def _irreversible_reason(loss: cascade_effects.Loss) -> str:
 
 
 def _kept_table_names(tables: Sequence[PlannedTable]) -> list[str]:
-    """What the tables are called that keep what was written: beside those that keep what was."""
+    """The names of the tables that keep written rows. They differ from all target tables."""
     names = Namespace(Names.PRESERVE)
     for table in tables:
         names.take(table.target)
@@ -146,7 +146,7 @@ async def _create_kept_tables(
 async def _keep_rows_to_change(
     session: Session, record: ImportRecord, table: PlannedTable, merge: MergeRecord
 ) -> None:
-    """Keep the rows that are about to be changed."""
+    """Keep the rows that the upsert will change."""
     if row_sql.columns_besides(merge.key, table):
         target, staged = qualified_name(record, table), quoted(record.staging_schema, table.target)
         before = quoted(record.previous_schema, merge.before)
@@ -161,7 +161,7 @@ async def _write_rows(
     table: PlannedTable,
     merge: MergeRecord,
 ) -> int:
-    """How many rows were added or changed."""
+    """Write the staged rows. Returns how many were added or changed."""
     target, staged = qualified_name(record, table), quoted(record.staging_schema, table.target)
     after = quoted(record.previous_schema, merge.after)
     put = merge_sql.append(table, target, staged)
@@ -178,7 +178,7 @@ async def _find_unsetting(
     merge: MergeRecord,
     referring: Mapping[str, Sequence[ForeignKey]],
 ) -> set[str]:
-    """The foreign keys by which rows are about to lose what they refer to, as that changes."""
+    """The foreign keys by which rows will lose their reference when a parent changes."""
     before = quoted(record.previous_schema, merge.before)
     staged = quoted(record.staging_schema, table.target)
     moving = set()
@@ -191,7 +191,7 @@ async def _find_unsetting(
 
 
 async def _count_changed(session: Session, record: ImportRecord, merge: MergeRecord) -> int:
-    """How many rows were changed, of those that were written."""
+    """How many of the written rows existed before."""
     before, after = (quoted(record.previous_schema, name) for name in (merge.before, merge.after))
     text = merge_sql.count_changed(merge.key, before, after)
     return await fetch_count(session, text, "SELECT count")
@@ -203,9 +203,9 @@ async def _find_cascading(
     table: PlannedTable,
     referring: Mapping[str, Sequence[ForeignKey]],
 ) -> set[str]:
-    """The foreign keys by which rows are about to go or change with those that are missing.
+    """The foreign keys by which rows will be deleted or changed with missing rows.
 
-    Of a table of the import those that are missing themselves have gone before.
+    Missing rows of other tables of the import are deleted before.
     """
     target, staged = qualified_name(record, table), quoted(record.staging_schema, table.target)
     cascading = set()
@@ -218,7 +218,7 @@ async def _find_cascading(
 
 
 async def _delete_missing(session: Session, record: ImportRecord, table: PlannedTable) -> int:
-    """How many rows were missing."""
+    """Delete and keep the rows that the file does not have. Returns how many."""
     target, staged = qualified_name(record, table), quoted(record.staging_schema, table.target)
     before = quoted(record.previous_schema, table.target)
     text = merge_sql.write_and_keep(before, merge_sql.delete_missing(key_of(table), target, staged))
@@ -226,7 +226,7 @@ async def _delete_missing(session: Session, record: ImportRecord, table: Planned
 
 
 async def _drop_empty(session: Session, record: ImportRecord, merge: MergeRecord) -> MergeRecord:
-    """Leave no table that keeps nothing."""
+    """Drop the tables that keep no rows."""
     for name in (merge.before, merge.after):
         kept = quoted(record.previous_schema, name)
         if await fetch_count(session, merge_sql.has_rows(kept), "SELECT EXISTS"):

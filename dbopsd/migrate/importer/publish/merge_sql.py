@@ -1,7 +1,7 @@
-"""The statements that put staged rows into tables that are there.
+"""The statements that put staged rows into existing tables.
 
-Of their rows, `t` is one of the target, `s` one that is staged, `c` one of a child, a table that
-refers to the target, `b` one that is kept as it was before, and `a` one as it was after.
+Aliases: `t` is a row of the target, `s` a staged row, `c` a row of a child, a table that references
+the target, `b` a row as it was before the import, and `a` a row as it was after.
 """
 
 from collections.abc import Sequence
@@ -34,34 +34,34 @@ _IDENTITY: Final = {
 
 
 def copy_table(target: str, kept: str) -> str:
-    """A copy of all rows."""
+    """Copy all rows into a new table."""
     return f"CREATE TABLE {kept} AS TABLE {target}"
 
 
 def count_all(target: str) -> str:
-    """How many rows there are."""
+    """Count the rows."""
     return f"SELECT count(*) FROM {target}"
 
 
 def insert_all(columns: Sequence[str], target: str, kept: str) -> str:
-    """All rows of a copy."""
+    """Insert all rows of a copy."""
     names = columns_of(columns)
     return f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM {kept}"
 
 
 def insert(table: PlannedTable, target: str, staged: str) -> str:
-    """All staged rows come to those that are there."""
+    """Insert all staged rows."""
     names = columns_of(column.target for column in table.columns)
     return f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM {staged}"
 
 
 def append(table: PlannedTable, target: str, staged: str) -> str:
-    """As `insert`, where the target is called `t`."""
+    """`insert` with the alias `t` for the target."""
     return insert(table, f"{target} AS t", f"{staged} AS s")
 
 
 def upsert(table: PlannedTable, key: Sequence[str], target: str, staged: str) -> str:
-    """Staged rows come to those that are there, and take the place of those with their key.
+    """Insert the staged rows; update the rows that have the same key.
 
     Rows that are the same already are not touched, nor counted. The target is called `t`. Rows go
     by their key, so that a revert can change them back in the opposite order: a unique value may
@@ -79,19 +79,19 @@ def upsert(table: PlannedTable, key: Sequence[str], target: str, staged: str) ->
 
 
 def delete_missing(key: Sequence[str], target: str, staged: str) -> str:
-    """Rows go whose key no staged row has. The target is called `t`."""
+    """Delete the rows whose key no staged row has. The target has the alias `t`."""
     return f"DELETE FROM {target} AS t WHERE {_missing(key, 't', staged)}"
 
 
 def create_kept_table(target: str, kept: str) -> str:
-    """A table for rows of the target, without any."""
+    """Create an empty table for rows of the target."""
     return f"CREATE TABLE {kept} AS SELECT * FROM {target} WITH NO DATA"
 
 
 def keep_to_change(
     table: PlannedTable, key: Sequence[str], target: str, staged: str, before: str
 ) -> str:
-    """Keep the rows that `upsert` will change."""
+    """Copy the rows that `upsert` will change into `before`."""
     return (
         f"INSERT INTO {before} SELECT t.* FROM {target} AS t "
         f"JOIN {staged} AS s ON {same_key(key, 's', 't')} "
@@ -100,19 +100,19 @@ def keep_to_change(
 
 
 def write_and_keep(kept: str, change: str) -> str:
-    """Do a change to a target that it calls `t`, and keep the rows that it wrote or deleted."""
+    """Run a change of the target `t`, and copy the rows that it wrote or deleted into `kept`."""
     return f"WITH rows AS ({change} RETURNING t.*) INSERT INTO {kept} SELECT * FROM rows"
 
 
 def has_rows(kept: str) -> str:
-    """Whether a table has any."""
+    """Whether a table has rows."""
     return f"SELECT EXISTS (SELECT FROM {kept})"
 
 
 def count_cascading(reference: ForeignKey, key: Sequence[str], target: str, staged: str) -> str:
-    """How many rows of a child refer to those that `delete_missing` will delete of its parent.
+    """Count the rows of a child that reference parent rows that `delete_missing` will delete.
 
-    If the child is the parent, of its rows those count that stay.
+    If the child is the parent itself, only rows that stay count.
     """
     itself = reference.child_oid == reference.parent_oid
     stays = (
@@ -125,9 +125,9 @@ def count_cascading(reference: ForeignKey, key: Sequence[str], target: str, stag
 
 
 def count_missing(table: PlannedTable, target: str, staged: str) -> str:
-    """How many staged rows the target has not, with all their values.
+    """Count the staged rows that the target does not have with all their values.
 
-    A row keeps its key as it was there, if `=` takes that for the staged one.
+    A key that is equal by `=` counts as the same: an upsert does not change it.
     """
     names = ", ".join(
         _comparable(column.target, column.type, is_key=column.source in table.key)
@@ -140,7 +140,7 @@ def count_missing(table: PlannedTable, target: str, staged: str) -> str:
 
 
 def advance_sequence(target: str, column: str, sequence: str) -> str:
-    """Have a sequence go on after the largest number that the column has."""
+    """Continue a sequence after the largest number in the column."""
     regclass = f"{literal(sequence)}::regclass"
     return (
         f"SELECT setval({regclass}, greatest(max({quoted(column)}), nextval({regclass}) - 1)) "
@@ -151,9 +151,9 @@ def advance_sequence(target: str, column: str, sequence: str) -> str:
 def count_moving(
     reference: ForeignKey, table: PlannedTable, key: Sequence[str], before: str, staged: str
 ) -> str:
-    """How many rows of a child refer to what `upsert` will change of its parent.
+    """Count the rows of a child that reference values that `upsert` will change.
 
-    Where it is computed from other columns, more may count than that.
+    May count too many if the referenced columns are computed from others.
     """
     names = reference.parent_columns
     moves = "true"
@@ -167,7 +167,7 @@ def count_moving(
 
 
 def count_changed(key: Sequence[str], before: str, after: str) -> str:
-    """How many rows are among those that were written and among those that were there before."""
+    """Count the written rows that existed before."""
     return (
         f"SELECT count(*) FROM {after} AS a "
         f"WHERE EXISTS (SELECT FROM {before} AS b WHERE {same_key(key, 'a', 'b')})"

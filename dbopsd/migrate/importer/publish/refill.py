@@ -45,7 +45,7 @@ class Refill(RowPublication):
     async def revert(
         self, session: Session, record: ImportRecord, order: LockOrder
     ) -> list[RevertedTable]:
-        """Put back the rows that were replaced, as they were kept. Those that are there go.
+        """Replace all rows by those that were kept.
 
         Raises `ImportNotPublished`, `TableInUse`.
         """
@@ -119,7 +119,7 @@ async def _empty(session: Session, record: ImportRecord, tables: Sequence[Planne
 
 
 async def _put_back(session: Session, record: ImportRecord, table: PlannedTable) -> int:
-    """How many rows were kept."""
+    """Insert the kept rows. Returns their number."""
     target, kept = qualified_name(record, table), quoted(record.previous_schema, table.target)
     columns = [
         row[0] for row in await session.fetch_all(statement("stored_columns"), {"table": target})

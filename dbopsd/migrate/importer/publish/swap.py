@@ -1,4 +1,4 @@
-"""Staged tables come to stand in for others, and go again: each in one short transaction."""
+"""Swaps staged tables and views with those of the same names, in one short transaction."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -26,7 +26,7 @@ _GIVE_WAY: Final = {"r": "TABLE", "p": "TABLE", "f": "FOREIGN TABLE", "v": "VIEW
 
 
 class Swap(Publication):
-    """REPLACE with the plan's own tables: they take the place of others, which are kept."""
+    """REPLACE with the plan's own tables: they replace tables of the same names, which are kept."""
 
     async def check(self, session: Session, request: ImportRequest, plan: Plan) -> Plan:
         """The plan, unchanged. Raises `NameTaken`, `TableInUse` if its tables cannot be there."""
@@ -47,9 +47,9 @@ class Swap(Publication):
         request: ImportRequest,
         order: LockOrder,
     ) -> ImportRecord:
-        """Put the staged tables and views in the place of those of their names, which are kept.
+        """Replace the tables and views of the same names, and keep these in the previous schema.
 
-        Owners and privileges of what they replace are theirs then. Does nothing where that is done
+        The new ones get the owners and privileges of the old ones. Does nothing if it is published
         already. Raises `NameTaken`, `TableInUse`.
         """
         async with session.transaction():
@@ -92,7 +92,7 @@ class Swap(Publication):
     async def revert(
         self, session: Session, record: ImportRecord, order: LockOrder
     ) -> list[RevertedTable]:
-        """Put back what the import replaced. What it brought is kept in its staging schema.
+        """Restore what the import replaced, and move what it published to the staging schema.
 
         Raises `ImportNotPublished`, `TableInUse`.
         """
@@ -121,7 +121,7 @@ def _views(plan: Plan) -> list[str]:
 
 
 async def _staged_views(session: Session, record: ImportRecord) -> list[str]:
-    """The views that PostgreSQL did not refuse to make."""
+    """The views of the plan that were created."""
     names = _views(record.plan)
     found = await import_records.fetch_relations(session, record.staging_schema, names)
     made = {name for _, name, _ in found}
@@ -131,7 +131,7 @@ async def _staged_views(session: Session, record: ImportRecord) -> list[str]:
 async def _standing(
     session: Session, schema: str, plan: Plan, views: Sequence[str]
 ) -> dict[str, tuple[int, str]]:
-    """What has the names of the plan's tables and views in the target schema: oid and kind."""
+    """The relations of the target schema that will be replaced, by name: oid and kind."""
     names = [*(table.target for table in plan.tables), *views]
     rows = await import_records.fetch_relations(session, schema, names)
     return {name: (oid, _GIVE_WAY[relkind]) for oid, name, relkind in rows if relkind in _GIVE_WAY}
@@ -144,7 +144,7 @@ async def _check(
     relations: Sequence[str],
     types: Sequence[str],
 ) -> None:
-    """Raise if relations and types of those names cannot be where `standing` gives way."""
+    """Raise if the names are taken by anything but `standing`, which will be replaced."""
     replaced = [oid for oid, _ in standing.values()]
     names = {"relations": list(relations), "types": list(types)}
     taken = await session.fetch_all(
@@ -171,7 +171,7 @@ async def _move(session: Session, kind: str, name: str, schema: str, to: str) ->
 async def _hand_over(
     session: Session, kind: str, name: tuple[str, str], *, before: int, now: int
 ) -> None:
-    """Give what has taken a relation's place its owner and its privileges."""
+    """Give a new relation the owner and the privileges of the one that it replaces."""
     row = await session.fetch_one(statement("owner"), (before,))
     if row is not None and not row[1]:
         own = Statement(f"ALTER {kind} {{name}} OWNER TO {{owner}}", f"ALTER {kind} OWNER")

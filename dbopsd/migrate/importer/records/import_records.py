@@ -1,7 +1,7 @@
-"""What the target database itself remembers of imports, in its schema `dbops`.
+"""The records of imports in the target database, in its schema `dbops`.
 
-It is there, and not in the control store, because each of its rows is written in the transaction
-that does what it tells of: a part is copied once, an import is published once.
+They are not in the control store, because each record is written in the transaction that it
+describes. So a part is copied once, and an import is published once.
 """
 
 import json
@@ -23,7 +23,7 @@ SQL: Final = "dbopsd.migrate.importer.records.sql"
 _PLANS: Final = TypeAdapter(Plan)
 _HASH_LENGTH: Final = 20
 ROWS: Final = "ROWS"
-"""The kind of what was published where the table was there and stayed."""
+"""The kind of a published relation whose table existed before and stayed."""
 
 
 class RecordState(Enum):
@@ -36,7 +36,7 @@ class RecordState(Enum):
 
 @dataclass(frozen=True)
 class MergeRecord:
-    """How rows went in among others, and what is kept to take them out again."""
+    """How rows were merged into a table, and what is kept to revert that."""
 
     whole: bool
     """Whether rows that the file has not were deleted: then the table has the file's rows only."""
@@ -54,24 +54,24 @@ class MergeRecord:
 
 @dataclass(frozen=True)
 class PublishedRelation:
-    """A table or view that an import brought, or the rows that it brought into a table."""
+    """A table or view that an import published, or a table that it put rows into."""
 
     name: str
     kind: str
     """TABLE or VIEW, or `ROWS`."""
     oid: int
     replaced: str = ""
-    """The kind of what it took the place of, TABLE, VIEW, …, ROWS, which is kept; empty: none."""
+    """The kind of what it replaced and what is kept: TABLE, VIEW, …, ROWS; empty: nothing."""
     merged_rows: int = 0
-    """Of ROWS: how many were added or changed."""
+    """For ROWS: how many rows were added or changed."""
     deleted_rows: int = 0
     merge: MergeRecord | None = None
-    """Of ROWS that took no others' place; None: an older version put them there."""
+    """For ROWS that replaced no others; None: an older version merged them."""
 
 
 @dataclass(frozen=True)
 class ImportRecord:
-    """An import as the database remembers it."""
+    """The record of an import."""
 
     import_id: str
     source: str
@@ -87,17 +87,17 @@ _PUBLISHED: Final = TypeAdapter(tuple[PublishedRelation, ...])
 
 
 def rehearsal_schema(import_id: str) -> str:
-    """Where an import's plan is rehearsed; it is gone afterwards."""
+    """The schema in which an import's plan is rehearsed. It is dropped afterwards."""
     return f"dbops_try_{_short(import_id)}"
 
 
 def staging_schema(import_id: str) -> str:
-    """Where an import's tables are made."""
+    """The schema in which an import's tables are created."""
     return f"dbops_new_{_short(import_id)}"
 
 
 def previous_schema(import_id: str) -> str:
-    """Where the tables are kept that an import replaced."""
+    """The schema that keeps what an import replaced."""
     return f"dbops_old_{_short(import_id)}"
 
 
@@ -107,7 +107,7 @@ def statement(name: str) -> Statement:
 
 
 async def create_tables(session: Session) -> None:
-    """Have the records' own tables there. Needs CREATE on the database the first time."""
+    """Create the tables of the records if they are missing. Needs CREATE on the database then."""
     if await session.fetch_one(statement("records_exist")) == (True,):
         return
     async with session.transaction():
@@ -116,7 +116,7 @@ async def create_tables(session: Session) -> None:
 
 
 async def insert_record(session: Session, record: ImportRecord) -> None:
-    """Remember a new import."""
+    """Record a new import."""
     await session.execute(
         statement("insert_import"),
         (
@@ -128,7 +128,7 @@ async def insert_record(session: Session, record: ImportRecord) -> None:
 
 
 async def find_record(session: Session, import_id: str) -> ImportRecord | None:
-    """What is remembered of an import; None: nothing."""
+    """The record of an import; None: there is none."""
     if await session.fetch_one(statement("records_exist")) != (True,):
         return None
     row = await session.fetch_one(statement("find_import"), (import_id,))
@@ -144,7 +144,7 @@ async def find_record(session: Session, import_id: str) -> ImportRecord | None:
 
 
 async def get_record(session: Session, import_id: str, database: str) -> ImportRecord:
-    """What is remembered of an import. Raises `ImportNotFound`."""
+    """The record of an import. Raises `ImportNotFound`."""
     record = await find_record(session, import_id)
     if record is None:
         raise ImportNotFound(import_id, database)
@@ -152,12 +152,12 @@ async def get_record(session: Session, import_id: str, database: str) -> ImportR
 
 
 async def lock_record(session: Session, import_id: str) -> None:
-    """Have nobody else publish or revert an import until the transaction's end."""
+    """Keep others from publishing or reverting an import until the transaction ends."""
     await session.fetch_all(statement("lock_import"), (import_id,))
 
 
 async def delete_record(session: Session, import_id: str) -> None:
-    """Remember nothing of an import any more, its rejects included."""
+    """Delete the record of an import, with its parts, objects and rejects."""
     if await session.fetch_one(statement("records_exist")) == (True,):
         await session.execute(statement("delete_import"), (import_id,))
 
@@ -165,13 +165,13 @@ async def delete_record(session: Session, import_id: str) -> None:
 async def set_published(
     session: Session, import_id: str, relations: tuple[PublishedRelation, ...]
 ) -> bool:
-    """Mark it published; False: it was not waiting for that."""
+    """Mark an import published. Returns False if it was not STAGED."""
     text = _PUBLISHED.dump_json(relations).decode()
     return await session.execute(statement("set_published"), (text, import_id)) == 1
 
 
 async def begin_revert(session: Session, import_id: str) -> ImportRecord:
-    """Mark it reverted, once it is certain that what is published is still what it brought.
+    """Mark an import reverted, if what it published is still there.
 
     Raises `ImportNotPublished`.
     """
@@ -206,7 +206,7 @@ async def fetch_relations(
 
 
 async def find_part(session: Session, import_id: str, table: str, part: int) -> object | None:
-    """What was recorded of a part of a table, as JSON has it; None: it is not copied yet."""
+    """The record of a copied part of a table, decoded JSON; None: it is not copied yet."""
     row = await session.fetch_one(statement("find_part"), (import_id, table, part))
     return None if row is None else json.loads(row[0])
 
@@ -225,14 +225,14 @@ async def insert_rejects(
     table: str,
     rejects: Iterable[tuple[str, str, str, str, bytes | None]],
 ) -> None:
-    """Record values that did not arrive: of each its key, column, reason, literal and bytes."""
+    """Record rejected values, each with key, column, reason, literal and bytes."""
     async with session.copy_in(statement("copy_rejects")) as stream:
         for each in rejects:
             await stream.write_row((import_id, table, *each))
 
 
 async def measure_rejects(session: Session, import_id: str) -> tuple[int, int]:
-    """How many values of an import did not arrive, and how many bytes the largest of them has."""
+    """The number of an import's rejected values, and the size in bytes of the largest."""
     row = await session.fetch_one(statement("measure_rejects"), (import_id,))
     return row if row is not None else (0, 0)
 
@@ -240,15 +240,15 @@ async def measure_rejects(session: Session, import_id: str) -> tuple[int, int]:
 def stream_rejects(
     session: Session, import_id: str, batch_rows: int
 ) -> AsyncGenerator[tuple[Any, ...], None]:
-    """The values that did not arrive, `batch_rows` of them in memory at once.
+    """The rejected values, `batch_rows` of them in memory at once.
 
-    Each with table, key, column, reason, literal and bytes. Close it if it is left early.
+    Each has table, key, column, reason, literal and bytes. Close the generator to leave it early.
     """
     return session.stream(statement("rejects"), (import_id,), batch_rows=batch_rows)
 
 
 async def find_object(session: Session, import_id: str, number: int) -> tuple[Fate, str] | None:
-    """What became of an object of the plan, by its number; None: it is not made yet."""
+    """The recorded fate of an object of the plan, by its number; None: it is not created yet."""
     row = await session.fetch_one(statement("find_object"), (import_id, number))
     return None if row is None else (Fate(row[0]), row[1])
 
@@ -256,7 +256,7 @@ async def find_object(session: Session, import_id: str, number: int) -> tuple[Fa
 async def insert_object(
     session: Session, import_id: str, number: int, fate: Fate, reason: str
 ) -> None:
-    """Record what became of an object."""
+    """Record the fate of an object."""
     await session.execute(statement("insert_object"), (import_id, number, fate.value, reason))
 
 
@@ -270,16 +270,16 @@ class PublishedTable:
 
     source: str
     kept: bool = False
-    """Whether what stood there before is kept, or the rows of it that gave way."""
+    """Whether the replaced table, or rows of it, are kept."""
     merged_rows: int = 0
-    """That were added or changed, where the table stayed."""
+    """The rows that were added or changed in a table that stayed."""
     deleted_rows: int = 0
     irreversible_reason: str = ""
     """Why the import cannot be reverted, for people; empty: it can."""
 
 
 def published_tables(record: ImportRecord) -> list[PublishedTable]:
-    """What the record of a published import says of each table."""
+    """Each table of a published import, from its record."""
     published = {relation.name: relation for relation in record.published}
     return [
         PublishedTable(

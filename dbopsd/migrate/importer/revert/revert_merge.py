@@ -1,4 +1,4 @@
-"""Rows that were merged into tables are taken out again, and what gave way to them is put back."""
+"""Reverts a merge: deletes the added rows and restores the changed and deleted ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ from dbopsd.migrate.importer.revert.revert_merge_sql import Kept
 
 @dataclass(frozen=True)
 class _Undone:
-    """How many rows of a table were taken out, were changed back, and came back."""
+    """The rows of a table that were deleted, changed back and inserted again."""
 
     removed: int
     changed: int
@@ -49,10 +49,10 @@ class _Undone:
 
 
 async def revert(session: Session, record: ImportRecord, order: LockOrder) -> list[RevertedTable]:
-    """Put the tables back as they were, as far as the import touched them, or change nothing.
+    """Restore the tables as far as the import changed them, or change nothing.
 
-    The steps of the merge are undone one after the other, the last one first, so that constraints
-    hold at each as they did then. Raises `ImportNotPublished`, `RowsChangedSince`,
+    The steps of the merge are undone one by one, the last one first, so that the constraints hold
+    at each step as they did then. Raises `ImportNotPublished`, `RowsChangedSince`,
     `RowsReferredTo`, `RevertIncomplete`, and what the tables' own constraints say.
     """
     async with session.transaction():
@@ -88,7 +88,7 @@ async def revert(session: Session, record: ImportRecord, order: LockOrder) -> li
 
 
 def _merges(record: ImportRecord) -> dict[str, MergeRecord]:
-    """What is kept of each table. Raises `ImportNotPublished` if that is not enough."""
+    """The merge record of each table. Raises `ImportNotPublished` if it cannot be reverted."""
     merges = {}
     for relation in record.published:
         if relation.merge is None:
@@ -107,7 +107,7 @@ def _merges(record: ImportRecord) -> dict[str, MergeRecord]:
 async def _kept(
     session: Session, record: ImportRecord, table: PlannedTable, merges: Mapping[str, MergeRecord]
 ) -> Kept:
-    """What is kept of a table, once it is certain that it fits it."""
+    """What is kept of a table. Raises `ImportNotPublished` if the table does not fit it."""
     merge, target = merges[table.target], qualified_name(record, table)
     columns = await session.fetch_all(statement("attributes"), {"table": target})
     kept = {
@@ -150,7 +150,7 @@ async def _kept(
 
 
 async def _refuse_changes(session: Session, kept: Kept) -> None:
-    """Raise `RowsChangedSince` if rows are not as the import left them."""
+    """Raise `RowsChangedSince` if rows were changed after the import."""
     changed = missing = taken = 0
     if kept.after:
         count = Statement(revert_merge_sql.count_changed(kept), "SELECT count of changed")
@@ -169,7 +169,7 @@ async def _refuse_changes(session: Session, kept: Kept) -> None:
 async def _refuse_references(
     session: Session, published: Sequence[PublishedRelation], kept: Mapping[str, Kept]
 ) -> None:
-    """Raise `RowsReferredTo` if rows that are not the import's refer to rows that are to go."""
+    """Raise `RowsReferredTo` if rows of others reference rows that will be deleted."""
     by_oid = {relation.oid: kept[relation.name] for relation in published}
     for each in await fetch_foreign_keys_to(session, by_oid):
         parent, child = by_oid[each.parent_oid], by_oid.get(each.child_oid)
@@ -186,7 +186,7 @@ async def _refuse_references(
 
 
 def _refuse_loss(record: ImportRecord, loss: cascade_effects.Loss) -> NoReturn:
-    """Others' rows went or changed, by a way that could not be foreseen; all of it is undone."""
+    """Raise `ImportNotPublished`: the revert would change or delete rows of others."""
     problem = (
         f"cannot be reverted: with rows that it wrote {loss.rows:,} others would be changed or "
         f"deleted, by {loss.by}; nothing was put back"
@@ -202,7 +202,7 @@ def _refuse_loss(record: ImportRecord, loss: cascade_effects.Loss) -> NoReturn:
 async def _undo(
     session: Session, tables: Sequence[PlannedTable], kept: Mapping[str, Kept]
 ) -> dict[str, _Undone]:
-    """Deleted rows come back, parents first; then what was put there goes, children first."""
+    """Insert deleted rows, parents first. Then undo what was written, children first."""
     restored = dict.fromkeys(kept, 0)
     for table in tables:
         if kept[table.target].before:
@@ -227,7 +227,7 @@ async def _undo(
 
 
 async def _compare(session: Session, kept: Kept) -> None:
-    """Raise `RevertIncomplete` if the table is not as it was, as far as the import touched it."""
+    """Raise `RevertIncomplete` if the table is not as it was before the import."""
     wrong = 0
     if kept.before:
         wrong += await fetch_count(

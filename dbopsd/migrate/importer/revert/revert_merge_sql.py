@@ -1,8 +1,8 @@
-"""The statements that take rows out again that were merged, and put back those that gave way.
+"""The statements that revert a merge.
 
-Rows are the same if all their values have the same text, which every type has; `=` is not there
-for all of them, and takes 1.0 for 1.00. Of rows, `t` is one of the target, `b` one that is kept as
-it was before, `a` one as it was after, and `c` one of a child, a table that refers to the target.
+Rows are the same if all their values have the same text. Every type has a text; some types have no
+`=`, and `=` takes 1.0 for 1.00. Aliases: `t` is a row of the target, `b` a row as it was before the
+merge, `a` a row as it was after, and `c` a row of a child, a table that references the target.
 """
 
 from collections.abc import Sequence
@@ -16,25 +16,25 @@ from dbopsd.migrate.importer.postgres.row_sql import differ_as_text, same_key
 
 @dataclass(frozen=True)
 class Kept:
-    """A table that rows were merged into, and what is kept of that; tables are quoted."""
+    """A table that rows were merged into, and what is kept of it. Names of tables are quoted."""
 
     target: str
     before: str
-    """With the rows that were changed or deleted; empty: there were none."""
+    """The table with changed and deleted rows; empty: there were none."""
     after: str
-    """With the rows that were added or changed; empty: there were none."""
+    """The table with added and changed rows; empty: there were none."""
     key: Sequence[str]
-    """By which a row is told; empty: by all its values, and `before` is empty too."""
+    """The columns that identify a row; empty: all values do, and `before` is empty too."""
     stored: Sequence[str]
-    """The columns that are not computed."""
+    """The columns that are not generated."""
     written: Sequence[str]
-    """Those that a change of a row wrote."""
+    """The columns that the merge writes."""
     last_first: str
-    """By what rows `b` are sorted that were changed, the last one first."""
+    """The ORDER BY that sorts changed rows `b`, the last one first."""
 
 
 def count_changed(kept: Kept) -> str:
-    """How many rows are not as they were written: those that are there, and those that are not."""
+    """Count the rows that differ from what was written: changed ones, and deleted ones."""
     if not kept.key:
         return (
             f"SELECT 0, count(*) FROM (SELECT {_image(kept, 'a')} FROM {kept.after} AS a "
@@ -51,7 +51,7 @@ def count_changed(kept: Kept) -> str:
 
 
 def count_taken(kept: Kept) -> str:
-    """How many rows were deleted whose key is there again."""
+    """Count the deleted rows whose key exists again."""
     return (
         f"SELECT count(*) FROM {kept.before} AS b WHERE {_was_deleted(kept)} "
         f"AND EXISTS (SELECT FROM {kept.target} AS t WHERE {same_key(kept.key, 'b', 't')})"
@@ -59,10 +59,10 @@ def count_taken(kept: Kept) -> str:
 
 
 def count_referring(parent: Kept, reference: ForeignKey, child: str, child_after: str) -> str:
-    """How many rows of a child, but for the import's own, refer to rows that are to go.
+    """Count the rows of a child that reference rows to delete, without the import's own rows.
 
-    Not those that may go on to refer to others that get the values back. `child_after` has the
-    import's own, which are there as it has them; empty: there are none.
+    A row does not count if another row gets the referenced values back. `child_after` has the
+    import's own rows; empty: there are none.
     """
     goes = _was_added(parent)
     if parent.before and reference.no_action_on_delete:
@@ -74,7 +74,7 @@ def count_referring(parent: Kept, reference: ForeignKey, child: str, child_after
 
 
 def count_losing(parent: Kept, reference: ForeignKey, child: str, child_after: str) -> str:
-    """How many rows of a child, but for the import's own, refer to what is to change in a row."""
+    """Count the rows of a child that reference values to change, without the import's own."""
     changes = differ_as_text(reference.parent_columns, "a", "b")
     refers = (
         f"SELECT FROM {parent.after} AS a JOIN {parent.before} AS b "
@@ -84,7 +84,7 @@ def count_losing(parent: Kept, reference: ForeignKey, child: str, child_after: s
 
 
 def put_back_deleted(kept: Kept) -> str:
-    """Rows come back that were deleted."""
+    """Insert the deleted rows again."""
     names = columns_of(kept.stored)
     return (
         f"INSERT INTO {kept.target} ({names}) OVERRIDING SYSTEM VALUE "
@@ -93,9 +93,9 @@ def put_back_deleted(kept: Kept) -> str:
 
 
 def take_out(kept: Kept) -> str:
-    """Rows go that were added, and those get their former values back that were changed.
+    """Delete the added rows, and give the changed rows their former values. Returns both counts.
 
-    How many of either. In one statement, so that a row that was changed to refer to one that was
+    In one statement, so that a row that was changed to refer to one that was
     added does not go with that. Rows go first: what was unique in them may be another's again. The
     others are changed one by one, in the opposite order of the merge, so that what is unique is so
     after each: with INSERT, the only statement that keeps to an order.
@@ -124,17 +124,17 @@ def take_out(kept: Kept) -> str:
 
 
 def changes(kept: Kept) -> bool:
-    """Whether `take_out` may change rows, and not only delete some."""
+    """Whether `take_out` may update rows, besides deleting some."""
     return bool(kept.before and kept.written)
 
 
 def count_added(kept: Kept) -> str:
-    """How many rows were added."""
+    """Count the added rows."""
     return f"SELECT count(*) FROM {kept.after} AS a WHERE {_was_added(kept)}"
 
 
 def count_not_back(kept: Kept) -> str:
-    """How many rows are not as they were before."""
+    """Count the rows that are not as they were before."""
     return (
         f"SELECT count(*) FROM {kept.before} AS b LEFT JOIN {kept.target} AS t "
         f"ON {same_key(kept.key, 'b', 't')} "
@@ -143,7 +143,7 @@ def count_not_back(kept: Kept) -> str:
 
 
 def count_not_gone(kept: Kept) -> str:
-    """How many rows that were added are there still, of a table with a key."""
+    """Count the added rows that still exist, in a table with a key."""
     return (
         f"SELECT count(*) FROM {kept.after} AS a WHERE {_was_added(kept)} "
         f"AND EXISTS (SELECT FROM {kept.target} AS t WHERE {same_key(kept.key, 'a', 't')})"

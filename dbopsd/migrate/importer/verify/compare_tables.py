@@ -1,4 +1,4 @@
-"""Every value of every carried column, read back and compared with what the file has."""
+"""Reads every value of the carried columns back and compares it with the file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ _PART_PAGES: Final = 8192
 
 @dataclass(frozen=True)
 class VerifiedTable:
-    """What the comparison of a table found."""
+    """The result of comparing a table."""
 
     table: PlannedTable
     rows: int
@@ -39,12 +39,12 @@ class VerifiedTable:
 
 @dataclass(frozen=True)
 class Expected:
-    """A table to compare, with what is to be there."""
+    """A table to compare, and what it should hold."""
 
     table: PlannedTable
     ranges: Sequence[KeyRange | None]
     digest: Digest | None = None
-    """Of the rows as the file has them; None: the file is read again for that."""
+    """The digest of the file's rows; None: the file is read again to make it."""
 
 
 async def compare_table(
@@ -77,7 +77,7 @@ async def compare_among_others(
     max_examples: int,
     on_progress: OnProgress,
 ) -> VerifiedTable:
-    """Compare the file's rows with a table in `schema` that has others, too, which do not count."""
+    """Look for the file's rows in a table in `schema` that also has rows of others."""
     task = FindMissing(snapshot, schema, table, max_examples)
     missing = await pool.run_task(task, Missing, on_progress)
     return VerifiedTable(table, missing.compared_rows, missing.rows, missing.examples)

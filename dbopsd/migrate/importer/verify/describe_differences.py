@@ -1,4 +1,4 @@
-"""Differences as people read them."""
+"""Describes differences for people."""
 
 from collections.abc import Iterator
 
@@ -10,19 +10,19 @@ from dbopsd.migrate.importer.verify.row_identity import RowIdentity
 
 
 def describe_missing(table: PlannedTable, row: bytes) -> Difference:
-    """A row is the file's only."""
+    """A row that only the file has."""
     return Difference(table.source, "", _name(table, row), _shown(table, row), "")
 
 
 def describe_surplus(table: PlannedTable, row: bytes) -> Difference:
-    """A row is PostgreSQL's only."""
+    """A row that only PostgreSQL has."""
     return Difference(table.source, "", _name(table, row), "", _shown(table, row))
 
 
 def describe_changed(
     table: PlannedTable, identity: RowIdentity, row: bytes, partner: bytes
 ) -> Iterator[Difference]:
-    """What the file's row has, and PostgreSQL's has not: each column; none if they are the same."""
+    """The columns in which PostgreSQL's row differs from the file's."""
     name = _name(table, row)
     forms = (split_row(identity.form(each)) for each in (row, partner))
     fields = (split_row(each) for each in (row, partner))
@@ -40,7 +40,7 @@ def describe_changed(
 
 
 def _name(table: PlannedTable, row: bytes) -> str:
-    """What a row is called: by its key, or by all that it has."""
+    """The name of a row: its key, or all its values."""
     named = [
         f"{column.source}={'NULL' if text is None else text}"
         for column, text in zip(

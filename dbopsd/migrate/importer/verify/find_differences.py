@@ -1,4 +1,4 @@
-"""The task that names the rows that differ, once it is known that some do."""
+"""The task that counts and names the rows that differ, after digests differed."""
 
 from contextlib import aclosing, closing
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _ROWS_AT_ONCE: Final = 4_000_000
 async def find_differences(
     task: FindDifferences, context: Context, *, rows_at_once: int = _ROWS_AT_ONCE
 ) -> Differences:
-    """Read both sides again and match them: all that differs is counted, the first rows are named.
+    """Read both sides again and match their rows. Counts all differences, names the first.
 
     Those that may differ are in the buckets that do. Where they are many they are taken in rounds,
     by the hashes of their keys, so that a row that has changed is in the round of what it was.
@@ -62,7 +62,7 @@ class _Some:
 
 @dataclass(frozen=True)
 class _Suspects:
-    """The rows that are looked at in a round."""
+    """The rows that a round compares."""
 
     identity: RowIdentity
     buckets: np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -71,7 +71,7 @@ class _Suspects:
     number: int
 
     def among(self, rows: list[bytes]) -> _Some:
-        """Those of some rows. Without a key a row is its own."""
+        """The rows of this round among `rows`. Without a key a row is its own key."""
         hashes = hashes_of(rows)
         suspected = self.buckets[buckets_of(hashes)]
         rows = list(compress(rows, suspected.tolist()))

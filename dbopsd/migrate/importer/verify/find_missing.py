@@ -1,4 +1,4 @@
-"""The task that finds the rows of a file that a table has not, among rows of others."""
+"""The task that finds the rows of a file that are missing in a table with rows of others."""
 
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, closing
@@ -28,7 +28,7 @@ _Forms = Callable[[Sequence[bytes]], Sequence[bytes]]
 async def find_missing(
     task: FindMissing, context: Context, *, rows_at_once: int = _ROWS_AT_ONCE
 ) -> Missing:
-    """Look for each row as often as the file has it: what misses is counted, the first are named.
+    """Look for each row as often as the file has it. Counts the missing rows, names the first.
 
     There may be many more rows in the table than in the file. What is held are hashes of the
     file's, some at a time, against which the table's are counted off as they come, and those rows
@@ -87,7 +87,7 @@ def _pick_examples(
 async def _examples(
     task: FindMissing, context: Context, identity: RowIdentity, picked: ExampleRows
 ) -> list[Difference]:
-    """What is told of the rows that were picked."""
+    """The differences of the example rows."""
     table = task.table
     told = [[describe_differences.describe_missing(table, row)] for row in picked.rows]
     session = await context.session()
@@ -112,7 +112,7 @@ async def _examples(
 
 
 def _has_null_key(table: PlannedTable, row: bytes) -> bool:
-    """Whether a row is not told by its key: unique columns may have any number of NULLs."""
+    """Whether a row has NULL in its key: several rows may have that in unique columns."""
     fields = zip(table.columns, split_row(row), strict=True)
     return any(field is None for column, field in fields if column.source in table.key)
 

@@ -1,6 +1,6 @@
-"""The rows that are on one side only, told by their hashes.
+"""Multisets of rows, by their hashes.
 
-Hashes of 64 bits are taken for what they are of, as a `Digest` takes them.
+Rows with the same hash of 64 bits count as equal, as in a `Digest`.
 """
 
 from typing import Any, Final
@@ -15,13 +15,13 @@ _Positions = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class RemainingHashes:
-    """How often rows of each hash are wanted still.
+    """How many rows of each hash have not been found yet.
 
     Each hash takes 16 bytes, 24 with the hashes of keys; about 40 for a moment while it is made.
     """
 
     def __init__(self, hashes: list[Hashes], keys: list[Hashes] | None = None) -> None:
-        """The lists have what is wanted in parts, and the same rows' keys; they are emptied."""
+        """`hashes` has the hashes of rows in parts, `keys` those of their keys. Empties both."""
         found = _joined(hashes)
         of_keys = None
         if keys is None:
@@ -39,13 +39,13 @@ class RemainingHashes:
 
     @property
     def rows(self) -> int:
-        """How many are wanted still."""
+        """How many rows have not been found yet."""
         return int(self._wanted.sum())
 
     def count_off(self, found: Hashes) -> tuple[_Positions, _Positions]:
-        """Rows of these hashes are there: those of them that were wanted, and those that were not.
+        """Count rows as found. Returns those that were expected, and those that were not.
 
-        Both as positions in `found`, with that of one row for all of the same hash.
+        Both are positions in `found`. Rows of one hash share the position of one of them.
         """
         hashes, at, counts = np.unique(found, return_index=True, return_counts=True)
         places = np.searchsorted(self._hashes, hashes)
@@ -58,14 +58,14 @@ class RemainingHashes:
         return np.sort(np.repeat(at, taken)), np.repeat(at, counts - taken)
 
     def keys(self) -> Hashes:
-        """The hash of the key of each row that is wanted still; none where none were given."""
+        """The key hash of each row that has not been found yet; empty if no keys were given."""
         if self._keys is None:
             return np.zeros(0, np.uint64)
         return np.repeat(self._keys, self._wanted)
 
 
 def count_pairs(one: RemainingHashes, other: RemainingHashes) -> int:
-    """How many rows that are wanted here have a partner there: one with the same key.
+    """How many rows of one side have a partner on the other side: a row with the same key.
 
     Takes some 40 bytes for each row of either side meanwhile.
     """
@@ -76,7 +76,7 @@ def count_pairs(one: RemainingHashes, other: RemainingHashes) -> int:
 
 
 class ExampleRows:
-    """The first rows that are wanted: `most` of them, or fewer where they are large."""
+    """The first rows that have not been found: at most `most`, fewer if they are large."""
 
     def __init__(self, most: int, most_bytes: int = _MOST_BYTES) -> None:
         self.rows: list[bytes] = []
@@ -86,11 +86,11 @@ class ExampleRows:
 
     @property
     def full(self) -> bool:
-        """Whether no more are picked."""
+        """Whether it takes no more rows."""
         return len(self.rows) >= self._most or self._held_bytes >= self._most_bytes
 
     def pick(self, wanted: RemainingHashes, rows: list[bytes], hashes: Hashes) -> None:
-        """Take those of some rows that are wanted, which then are so no longer."""
+        """Take the rows that have not been found, and count them as found."""
         taken, _ = wanted.count_off(hashes)
         for at in taken.tolist():
             if self.full:

@@ -1,4 +1,4 @@
-"""When two rows are the same, and when they are one row that has changed."""
+"""Tells whether two rows are equal, and whether they are versions of one row."""
 
 import struct
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ _LENGTH: Final = struct.Struct(">i")
 class RowIdentity:
     """The forms in which rows of a table are compared.
 
-    Rows are the same if their bytes are, but for what PostgreSQL itself changes of them, and for
-    their keys: those are the same if `=` says so. It is what an upsert goes by.
+    Rows are equal if their bytes are, apart from what PostgreSQL itself changes. Keys are equal if
+    `=` says so, as for an upsert.
     """
 
     def __init__(self, table: PlannedTable) -> None:
@@ -31,18 +31,18 @@ class RowIdentity:
             for of_key, of_value, is_key in zip(key_kinds(types), kinds(types), in_key, strict=True)
         )
         self.keyed = bool(table.key) and sum(in_key) == len(table.key)
-        """Whether a row can be told by its key: there is one, and all of it is carried."""
+        """Whether a key identifies the rows: there is one, and all its columns are carried."""
         # What comes after the last column of the key need not be looked at.
         known = len(in_key) - in_key[::-1].index(True) if any(in_key) else 0
         self._key = tuple(zip(in_key[:known], self._kinds[:known], strict=True))
 
     @property
     def by_bytes(self) -> bool:
-        """Whether rows are the same only if all their bytes are."""
+        """Whether rows are equal only if all their bytes are."""
         return not any(self._kinds)
 
     def form(self, row: bytes) -> bytes:
-        """What is the same for rows that are."""
+        """The form of a row: equal rows have the same."""
         return canonicalise(row, self._kinds)
 
     def forms(self, rows: Sequence[bytes]) -> Sequence[bytes]:

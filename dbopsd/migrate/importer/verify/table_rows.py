@@ -1,4 +1,4 @@
-"""The rows that a table has on either side, each a tuple of a binary COPY."""
+"""The rows of a table on both sides, as tuples of a binary COPY, and their digests."""
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
@@ -22,7 +22,7 @@ _TRAILER: Final = b"\xff\xff"
 
 
 def source_rows(snapshot: str, table: PlannedTable) -> Generator[list[bytes], None, None]:
-    """Batches of the rows that the file's would be, those that can be at all."""
+    """Batches of the file's rows as PostgreSQL would have them, without rejected ones."""
     encoder = Encoder(table.columns, key_columns=table.key, max_rejects=0)
     with closing(read_table(Path(snapshot), table, columns=table.columns)) as batches:
         for batch in batches:
@@ -60,7 +60,7 @@ async def target_rows(
 
 
 async def digest_source(task: DigestSource, context: Context) -> Digested:
-    """What the file's rows would be, those that can be at all."""
+    """The digest of the file's rows as PostgreSQL would have them, without rejected ones."""
     digest = Digest()
     columns = task.table.columns
     encoder = Encoder(columns, key_columns=task.table.key, max_rejects=0)
@@ -73,7 +73,7 @@ async def digest_source(task: DigestSource, context: Context) -> Digested:
 
 
 async def digest_target(task: DigestTarget, context: Context) -> Digested:
-    """What PostgreSQL's rows are."""
+    """The digest of PostgreSQL's rows."""
     digest = Digest()
     session = await context.session()
     rows = target_rows(session, task.schema, task.table, task.first_page, task.pages)
