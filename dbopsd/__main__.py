@@ -97,7 +97,10 @@ def build_cli(features: Sequence[Feature] = (), *, module: str = "dbopsd") -> cl
     @cli.command("check-config")
     @_config_option
     def check_config(config_file: Path | None) -> None:
-        """Check the configuration whole, without starting anything."""
+        """Check the configuration whole, without starting anything.
+
+        Says how many file descriptors the daemon needs, and how many it would have from here.
+        """
         with _refusing():
             config = load_config(config_file)
             app.check_config(config, features)
@@ -106,6 +109,7 @@ def build_cli(features: Sequence[Feature] = (), *, module: str = "dbopsd") -> cl
             for name, database in sorted(config.databases.items())
         )
         click.echo(f"the configuration is right; databases: {databases}")
+        click.echo(app.describe_descriptors(config))
 
     @cli.command("config-reference")
     def config_reference() -> None:

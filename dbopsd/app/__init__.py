@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dbopsd.app.api_process import Serving, running, serve
     from dbopsd.app.config_check import check_config
+    from dbopsd.app.descriptors import describe_descriptors
     from dbopsd.app.errors import LostWorker
     from dbopsd.app.feature import Feature
     from dbopsd.app.worker_process import work
@@ -19,6 +20,7 @@ __all__ = [
     "LostWorker",
     "Serving",
     "check_config",
+    "describe_descriptors",
     "running",
     "serve",
     "work",
@@ -29,6 +31,7 @@ _MODULES = {
     "LostWorker": "errors",
     "Serving": "api_process",
     "check_config": "config_check",
+    "describe_descriptors": "descriptors",
     "running": "api_process",
     "serve": "api_process",
     "work": "worker_process",

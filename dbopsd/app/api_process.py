@@ -16,6 +16,7 @@ from dbopsd.app.components import (
     make_databases,
 )
 from dbopsd.app.config_check import checks_of
+from dbopsd.app.descriptors import reserve_descriptors
 from dbopsd.app.feature import Feature, kinds_of
 from dbopsd.app.schedules import schedules_of
 from dbopsd.app.signals import StopSignals
@@ -62,6 +63,7 @@ async def serve(
     `worker_command` starts a worker, to which options are added; none: no worker is started. Raises
     a `DbopsError` when it cannot start.
     """
+    config = reserve_descriptors(config)
     signals = StopSignals()
     try:
         async with running(

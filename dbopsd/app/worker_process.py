@@ -17,6 +17,7 @@ from dbopsd.app.components import (
     make_databases,
     scratch_directory,
 )
+from dbopsd.app.descriptors import raise_descriptor_limit
 from dbopsd.app.errors import LostWorker
 from dbopsd.app.feature import Feature, kinds_of, roles_of
 from dbopsd.app.schedules import schedules_of
@@ -48,6 +49,7 @@ async def work(
     end of standard input, and say on standard output that the event loop turns. Raises
     `LostWorker`, `ConfigurationError`.
     """
+    raise_descriptor_limit()
     signals = StopSignals()
     worker_id = worker_id or new_worker_id()
     lost = asyncio.Event()

@@ -69,6 +69,13 @@ class ServerConfig(Section):
     max_calls_per_client: Annotated[int, Field(ge=1, le=1_000_000)] = 200
     """How many calls of one caller, or of one address, may run at once; more are refused."""
 
+    max_connections: Annotated[int, Field(ge=16, le=1_000_000)] = 1000
+    """How many connections each listener keeps open; beyond, those used least are closed.
+
+    A connection takes a descriptor. Where the system's limit is too low for all of them, there are
+    fewer: `dbopsd check-config` says how many descriptors are needed.
+    """
+
     @field_validator("control_url")
     @classmethod
     def _postgresql_url(cls, value: SecretStr | None) -> SecretStr | None:

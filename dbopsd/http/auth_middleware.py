@@ -16,13 +16,14 @@ from dbopsd.security.access import Access
 from dbopsd.security.authorisation import require
 from dbopsd.security.caller import ANONYMOUS, NOBODY, Caller, Role, current_caller
 from dbopsd.security.certificates import names_of
+from dbopsd.security.connections import Connections, Peer, Standing
 from dbopsd.telemetry import names
 
 # By what `auth.open_services` calls them.
 _OPEN_PATHS: Final = {"/livez": "health", "/readyz": "health"}
 
 
-def authorise_requests(access: Access) -> Middleware:
+def authorise_requests(access: Access, connections: Connections) -> Middleware:
     """The middleware within what answers errors."""
     authenticator, limit = access.authenticator, access.limit
 
@@ -50,13 +51,21 @@ def authorise_requests(access: Access) -> Middleware:
             who = f"{open_service} {request.remote}".lstrip()
         token = current_caller.set(caller)
         try:
-            with limit.running(who):
+            standing = Standing.AUTHENTICATED if caller.method else Standing.ANONYMOUS
+            with limit.running(who), connections.call(peer_of(request), standing):
                 return await handler(request)
         finally:
             # One task serves every request of a connection.
             current_caller.reset(token)
 
     return authorised
+
+
+def peer_of(request: web.Request) -> Peer:
+    """The other side of the request's connection; no address where that is gone."""
+    transport = request.transport
+    name = None if transport is None else transport.get_extra_info("peername")
+    return ("", 0) if name is None else (name[0], name[1])
 
 
 def _certificate_names(request: web.Request) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Nobody gets to a servicer without being known and allowed to, nor with too many calls at once."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -13,6 +14,7 @@ from dbopsd.rpc.methods import Method
 from dbopsd.security.access import Access
 from dbopsd.security.authorisation import require
 from dbopsd.security.caller import NOBODY, Caller, current_caller
+from dbopsd.security.connections import Connections, Peer, Standing
 from dbopsd.security.errors import CredentialChanged, RoleMissing
 from dbopsd.telemetry import names
 
@@ -30,15 +32,16 @@ class CallAuthorisation:
     Within a call that is let in, and around it from then on, `current_caller` says who called.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, connections: Connections) -> None:
         self._authenticator = access.authenticator
         self._open_services = access.open_services
         self._limit = access.limit
+        self._connections = connections
 
     def unary(self, method: Method, call: UnaryCall) -> UnaryCall:
         """`call`, for those who may; raises what says why not."""
         identify, permit = self._identify(method), self._permit(method)
-        limit, key_of = self._limit, self._key_of(method)
+        running = self._running(method)
         streams_requests = method.streams_requests
 
         async def authorised(request: Any, context: Any) -> Any:
@@ -47,7 +50,7 @@ class CallAuthorisation:
                 request = _each_permitted(request, caller, permit)
             else:
                 permit(caller, request)
-            with limit.running(key_of(caller, context)):
+            with running(caller, context):
                 return await call(request, context)
 
         return authorised
@@ -56,7 +59,7 @@ class CallAuthorisation:
         """The same for a call that streams its responses, for as long as they may."""
         identify, permit = self._identify(method), self._permit(method)
         still = self._still(method, permit)
-        limit, key_of = self._limit, self._key_of(method)
+        running = self._running(method)
         streams_requests = method.streams_requests
 
         async def authorised(request: Any, context: Any, send: Send) -> None:
@@ -65,7 +68,7 @@ class CallAuthorisation:
                 request = _each_permitted(request, caller, permit)
             else:
                 permit(caller, request)
-            with limit.running(key_of(caller, context)):
+            with running(caller, context):
                 if not caller.method:
                     await call(request, context, send)
                     return
@@ -118,7 +121,7 @@ class CallAuthorisation:
             # Never reset: grpc.aio runs each call in a task, so a context, of its own.
             current_caller.set(NOBODY)
             # Apart from the calls that run: who has shown nothing yet must not take their places.
-            with limit.running(f"unknown {address_of(context.peer())}"):
+            with limit.running(f"unknown {peer_of(context.peer())[0]}"):
                 caller = await self._authenticate(context)
             current_caller.set(caller)
             span = trace.get_current_span()
@@ -157,27 +160,41 @@ class CallAuthorisation:
 
         return permit
 
-    def _key_of(self, method: Method) -> Callable[[Caller, Any], str]:
-        """By whom calls are counted: by name where it is proved, else by address.
+    def _running(
+        self, method: Method
+    ) -> Callable[[Caller, Any], contextlib.AbstractContextManager[None]]:
+        """Counts a call while it runs: by its caller, and for its connection.
 
-        Probes of an open service are counted apart: those of a load balancer get through when the
-        callers behind it have used up what they may.
+        A caller is known by name where it is proved, else by address. Probes of an open service
+        are counted apart: those of a load balancer get through when the callers behind it have
+        used up what they may. Raises `TooManyCalls`.
         """
         prefix = f"{method.standard} " if self._open(method) else ""
+        limit, connections = self._limit, self._connections
 
-        def key_of(caller: Caller, context: Any) -> str:
+        @contextlib.contextmanager
+        def running(caller: Caller, context: Any) -> Iterator[None]:
+            peer = peer_of(context.peer())
             if caller.method:
-                return f"{caller.method} {caller.name}"
-            return prefix + address_of(context.peer())
+                who, standing = f"{caller.method} {caller.name}", Standing.AUTHENTICATED
+            else:
+                who, standing = prefix + peer[0], Standing.ANONYMOUS
+            with limit.running(who), connections.call(peer, standing):
+                yield
 
-        return key_of
+        return running
+
+
+def peer_of(peer: str) -> Peer:
+    """The address and port in gRPC's `ipv4:127.0.0.1:50051` or `ipv6:%5B::1%5D:50051`."""
+    address = unquote(peer.partition(":")[2] or peer)
+    host, _, port = address.rpartition(":")
+    return (host.strip("[]"), int(port)) if host and port.isdigit() else (address, 0)
 
 
 def address_of(peer: str) -> str:
-    """The address in gRPC's `ipv4:127.0.0.1:50051` or `ipv6:%5B::1%5D:50051`, without the port."""
-    address = unquote(peer.partition(":")[2] or peer)
-    host, _, port = address.rpartition(":")
-    return host.strip("[]") if host and port.isdigit() else address
+    """The address alone."""
+    return peer_of(peer)[0]
 
 
 async def _each_permitted(

@@ -9,8 +9,10 @@ from dbopsd.config import split_listen_address
 from dbopsd.errors import ListenerUnavailable
 
 
-async def require_bindable(address: str) -> None:
+async def require_bindable(address: str) -> int:
     """Raise `ListenerUnavailable` with the cause unless `address` (`host:port`) can be bound now.
+
+    Returns how many addresses the host has here.
 
     gRPC says no more than "failed to bind", and writes a line of its own to standard error.
     """
@@ -31,6 +33,7 @@ async def require_bindable(address: str) -> None:
             failures.append(failure)
     if len(failures) == len(resolved):
         raise ListenerUnavailable(address, os.strerror(failures[0]).lower())
+    return len(resolved) - len(failures)
 
 
 def _try(family: int, kind: int, protocol: int, target: object) -> int | None:

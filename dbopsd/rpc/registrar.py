@@ -11,6 +11,7 @@ from dbopsd.rpc import call_adapters
 from dbopsd.rpc.audit_interceptor import CallAudit
 from dbopsd.rpc.auth_interceptor import CallAuthorisation
 from dbopsd.rpc.errors import answering_stream, answering_unary
+from dbopsd.rpc.first_request import FirstRequest
 from dbopsd.rpc.methods import Method, describe
 from dbopsd.rpc.tracing import CallTracing
 from dbopsd.rpc.validation import compile_validator
@@ -34,11 +35,13 @@ class Registrar(grpc.GenericRpcHandler):
         tracing: CallTracing,
         authorising: CallAuthorisation,
         audit: CallAudit,
+        first_request: FirstRequest,
     ) -> None:
         self._methods = describe(services)
         self._tracing = tracing
         self._authorising = authorising
         self._audit = audit
+        self._first_request = first_request
         self._handlers: dict[str, Handler] = {}
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
@@ -67,8 +70,8 @@ class Registrar(grpc.GenericRpcHandler):
         )
 
     def _wrap(self, method: Method, handler: Handler) -> Handler:
-        # From the outside in: the span, the answers to errors, the record of the end, who may call,
-        # what requests must be, the record before the servicer is called.
+        # From the outside in: the span, the answers to errors, the wait for the request, the record
+        # of the end, who may call, what requests must be, the record before the servicer is called.
         check = call_adapters.checked(method, compile_validator(method.request_type))
         decode = call_adapters.decoder(handler)
         encode = handler.response_serializer
@@ -76,15 +79,15 @@ class Registrar(grpc.GenericRpcHandler):
         if handler.response_streaming:
             pump = self._authorising.stream(method, call_adapters.stream_call(handler, check))
             pump = self._audit.stream(method, pump)
+            if not handler.request_streaming:
+                pump = self._first_request.stream(method.full_name, pump)
             pump = answering_stream(method.full_name, pump, foreign=not method.own)
             stream = self._tracing.stream(method.full_name, pump)
-            if handler.request_streaming:
-                return grpc.stream_stream_rpc_method_handler(stream, decode, encode)
-            return grpc.unary_stream_rpc_method_handler(stream, decode, encode)
+            return grpc.stream_stream_rpc_method_handler(stream, decode, encode)
         call = self._authorising.unary(method, call_adapters.unary_call(handler, check))
         call = self._audit.unary(method, call)
+        if not handler.request_streaming:
+            call = self._first_request.unary(method.full_name, call)
         call = answering_unary(method.full_name, call, foreign=not method.own)
         unary = self._tracing.unary(method.full_name, call)
-        if handler.request_streaming:
-            return grpc.stream_unary_rpc_method_handler(unary, decode, encode)
-        return grpc.unary_unary_rpc_method_handler(unary, decode, encode)
+        return grpc.stream_unary_rpc_method_handler(unary, decode, encode)

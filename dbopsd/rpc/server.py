@@ -25,7 +25,9 @@ from dbopsd.operations.service import Operations
 from dbopsd.rpc import longrunning
 from dbopsd.rpc.audit_interceptor import CallAudit
 from dbopsd.rpc.auth_interceptor import CallAuthorisation
+from dbopsd.rpc.connection_limit import ConnectionLimit, core_limit
 from dbopsd.rpc.credentials import server_credentials
+from dbopsd.rpc.first_request import FirstRequest
 from dbopsd.rpc.grpc_health import GrpcHealth
 from dbopsd.rpc.health_service import HealthService
 from dbopsd.rpc.listen import require_bindable
@@ -35,11 +37,13 @@ from dbopsd.rpc.registrar import Registrar
 from dbopsd.rpc.tracing import CallTracing
 from dbopsd.security.access import Access
 from dbopsd.security.audit.journal import AuditJournal
+from dbopsd.security.connections import Connections
 from dbopsd.telemetry.setup import Telemetry
 
 _KEEPALIVE_MS: Final = 30_000
 _KEEPALIVE_TIMEOUT_MS: Final = 10_000
 _LEAST_CLIENT_PING_MS: Final = 10_000
+_HANDSHAKE_MS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +85,26 @@ class RpcServer:
         self._operations = operations
         self._operation_methods = by_kind(operation_methods)
         self._clock = clock
+        self._connections = Connections(config.max_connections)
+        self._connection_limit: ConnectionLimit | None = None
+        self._first_request = FirstRequest(config.max_calls_per_client)
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> int:
         """Listen and serve; returns the port. Raises `ListenerUnavailable`."""
         address = self._config.grpc_listen
-        await require_bindable(address)
+        addresses = await require_bindable(address)
         services = self._all_services()
         registrar = Registrar(
             [service.descriptor for service in services],
             CallTracing(self._telemetry),
-            CallAuthorisation(self._access),
+            CallAuthorisation(self._access, self._connections),
             self._audit,
+            self._first_request,
         )
         for service in services:
             service.add(service.servicer, registrar)
-        server = grpc.aio.server(handlers=[registrar], options=self._options())
+        server = grpc.aio.server(handlers=[registrar], options=self._options(addresses))
         try:
             if self._access.tls is None:
                 port = server.add_insecure_port(address)
@@ -107,6 +115,8 @@ class RpcServer:
             raise ListenerUnavailable(address, "gRPC cannot bind it") from exc
         await server.start()
         self._server = server
+        self._connection_limit = ConnectionLimit(self._connections, port)
+        self._connection_limit.start()
         return port
 
     async def stop(self, grace_s: float) -> None:
@@ -117,9 +127,18 @@ class RpcServer:
         """
         if self._server is not None:
             await self._server.stop(grace_s or None)
+        if self._connection_limit is not None:
+            await self._connection_limit.close()
 
-    def _options(self) -> list[tuple[str, Any]]:
+    def _options(self, addresses: int) -> list[tuple[str, Any]]:
         return [
+            # The core counts for each address that the host has.
+            (
+                "grpc.max_allowed_incoming_connections",
+                max(1, core_limit(self._config.max_connections) // addresses),
+            ),
+            ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
+            ("grpc.http2.settings_timeout", _HANDSHAKE_MS),
             # Or a second daemon would share the port, and each get a part of the calls.
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", int(self._config.max_message_bytes)),
@@ -127,6 +146,8 @@ class RpcServer:
             # A watch may be silent for days: find out when its caller is gone.
             ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
             ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+            # What the core really waits for the answer to a ping; it is a minute by default.
+            ("grpc.http2.ping_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
             ("grpc.keepalive_permit_without_calls", 1),
             # Callers may ping as often, or they are cut off with "too many pings" (from 5 min on).
             ("grpc.http2.min_ping_interval_without_data_ms", _LEAST_CLIENT_PING_MS),

@@ -166,6 +166,23 @@ class TooManyCalls(DbopsError):
 
 
 @dataclass(eq=False)
+class RequestMissing(DbopsError):
+    """A call was begun, and its request did not come."""
+
+    reason: ClassVar[str] = "REQUEST_MISSING"
+    code: ClassVar[StatusCode] = StatusCode.DEADLINE_EXCEEDED
+
+    timeout_s: float
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the call's request did not arrive within {self.timeout_s:g} s, or too many calls of "
+            "this address wait for theirs"
+        )
+
+
+@dataclass(eq=False)
 class PathOutsideRoots(DbopsError):
     """A path of a request leads out of the directories that requests may name."""
 

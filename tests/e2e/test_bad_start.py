@@ -11,9 +11,10 @@ import pytest
 
 from dbopsd.db.server.leftovers import server_processes
 from tests.e2e.conftest import Answer, database, run
-from tests.support.daemon import Daemon
+from tests.support.daemon import BIN, Daemon
 from tests.support.scratch import new_directory
 
+PRLIMIT = shutil.which("prlimit") or "prlimit"
 # Never asked: what is wrong is found before anything is started.
 NOWHERE = "host=127.0.0.1 port=1 user=dbopsd password=hunter2 dbname=app"
 
@@ -52,6 +53,16 @@ WRONG_FILES = {
         "unknown check; there are reachable, login, connections",
     ),
 }
+
+
+def test_too_few_descriptors(directory: Path) -> None:
+    file = directory / "dbopsd.toml"
+    file.write_text(database("main", NOWHERE))
+    for command in ("serve", "check-config"):
+        limited = (PRLIMIT, "--nofile=128:128", str(BIN / "dbopsd"), command)
+        said = only_line(run(*limited, "--config", str(file)))
+        assert "server.max_connections" in said
+        assert "the limit of file descriptors is 128" in said
 
 
 @pytest.fixture(scope="module")

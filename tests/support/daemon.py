@@ -40,6 +40,7 @@ class Daemon:
     given. `user` runs it as another account, with a Python that the account can reach. With
     `config=None` there is no file: all but the state directory is as `dbopsd serve` alone has it.
     `module` is run in place of the installed program: `tests.support.demo` has kinds of operations.
+    `descriptors` is its limit of them, SOFT:HARD.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Daemon:
         environment: Mapping[str, str] | None = None,
         user: str | None = None,
         module: str | None = None,
+        descriptors: str | None = None,
     ) -> None:
         self._directory = new_directory("dbopsd-e2e-")
         self.state_dir = state_dir or self._directory / "state"
@@ -78,9 +80,10 @@ class Daemon:
                 self.state_dir.mkdir(mode=0o700)
                 os.chown(self.state_dir, account.pw_uid, account.pw_gid)
         self.config_file.chmod(0o600)
+        limited = [] if descriptors is None else ["prlimit", f"--nofile={descriptors}"]
         with self._log_path.open("wb") as log, self._output_path.open("wb") as output:
             self._process = subprocess.Popen(
-                [*command_for(user, module), "serve", *arguments],
+                [*limited, *command_for(user, module), "serve", *arguments],
                 cwd="/",
                 user=user,
                 group=None if user is None else pwd.getpwnam(user).pw_gid,
@@ -150,6 +153,11 @@ class Daemon:
         """Its resident memory now."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) * 1024
+
+    @property
+    def descriptors(self) -> int:
+        """How many file descriptors it has open."""
+        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
 
     def log_text(self) -> str:
         """All that it has written to standard error."""

@@ -1,17 +1,16 @@
 """How many refusals of callers that nobody knows the log has lines for: it shares its disk."""
 
-import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from dbopsd.security.addresses import network_of
+
 _MOST: Final = 10.0
 _PER_SECOND: Final = 1.0
 _MOST_ADDRESSES: Final = 1024
-# Within such a network a host takes any address it likes (RFC 4291, 2.5.1).
-_IPV6_PREFIX: Final = 64
 
 
 @dataclass(slots=True)
@@ -35,7 +34,7 @@ class RefusalRateLimit:
     def take(self, address: str) -> bool:
         """Whether there is a line left for a call from `address`, which is then used up."""
         now = self._clock()
-        left = self._of(_network(address), now)
+        left = self._of(network_of(address), now)
         left.lines = min(_MOST, left.lines + (now - left.at) * _PER_SECOND)
         left.at = now
         if left.lines < 1:
@@ -56,15 +55,3 @@ class RefusalRateLimit:
             del self._left[oldest]
         left = self._left[network] = _Left(_MOST, now)
         return left
-
-
-def _network(address: str) -> str:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if found.version == 4:
-        return address
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(found), _IPV6_PREFIX), strict=False))
