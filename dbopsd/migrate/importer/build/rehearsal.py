@@ -6,7 +6,7 @@ from typing import Final
 
 from dbopsd.db.identifiers import quoted
 from dbopsd.db.session import Session
-from dbopsd.migrate.importer.build.create_objects import find_problem, try_create_object
+from dbopsd.migrate.importer.build.build_objects import find_problem, try_create_object
 from dbopsd.migrate.importer.build.staging_tables import creation_order
 from dbopsd.migrate.importer.model.plan import (
     Fate,

@@ -1,4 +1,4 @@
-"""What CREATE statements say and SQLite's PRAGMAs do not tell.
+"""Parses CREATE statements for what SQLite's PRAGMAs do not show.
 
 SQLite has parsed these statements already, so nothing is checked here. The grammar is that of
 https://sqlite.org/src/file/src/parse.y: a column's constraints are known by reserved words, that
@@ -17,7 +17,7 @@ _ORDERS: Final = frozenset({"ASC", "DESC"})
 
 @dataclass
 class ColumnClauses:
-    """Of a column."""
+    """The clauses of a column."""
 
     name: str
     collation: str = "BINARY"
@@ -26,7 +26,7 @@ class ColumnClauses:
 
 @dataclass
 class ForeignKeyClause:
-    """Of a foreign key, be it written at its column or at the table."""
+    """The clauses of a foreign key, written at its column or at the table."""
 
     name: str | None
     deferred: bool = False
@@ -34,7 +34,7 @@ class ForeignKeyClause:
 
 @dataclass(frozen=True)
 class UniqueClause:
-    """Of a UNIQUE constraint, be it written at its column or at the table."""
+    """The clauses of a UNIQUE constraint, written at its column or at the table."""
 
     name: str | None
     columns: tuple[str, ...]
@@ -42,7 +42,7 @@ class UniqueClause:
 
 @dataclass
 class TableClauses:
-    """Of a CREATE TABLE, each list in the order of the text."""
+    """The clauses of a CREATE TABLE. Each list has the order of the text."""
 
     columns: list[ColumnClauses] = field(default_factory=list)
     checks: list[CheckConstraint] = field(default_factory=list)
@@ -56,7 +56,7 @@ class TableClauses:
 
 @dataclass(frozen=True)
 class IndexClauses:
-    """Of a CREATE INDEX."""
+    """The clauses of a CREATE INDEX."""
 
     columns: tuple[str, ...]
     """As written, without their COLLATE and order."""

@@ -1,4 +1,4 @@
-"""Resolves foreign keys: what the table and the columns are that they point to."""
+"""Resolves foreign keys: finds the tables and columns that they reference."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""Reads a file's schema: what SQLite itself tells of it, and what only the statements have."""
+"""Reads a file's schema, from SQLite's PRAGMAs and from the CREATE statements."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ _SHADOWS: Final = {
 
 
 def inspect_schema(connection: sqlite3.Connection) -> SourceSchema:
-    """Everything that the schema of the connection's main database has.
+    """The schema of the connection's main database.
 
     Whatever cannot be understood in full is in `unreadable`: an object that SQLite cannot work
     with, a table whose name or column has no proper text (it is not among the tables then), a
@@ -209,7 +209,7 @@ class _Inspection:
     def _indexes(
         self, table: str, clauses: TableClauses
     ) -> tuple[SourceIndex | None, tuple[SourceIndex, ...]]:
-        """The primary key's, where it has one, and the others."""
+        """The index of the primary key, if it has one, and the other indexes."""
         statements = {each.name: each for each in self._of_kind("index")}
         names: dict[tuple[str, ...], str] = {}
         for constraint in clauses.uniques:

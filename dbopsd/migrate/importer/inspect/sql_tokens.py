@@ -1,4 +1,4 @@
-"""SQLite's SQL as tokens that know where they stand, and a reader to go along them."""
+"""Splits SQLite's SQL into tokens with their positions, and reads them one by one."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -13,7 +13,7 @@ _QUOTES: Final = frozenset("\"'`[")
 
 @dataclass(eq=False)
 class UnreadableSql(DbopsError):
-    """SQL that SQLite took and that is not understood here."""
+    """SQL that SQLite accepted and that cannot be parsed here."""
 
     reason: ClassVar[str] = "UNREADABLE_SQL"
     code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
@@ -82,7 +82,7 @@ class TokenReader:
         return self._next < len(self._tokens)
 
     def take(self) -> Token:
-        """The next token, which is behind us then."""
+        """Go past the next token and return it."""
         if not self.more:
             raise UnreadableSql("it ends too early")
         self._next += 1
@@ -118,7 +118,7 @@ class TokenReader:
         return self._tokens[first : self._next - 1]
 
     def rest(self) -> tuple[Token, ...]:
-        """Everything that is left."""
+        """The remaining tokens."""
         rest = self._tokens[self._next :]
         self._next = len(self._tokens)
         return rest

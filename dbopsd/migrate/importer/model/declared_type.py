@@ -1,4 +1,4 @@
-"""Which PostgreSQL type a declared SQLite type asks for."""
+"""Parses a declared SQLite type: the family of types that it asks for."""
 
 import re
 from dataclasses import dataclass

@@ -1,11 +1,11 @@
-"""The plan of an import: every decision with its reason, as a person may read and change it."""
+"""The plan of an import: every decision with its reason."""
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
 
 class Fate(Enum):
-    """What becomes of an object."""
+    """Whether an object is carried over."""
 
     CARRIED = "CARRIED"
     CHANGED = "CHANGED"
@@ -14,7 +14,7 @@ class Fate(Enum):
 
 
 class BadValue(Enum):
-    """What becomes of a value that its column in PostgreSQL cannot hold."""
+    """What to do with a value that its column in PostgreSQL cannot hold."""
 
     REJECT = "reject"
     """Its row does not arrive: the import fails, or keeps the row apart, as was asked."""
@@ -36,35 +36,35 @@ class PlannedColumn:
     type: str
     """PostgreSQL's, as DDL has it: `bigint`, `numeric(10,2)`."""
     conversion: str
-    """How its values are made: the name of one of `conversion`'s."""
+    """The name of the conversion that makes its values."""
     evidence: str
     """Why, for people: what is declared and what was found."""
     storage_class: str = ""
     """`integer`, `real`, `text` or `blob` where all values were found to be of it; empty: mixed."""
     not_null: bool = False
     unit: str = ""
-    """Of numbers that are times: `s`, `ms`, `us`, `julian`, or empty."""
+    """The unit of numbers that are times: `s`, `ms`, `us`, `julian`; empty: they are no times."""
     doubt: str = ""
     """Why the unit may be another one, for people; empty: no reason to think so."""
     on_bad: BadValue = BadValue.REJECT
     expression: str = ""
     """An SQLite expression that is read instead of the column."""
     value_map: dict[str, str | None] = field(default_factory=dict)
-    """Text of a value to the text that stands for it; None: NULL."""
+    """The replacements of values: text to text, or to None for NULL."""
     generated: str = ""
-    """The PostgreSQL expression that makes it there; such a column is compared, not copied."""
+    """The PostgreSQL expression of a generated column. It is compared, not copied."""
     default: str = ""
     """The PostgreSQL expression of its default; empty: none."""
 
     @property
     def changed(self) -> bool:
-        """Whether values may be others than the file's, as the mapping wants it."""
+        """Whether the mapping changes values."""
         return bool(self.expression or self.value_map) or self.on_bad is not BadValue.REJECT
 
 
 @dataclass(frozen=True)
 class PlannedObject:
-    """What becomes of something other than a column's values: an index, a CHECK, a view, …."""
+    """An object other than a column's values, and its fate: an index, a CHECK, a view, …."""
 
     kind: str
     """`table`, `column`, `primary key`, `unique`, `foreign key`, `check`, `default`, `index`,
@@ -72,19 +72,19 @@ class PlannedObject:
     name: str
     fate: Fate
     reason: str = ""
-    """Empty where it is carried as it is."""
+    """Why it is changed or not carried; empty: it is carried as it is."""
     ddl: str = ""
-    """What makes it in PostgreSQL; empty where nothing does, or its table's own statement."""
+    """The statement that creates it; empty: none does, or CREATE TABLE does."""
     table: str = ""
     """The source table that it belongs to."""
     validate: str = ""
-    """What has PostgreSQL look at all rows, of a constraint that `ddl` makes without that."""
+    """The statement that validates a constraint which `ddl` creates NOT VALID."""
     target: str = ""
-    """What it is called in PostgreSQL, where `ddl` makes it."""
+    """Its name in PostgreSQL, if `ddl` creates it."""
     violations: str = ""
     """The query that counts the rows for which `validate` fails."""
     fallback: str = ""
-    """What is made where the rows do not allow `ddl`; empty: nothing."""
+    """The statement to run if the rows do not allow `ddl`; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -95,17 +95,17 @@ class PlannedTable:
     target: str
     columns: tuple[PlannedColumn, ...]
     rows: int = 0
-    """That are carried: those of the file that `where` lets through."""
+    """The number of rows to carry: those that match `where`."""
     key: tuple[str, ...] = ()
-    """The source's primary key columns, by which a row is named."""
+    """The source's primary key columns. They name a row."""
     rowid: str = ""
-    """What SQLite calls the rowid in it: a name that no column has; empty: there is none."""
+    """SQLite's name of the rowid that no column has; empty: there is none."""
     min_rowid: int | None = None
     max_rowid: int | None = None
     where: str = ""
-    """An SQLite condition: the rows that are carried; empty: all."""
+    """An SQLite condition for the rows to carry; empty: all."""
     identity: str = ""
-    """The target column whose numbers PostgreSQL goes on with; empty: none."""
+    """The target column whose numbers PostgreSQL continues; empty: none."""
     last_number: int = 0
     """The largest number that `identity` ever had."""
     max_value_bytes: int = 0
@@ -118,9 +118,9 @@ class PlannedTable:
 
     @property
     def comparable(self) -> "PlannedTable":
-        """The table with the columns of which the file says what is to be there.
+        """The table with the columns that can be compared with the file.
 
-        What PostgreSQL computes of values that the mapping changes is not in the file.
+        Values that PostgreSQL computes from changed values are not in the file.
         """
         if not any(column.changed for column in self.copied):
             return self
@@ -129,11 +129,11 @@ class PlannedTable:
 
 @dataclass(frozen=True)
 class Plan:
-    """What becomes of a whole file."""
+    """The plan for a whole file."""
 
     tables: tuple[PlannedTable, ...]
     objects: tuple[PlannedObject, ...] = ()
-    """In the order in which they can be made."""
+    """The objects in the order in which they can be created."""
     notes: tuple[str, ...] = ()
 
     def table(self, source: str) -> PlannedTable:

@@ -1,11 +1,11 @@
-"""What a SQLite file really holds: what was found in each column."""
+"""The profile of a SQLite file: what its columns hold."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class TextShapes:
-    """What the text values of a column look like: how many of them, for each shape.
+    """The number of text values of a column for each shape.
 
     A value counts for the first shape that it has, in the order of the fields; `midnights` are
     counted besides.
@@ -36,7 +36,7 @@ class TextShapes:
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """What was found in a column."""
+    """The values of a column, counted."""
 
     rows: int = 0
     nulls: int = 0
@@ -77,7 +77,7 @@ class ColumnProfile:
 
 @dataclass(frozen=True)
 class TableProfile:
-    """What was found in a table."""
+    """The profile of a table."""
 
     rows: int
     columns: dict[str, ColumnProfile] = field(default_factory=dict)

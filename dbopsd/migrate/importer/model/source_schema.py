@@ -1,4 +1,4 @@
-"""What a SQLite file says it holds: its schema, as SQLite itself understands it."""
+"""The schema of a SQLite file, as SQLite understands it."""
 
 import string
 from dataclasses import dataclass, field

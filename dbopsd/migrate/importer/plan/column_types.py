@@ -1,4 +1,4 @@
-"""What a column becomes: its PostgreSQL type and conversion, with the evidence."""
+"""Chooses the PostgreSQL type and the conversion of a column, with the evidence."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ _NOTHING: Final = {
 
 @dataclass(frozen=True)
 class ColumnType:
-    """A decision about one column."""
+    """The type of one column."""
 
     type: str
     conversion: str

@@ -1,4 +1,4 @@
-"""What becomes of the columns of a table."""
+"""Plans the columns of a table."""
 
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ ColumnKey = tuple[str, str]
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of one table that are carried, and what is to be told of them and the others."""
+    """The carried columns of a table, and the planned objects for all its columns."""
 
     planned: tuple[PlannedColumn, ...]
     told: tuple[PlannedObject, ...]
@@ -37,7 +37,7 @@ def plan_columns(
     types: MappingOf[ColumnKey, ColumnType],
     style: Names,
 ) -> Columns:
-    """Decide about each column; `types` has those of some already. Raises `InvalidMapping`."""
+    """Plan each column. `types` has the types of some already. Raises `InvalidMapping`."""
     _refuse_unknown(table, mapping)
     names = Namespace(style, columns=True)
     planned: list[PlannedColumn] = []
@@ -72,7 +72,7 @@ def plan_columns(
 def type_of(
     table: SourceTable, column: SourceColumn, found: ColumnProfile, wanted: ColumnMapping
 ) -> ColumnType:
-    """The type that the mapping, or else the declaration and the values give a column."""
+    """The type of a column: from the mapping, or from its declaration and its values."""
     decided = decide_type(column, found)
     if wanted.type is None:
         if wanted.expression is not None:

@@ -1,4 +1,4 @@
-"""Fitting a plan to tables that are there already: their types, their keys, their columns."""
+"""Fits a plan to existing tables: their columns, their types and their keys."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -37,7 +37,7 @@ class ExistingColumn:
 
 
 async def fit_plan(session: Session, request: ImportRequest, plan: Plan) -> Plan:
-    """The plan with the types of the tables that are there. Raises `TablesIncompatible`."""
+    """The plan with the types of the existing tables. Raises `TablesIncompatible`."""
     names = [table.target for table in plan.tables]
     rows = await session.fetch_all_as(ExistingColumn, statement("columns"), (request.schema, names))
     keys: dict[str, list[list[str]]] = {}
@@ -58,14 +58,14 @@ async def fit_plan(session: Session, request: ImportRequest, plan: Plan) -> Plan
 
 
 async def check_tables(session: Session, request: ImportRequest, plan: Plan) -> None:
-    """Raise `TablesIncompatible` if rows would get to other tables by now than they are for."""
+    """Raise `TablesIncompatible` if rows would end up in other tables than planned."""
     _refuse(
         request, await _find_unsuitable(session, request, [table.target for table in plan.tables])
     )
 
 
 def key_of(table: PlannedTable) -> list[str]:
-    """The target's names of the source's primary key."""
+    """The target columns of the source's primary key."""
     by_source = {column.source: column.target for column in table.columns}
     return [by_source[name] for name in table.key if name in by_source]
 
@@ -128,7 +128,7 @@ def _refuse(request: ImportRequest, problems: list[str]) -> None:
 
 
 async def _find_unsuitable(session: Session, request: ImportRequest, names: list[str]) -> list[str]:
-    """Why rows cannot go to tables whatever they are."""
+    """Why tables cannot take any rows, one text each."""
     found = await session.fetch_all(
         statement("unsuitable_tables"), {"schema": request.schema, "names": names}
     )

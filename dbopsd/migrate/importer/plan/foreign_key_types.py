@@ -1,4 +1,4 @@
-"""Columns that foreign keys tie together get one type: PostgreSQL compares no others."""
+"""Gives columns that foreign keys connect one type: PostgreSQL cannot compare others."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -39,7 +39,7 @@ def unify_types(
 def _groups(
     tables: list[SourceTable], types: Mapping[ColumnKey, ColumnType]
 ) -> Iterable[set[ColumnKey]]:
-    """The sets of columns that are tied, directly or by others."""
+    """The sets of columns that foreign keys connect, directly or indirectly."""
     group_of: dict[ColumnKey, set[ColumnKey]] = {}
     for table in tables:
         for foreign in table.foreign_keys:
@@ -55,7 +55,7 @@ def _groups(
 
 
 def _common(types: set[str]) -> tuple[str, str] | None:
-    """The one type for all, and its conversion; None: there is none."""
+    """The common type of all, with its conversion; None: there is none."""
     bare = {each.partition("(")[0] for each in types}
     if len(types) == 1:
         return None  # nothing to do

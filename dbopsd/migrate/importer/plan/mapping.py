@@ -1,4 +1,4 @@
-"""The part of a plan that a person may change, as TOML: `[tables.NAME.columns.COLUMN]`."""
+"""The mapping: TOML that overrides a plan, such as `[tables.NAME.columns.COLUMN]`."""
 
 import re
 import tomllib
@@ -63,7 +63,7 @@ class _Strict(BaseModel):
 
 
 class ColumnMapping(_Strict):
-    """What is to become of one column; what is not said stays the plan's to decide."""
+    """The overrides of one column. The plan decides what is unset."""
 
     skip: bool = False
     rename: Annotated[str, Field(min_length=1)] | None = None
@@ -81,7 +81,7 @@ class ColumnMapping(_Strict):
 
 
 class TableMapping(_Strict):
-    """What is to become of one table."""
+    """The overrides of one table."""
 
     skip: bool = False
     rename: Annotated[str, Field(min_length=1)] | None = None
@@ -89,17 +89,17 @@ class TableMapping(_Strict):
     columns: dict[str, ColumnMapping] = Field(default_factory=dict)
 
     def column(self, name: str) -> ColumnMapping:
-        """What is said of the column, in any case of its name."""
+        """The overrides of the column, whatever the case of its name."""
         return _in_any_case(self.columns, name) or ColumnMapping()
 
 
 class Mapping(_Strict):
-    """What a person says of a plan."""
+    """The overrides of a plan."""
 
     tables: dict[str, TableMapping] = Field(default_factory=dict)
 
     def table(self, name: str) -> TableMapping:
-        """What is said of the table, in any case of its name."""
+        """The overrides of the table, whatever the case of its name."""
         return _in_any_case(self.tables, name) or TableMapping()
 
 
@@ -118,7 +118,7 @@ def read_mapping(text: str) -> Mapping:
 
 
 def write_mapping(plan: Plan) -> str:
-    """A plan as a mapping that gives the same plan again, the evidence in comments."""
+    """A mapping that results in the same plan again, with the evidence in comments."""
     document = tomlkit.document()
     tables = tomlkit.table(is_super_table=True)
     for table in plan.tables:

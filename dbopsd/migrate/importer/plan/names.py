@@ -1,4 +1,4 @@
-"""What things are called in PostgreSQL: as in the file, where PostgreSQL can have that."""
+"""Names in PostgreSQL: those of the file, if PostgreSQL allows them."""
 
 import hashlib
 from typing import Final
@@ -23,7 +23,7 @@ class Namespace:
         self._taken: set[str] = set()
 
     def take(self, name: str) -> tuple[str, str]:
-        """What `name` becomes, and why it is another where it is; an empty text: it is not."""
+        """The name to use for `name`, and why it differs; empty: it does not."""
         wanted = name.lower() if self._style is Names.LOWER else name
         reason = "names are to be lower case" if wanted != name else ""
         if not wanted:
@@ -43,12 +43,12 @@ class Namespace:
 
 
 def shortened(wanted: str, name: str) -> str:
-    """As much of `wanted` as fits beside a hash of the whole `name`: no two become one."""
+    """The beginning of `wanted`, with a hash of the whole `name`, so that none collide."""
     digest = hashlib.sha256(name.encode()).hexdigest()[:_HASH_LENGTH]
     return with_suffix(wanted, f"_{digest}")
 
 
 def with_suffix(name: str, suffix: str) -> str:
-    """`name` with `suffix`, cut before it where both are too long together."""
+    """`name` with `suffix`; `name` is cut if both are too long together."""
     room = MAX_BYTES - len(suffix.encode())
     return name.encode()[:room].decode(errors="ignore") + suffix

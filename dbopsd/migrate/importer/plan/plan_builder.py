@@ -1,4 +1,4 @@
-"""The plan of an import, made of what the file says it holds and of what it really holds."""
+"""Builds the plan of an import from the schema and the profile of the file."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -39,7 +39,7 @@ _MAX_BIGINT: Final = 2**63 - 1
 def chosen_tables(
     schema: SourceSchema, request: ImportRequest, mapping: Mapping
 ) -> tuple[list[SourceTable], list[PlannedObject]]:
-    """The tables to carry, and what is to be told of the others. Raises `SourceTableNotFound`."""
+    """The tables to carry, and planned objects for the others. Raises `SourceTableNotFound`."""
     for name in (*request.tables, *request.exclude_tables, *mapping.tables):
         if schema.table(name) is None:
             known = ", ".join(table.name for table in schema.tables)
@@ -67,7 +67,7 @@ def build_plan(
     request: ImportRequest,
     mapping: Mapping,
 ) -> Plan:
-    """Decide about everything. `profiles` are those of the chosen tables, by their names.
+    """Build the plan. `profiles` has the profiles of the chosen tables by name.
 
     Raises `SourceTableNotFound`, `InvalidMapping`.
     """
@@ -118,7 +118,7 @@ def count_rows(connection: sqlite3.Connection, plan: Plan) -> Plan:
 
 
 def _ask(connection: sqlite3.Connection, query: str, where: str) -> int:
-    """The number that a query with a part of the mapping gives."""
+    """The result of a counting query that contains a part of the mapping."""
     try:
         row = connection.execute(query).fetchone()
     except sqlite3.Error as error:
@@ -129,7 +129,7 @@ def _ask(connection: sqlite3.Connection, query: str, where: str) -> int:
 def _types(
     chosen: list[SourceTable], profiles: MappingOf[str, TableProfile], mapping: Mapping
 ) -> dict[ColumnKey, ColumnType]:
-    """Of the columns that are carried, with what foreign keys make of them."""
+    """The types of the carried columns, unified over foreign keys."""
     types: dict[ColumnKey, ColumnType] = {}
     for table in chosen:
         profile = profiles[table.name]
@@ -191,7 +191,7 @@ def _rowid_name(table: SourceTable) -> str:
 
 
 def _with_expressions(parts: TableContext) -> tuple[PlannedTable, list[PlannedObject]]:
-    """The table with its defaults and generated columns, and what became of them."""
+    """The table with its defaults and generated columns, and the objects for them."""
     columns: list[PlannedColumn] = []
     told: list[PlannedObject] = []
     for planned in parts.planned.columns:
@@ -229,7 +229,7 @@ def _generated(
 
 
 def values_only(table: str, column: str, why: str) -> PlannedObject:
-    """What is told of a generated column that becomes an ordinary one."""
+    """The object for a generated column that becomes an ordinary one."""
     reason = f"its values are carried, and PostgreSQL does not compute them: {why}"
     return PlannedObject("generated column", f"{table}.{column}", Fate.CHANGED, reason, table=table)
 

@@ -1,4 +1,4 @@
-"""In which unit the numbers of a column are times."""
+"""Finds the unit of numbers that are times."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -19,7 +19,7 @@ _WORDS: Final = {"ms": "milliseconds", "us": "microseconds"}
 
 
 def unit_of(found: ColumnProfile) -> tuple[str, str]:
-    """The unit that all numbers are read in, by the largest of them, and why; empty: none is."""
+    """The unit of the numbers, by the largest of them, and why; empty: they are no times."""
     if found.reals and all(
         _JULIAN[0] <= number < _JULIAN[1]
         for number in (found.min_real, found.max_real, found.min_integer, found.max_integer)
@@ -40,7 +40,7 @@ def unit_of(found: ColumnProfile) -> tuple[str, str]:
 
 
 def doubt(found: ColumnProfile, unit: str) -> str:
-    """Why numbers may be no times in that unit, for whoever knows better; empty: no reason to."""
+    """Why the numbers may not be times in that unit, for people; empty: no reason."""
     first, last = _DIGITS_OF_DATES
     if unit == "s" and found.min_integer is not None and found.max_integer is not None:
         if first <= found.min_integer and found.max_integer <= last:
@@ -63,7 +63,7 @@ def doubt(found: ColumnProfile, unit: str) -> str:
 
 
 def ambiguous_time_notes(plan: Plan) -> Iterator[str]:
-    """What the plan reads as times, where that is not certain; once its columns are settled."""
+    """Notes on the columns that the plan reads as times without certainty."""
     for table in plan.tables:
         for column in table.columns:
             if column.doubt and column.conversion in _OF_TIMES:

@@ -1,4 +1,4 @@
-"""What is asked about one column, and what the answers make of it.
+"""The questions about one column, and its profile from the answers.
 
 Counting what is not as expected costs a third of counting everything. So a sample says what to
 expect, and only where that turns out wrong each storage class is counted.
@@ -48,7 +48,7 @@ _SAMPLE_CHARACTERS: Final = 64
 
 @dataclass(frozen=True)
 class Expected:
-    """What a sample lets one expect of a column."""
+    """What a sample leads one to expect of a column."""
 
     storage_class: str = ""
     """Of all values but NULL; empty: there may be several."""
@@ -277,7 +277,7 @@ class ColumnScan:
 
 
 class Longest:
-    """Values as they come, of which the longest is remembered."""
+    """Passes values on and remembers the longest."""
 
     def __init__(self, values: Iterator[bytes]) -> None:
         self._values = values

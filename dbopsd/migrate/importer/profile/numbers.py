@@ -1,4 +1,4 @@
-"""How many digits numbers need, without writing each of them out."""
+"""SQL and functions for the digits of numbers, and for numbers that are times."""
 
 from collections.abc import Iterable
 from decimal import Decimal

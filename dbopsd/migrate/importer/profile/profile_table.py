@@ -1,4 +1,4 @@
-"""What is really in the columns of a table, found at about the speed of a scan.
+"""Profiles the columns of a table at about the speed of a scan.
 
 Tables can be shared out by ranges of rowids, and the parts put together with `merge`.
 """

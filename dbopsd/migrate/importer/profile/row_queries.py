@@ -1,4 +1,4 @@
-"""Asking SQLite about the rows of a table, or about a range of them."""
+"""Queries about the rows of a table, or a range of them."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What text looks like: the shapes of values, and patterns by which SQLite can count them."""
+"""The shapes of texts, and the patterns by which SQLite counts them."""
 
 import json
 import re
@@ -51,7 +51,7 @@ def shape_of(value: bytes) -> str:
 
 
 def count_shapes(values: Iterable[bytes]) -> TextShapes:
-    """The shapes of values, each looked at."""
+    """Count the shapes of values one by one."""
     counts: Counter[str] = Counter()
     examples: list[str] = []
     remembered: dict[bytes, str] = {}
@@ -72,7 +72,7 @@ def count_shapes(values: Iterable[bytes]) -> TextShapes:
 
 
 def add_shapes(one: TextShapes, other: TextShapes) -> TextShapes:
-    """The shapes of the values of both."""
+    """The sum of two counts."""
     sums = {name: getattr(one, name) + getattr(other, name) for name in _COUNTS}
     return TextShapes(**sums, examples=(one.examples + other.examples)[:_MOST_EXAMPLES])
 

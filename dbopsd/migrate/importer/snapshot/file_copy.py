@@ -1,4 +1,4 @@
-"""Copying bytes within the kernel, and getting them onto the disk."""
+"""Copies bytes within the kernel, and gets them onto the disk."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ _OTHER_WAY: Final = frozenset(
 
 
 def copy(source: int, target: Path, *, copied: Callable[[int], None]) -> int:
-    """Copy an open file, as long as it is now, into a new one.
+    """Copy an open file at its present length into a new one.
 
     Returns the new file's descriptor, open for writing; it is shorter if the source became so
     meanwhile. `copied` is told the bytes of each chunk of 16 MiB, and may raise. On file systems
@@ -49,7 +49,7 @@ def copy(source: int, target: Path, *, copied: Callable[[int], None]) -> int:
 
 
 def sync(path: Path) -> None:
-    """Get a file, or the names in a directory, onto the disk."""
+    """Write a file, or the names in a directory, to the disk (fsync)."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

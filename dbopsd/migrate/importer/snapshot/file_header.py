@@ -1,4 +1,4 @@
-"""What the first and last bytes of SQLite's files say (https://sqlite.org/fileformat.html)."""
+"""Reads the first and last bytes of SQLite's files (https://sqlite.org/fileformat.html)."""
 
 import collections
 import math
@@ -23,7 +23,7 @@ _OTHER_FORMATS: Final = {
 
 
 def not_sqlite(fd: int) -> str | None:
-    """What a file looks like that is no SQLite 3 database; None: it is one.
+    """What a file looks like if it is not a SQLite 3 database; None: it is one.
 
     A file of 0 bytes is one, without tables.
     """
@@ -46,7 +46,7 @@ def not_sqlite(fd: int) -> str | None:
 
 
 def is_live_journal(fd: int) -> bool:
-    """Whether a rollback journal has anything to play back.
+    """Whether a rollback journal has changes to play back.
 
     The one of a committed transaction is empty (TRUNCATE) or begins with zeros (PERSIST).
     """
@@ -54,7 +54,7 @@ def is_live_journal(fd: int) -> bool:
 
 
 def super_journal(fd: int) -> Path | None:
-    """The super-journal that a rollback journal names: its transaction was one over several files.
+    """The super-journal that a rollback journal names: its transaction changed several files.
 
     The last thing in the journal: the name, its length, the sum of its bytes as signed ones, and
     the magic number. SQLite takes no notice of it if anything there is wrong, and nor do we.

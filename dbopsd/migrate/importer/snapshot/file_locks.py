@@ -1,4 +1,4 @@
-"""SQLite's own locks, taken beside SQLite: they hold a file still without opening it as a database.
+"""SQLite's file locks, taken without SQLite: they keep a file unchanged while it is copied.
 
 A connection, even a read-only one, would make a `-wal` and a `-shm` file beside a database in WAL
 mode, and would play back a journal. The bytes that are locked here are a part of the file format
@@ -33,7 +33,7 @@ _WAIT_S: Final = 0.001
 
 
 def share_database(fd: int, *, patience: "Patience") -> bool:
-    """Take the SHARED lock: until `fd` is closed nobody writes to the database file itself.
+    """Take the SHARED lock: until `fd` is closed nobody writes to the database file.
 
     In WAL mode writers go on, into the `-wal` file, which the last of them leaves where it is. In
     the other modes a writer that wants to commit waits. False: it could not be had.
@@ -72,7 +72,7 @@ def is_in_use(shm: int) -> bool:
 
 
 def stop_checkpoints(shm: int, *, patience: "Patience") -> bool:
-    """Until `shm` is closed nobody moves pages to the database file or starts the `-wal` anew.
+    """Stop checkpoints until `shm` is closed: no pages move, and the `-wal` does not restart.
 
     Writers go on and append to the `-wal` file: what was committed in it stays as it is. Only for
     a `-shm` file that is in use. False: it could not be had.
@@ -91,7 +91,7 @@ def checkpoint_holder(shm: int) -> int | None:
 
 
 class Patience:
-    """How long locks are waited for altogether, in seconds.
+    """The time that all locks together are waited for, in seconds.
 
     `give_up` is called between two looks, and may raise.
     """
@@ -102,7 +102,7 @@ class Patience:
         self._deadline = time.monotonic() + timeout_s
 
     def wait(self) -> bool:
-        """Wait for a moment. False: there is no more time."""
+        """Wait for a moment. Returns False if no time is left."""
         self._give_up()
         if time.monotonic() >= self._deadline:
             return False

@@ -1,4 +1,4 @@
-"""Tables in parts, which processes take one by one."""
+"""Splits tables into parts, which child processes take one by one."""
 
 import sqlite3
 from typing import Final

@@ -57,7 +57,7 @@ def read_table(
     batch_rows: int = _BATCH_ROWS,
     batch_bytes: int = _BATCH_BYTES,
 ) -> Generator[Batch, None, None]:
-    """Batches of the rows that `table.where` lets through, in the order in which they are stored.
+    """Batches of the rows that match `table.where`, in the order in which they are stored.
 
     `path` is a file that never changes while this runs. `key_range` are the first and the last
     rowid; None: all rows. `columns` are those of the table that are copied by default. A batch has
@@ -84,7 +84,7 @@ def read_table(
 def _fitting_rows(
     path: Path, table: PlannedTable, variable: int, batch_rows: int, batch_bytes: int
 ) -> int:
-    """How many rows a batch may have, however long their values are."""
+    """The number of rows that fit into a batch with values of the largest length."""
     size = path.stat().st_size
     if size * variable <= batch_bytes:
         return batch_rows

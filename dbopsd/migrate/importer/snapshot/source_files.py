@@ -1,4 +1,4 @@
-"""The files that make up a database, held still while others have it open.
+"""The files of a SQLite database, locked so that they do not change while they are read.
 
 Locks are taken, nothing is opened as a database: what SQLite does with one whose writer died, which
 is to play back its journal or its `-wal` file, it must do in a copy of these files. So there is
@@ -26,7 +26,7 @@ from dbopsd.migrate.importer.snapshot.file_header import is_live_journal, not_sq
 
 @dataclass(frozen=True)
 class Still:
-    """The files of a source that is held still, as descriptors."""
+    """The locked files of a source, as descriptors."""
 
     source: Path
     database: int
@@ -39,13 +39,13 @@ class Still:
 
     @property
     def parts(self) -> dict[str, int]:
-        """All of them, by what comes after the database's name."""
+        """The files by their suffix: what comes after the database's name."""
         parts = {"": self.database, "-wal": self.wal, "-journal": self.journal}
         return {suffix: fd for suffix, fd in parts.items() if fd is not None}
 
     @property
     def size_bytes(self) -> int:
-        """Of all of them together."""
+        """The size of all files together."""
         return sum(os.fstat(fd).st_size for fd in self.parts.values())
 
     def marks(self) -> list[tuple[int, ...] | None]:
@@ -60,7 +60,7 @@ class Still:
 
 @contextlib.contextmanager
 def held_still(source: Path, patience: locks.Patience) -> Iterator[Still]:
-    """The source in one committed state, for as long as the context lasts.
+    """Lock the source in one committed state for as long as the context lasts.
 
     Raises `SourceNotFound`, `SourceUnreadable`, `NotSqlite`, `SourceLocked`, `HotJournal`.
     """

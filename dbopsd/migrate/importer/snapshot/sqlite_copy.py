@@ -1,4 +1,4 @@
-"""SQLite's own work on the copy of a database: recovery from a crash, and looking for damage."""
+"""Recovers the copy of a database with SQLite, and checks it for damage."""
 
 import contextlib
 import sqlite3
@@ -43,7 +43,7 @@ def open_immutable(path: Path) -> sqlite3.Connection:
 
 
 def recover(copy: Path, source: Path, *, journal: bool) -> None:
-    """Play back the journal or the `-wal` file that lies beside `copy`, and do away with it.
+    """Play back the journal or the `-wal` file beside `copy`, and remove it.
 
     `journal` says that it is a journal. Raises `HotJournal`, `NotSqlite`, `SourceCorrupt`,
     `SourceUnreadable`; `sqlite3.OperationalError` where the disk is in the way.
@@ -68,7 +68,7 @@ def recover(copy: Path, source: Path, *, journal: bool) -> None:
 def check(
     copy: Path, source: Path, integrity: Integrity, cancelled: Callable[[], bool]
 ) -> tuple[str, ...]:
-    """Look for damage in `copy`.
+    """Check `copy` for damage.
 
     Returns the tables that could not be looked at, because this SQLite lacks a collation or a
     module that they use. Raises `SourceCorrupt`, `NotSqlite`, `SourceUnreadable`,

@@ -74,7 +74,7 @@ def take_snapshot(
     cancelled: Callable[[], bool] = lambda: False,
     lock_timeout_s: float = _LOCK_TIMEOUT_S,
 ) -> Snapshot:
-    """Copy `source` into `directory`, or return the whole copy that is there already.
+    """Copy `source` into `directory`, or return the complete copy that exists already.
 
     `source` must be a path without symbolic links at its end. `progress` is told bytes done and in
     all. A process that dies within leaves nothing that would be taken for a whole copy; one that
@@ -191,7 +191,7 @@ class _Taking:
 
 
 def _read(whole: Path) -> Snapshot | None:
-    """The whole copy in that directory; None: there is none."""
+    """The complete copy in a directory; None: there is none."""
     try:
         record = json.loads((whole / _RECORD).read_bytes())
     except FileNotFoundError:
