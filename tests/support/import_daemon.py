@@ -70,7 +70,7 @@ class ImportDaemon:
         done = subprocess.run(
             [
                 *(str(BIN / "dbops"), "import", "run", str(source), "--database", "main"),
-                *("--schema", schema, "--output", "json", *options),
+                *("--schema", schema, "--output", "json", "--timeout", "60", *options),
             ],
             env=clean_environment(DBOPS_SERVER=self.daemon.grpc_address),
             stdin=subprocess.DEVNULL,

@@ -126,6 +126,10 @@ n ISNULL OR n NOTNULL
 n IN (1, 5, -7)
 n NOT IN (1, 5)
 n IN (1, NULL)
+n IN (small, 5)
+(n + 1) IN (small, r, NULL, 6)
+(n IN (small, 100)) IN (n, 1)
+s IN (s2, 'ABC')
 n NOT IN (1, NULL)
 n IN ()
 flag IN (2, 1, NULL)
@@ -170,6 +174,37 @@ r = '1.5'
 round(r) = 2.0
 round(r) < 0
 round(n, 2) = n
+round(r + 0.5) - 1 = round(r)
+round(round(r * 3) / 2) = 2.0
+round(r * 0.49999999999999994) > 0
+round(-r / 3 + 0.5) < 0
+round(0.49999999999999994) = 1
+round(-0.49999999999999994) = -1
+round(0.49999999999999989) = 0
+round(2.4999999999999996) = 2
+round(2.5) = 3 AND round(-2.5) = -3 AND round(3.5) = 4
+round(4503599627370495.5) = 4503599627370496.0
+round(4503599627370497.0) = 4503599627370497.0
+round(9007199254740993.0) = 9007199254740992.0
+round(1e300) = 1e300
+round(9e999) > 1
+round(p) > 1
+round(n / 2.0) = 3
+max(n, small, 7) = 7
+max(n, r) = 5
+min(r, small, -2) = -2
+max(p, 3) > 2
+max(s, s2) = 'abc'
+min(s, 'b', s2) > 'A'
+max(b, x'0100') = x'0102'
+min(b, x'61') = x''
+max(d, d) = '2024-01-31'
+min(ts, ts2) = ts
+max(tm, tm) > '10:00:00'
+max(flag, n > 0)
+min(flag, n > 0)
+max(n, NULL) IS NULL
+max(round(r), min(n, small), 1.5) > 4
 r > n
 p > 0.05
 p = 0.1
@@ -245,6 +280,11 @@ substr(s, 2) = 'bc'
 substr(s, -2) = 'bc'
 substr(s, -2, 1) = 'b'
 substr(s, -5, 3) = 'a'
+substr(s, -3, 0) = ''
+substr(s, -2, 5) = 'bc'
+substr(s, -3, 2) = 'ab'
+substr(s, -100, 99) = 'ab'
+substr(s || s2, -4, 3) = 'bca'
 substr(s, 0, 2) = 'a'
 substr(s, instr(s, 'b') + 1) = 'c'
 substr(s, 100) = ''
@@ -265,6 +305,13 @@ CASE WHEN n > 0 THEN r > 1 ELSE CAST(NULL AS BLOB) END
 iif(n > 0, 'pos', 'neg') = 'pos'
 CASE WHEN n > 0 THEN 1 WHEN n < 0 THEN -1 ELSE 0 END = 1
 CASE n WHEN 5 THEN 'five' WHEN '9' THEN 'nine' END = 'nine'
+CASE n WHEN 5 THEN 1 WHEN 9 THEN 2 WHEN NULL THEN 3 ELSE 4 END > 1
+CASE n WHEN small THEN 1 WHEN 1.5 THEN 2 ELSE 3 END = 3
+CASE r WHEN 0.1 THEN 1 WHEN 1.5 THEN 2 END = 2
+CASE nocase WHEN 'ABC' THEN 1 WHEN 'zZ' THEN 2 ELSE 3 END < 3
+CASE s WHEN 'abc' THEN 1 WHEN s2 THEN 2 END = 1
+CASE flag WHEN 1 THEN 'on' WHEN 0 THEN 'off' END = 'on'
+CASE d WHEN '2024-01-31' THEN 1 WHEN '1999-12-31' THEN 2 END
 CASE WHEN n > 0 THEN 1.5 ELSE 2 END > 1.7
 typeof(n) = 'integer'
 typeof(s) IN ('text', 'null')
@@ -275,6 +322,12 @@ s = char(97, 98, 99)
 printf('%d-%s', n, s) = '5-abc'
 printf('%05d', n) = '-0007'
 printf('%03d|%s', n, s) LIKE '100|%'
+printf('%02d', n) = '-7'
+printf('%03d', n) = '-07'
+printf('%09d|%01d|%0d', n, small, n) = '000000005|7|5'
+printf('%030d', n) LIKE '%1099511627776'
+printf('%05d', length(s)) = '00003'
+printf('%03d', n * 1000) = '5000'
 hex(b) = '0102'
 b = x'0102'
 b > x'01'
@@ -332,6 +385,11 @@ n < strftime('%Y', d)
 date(ts, '+1 day') = '2024-02-01'
 date(d, '+1 month') = '2024-03-02'
 date(d, '-1 month') = '2024-03-02'
+date(d, '+1 month', '+1 month', '-1 year', '+13 months') > '2024-05-01'
+datetime(ts2, '-14 months') = '1998-10-31 23:59:59'
+date(d, '-3000 years', '+3000 years') = d
+date(d, '+48 months', '-4 years') = d
+datetime(ts, '+1 month', 'start of month', '+2 hours') = '2024-03-01 02:00:00'
 date(d, '+1 year') = '2025-03-01'
 date(d, 'start of month', '+1 month', '-1 day') = '2024-02-29'
 datetime(ts, '+90 minutes') = '2024-01-31 11:50:30'
@@ -430,6 +488,13 @@ VALUES = [
     ("substr(s, 1, 1) || '.'", "text"),
     ("printf('%06d', id)", "text"),
     ("round(r)", "double precision"),
+    ("round(r / 3 - 0.3)", "double precision"),
+    ("round(p)", "numeric"),
+    ("min(s, s2)", "text"),
+    ("max(b, x'01')", "bytea"),
+    ("max(ts, ts2)", "timestamp without time zone"),
+    ("printf('%05d', n)", "text"),
+    ("date(d, '+1 month')", "text"),
     ("abs(r)", "double precision"),
     ("max(n, r)", "double precision"),
     ("n % 7", "bigint"),

@@ -163,4 +163,21 @@ CASES: Final = (
         'alter table t rename column a to "a new"',
         "insert into t(id, b) values(3, NULL)",
     ),
+    sql(
+        "expressions_without_end",
+        "a translation that repeats its operands grows with every level, until memory ends",
+        "create table t(id integer primary key, n int, r real, s text, ts datetime,"
+        f" check({'round(' * 14}r{')' * 14} > 0),"
+        f" check({'max(' * 24}n{', 1)' * 24} > 0),"
+        f" check({'(' * 24}n{' between 0 and 9)' * 24}),"
+        f" check({'(' * 24}n{' in (n, 1))' * 24} or n),"
+        f" check(date(ts{', ' + repr('+1 month')}{(', ' + repr('+1 month')) * 12}) <> ''),"
+        f" check({'(' * 40}n{')' * 40} > 0),"
+        f" check(s{(' || ' + repr('x')) * 900} <> ''))",
+        f"create index by_r on t({'round(' * 14}r{')' * 14})",
+        f"create view v as select id, {'max(' * 24}n{', 1)' * 24} as m from t"
+        f" where {'(' * 20}n{' in (n, id))' * 20}",
+        f"create view j as select t.id from t{''.join(f' join t as t{i}' for i in range(20))}",
+        "insert into t values(1,1,1.5,'a','2024-01-31 10:00:00'),(2,5,0.5,'b','2024-02-29')",
+    ),
 )

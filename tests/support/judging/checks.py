@@ -78,7 +78,8 @@ def _judge_meaning(judged: Judged, pair: Pair, oracle: Oracle) -> Iterator[str]:
         good = [at for at, made in enumerate(rows) if made is not None]
         there = _let_through(judged.connection, pair, columns, [rows[at] for at in good])
         raw = probe.raw
-    remaining = Counter(tuple(here[text][at] for at in good) for text in checks)
+    verdicts = {text: tuple(here[text][at] for at in good) for text in checks}
+    remaining = Counter(verdicts[text] for text in checks)
     for constraint, verdict in there.items():
         if remaining[verdict] > 0:
             remaining[verdict] -= 1
@@ -86,6 +87,7 @@ def _judge_meaning(judged: Judged, pair: Pair, oracle: Oracle) -> Iterator[str]:
         wrong, text = min(
             ([at for at, let in zip(good, verdict, strict=True) if here[text][at] != let], text)
             for text in checks
+            if remaining[verdicts[text]] > 0
         )
         example = dict(zip((each.name for each in columns), raw[wrong[0]], strict=True))
         shown = {name: value for name, value in example.items() if ddl.mentions(text, name)}

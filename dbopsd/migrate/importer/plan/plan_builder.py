@@ -30,7 +30,7 @@ from dbopsd.migrate.importer.plan.keys import TableContext, plan_keys
 from dbopsd.migrate.importer.plan.mapping import Mapping
 from dbopsd.migrate.importer.plan.names import Namespace
 from dbopsd.migrate.importer.plan.views import plan_views
-from dbopsd.migrate.importer.translate.translator import NotTranslatable, Translator
+from dbopsd.migrate.importer.translate.translator import FileBudget, NotTranslatable, Translator
 
 _ROWID_NAMES: Final = ("rowid", "_rowid_", "oid")
 _MAX_BIGINT: Final = 2**63 - 1
@@ -74,6 +74,7 @@ def build_plan(
     chosen, told = chosen_tables(schema, request, mapping)
     types = _types(chosen, profiles, mapping)
     relations = Namespace(request.names)
+    file = FileBudget()
     parts: dict[str, TableContext] = {}
     for table in chosen:
         profile = profiles[table.name]
@@ -81,7 +82,7 @@ def build_plan(
         if planned is None:
             told.extend(about)
             continue
-        made = TableContext(table, planned, profile, Translator.of(table, planned))
+        made = TableContext(table, planned, profile, Translator.of(table, planned, file))
         with_defaults, more = _with_expressions(made)
         parts[table.name] = replace(made, planned=with_defaults)
         told.extend((*about, *more))
@@ -89,7 +90,7 @@ def build_plan(
         if each.planned.identity:
             # PostgreSQL's own name for the sequence: nothing else is to have it.
             relations.take(f"{each.planned.target}_{each.planned.identity}_seq")
-    views = plan_views(schema.views, parts, relations, request.names)
+    views = plan_views(schema.views, parts, relations, request.names, file)
     told.extend(_keys_and_constraints(parts, relations, request))
     told.extend(views)
     told.extend(_objects_not_carried(schema))

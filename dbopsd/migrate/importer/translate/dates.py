@@ -10,6 +10,7 @@ from typing import Final
 
 from dbopsd.db.identifiers import literal
 from dbopsd.migrate.importer.conversion.instants import read_timestamp
+from dbopsd.migrate.importer.translate.budget import join
 from dbopsd.migrate.importer.translate.convert import padded
 from dbopsd.migrate.importer.translate.types import (
     MOMENTS,
@@ -44,6 +45,8 @@ _WORD: Final = re.compile(r"%.|[^%]+", re.DOTALL)
 # https://sqlite.org/src/file/src/date.c: a moment is milliseconds since the first Julian day.
 _EPOCH_MS: Final = 210_866_760_000_000
 _DAY_MS: Final = "86400000"
+# The first day of a month before all times that SQLite has.
+_FIRST: Final = "'4713-01-01 00:00:00 BC'::timestamp without time zone"
 
 
 @dataclass(frozen=True)
@@ -143,9 +146,9 @@ def _modified(what: str, sql: str, modifier: str) -> str:
     sign, count, unit = shift.groups()
     interval = f"interval '{sign}{int(count)} {unit}'"
     if unit in {"month", "year"}:
-        # The day of the month stays: 31 January and a month is 3 March, and not 28 February.
-        month = f"date_trunc('month', {sql})"
-        return f"({month} + {interval} + ({sql} - {month}))"
+        # The day of the month stays: 31 January and a month is 3 March, and not 28 February. So
+        # years and months are counted from the first of a month on, and then days are added.
+        return f"({_FIRST} + (age({sql}, {_FIRST}) + {interval}))"
     return f"({sql} + {interval})"
 
 
@@ -179,7 +182,7 @@ def _show(shape: str, moment: _Moment, *, immutable: bool) -> Typed:
         bare = moment.sql[1:-1] if moment.sql == NOW else moment.sql
         sql = f"to_char({bare}, {template})"
     else:
-        sql = "(" + " || ".join(_piece(word, moment) for word in words or [""]) + ")"
+        sql = f"({join(' || ', (_piece(word, moment) for word in words or ['']))})"
     return Typed(sql, Kind.TEXT, digits=digits, moment=shown)
 
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Final
 
 from dbopsd.migrate.importer.model.source_schema import Affinity
+from dbopsd.migrate.importer.translate.budget import join
 from dbopsd.migrate.importer.translate.compare import EQUAL, compare, under
-from dbopsd.migrate.importer.translate.convert import condition, number, unify
+from dbopsd.migrate.importer.translate.convert import condition, double, number, unify
 from dbopsd.migrate.importer.translate.json import JSON_FUNCTIONS
 from dbopsd.migrate.importer.translate.string_functions import TEXT_FUNCTIONS
 from dbopsd.migrate.importer.translate.types import (
@@ -22,10 +23,30 @@ from dbopsd.migrate.importer.translate.types import (
 
 _RANDOM_BYTES: Final = 16
 _MAX_RANDOM: Final = 64
+_MOST_ZEROS: Final = 2**20
 # Of these a value goes on being what a column has: a time in its unit, a truth that is a boolean.
 _KEEPING: Final = frozenset({*MOMENTS, Kind.BOOLEAN})
-# Above it every double is an integer, and SQLite's round() leaves it alone.
-_ALL_WHOLE: Final = "4503599627370496"
+# SQLite adds 0.5 and cuts off what follows the point, and the double next to 0.5 comes to 1 so,
+# 0.49999999999999994. To be half of one in decimals, it is rounded to steps of 1/(8 * 10^15) first:
+# any other double that lies before half of one is further from it than half of a step.
+_STEPS: Final = "8000000000000000"
+_STEP: Final = "0.000000000000000125"
+
+
+# PostgreSQL's own of two values, by type: what its aggregates min() and max() call for each row.
+_EXTREMES: Final = {
+    "boolean": ("booland_statefunc", "boolor_statefunc"),
+    "integer": ("int4smaller", "int4larger"),
+    "bigint": ("int8smaller", "int8larger"),
+    "double precision": ("float8smaller", "float8larger"),
+    "numeric": ("numeric_smaller", "numeric_larger"),
+    "text": ("text_smaller", "text_larger"),
+    "character varying": ("text_smaller", "text_larger"),
+    "date": ("date_smaller", "date_larger"),
+    "time without time zone": ("time_smaller", "time_larger"),
+    "timestamp without time zone": ("timestamp_smaller", "timestamp_larger"),
+    "timestamp with time zone": ("timestamptz_smaller", "timestamptz_larger"),
+}
 
 
 def translate_function(name: str, arguments: Arguments, *, immutable: bool) -> Typed:
@@ -76,14 +97,15 @@ def _random(_arguments: Arguments) -> Typed:
 
 def _zero_blob(arguments: Arguments) -> Typed:
     size = arguments[0].constant
-    if not isinstance(size, int) or size < 0:
-        raise NotTranslatable("zeroblob()", "its size is no literal")
+    if not isinstance(size, int) or not 0 <= size <= _MOST_ZEROS:
+        problem = f"its size is no literal from 0 to {_MOST_ZEROS:,}"
+        raise NotTranslatable("zeroblob()", problem)
     return Typed(f"decode(repeat('00', {size}), 'hex')", Kind.BYTES)
 
 
 def _coalesce(arguments: Arguments) -> Typed:
     values = unify(arguments, "coalesce()")
-    return combined(f"coalesce({', '.join(each.sql for each in values)})", values)
+    return combined(f"coalesce({join(', ', (each.sql for each in values))})", values)
 
 
 def _nullif(arguments: Arguments) -> Typed:
@@ -101,14 +123,18 @@ def _iif(arguments: Arguments) -> Typed:
     return case([(condition(arguments[0]), branches[0])], branches[1])
 
 
-def case(branches: Sequence[tuple[str, Typed]], otherwise: Typed) -> Typed:
-    """CASE WHEN condition THEN value … ELSE otherwise END."""
+def case(branches: Sequence[tuple[str, Typed]], otherwise: Typed, subject: str = "") -> Typed:
+    """CASE subject WHEN condition THEN value … ELSE otherwise END."""
     values = unify([*(value for _, value in branches), otherwise], "CASE")
-    whens = " ".join(
-        f"WHEN {tested} THEN {value.sql}"
-        for (tested, _), value in zip(branches, values[:-1], strict=True)
+    whens = join(
+        " ",
+        (
+            f"WHEN {tested} THEN {value.sql}"
+            for (tested, _), value in zip(branches, values[:-1], strict=True)
+        ),
     )
-    return combined(f"(CASE {whens} ELSE {values[-1].sql} END)", values)
+    word = f"CASE {subject}" if subject else "CASE"
+    return combined(f"({word} {whens} ELSE {values[-1].sql} END)", values)
 
 
 def combined(sql: str, values: Sequence[Typed]) -> Typed:
@@ -148,13 +174,19 @@ def _round(arguments: Arguments) -> Typed:
     value = number(arguments[0])
     places = arguments[1].constant if len(arguments) > 1 else 0
     if value.kind is Kind.INTEGER and isinstance(places, int):
-        return Typed(f"{value.sql}::double precision", Kind.DOUBLE, nonnegative=value.nonnegative)
-    if places != 0 or value.volatile or value.kind not in NUMBERS:
+        sql = f"{value.sql}::double precision"
+        return Typed(sql, Kind.DOUBLE, nonnegative=value.nonnegative, integral=True)
+    if places != 0 or value.kind not in NUMBERS:
         problem = "to a number of decimals SQLite rounds what it prints, and not the number"
         raise NotTranslatable("round()", problem)
-    x = value.sql
-    half = f"trunc({x} + CASE WHEN {x} < 0 THEN -0.5 ELSE 0.5 END)"
-    return Typed(f"(CASE WHEN abs({x}) < {_ALL_WHOLE} THEN {half} ELSE {x} END)", Kind.DOUBLE)
+    if value.integral:
+        return replace(value, column=None, affinity=None)
+    # As decimals, which PostgreSQL rounds as SQLite rounds doubles, half of one away from zero; by
+    # way of its text, which has all digits of a double. Each operand stands in it once, so that
+    # round(round(…)) does not grow with every level.
+    steps = f"round({double(value)}::text::numeric * {_STEPS})"
+    sql = f"round({steps} * {_STEP})::double precision"
+    return Typed(sql, Kind.DOUBLE, nonnegative=value.nonnegative, integral=True)
 
 
 def _extreme(name: str) -> Callable[[Arguments], Typed]:
@@ -162,15 +194,27 @@ def _extreme(name: str) -> Callable[[Arguments], Typed]:
         values = unify(arguments, f"{name}()")
         if any(value.kind is Kind.NULL for value in values):
             return null()
-        sqls = [extremal(value) for value in values]
-        # SQLite's is NULL if one of them is, PostgreSQL's only if all are.
-        any_null = " OR ".join(f"{each.sql} IS NULL" for each in values)
-        if any(value.volatile for value in values):
-            raise NotTranslatable(f"{name}()", "chance would be asked twice")
-        pick = f"{name}({', '.join(sqls)})"
-        return combined(f"(CASE WHEN {any_null} THEN NULL ELSE {pick} END)", values)
+        made = combined("", values)
+        kind = made.type or made.kind.value
+        sql = extremal(values[0])
+        for value in values[1:]:
+            sql = _extreme_of_two(name, kind, sql, extremal(value))
+        return replace(made, sql=sql, type="text" if made.kind is Kind.TEXT else made.type)
 
     return translate
+
+
+def _extreme_of_two(name: str, kind: str, first: str, second: str) -> str:
+    """The larger or the smaller of two, and NULL if one of them is, which greatest() is not.
+
+    Of two that are equal SQLite has max() give the first, and min() the second.
+    """
+    if kind == Kind.BYTES.value:
+        # Their hexadecimal digits are in the order of the bytes.
+        one, other = (f"encode({each}, 'hex') COLLATE \"C\"" for each in (first, second))
+        return f"decode({_extreme_of_two(name, 'text', one, other)}, 'hex')"
+    smaller, larger = _EXTREMES[kind]
+    return f"{larger}({second}, {first})" if name == "max" else f"{smaller}({first}, {second})"
 
 
 def ordered(value: Typed) -> str:
@@ -220,8 +264,8 @@ _FUNCTIONS: Final[dict[str, Function]] = {
     "if": (2, 3, _iif),
     "ifnull": (2, 2, _coalesce),
     "iif": (2, 3, _iif),
-    "max": (2, 100, _extreme("greatest")),
-    "min": (2, 100, _extreme("least")),
+    "max": (2, 100, _extreme("max")),
+    "min": (2, 100, _extreme("min")),
     "nullif": (2, 2, _nullif),
     "random": (0, 0, _random),
     "randomblob": (1, 1, _random_blob),

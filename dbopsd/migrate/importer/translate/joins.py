@@ -10,7 +10,7 @@ from dbopsd.migrate.importer.model.source_schema import folded
 from dbopsd.migrate.importer.translate.compare import EQUAL, compare
 from dbopsd.migrate.importer.translate.scalar import Expressions
 from dbopsd.migrate.importer.translate.scope import QueryScope, Source
-from dbopsd.migrate.importer.translate.types import NotTranslatable
+from dbopsd.migrate.importer.translate.types import NotTranslatable, UnknownRelation
 
 _KNOWN: Final = frozenset({"this", "alias", "db", "joins", "indexed"})
 
@@ -47,7 +47,7 @@ def _source(node: exp.Expr, scope: QueryScope, expressions: Expressions) -> str:
         (each for key, each in scope.relations.items() if folded(key) == folded(name)), None
     )
     if relation is None:
-        raise NotTranslatable(name, "there is no such table or view in PostgreSQL")
+        raise UnknownRelation(name, "there is no such table or view in PostgreSQL")
     alias = node.alias or name
     if scope.source(alias) is not None:
         raise NotTranslatable(alias, "two tables of the query have that name")

@@ -13,7 +13,8 @@ from sqlglot.parsers.sqlite import SQLiteParser
 from sqlglot.tokenizer_core import TokenType
 
 from dbopsd.migrate.importer.inspect.sql_tokens import TokenReader, UnreadableSql, tokenize
-from dbopsd.migrate.importer.translate.types import NotTranslatable
+from dbopsd.migrate.importer.translate.budget import MAX_DEPTH
+from dbopsd.migrate.importer.translate.types import NotTranslatable, cut
 
 CAST: Final = "cast"
 # Plain names in SQLite, always.
@@ -27,6 +28,15 @@ _PLAIN: Final = frozenset(
 )
 _OPERATORS: Final = frozenset({"->", "->>"})
 _NOT, _EQUALITY, _UNARY = 3, 4, 11
+# A token is gone past some ten times. More often only where the parser tries what SQLite has not,
+# as a join in a join for each JOIN without a condition: twice as often with every further one.
+_LEAST_STEPS: Final = 20_000
+_STEPS_A_TOKEN: Final = 50
+# Operators that are translated one after the other, and not each inside the next.
+CHAINS: Final[tuple[type[exp.Expr], ...]] = (
+    *(exp.And, exp.Or, exp.DPipe, exp.SetOperation, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod),
+    *(exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseLeftShift, exp.BitwiseRightShift),
+)
 _INFIX: Final = (
     *(exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Is, exp.In, exp.Between),
     *(exp.Like, exp.Glob, exp.RegexpLike, exp.Match, exp.Escape),
@@ -76,6 +86,15 @@ def _parse_cast(parser: Any) -> exp.Expr:
 
 class _Unchanged(SQLite):
     class Parser(SQLiteParser):
+        _steps = 0
+
+        def _advance(self, times: int = 1) -> None:
+            """Go on, or back where it tries something else: that may take time without end."""
+            self._steps += 1
+            if self._steps > _LEAST_STEPS + _STEPS_A_TOKEN * len(self._tokens):
+                raise NotTranslatable(cut(self.sql), "there are too many ways to read it")
+            super()._advance(times)
+
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CAST": _parse_cast}
         CONCAT_OPERATORS: ClassVar[dict[TokenType, Any]] = {
@@ -89,11 +108,11 @@ def parse_expression(sql: str) -> exp.Expr:
     """Parse one expression. Raises `NotTranslatable`."""
     query = parse_query(f"SELECT {sql}")
     if not isinstance(query, exp.Select):
-        raise NotTranslatable(_cut(sql), "it is no expression")
+        raise NotTranslatable(cut(sql), "it is no expression")
     extra = [name for name, value in query.args.items() if value and name != "expressions"]
     found: list[exp.Expr] = query.expressions
     if extra or len(found) != 1 or isinstance(found[0], exp.Alias):
-        raise NotTranslatable(_cut(sql), "it is not understood as one expression")
+        raise NotTranslatable(cut(sql), "it is not understood as one expression")
     return found[0]
 
 
@@ -102,12 +121,19 @@ def parse_query(sql: str) -> exp.Expr:
     try:
         query = parse_one(_with_plain_names(sql), read=_Unchanged)
     except UnreadableSql as error:
-        raise NotTranslatable(_cut(sql), error.problem) from error
+        raise NotTranslatable(cut(sql), error.problem) from error
     except (SqlglotError, RecursionError) as error:
         problem = str(error).splitlines()[0] if str(error) else "it nests too deeply"
-        raise NotTranslatable(_cut(sql), f"it is not understood: {problem}") from error
-    for node in query.walk():
+        raise NotTranslatable(cut(sql), f"it is not understood: {problem}") from error
+    waiting = [(query, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise NotTranslatable(cut(sql), "it nests too deeply")
         _check(node)
+        for child in node.iter_expressions():
+            in_chain = isinstance(node, CHAINS) and child is node.this
+            waiting.append((child, depth if in_chain else depth + 1))
     return query
 
 
@@ -135,7 +161,7 @@ def split_view(sql: str) -> tuple[tuple[str, ...], str]:
         reader.expect("AS")
         query = reader.written(reader.rest())
     except UnreadableSql as error:
-        raise NotTranslatable(_cut(sql), error.problem) from error
+        raise NotTranslatable(cut(sql), error.problem) from error
     return tuple(token.text for token in names if token.word != ","), query
 
 
@@ -179,10 +205,5 @@ def _level(node: Any) -> int | None:
 
 def _refuse(node: exp.Expr) -> None:
     raise NotTranslatable(
-        _cut(node.sql("sqlite")), "operators follow each other in a way that is not understood"
+        cut(node.sql("sqlite")), "operators follow each other in a way that is not understood"
     )
-
-
-def _cut(sql: str) -> str:
-    line = " ".join(sql.split())
-    return line if len(line) <= 60 else f"{line[:59]}…"

@@ -1,12 +1,13 @@
 """Translates SQLite's expressions, one node of the tree at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar, Final, Protocol
 
 from sqlglot import exp
 
 from dbopsd.migrate.importer.translate.arithmetic import calculate, cast, invert, negate
+from dbopsd.migrate.importer.translate.budget import Budget, join
 from dbopsd.migrate.importer.translate.compare import (
     EQUAL,
     OTHER,
@@ -56,6 +57,8 @@ _OPERATORS: Final[dict[type[exp.Expr], str]] = {
     exp.BitwiseLeftShift: "<<",
     exp.BitwiseRightShift: ">>",
 }
+# Longer ones are reals in SQLite: its integers have nineteen at most, but for zeros before them.
+_MOST_DIGITS: Final = 100
 _DATES: Final = frozenset({"date", "time", "datetime", "strftime", "julianday", "unixepoch"})
 _CURRENT: Final[dict[type[exp.Expr], str]] = {
     exp.CurrentTimestamp: "datetime",
@@ -66,6 +69,9 @@ _CURRENT: Final[dict[type[exp.Expr], str]] = {
 
 class Scope(Protocol):
     """What names mean where an expression stands."""
+
+    budget: Budget
+    """What the translation may still make."""
 
     def column(self, node: exp.Column) -> Typed:
         """What a name means. Raises `NotTranslatable`."""
@@ -99,7 +105,9 @@ class Expressions:
         for kind in type(node).__mro__:
             translate = self._NODES.get(kind)
             if translate is not None:
-                return translate(self, node)
+                made = translate(self, node)
+                self._scope.budget.spend(made.sql)
+                return made
         raise NotTranslatable(node.sql("sqlite"), "it is not known here")
 
     def _paren(self, node: exp.Expr) -> Typed:
@@ -112,7 +120,7 @@ class Expressions:
         written = node.name
         if node.args.get("is_string"):
             return text(written)
-        return integer(int(written)) if written.isdigit() else real(float(written))
+        return _number(written)
 
     def _hex(self, node: exp.Expr) -> Typed:
         return blob(bytes.fromhex(node.name))
@@ -130,11 +138,8 @@ class Expressions:
         return self._joined(node, "OR")
 
     def _joined(self, node: exp.Expr, operator: str) -> Typed:
-        parts: list[str] = []
-        while isinstance(node, exp.And | exp.Or) and type(node).__name__.upper() == operator:
-            parts.insert(0, self.condition(node.expression))
-            node = node.this
-        return boolean(f"({f' {operator} '.join([self.condition(node), *parts])})")
+        parts = [self.condition(each) for each in _chain(node, type(node))]
+        return boolean(f"({join(f' {operator} ', parts)})")
 
     def _not(self, node: exp.Expr) -> Typed:
         if isinstance(node.this, exp.Is) and isinstance(node.this.expression, exp.Null):
@@ -168,14 +173,23 @@ class Expressions:
             return truth(value=False)
         others = [without_column(self.value(each)) for each in node.expressions]
         given = [other for other in others if other.kind is not Kind.NULL]
-        pairs = [pair(EQUAL, value, other) for other in given]
+        pairs = self._pairs(value, given)
         lefts = {left for left, _ in pairs} or {value.sql}
-        if len(lefts) > 1:
+        # Of an IN with other than constants PostgreSQL makes these tests itself: so they are seen.
+        if len(lefts) > 1 or (len(given) > 1 and any(each.constant is None for each in given)):
             tests = [f"{left} = {right}" for left, right in pairs]
             tests += ["NULL"] * (len(given) < len(others))
-            return boolean(f"({' OR '.join(tests)})")
+            return boolean(f"({join(' OR ', tests)})")
         rights = [right for _, right in pairs] + ["NULL"] * (len(others) - len(given))
         return boolean(f"({lefts.pop()} IN ({', '.join(rights)}))")
+
+    def _pairs(self, value: Typed, others: Sequence[Typed]) -> list[tuple[str, str]]:
+        """The two sides of `value = other` for each of the others."""
+        pairs = []
+        for other in others:
+            pairs.append(pair(EQUAL, value, other))
+            self._scope.budget.spend(pairs[-1][0])
+        return pairs
 
     def _in_query(self, value: Typed, query: exp.Expr) -> Typed:
         sql, columns = self._scope.subquery(query, single=False)
@@ -208,7 +222,15 @@ class Expressions:
         return glob(self.value(node.this), self.value(node.expression))
 
     def _calculated(self, node: exp.Expr) -> Typed:
-        return calculate(_OPERATORS[type(node)], self.value(node.this), self.value(node.expression))
+        steps: list[tuple[str, exp.Expr]] = []
+        while (operator := _OPERATORS.get(type(node))) is not None:
+            steps.append((operator, node.expression))
+            node = node.this
+        made = self.value(node)
+        for operator, right in reversed(steps):
+            made = calculate(operator, made, self.value(right))
+            self._scope.budget.spend(made.sql)
+        return made
 
     def _bits_not(self, node: exp.Expr) -> Typed:
         return invert(self.value(node.this))
@@ -216,18 +238,13 @@ class Expressions:
     def _negate(self, node: exp.Expr) -> Typed:
         inner = node.this
         if isinstance(inner, exp.Literal) and not inner.is_string:
-            written = inner.name
-            return integer(-int(written)) if written.isdigit() else real(-float(written))
+            return _number(inner.name, negative=True)
         return negate(self.value(inner))
 
     def _concatenate(self, node: exp.Expr) -> Typed:
-        parts: list[Typed] = []
-        while isinstance(node, exp.DPipe):
-            parts.insert(0, as_text(self.value(node.expression)))
-            node = node.this
-        parts.insert(0, as_text(self.value(node)))
+        parts = [as_text(self.value(each)) for each in _chain(node, exp.DPipe)]
         return Typed(
-            f"({' || '.join(part.sql for part in parts)})",
+            f"({join(' || ', (part.sql for part in parts))})",
             Kind.TEXT,
             digits=all(part.digits for part in parts),
             volatile=any(part.volatile for part in parts),
@@ -243,14 +260,22 @@ class Expressions:
         subject = None if node.this is None else self.value(node.this)
         if subject is not None and subject.volatile:
             raise NotTranslatable("CASE", "chance would be asked more than once")
-        branches = []
-        for each in node.args["ifs"]:
-            if subject is None:
-                tested = self.condition(each.this)
-            else:
-                tested = compare(EQUAL, subject, self.value(each.this)).sql
-            branches.append((tested, self.value(each.args["true"])))
-        return case(branches, otherwise)
+        branches = node.args["ifs"]
+        values = [self.value(each.args["true"]) for each in branches]
+        if subject is None:
+            tests = [self.condition(each.this) for each in branches]
+            return case(list(zip(tests, values, strict=True)), otherwise)
+        others = [self.value(each.this) for each in branches]
+        if Kind.NULL not in {subject.kind, *(other.kind for other in others)}:
+            pairs = self._pairs(subject, others)
+            if len({left for left, _ in pairs}) == 1:
+                rights = [right for _, right in pairs]
+                return case(list(zip(rights, values, strict=True)), otherwise, pairs[0][0])
+        tests = []
+        for other in others:
+            tests.append(compare(EQUAL, subject, other).sql)
+            self._scope.budget.spend(tests[-1])
+        return case(list(zip(tests, values, strict=True)), otherwise)
 
     def _if(self, node: exp.Expr) -> Typed:
         arguments = [node.this, node.args["true"], node.args.get("false")]
@@ -331,3 +356,24 @@ class Expressions:
         exp.Filter: _aggregate,
         exp.Anonymous: _function,
     }
+
+
+def _chain(node: exp.Expr, kind: type[exp.Expr]) -> Iterator[exp.Expr]:
+    """The operands of `a + b + c`, from left to right, however many there are."""
+    rights = []
+    while isinstance(node, kind):
+        rights.append(node.expression)
+        node = node.this
+    yield node
+    yield from reversed(rights)
+
+
+def _number(written: str, *, negative: bool = False) -> Typed:
+    """A literal of a number, of any length. Raises `NotTranslatable`."""
+    sign = -1 if negative else 1
+    try:
+        if written.isdigit() and len(written) <= _MOST_DIGITS:
+            return integer(sign * int(written))
+        return real(sign * float(written))
+    except ValueError as error:
+        raise NotTranslatable(written, "it is no number that is known here") from error

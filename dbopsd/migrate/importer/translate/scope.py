@@ -9,6 +9,7 @@ from sqlglot import exp
 from dbopsd.db.identifiers import quoted
 from dbopsd.migrate.importer.model.source_schema import folded
 from dbopsd.migrate.importer.translate.aggregates import Call, call, is_aggregate, order_by
+from dbopsd.migrate.importer.translate.budget import Budget
 from dbopsd.migrate.importer.translate.scalar import Expressions
 from dbopsd.migrate.importer.translate.types import (
     Column,
@@ -21,7 +22,7 @@ from dbopsd.migrate.importer.translate.types import (
 )
 
 Named = tuple[str, Typed]
-Translate = Callable[[exp.Expr, Mapping[str, Relation], "QueryScope | None"], "Query"]
+Translate = Callable[[exp.Expr, Mapping[str, Relation], Budget, "QueryScope | None"], "Query"]
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,12 @@ class QueryScope:
     def __init__(
         self,
         relations: Mapping[str, Relation],
+        budget: Budget,
         outer: "QueryScope | None",
         translate: Translate,
     ) -> None:
         self.relations = relations
+        self.budget = budget
         self.sources: list[Source] = []
         self.aliases: dict[str, Typed] = {}
         """Of the columns of the outcome, for those parts of a SELECT that may use them."""
@@ -134,7 +137,7 @@ class QueryScope:
         return None if self._outer is None else self._outer.find(node)
 
     def subquery(self, node: exp.Expr, *, single: bool) -> tuple[str, list[Typed]]:
-        query = self._translate(node, self.relations, self)
+        query = self._translate(node, self.relations, self.budget, self)
         sql = query.sql
         if single and not query.single:
             if query.limited:
@@ -144,7 +147,7 @@ class QueryScope:
 
     def query(self, node: exp.Expr) -> Query:
         """A query in FROM: it does not see what stands beside it."""
-        return self._translate(node, self.relations, None)
+        return self._translate(node, self.relations, self.budget, None)
 
     def aggregate(self, node: exp.Expr, translate: Expressions) -> Typed | None:
         if isinstance(node, exp.Anonymous) and not is_aggregate(node):

@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from dbopsd.db.identifiers import quoted
 from dbopsd.migrate.importer.model.source_schema import folded
+from dbopsd.migrate.importer.translate.budget import Budget, FileBudget, translation
 from dbopsd.migrate.importer.translate.convert import unified
 from dbopsd.migrate.importer.translate.parse import parse_query, split_view
 from dbopsd.migrate.importer.translate.scope import Query, QueryScope, grouping
@@ -42,32 +43,39 @@ class TranslatedView:
 
 
 def translate_view(
-    sql: str, relations: Mapping[str, Relation], columns: Sequence[str] = ()
+    sql: str,
+    relations: Mapping[str, Relation],
+    columns: Sequence[str] = (),
+    file: FileBudget | None = None,
 ) -> TranslatedView:
     """Translate a CREATE VIEW. Raises `NotTranslatable`.
 
     `relations` are the tables and the other views, by their names in SQLite. `columns` are the
-    view's own, as SQLite tells them: it calls those without a name by their text.
+    view's own, as SQLite tells them: it calls those without a name by their text. `file` is what
+    all of the file's translations may give together.
     """
-    named, query = split_view(sql)
-    made = _translate(parse_query(query), relations, None, named or tuple(columns))
-    return TranslatedView(made.sql, made.columns)
+    with translation(sql, file) as budget:
+        named, query = split_view(sql)
+        made = _translate(parse_query(query), relations, budget, None, named or tuple(columns))
+        return TranslatedView(budget.finish(made.sql), made.columns)
 
 
 def _translate(
     node: exp.Expr,
     relations: Mapping[str, Relation],
+    budget: Budget,
     outer: QueryScope | None,
     names: Sequence[str] = (),
 ) -> Query:
     node = _unwrapped(node)
     if not isinstance(node, exp.Select | exp.SetOperation):
         raise NotTranslatable(node.sql("sqlite")[:60], "such a query is not known here")
-    ctes, relations = _with(node, relations, outer)
+    ctes, relations = _with(node, relations, budget, outer)
     if isinstance(node, exp.Select):
-        made = _select(node, relations, outer, names)
+        made = _select(node, QueryScope(relations, budget, outer, _translate), names)
     else:
-        made = _compound(node, relations, outer, names)
+        made = _compound(node, relations, budget, outer, names)
+    budget.spend(made.sql)
     return replace(made, sql=f"{ctes}{made.sql}")
 
 
@@ -78,7 +86,7 @@ def _unwrapped(node: exp.Expr) -> exp.Expr:
 
 
 def _with(
-    node: exp.Expr, relations: Mapping[str, Relation], outer: QueryScope | None
+    node: exp.Expr, relations: Mapping[str, Relation], budget: Budget, outer: QueryScope | None
 ) -> tuple[str, Mapping[str, Relation]]:
     found = node.args.get("with_")
     if found is None:
@@ -90,7 +98,7 @@ def _with(
         names = [column.name for column in alias.args.get("columns") or ()]
         if found.args.get("recursive") and _names_itself(each, each.alias):
             raise NotTranslatable("WITH RECURSIVE", "it is not known here")
-        query = _translate(each.this, known, outer, names)
+        query = _translate(each.this, known, budget, outer, names)
         parts.append(f"{quoted(each.alias)} AS ({query.sql})")
         known[folded(each.alias)] = Relation(quoted(each.alias), query.columns)
     return f"WITH {', '.join(parts)} ", known
@@ -100,13 +108,7 @@ def _names_itself(cte: exp.Expr, name: str) -> bool:
     return any(folded(table.name) == folded(name) for table in cte.this.find_all(exp.Table))
 
 
-def _select(
-    node: exp.Select,
-    relations: Mapping[str, Relation],
-    outer: QueryScope | None,
-    names: Sequence[str],
-) -> Query:
-    scope = QueryScope(relations, outer, _translate)
+def _select(node: exp.Select, scope: QueryScope, names: Sequence[str]) -> Query:
     part = read_part(node, scope)
     names = names_of(part, names)
     values = [shown(unified([value], "a column")[0]) for _, value in part.items]
@@ -133,11 +135,14 @@ def _limited(sql: str, columns: dict[str, Column], node: exp.Expr, *, single: bo
 def _compound(
     node: exp.SetOperation,
     relations: Mapping[str, Relation],
+    budget: Budget,
     outer: QueryScope | None,
     names: Sequence[str],
 ) -> Query:
-    parts: list[tuple[str, Part]] = []
-    _flatten(node, relations, outer, parts)
+    parts = [
+        (word, read_part(each, QueryScope(relations, budget, outer, _translate)))
+        for word, each in _flatten(node)
+    ]
     first = parts[0][1]
     names = names_of(first, names)
     if any(len(part.items) != len(names) for _, part in parts):
@@ -150,6 +155,7 @@ def _compound(
         one = part.sql([values[index] for values in made], names)
         # From left to right, whatever binds tighter in PostgreSQL.
         sql = f"({sql}) {operator} ({one})" if index else one
+        budget.spend(sql)
     columns = {
         name: column_of(name, _common(values)) for name, values in zip(names, made, strict=True)
     }
@@ -196,28 +202,26 @@ def _common_type(kind: Kind, types: set[str]) -> str:
     return str(kind.value)
 
 
-def _flatten(
-    node: exp.Expr,
-    relations: Mapping[str, Relation],
-    outer: QueryScope | None,
-    parts: list[tuple[str, Part]],
-) -> None:
+def _flatten(node: exp.Expr) -> list[tuple[str, exp.Select]]:
+    """The SELECTs of a compound query, each with the word before it. Raises `NotTranslatable`."""
+    found: list[tuple[str, exp.Select]] = []
     node = _unwrapped(node)
-    if isinstance(node, exp.Select):
-        if node.args.get("order") or node.args.get("limit") or node.args.get("with_"):
-            raise NotTranslatable("a compound query", "a part of it has its own order or limit")
-        scope = QueryScope(relations, outer, _translate)
-        parts.append(("", read_part(node, scope)))
-        return
-    operator = _SET_OPERATIONS.get(type(node))
-    if operator is None:
-        raise NotTranslatable(node.sql("sqlite")[:60], "such a query is not known here")
-    refuse_unknown(node)
-    start = len(parts)
-    _flatten(node.this, relations, outer, parts)
-    right = len(parts)
-    _flatten(node.expression, relations, outer, parts)
-    if right == start or len(parts) != right + 1:
+    while (operator := _SET_OPERATIONS.get(type(node))) is not None:
+        refuse_unknown(node)
+        word = operator if node.args.get("distinct") else f"{operator} ALL"
+        found.append((word, _single(node.expression)))
+        node = _unwrapped(node.this)
+    found.append(("", _single(node)))
+    return found[::-1]
+
+
+def _single(node: exp.Expr) -> exp.Select:
+    """A part of a compound query. Raises `NotTranslatable`."""
+    node = _unwrapped(node)
+    if isinstance(node, exp.SetOperation):
         raise NotTranslatable("a compound query", "its parts are grouped")
-    word = operator if node.args.get("distinct") else f"{operator} ALL"
-    parts[right] = (word, parts[right][1])
+    if not isinstance(node, exp.Select):
+        raise NotTranslatable(node.sql("sqlite"), "such a query is not known here")
+    if node.args.get("order") or node.args.get("limit") or node.args.get("with_"):
+        raise NotTranslatable("a compound query", "a part of it has its own order or limit")
+    return node

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from dbopsd.db.identifiers import literal
+from dbopsd.migrate.importer.translate.budget import join
 from dbopsd.migrate.importer.translate.convert import as_text, whole
 from dbopsd.migrate.importer.translate.types import (
     Arguments,
@@ -18,6 +19,10 @@ from dbopsd.migrate.importer.translate.types import (
     text,
 )
 
+# As far as PostgreSQL's regular expressions count.
+_MOST_DIGITS: Final = 255
+_FIRST_GROUP: Final = literal("\\1").strip()
+_SIGNED: Final = literal("-\\1").strip()
 _FORMAT: Final = re.compile(r"%%|%0?\d*[ds]|%|[^%]+", re.DOTALL)
 
 
@@ -64,17 +69,14 @@ def _substr(arguments: Arguments) -> Typed:
     if isinstance(first, int) and first < 0:
         if value.kind is Kind.BYTES or len(arguments) == 2:
             return _from_the_end(value, arguments, first)
-        place = f"length({value.sql}) + {first + 1}"
-    elif isinstance(first, int) or start.nonnegative:
+        return _among_the_last(value, arguments, -first)
+    if isinstance(first, int) or start.nonnegative:
         place = (
             start.sql if start.type != "bigint" or first is not None else f"{start.sql}::integer"
         )
     else:
         raise NotTranslatable("substr()", f"{start.sql} may be negative, and count from the end")
-    count = arguments[2].constant if len(arguments) > 2 else 0
-    if not isinstance(count, int) or count < 0:
-        raise NotTranslatable("substr()", "its length is not certainly a number from 0 on")
-    length = f", {count}" if len(arguments) > 2 else ""
+    length = f", {_count(arguments)}" if len(arguments) > 2 else ""
     digits = value.digits and len(arguments) == 2 and first == 1
     return Typed(f"substr({value.sql}, {place}{length})", value.kind, digits=digits)
 
@@ -83,6 +85,21 @@ def _from_the_end(value: Typed, arguments: Arguments, first: int) -> Typed:
     if value.kind is Kind.BYTES or len(arguments) > 2:
         raise NotTranslatable("substr()", "it counts a blob from its end")
     return Typed(f"right({value.sql}, {-first})", Kind.TEXT)
+
+
+def _among_the_last(value: Typed, arguments: Arguments, first: int) -> Typed:
+    """Some of the last `first` characters, from the first of these on."""
+    count = _count(arguments)
+    kept = value.sql if count >= first else f"left({value.sql}, {count - first})"
+    return Typed(f"right({kept}, {min(count, first)})", Kind.TEXT)
+
+
+def _count(arguments: Arguments) -> int:
+    """The third argument of substr()."""
+    count = arguments[2].constant
+    if not isinstance(count, int) or count < 0:
+        raise NotTranslatable("substr()", "its length is not certainly a number from 0 on")
+    return count
 
 
 def _instr(arguments: Arguments) -> Typed:
@@ -128,7 +145,7 @@ def _printf(arguments: Arguments) -> Typed:
         parts.append(_formatted(word, values.pop(0)))
     if values:
         raise NotTranslatable("printf()", "it has values that its format does not ask for")
-    return Typed(f"({' || '.join(parts or [text('').sql])})", Kind.TEXT)
+    return Typed(f"({join(' || ', parts or [text('').sql])})", Kind.TEXT)
 
 
 def _formatted(word: str, value: Typed) -> str:
@@ -138,15 +155,13 @@ def _formatted(word: str, value: Typed) -> str:
     found = whole(value) if word.endswith("d") else null()
     if found.kind is Kind.INTEGER and not width:
         return f"coalesce({found.sql}, 0)::text"
-    if found.kind is Kind.INTEGER and width.startswith("0") and found.nonnegative:
-        digits = f"coalesce({found.sql}, 0)::text"
-        return f"lpad({digits}, greatest({int(width)}, length({digits})), '0')"
-    if found.kind is Kind.INTEGER and width.startswith("0") and not found.volatile:
-        x = f"coalesce({found.sql}, 0)"
-        sign = f"CASE WHEN {x} < 0 THEN '-' ELSE '' END"
-        digits = f"abs({x})::text"
-        room = f"{int(width)} - CASE WHEN {x} < 0 THEN 1 ELSE 0 END"
-        return f"({sign} || lpad({digits}, greatest({room}, length({digits})), '0'))"
+    padded = width.startswith("0") and len(width) <= len("0255")
+    if found.kind is Kind.INTEGER and padded and int(width) <= _MOST_DIGITS:
+        digits = int(width)
+        zeros = f"('{'0' * digits}' || coalesce({found.sql}, 0)::text)"
+        # Those zeros go that are too many, and a sign goes before the others.
+        sql = f"regexp_replace({zeros}, '^0{{0,{digits}}}(.{{{digits},}})$', {_FIRST_GROUP})"
+        return sql if found.nonnegative else f"regexp_replace({sql}, '^(0*)-', {_SIGNED})"
     raise NotTranslatable(f"'{word}' in printf()", "it is not known here")
 
 

@@ -16,6 +16,7 @@ from sqlglot import exp
 from dbopsd.migrate.importer.conversion.instants import DAY_US, read_time, read_timestamp
 from dbopsd.migrate.importer.model.plan import PlannedTable
 from dbopsd.migrate.importer.model.source_schema import SourceTable
+from dbopsd.migrate.importer.translate.budget import Budget, FileBudget, translation
 from dbopsd.migrate.importer.translate.convert import assign
 from dbopsd.migrate.importer.translate.dates import NOW
 from dbopsd.migrate.importer.translate.parse import parse_expression
@@ -29,6 +30,7 @@ from dbopsd.migrate.importer.translate.types import (
     NotTranslatable,
     Relation,
     Typed,
+    UnknownRelation,
     blob,
     find,
     kind_of,
@@ -40,10 +42,12 @@ from dbopsd.migrate.importer.translate.types import (
 
 __all__ = [
     "Column",
+    "FileBudget",
     "NotTranslatable",
     "Relation",
     "TranslatedView",
     "Translator",
+    "UnknownRelation",
     "columns_of",
     "translate_view",
 ]
@@ -79,51 +83,55 @@ class Translator:
 
     Made of `columns`, the PostgreSQL types by the source's names, and `names`, those in PostgreSQL,
     it takes each column's affinity for the one that goes with its type, and its collation for
-    BINARY. `of` knows better.
+    BINARY. `of` knows better. `file` is what all translations of the file may give together.
     """
 
-    def __init__(self, columns: Mapping[str, str], names: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        columns: Mapping[str, str],
+        names: Mapping[str, str],
+        file: FileBudget | None = None,
+    ) -> None:
+        self._file = file
         self._columns = {source: Column(names[source], columns[source]) for source in columns}
 
     @classmethod
-    def of(cls, table: SourceTable, planned: PlannedTable) -> "Translator":
+    def of(
+        cls, table: SourceTable, planned: PlannedTable, file: FileBudget | None = None
+    ) -> "Translator":
         """With all that is known of the table's columns."""
-        translator = cls({}, {})
+        translator = cls({}, {}, file)
         translator._columns = columns_of(table, planned)
         return translator
 
     def condition(self, sql: str) -> str:
         """A CHECK's condition, or that of a partial index. Raises `NotTranslatable`."""
-        expressions = Expressions(_Row(self._columns), immutable=True)
-        return expressions.condition(parse_expression(sql))
+        with translation(sql, self._file) as budget:
+            expressions = Expressions(_Row(self._columns, budget), immutable=True)
+            return budget.finish(expressions.condition(parse_expression(sql)))
 
     def value(self, sql: str, type_name: str) -> str:
         """A value of that type; an empty one: of its own. Raises `NotTranslatable`.
 
         For generated columns and for the expressions of indexes: it depends on the row alone.
         """
-        expressions = Expressions(_Row(self._columns), immutable=True)
-        return assign(expressions.value(parse_expression(sql)), type_name)
+        with translation(sql, self._file) as budget:
+            expressions = Expressions(_Row(self._columns, budget), immutable=True)
+            return budget.finish(assign(expressions.value(parse_expression(sql)), type_name))
 
     def default(self, sql: str, type_name: str) -> str:
         """The default of a column of that type. Raises `NotTranslatable`."""
-        expressions = Expressions(_Defaults(), immutable=False)
-        value = expressions.value(parse_expression(sql))
-        kind = kind_of(type_name)
-        if value.kind is Kind.NULL:
-            return "NULL"
-        if value.constant is not None:
-            made = _constant(value, kind)
-            if made is None:
-                raise NotTranslatable(sql, f"it is not certainly a {type_name}")
-            return made
-        return _computed(value, kind, type_name)
+        with translation(sql, self._file) as budget:
+            expressions = Expressions(_Defaults({}, budget), immutable=False)
+            value = expressions.value(parse_expression(sql))
+            return budget.finish(_default(sql, value, type_name))
 
 
 class _Row:
     """The columns of one row are all that there is."""
 
-    def __init__(self, columns: Mapping[str, Column]) -> None:
+    def __init__(self, columns: Mapping[str, Column], budget: Budget) -> None:
+        self.budget = budget
         self._columns = dict(columns)
 
     def column(self, node: exp.Column) -> Typed:
@@ -142,11 +150,20 @@ class _Row:
 class _Defaults(_Row):
     """Every name is a text."""
 
-    def __init__(self) -> None:
-        super().__init__({})
-
     def column(self, node: exp.Column) -> Typed:
         return text(node.name)
+
+
+def _default(sql: str, value: Typed, type_name: str) -> str:
+    kind = kind_of(type_name)
+    if value.kind is Kind.NULL:
+        return "NULL"
+    if value.constant is not None:
+        made = _constant(value, kind)
+        if made is None:
+            raise NotTranslatable(sql, f"it is not certainly a {type_name}")
+        return made
+    return _computed(value, kind, type_name)
 
 
 def _constant(value: Typed, kind: Kind) -> str | None:
@@ -193,7 +210,7 @@ def _of_text(constant: str, kind: Kind) -> str | None:
     if kind in {Kind.JSON, Kind.JSONB}:
         try:
             json.loads(constant, parse_constant=_refuse)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return text(constant).sql
     if kind is Kind.UUID:

@@ -18,6 +18,9 @@ from dbopsd.migrate.importer.conversion.postgres_type import read_type
 from dbopsd.migrate.importer.model.source_schema import Affinity, folded
 
 MAX_INTEGER: Final = 2**63 - 1
+MAX_SQL: Final = 256 * 1024
+"""How long SQL may be that stands for one text of SQLite's, in characters."""
+_SHOWN: Final = 120
 _ROWIDS: Final = frozenset({"rowid", "oid", "_rowid_"})
 
 
@@ -34,7 +37,18 @@ class NotTranslatable(DbopsError):
 
     @property
     def message(self) -> str:
-        return f"{self.construct} is not translated: {self.problem}"
+        return f"{cut(self.construct, _SHOWN)} is not translated: {cut(self.problem, 2 * _SHOWN)}"
+
+
+@dataclass(eq=False)
+class UnknownRelation(NotTranslatable):
+    """A query reads a table or a view that is not there, or not yet; `construct` is its name."""
+
+
+def cut(text: str, length: int = 60) -> str:
+    """The beginning of a text, in one line, for people."""
+    line = " ".join(text[: 2 * length].split())
+    return line if len(line) <= length and len(text) <= 2 * length else f"{line[: length - 1]}…"
 
 
 class Kind(Enum):
@@ -161,12 +175,18 @@ class Typed:
     constant: int | float | str | bytes | None = None
     """The value of a literal; TRUE and FALSE are 1 and 0."""
     nonnegative: bool = False
+    integral: bool = False
+    """Whether it is a real without anything behind its point."""
     digits: bool = False
     """Whether it is a text of decimal digits, and not empty."""
     mixed: bool = False
     """Whether it is a TEXT that SQLite may have as a number, which compares otherwise there."""
     moment: ShownMoment | None = None
     volatile: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.sql) > MAX_SQL:
+            raise NotTranslatable(self.sql, "it becomes too long in PostgreSQL")
 
     @property
     def wide(self) -> bool:
