@@ -6,7 +6,10 @@ from bench.workbench import Workbench
 from tests.support.controlurl import as_url
 from tests.support.servers import PostgresServer
 
-_CONTROL, _OTHER = "control", "other"
+CONTROL = "control"
+"""The PostgreSQL database of the control store."""
+
+_OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +23,19 @@ class ControlStore:
     settings: dict[str, str]
     beside_url: str
 
+    @property
+    def in_postgres(self) -> bool:
+        """Whether it is in the server, and not in a file."""
+        return bool(self.settings)
+
 
 def control_stores(bench: Workbench, postgres: PostgresServer) -> list[ControlStore]:
     """SQLite as it comes, and one in `postgres`, which must be a durable one."""
-    for database in (_CONTROL, _OTHER):
+    for database in (CONTROL, _OTHER):
         postgres.execute(f"CREATE DATABASE {database}")
-    control, other = (as_url(postgres.dsn(dbname=name)) for name in (_CONTROL, _OTHER))
+    control, other = (as_url(postgres.dsn(dbname=name)) for name in (CONTROL, _OTHER))
     beside = bench.directory("beside") / "beside.sqlite"
     return [
         ControlStore("SQLite", {}, f"sqlite:///{beside}"),
-        ControlStore("PostgreSQL", {"SERVER__CONTROL_URL": control}, other),
+        ControlStore("PostgreSQL", {"SERVER_CONTROL_URL": control}, other),
     ]

@@ -24,16 +24,24 @@ class Daemon:
     manager: left, it has stopped. Should the bench die, the kernel stops it.
     """
 
-    def __init__(self, state_dir: Path, module: str = "dbopsd", **settings: str) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        module: str = "dbopsd",
+        *,
+        environment: Mapping[str, str] | None = None,
+        **settings: str,
+    ) -> None:
         self.port = _free_port()
         self.target = f"127.0.0.1:{self.port}"
         self._log = state_dir.with_name(f"{state_dir.name}.log")
-        environment = {
+        variables = {
             **_without_settings(os.environ),
             "DBOPSD_SERVER__GRPC_LISTEN": self.target,
             "DBOPSD_SERVER__HTTP_LISTEN": "127.0.0.1:0",
             "DBOPSD_SERVER__STATE_DIR": str(state_dir),
             **{f"DBOPSD_{key}": value for key, value in settings.items()},
+            **(environment or {}),
         }
         program = [sys.executable, "-m", module, "serve"]
         death = [str(int(signal.SIGTERM)), str(os.getpid()), "-1", "-1"]
@@ -42,7 +50,7 @@ class Daemon:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(exec_as.__file__), *death, *program],
                 cwd=_ROOT,
-                env=environment,
+                env=variables,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

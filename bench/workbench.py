@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 from bench.child import Child
 from bench.daemon import Daemon
 from tests.support import replication
+from tests.support.demo import counted
 from tests.support.replication import ReplicationPair
 from tests.support.servers import PostgresServer, PostgresServers
 
@@ -87,9 +88,19 @@ class Workbench:
         """`dbopsd serve`."""
         return self._stack.enter_context(Daemon(state_dir, **settings))
 
-    def demo_daemon(self, state_dir: Path, **settings: str) -> Daemon:
-        """`dbopsd serve` with the demo's kinds of operations."""
-        return self._stack.enter_context(Daemon(state_dir, "tests.support.demo", **settings))
+    def demo_daemon(
+        self, state_dir: Path, *, counted_in: Path | None = None, **settings: str
+    ) -> Daemon:
+        """`dbopsd serve` with the demo's kinds of operations.
+
+        `counted_in`: a byte is written there for each statement on a control store in SQLite.
+        """
+        if counted_in is None:
+            return self._stack.enter_context(Daemon(state_dir, "tests.support.demo", **settings))
+        environment = {counted.COUNT_FILE: str(counted_in)}
+        return self._stack.enter_context(
+            Daemon(state_dir, counted.MODULE, environment=environment, **settings)
+        )
 
     def otlp_sink(self) -> str:
         """The endpoint of a process that takes telemetry and throws it away."""

@@ -1,29 +1,23 @@
-"""What a worker costs while there is nothing to do: its memory, its processor time, its questions.
+"""What a worker costs while there is nothing to do: its memory and its processor time.
 
 With the settings as they come. It has done one operation before, so what is loaded late is there.
 """
 
 import time
-from typing import Any
 
 from bench.controlstores import control_stores
 from bench.measurement import Measurement, Row
 from bench.proc import cpu_s, rss_mb
 from bench.workbench import Workbench
-from tests.support.servers import PostgresServer
 
 _READY_S = 60.0
-# The statistics of a session are written within a second.
-_STATISTICS_S = 1.5
-_TRANSACTIONS = "SELECT xact_commit FROM pg_stat_database WHERE datname = 'control'"
 
 
 def _run(bench: Workbench) -> list[Row]:
     postgres = bench.postgres(durable=True)
-    sqlite, postgresql = control_stores(bench, postgres)
     idle_s = bench.of(full=30.0, quick=10.0)
     rows: list[Row] = []
-    for store in (sqlite, postgresql):
+    for store in control_stores(bench, postgres):
         with bench.part() as part:
             daemon = part.demo_daemon(
                 part.directory("state") / "state",
@@ -34,14 +28,10 @@ def _run(bench: Workbench) -> list[Row]:
             part.child("demos").ask("until_ready", target=daemon.target, within_s=_READY_S)
             part.say(f"{store.name}: idle for {idle_s:g} s")
             worker = daemon.worker_pid()
-            time.sleep(_STATISTICS_S)
-            cpu_before, asked_before = cpu_s(worker), _transactions(postgres)
+            cpu_before = cpu_s(worker)
             time.sleep(idle_s)
             cpu_a_minute = (cpu_s(worker) - cpu_before) / idle_s * 60
             note = f"{cpu_a_minute / 60 * 100:.1f} % of a core"
-            if store is postgresql:
-                asked = (_transactions(postgres) - asked_before) / idle_s
-                note += f"; {asked:.0f} transactions a second in the control store"
             rows += [
                 Row(f"{store.name}: the worker's resident memory", rss_mb(worker), "MB"),
                 Row(
@@ -57,12 +47,6 @@ def _run(bench: Workbench) -> list[Row]:
                 ),
             ]
     return rows
-
-
-def _transactions(postgres: PostgresServer) -> int:
-    ((count,),) = postgres.execute(_TRANSACTIONS)
-    found: Any = count
-    return int(found)
 
 
 MEASUREMENT = Measurement("A worker at rest", _run)

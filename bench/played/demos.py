@@ -37,12 +37,15 @@ class _Caller:
         for daemon in self._daemons.values():
             await daemon.channel.close()
 
-    async def until_ready(self, target: str, within_s: float) -> None:
-        """Return once a worker of the target has done an operation: what is loaded late is."""
+    async def until_ready(self, target: str, within_s: float, workers: int = 1) -> None:
+        """Return once `workers` of the target are there and one has done an operation.
+
+        What is loaded late is loaded then.
+        """
         daemon = self._daemon(target)
         async with asyncio.timeout(within_s):
             await daemon.channel.channel_ready()
-            await self._until_worker(daemon)
+            await self._until_workers(daemon, workers)
             await _done(daemon, await _start(daemon))
 
     async def burst(self, target: str, count: int) -> dict[str, Any]:
@@ -85,11 +88,17 @@ class _Caller:
         )
         return await asyncio.gather(*(_watch(watching, name, steps) for name in names))
 
-    async def _until_worker(self, daemon: _Daemon) -> None:
+    async def waited(self, target: str) -> float:
+        """How long an operation waited for a worker, in seconds, by the control store's clock."""
+        daemon = self._daemon(target)
+        done = await _done(daemon, await _start(daemon))
+        return _seconds(done.start_time) - _seconds(done.create_time)
+
+    async def _until_workers(self, daemon: _Daemon, count: int) -> None:
         active = operations_pb2.Worker.State.Value("ACTIVE")
         while True:
             answer = await daemon.operations.ListWorkers(operations_pb2.ListWorkersRequest())
-            if any(worker.state == active for worker in answer.workers):
+            if sum(worker.state == active for worker in answer.workers) >= count:
                 return
             await asyncio.sleep(_POLL_S)
 

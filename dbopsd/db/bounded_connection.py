@@ -1,5 +1,6 @@
 """A blocking connection that waits for its server only so long: for threads, and their pools."""
 
+import select
 import time
 from typing import Final, TypeVar
 
@@ -31,3 +32,26 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
             raise psycopg.errors.ConnectionTimeout(
                 f"the server did not answer within {_ANSWER_S:g} s"
             ) from None
+
+    @property
+    def closed_by_server(self) -> bool:
+        """Whether a connection at rest is gone, as far as this machine knows; asks nobody.
+
+        At rest it receives nothing but its end; a notice beside it costs no more than a new one.
+        """
+        if self.closed:
+            return True
+        poller = select.poll()
+        poller.register(self.fileno(), select.POLLIN)
+        return bool(poller.poll(0))
+
+    def received(self) -> list[str]:
+        """The payloads of the notifications that have arrived; never waits.
+
+        Raises `OperationalError` once the connection is gone.
+        """
+        self.pgconn.consume_input()
+        payloads = []
+        while (notification := self.pgconn.notifies()) is not None:
+            payloads.append(notification.extra.decode(errors="replace"))
+        return payloads

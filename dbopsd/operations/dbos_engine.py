@@ -2,30 +2,43 @@
 
 DBOS decides which worker runs what and remembers each finished step. That an operation's worker is
 gone is found by its heartbeat (`liveness.py`), which DBOS's open part does not have.
+
+DBOS polls its queues all the time, a hundred statements a second, and has nothing to wake it. So
+its own threads are stopped and its functions for a queue and for the schedules are run with an
+event that notifications wake (`PollEvent`). This is the one module that knows of that.
 """
 
 import json
 import logging
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from dbos import DBOS, DBOSPortableJSONSerializer
+from dbos._queue import queue_worker_thread
+from dbos._scheduler import dynamic_scheduler_loop
 
 from dbopsd.config import OperationsConfig
+from dbopsd.operations.poll_event import PollEvent
+from dbopsd.operations.store.notifications import Topic
 from dbopsd.operations.store.requests import QUEUE, WORKFLOW
 from dbopsd.operations.store.schedules import SCHEDULED
 from dbopsd.operations.store.sql_engine import serialised, translated
 from dbopsd.operations.store.store import APPLICATION, ControlStore
 
+_log = logging.getLogger(__name__)
+
 # Work belongs to whoever can take it: DBOS would leave that of an older version lying.
 _VERSION: Final = "1"
 _FORGET_AT_ONCE: Final = 500
 POLL_S: Final = 0.1
-"""How often a worker looks for something to do, in seconds."""
+"""How soon a worker that was notified looks again for something to do, in seconds."""
 
-_SCHEDULES_POLL_S: Final = 2.0
+# Should everything else fail that wakes its threads.
+_IDLE_S: Final = 30.0
+_JOIN_S: Final = 1.0
 
 
 class Engine:
@@ -38,6 +51,7 @@ class Engine:
         self,
         store: ControlStore,
         worker: str,
+        config: OperationsConfig,
         *,
         operation: Callable[[str], Awaitable[None]],
         scheduled: Callable[[dict[str, Any], datetime, str], Awaitable[None]],
@@ -46,9 +60,18 @@ class Engine:
         self._worker = worker
         self._operation = operation
         self._scheduled = scheduled
+        self._config = config
+        # DBOS has a queue of its own for what its cron finds to be due.
+        self._due = PollEvent(_IDLE_S)
+        self._events = {
+            Topic.WORK: PollEvent(_IDLE_S),
+            Topic.SCHEDULES: PollEvent(_IDLE_S),
+        }
+        self._threads: list[threading.Thread] = []
 
-    def register_queue(self, config: OperationsConfig) -> None:
+    def register_queue(self) -> None:
         """Set the queue's limits, for every worker of the control store. Blocks."""
+        config = self._config
         total = config.total_concurrency
         with translated(self._store.where):
             self._store.client.register_queue(
@@ -65,7 +88,7 @@ class Engine:
         logger = logging.getLogger("dbos")
         # Or DBOS would write to standard error in a format of its own.
         logger.addHandler(logging.NullHandler())
-        DBOS(
+        dbos = DBOS(
             config={
                 "name": APPLICATION,
                 "system_database_url": self._store.url,
@@ -76,32 +99,69 @@ class Engine:
                 # Tables are made by the control store itself, which knows their version.
                 "run_migrations": False,
                 "use_listen_notify": False,
-                "scheduler_polling_interval_sec": _SCHEDULES_POLL_S,
                 "log_level": logging.getLevelName(logger.getEffectiveLevel()),
             }
         )
 
         @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
         async def operation(operation_id: str) -> None:
-            await self._operation(operation_id)
+            try:
+                await self._operation(operation_id)
+            finally:
+                # There is room for another.
+                self.wake(Topic.WORK)
 
         @DBOS.workflow(name=SCHEDULED, max_recovery_attempts=None)
         async def scheduled(time: datetime, context: dict[str, Any]) -> None:
             await self._scheduled(context, time, DBOS.workflow_id or "")
 
         DBOS.launch()
+        # Its own threads end here. None has asked for anything yet that the ones below do not.
+        for event in [*dbos.background_thread_stop_events, dbos._background_jobs_stop_event]:  # noqa: SLF001
+            event.set()
+        ticks = dbos._registry.get_internal_queue()  # noqa: SLF001
+        work, schedules = self._events[Topic.WORK], self._events[Topic.SCHEDULES]
+        self._run("dbos-operations", lambda: self._serve_queue(dbos, work))
+        self._run("dbos-ticks", lambda: queue_worker_thread(self._due, dbos, ticks))
+        self._run("dbos-schedules", lambda: dynamic_scheduler_loop(schedules, POLL_S))
+        for topic in self._events:
+            self.wake(topic)
+
+    def wake(self, topic: Topic) -> None:
+        """Look for what `topic` says; from any thread."""
+        event = self._events.get(topic)
+        if event is not None:
+            event.wake()
+
+    def wake_ticks(self) -> None:
+        """Run what DBOS's cron has found to be due."""
+        self._due.wake()
 
     def close(self) -> None:
         """Take no new work. What runs is not waited for."""
+        for event in (*self._events.values(), self._due):
+            event.set()
+        for thread in self._threads:
+            thread.join(_JOIN_S)
         DBOS.destroy(workflow_completion_timeout_sec=0)
 
-    def claimed(self) -> dict[str, str]:
-        """The worker that has claimed it, by the id of each piece of work that is claimed."""
-        with translated(self._store.where):
-            found = self._store.client.list_workflows(
-                status="PENDING", load_input=False, load_output=False
-            )
-        return {status.workflow_id: status.executor_id or "" for status in found}
+    def _run(self, name: str, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _serve_queue(self, dbos: DBOS, event: PollEvent) -> None:
+        """Take work from the queue; DBOS's function ends where somebody deleted the queue."""
+        while not event.is_set():
+            try:
+                queue = DBOS.retrieve_queue(QUEUE)
+                if queue is None:
+                    self.register_queue()
+                    continue
+                queue_worker_thread(event, dbos, queue)
+            except Exception as exc:  # noqa: BLE001 - the store is away; a worker waits for it
+                _log.warning("the queue cannot be read: %s", exc)
+                event.wait(POLL_S)
 
     def is_claimed(self, work: str) -> bool:
         """Whether this worker has claimed it, still: a thread of DBOS that hung may not know."""

@@ -31,23 +31,24 @@ from dbopsd.operations.errors import ControlStoreUnavailable, OperationTimedOut,
 from dbopsd.operations.heartbeat_monitor import HeartbeatMonitor
 from dbopsd.operations.kind import Kind
 from dbopsd.operations.metrics import OperationMetrics
+from dbopsd.operations.notification_listener import NotificationListener
 from dbopsd.operations.record import NewOperation, Schedule, State, WorkerState
 from dbopsd.operations.runner import Runner
 from dbopsd.operations.service import canonical_json, current_traceparent
 from dbopsd.operations.store import attempts, liveness, schedules
+from dbopsd.operations.store.liveness import Pulse
+from dbopsd.operations.store.notifications import Topic
 from dbopsd.operations.store.store import ControlStore
 from dbopsd.telemetry import names
 
 _log = logging.getLogger(__name__)
 
 _LOOK_AFTER_S: Final = 0.2
-_TAKE_OVER_S: Final = 1.0
 _FENCE_S: Final = 0.5
 # The control store answers in milliseconds, or something holds it up.
 _PROMPT_S: Final = 1.0
-_EXPIRE_S: Final = 2.0
-_FORGET_S: Final = 30.0
-_MISSED_S: Final = 5.0
+_FORGET_S: Final = 60.0
+_MISSED_S: Final = 10.0
 # DBOS starts a schedule's work up to ten seconds late, so that not all of a fleet wake at once.
 _SCHEDULE_GRACE_S: Final = 15.0
 # Claimed here and not at work for so long: the claim was interrupted halfway.
@@ -124,16 +125,17 @@ class Worker:
         self._engine = engine
         engine.launch()
         for every_s, work in (
-            (self._config.heartbeat_s, self._beat),
+            (self._config.heartbeat_s, self._pulse),
             (_FENCE_S, self._fence),
             (_LOOK_AFTER_S, self._runner.sync_progress),
-            (_TAKE_OVER_S, self._take_over),
             (_MISSED_S, self._start_missed),
-            (_EXPIRE_S, self._expire),
             (_FORGET_S, self._forget),
         ):
             task = asyncio.create_task(_repeat(every_s, work), name=f"worker{work.__name__}")
             self._stack.push_async_callback(_end, task)
+        listener = NotificationListener(self._threads, self.id, engine.wake)
+        hearing = asyncio.create_task(listener.run(), name="worker-notifications")
+        self._stack.push_async_callback(_end, hearing)
 
     async def stop(self, grace_s: float) -> None:
         """Take nothing new, let others have what runs here, within about `grace_s` seconds."""
@@ -179,8 +181,14 @@ class Worker:
             replaces=replaces,
         )
         schedules.apply(store, self._parts.schedules)
-        engine = Engine(store, self.id, operation=self._runner.run, scheduled=self._scheduled)
-        engine.register_queue(self._config)
+        engine = Engine(
+            store,
+            self.id,
+            self._config,
+            operation=self._runner.run,
+            scheduled=self._scheduled,
+        )
+        engine.register_queue()
         return engine
 
     async def _say(self, state: WorkerState) -> None:
@@ -193,17 +201,36 @@ class Worker:
                 "others learn only by its missing heartbeats that this worker stops: %s", exc
             )
 
-    async def _beat(self) -> None:
+    async def _pulse(self) -> None:
+        """Say that this worker is there, and do what that finds to be done."""
+        engine = self._engine
+        if engine is None:
+            return
         asked = time.monotonic()
-        there = await self._threads.ask(
-            lambda store: liveness.heartbeat(store, self.id),
-            timeout_s=self._config.takeover_after_s / 3,
-        )
-        if not there:
+        try:
+            pulse = await self._threads.ask(
+                lambda store: liveness.beat(store, self.id),
+                timeout_s=self._config.takeover_after_s / 3,
+            )
+        except ControlStoreUnavailable:
+            self._heartbeats.reset()
+            raise
+        if time.monotonic() - asked > _PROMPT_S:
+            # Everybody else had to wait for the store as well, and could not be heard.
+            self._heartbeats.reset()
+        if not pulse.known:
             self._count_as_lost()
             return
         self._last_heartbeat = asked
         self._on_heartbeat()
+        # Their notifications may have been lost.
+        if pulse.queued:
+            engine.wake(Topic.WORK)
+        if pulse.ticks:
+            engine.wake_ticks()
+        if pulse.overdue:
+            await self._expire()
+        await self._take_over(engine, pulse)
 
     async def _fence(self) -> None:
         """Give up what runs here, if others may take it because they hear nothing of us.
@@ -226,28 +253,15 @@ class Worker:
         self._runner.interrupt(for_good=True)
         self._lost()
 
-    async def _take_over(self) -> None:
+    async def _take_over(self, engine: Engine, pulse: Pulse) -> None:
         """Let others, or us, claim what workers have that are gone."""
-        engine = self._engine
-        if engine is None:
-            return
-        asked = time.monotonic()
-        try:
-            claimed, there = await self._threads.ask(
-                lambda store: (engine.claimed(), liveness.heartbeats(store))
-            )
-        except ControlStoreUnavailable:
-            self._heartbeats.reset()
-            raise
-        if time.monotonic() - asked > _PROMPT_S:
-            # Everybody else had to wait for the store as well, and could not be heard.
-            self._heartbeats.reset()
+        there = dict(pulse.heartbeats)
         for worker, heartbeat in self._heartbeats.listen(there).items():
             declare = partial(liveness.declare_silent, worker=worker, heartbeat=heartbeat)
             if worker != self.id and await self._threads.ask(declare):
                 del there[worker]
                 _log.warning("worker %s is lost: its operations go to others", worker)
-        left = strand(claimed, there) | self._stranded_here(claimed)
+        left = strand(pulse.claims, there) | self._stranded_here(pulse.claims)
         for work, worker in left.items():
             if await self._threads.ask(partial(_requeue, engine, work, worker)):
                 _log.info("%s goes on: worker %s left it", work, worker)
@@ -277,6 +291,8 @@ class Worker:
 
     async def _start_missed(self) -> None:
         """Start what was due while nobody was there to start it: once for each schedule."""
+        if not self._parts.schedules:
+            return
         for schedule, due in await self._threads.ask(
             lambda store: schedules.missed(store, grace_s=_SCHEDULE_GRACE_S)
         ):
@@ -363,8 +379,11 @@ def _name(context: dict[str, Any]) -> str:
     return f"databases/{context['database']}/schedules/{context['id']}"
 
 
-def _requeue(engine: Engine, work: str, worker: str, _store: ControlStore) -> bool:
-    return engine.requeue(work, worker)
+def _requeue(engine: Engine, work: str, worker: str, store: ControlStore) -> bool:
+    requeued = engine.requeue(work, worker)
+    if requeued:
+        store.publish_now(Topic.WORK)
+    return requeued
 
 
 async def _repeat(every_s: float, work: Callable[[], Awaitable[None]]) -> None:

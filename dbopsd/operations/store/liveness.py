@@ -1,12 +1,14 @@
 """Which workers are there: their heartbeats, by the store's own clock."""
 
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from dbopsd.operations.record import State, WorkerInfo, WorkerState
-from dbopsd.operations.store.requests import insert
+from dbopsd.operations.store.requests import engine_tables, insert
 from dbopsd.operations.store.rows import worker_of
+from dbopsd.operations.store.schedules import SCHEDULED
 from dbopsd.operations.store.store import ControlStore
 from dbopsd.operations.store.tables import operations, workers
 
@@ -40,15 +42,78 @@ def register(
         )
 
 
-def heartbeat(store: ControlStore, worker: str) -> bool:
-    """Say that the worker is there; False where it counts as gone already."""
+@dataclass(slots=True)
+class Pulse:
+    """What a worker learns of the control store with each of its heartbeats."""
+
+    known: bool = True
+    """False: this worker counts as gone already."""
+    heartbeats: dict[str, int] = field(default_factory=dict)
+    """The last heartbeat of each worker that is there, in ms since 1970, by its id."""
+    claims: dict[str, str] = field(default_factory=dict)
+    """The worker that has claimed it, by the id of each piece of work that is claimed."""
+    queued: bool = False
+    """Operations wait for a worker."""
+    overdue: bool = False
+    """The deadline of an operation passed before any worker began with it."""
+    ticks: bool = False
+    """Schedules have come due."""
+
+
+def beat(store: ControlStore, worker: str) -> Pulse:
+    """Say that the worker is there, and look for what there is to do: one statement each.
+
+    All that a worker at rest asks regularly, in one transaction.
+    """
     with store.transaction() as connection:
         beaten = connection.execute(
             sa.update(workers)
             .where(workers.c.id == worker, workers.c.state.in_(_THERE))
             .values(heartbeat_time=store.now())
         ).rowcount
-        return bool(beaten)
+        pulse = Pulse(known=bool(beaten))
+        work = engine_tables(store, connection).workflow_status
+        for row in connection.execute(_look(store, work)):
+            match row.what:
+                case "heartbeat":
+                    pulse.heartbeats[row.name] = row.number
+                case "claim":
+                    pulse.claims[row.name] = row.worker
+                case _:
+                    setattr(pulse, row.what, bool(row.number))
+    return pulse
+
+
+def _look(store: ControlStore, work: Any) -> sa.CompoundSelect[Any]:
+    """One query, whose rows have in `what` what they tell of."""
+    none = sa.literal("", sa.Text)
+    queued = operations.c.state == State.QUEUED.value
+
+    def count(what: str, column: sa.ColumnElement[Any], *where: sa.ColumnElement[bool]) -> Any:
+        return sa.select(sa.literal(what, sa.Text), none, none, sa.func.count(column)).where(*where)
+
+    return sa.union_all(
+        sa.select(
+            sa.literal("heartbeat", sa.Text).label("what"),
+            workers.c.id.label("name"),
+            none.label("worker"),
+            workers.c.heartbeat_time.label("number"),
+        ).where(workers.c.state.in_(_THERE)),
+        sa.select(
+            sa.literal("claim", sa.Text),
+            work.c.workflow_uuid,
+            sa.func.coalesce(work.c.executor_id, none),
+            sa.literal(0, sa.BigInteger),
+        ).where(work.c.status == "PENDING"),
+        count("queued", operations.c.id, queued),
+        count("overdue", operations.c.id, queued, operations.c.deadline < store.now()),
+        count(
+            "ticks",
+            work.c.workflow_uuid,
+            work.c.status == "ENQUEUED",
+            work.c.name == SCHEDULED,
+        ),
+    )
 
 
 def leave(store: ControlStore, worker: str, state: WorkerState) -> None:
@@ -72,13 +137,6 @@ def all_workers(store: ControlStore) -> list[WorkerInfo]:
             at_work.setdefault(row.worker, []).append(row.id)
         rows = connection.execute(sa.select(workers).order_by(workers.c.id))
         return [worker_of(row, tuple(at_work.get(row.id, ()))) for row in rows]
-
-
-def heartbeats(store: ControlStore) -> dict[str, int]:
-    """The last heartbeat of each worker that is there, in ms since 1970, by its id."""
-    with store.transaction() as connection:
-        there = sa.select(workers.c.id, workers.c.heartbeat_time).where(workers.c.state.in_(_THERE))
-        return {row.id: row.heartbeat_time for row in connection.execute(there)}
 
 
 def declare_silent(store: ControlStore, worker: str, heartbeat: int) -> bool:

@@ -25,6 +25,7 @@ from dbopsd.operations.record import (
     Operation,
     State,
 )
+from dbopsd.operations.store.notifications import Topic
 from dbopsd.operations.store.rows import as_json, operation_of
 from dbopsd.operations.store.store import ControlStore
 from dbopsd.operations.store.tables import locks, operations
@@ -117,6 +118,7 @@ def _create(
         },
         operation_id,
     )
+    store.publish(connection, Topic.WORK)
     return operation_of(row)
 
 

@@ -10,6 +10,7 @@ from croniter import croniter
 
 from dbopsd.operations.errors import ScheduleNotFound
 from dbopsd.operations.record import NewOperation, Operation, Schedule
+from dbopsd.operations.store.notifications import Topic
 from dbopsd.operations.store.requests import create, engine_tables, insert
 from dbopsd.operations.store.sql_engine import translated
 from dbopsd.operations.store.store import APPLICATION, ControlStore
@@ -63,6 +64,7 @@ def apply(store: ControlStore, wanted: Sequence[Schedule]) -> None:
         for name in found.keys() - {schedule.name for schedule in wanted}:
             store.client.delete_schedule(name)
     with store.transaction() as connection:
+        store.publish(connection, Topic.SCHEDULES)
         connection.execute(
             sa.delete(schedule_runs).where(
                 schedule_runs.c.schedule.not_in([schedule.name for schedule in wanted])
@@ -101,6 +103,7 @@ def pause(store: ControlStore, name: str) -> Schedule:
     get_schedule(store, name)
     with translated(store.where):
         store.client.pause_schedule(name)
+    store.publish_now(Topic.SCHEDULES)
     return get_schedule(store, name)
 
 
@@ -117,6 +120,7 @@ def resume(store: ControlStore, name: str) -> Schedule:
         )
     with translated(store.where):
         store.client.resume_schedule(name)
+    store.publish_now(Topic.SCHEDULES)
     return get_schedule(store, name)
 
 

@@ -1,7 +1,7 @@
 """Spans of the statements on the control store.
 
-Only where a span is current: a request's or an operation's. The polling of queues and heartbeats,
-a hundred statements a second for ever, is part of no trace and would drown those that are.
+Only where a span is current: a request's or an operation's. Heartbeats and what they look for, some
+statements a second for ever, are part of no trace and would drown those that are.
 """
 
 from typing import Any, Final

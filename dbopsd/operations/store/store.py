@@ -13,6 +13,13 @@ from opentelemetry.trace import Tracer
 from sqlalchemy import event
 
 from dbopsd.operations.store.migrations import migrate, version_of
+from dbopsd.operations.store.notifications import (
+    FifoNotifications,
+    Subscription,
+    Topic,
+    listen,
+    notify,
+)
 from dbopsd.operations.store.spans import trace_statements
 from dbopsd.operations.store.sql_engine import (
     SQLITE,
@@ -28,7 +35,8 @@ from dbopsd.operations.store.tables import VERSION
 APPLICATION = "dbopsd"
 """DBOS's name of us: work belongs to it, whichever version and process takes it."""
 
-_LOOK_S: Final = 5.0
+_LOOK_S: Final = 30.0
+_NOTIFICATIONS: Final = "notifications"
 # PostgreSQL's undefined table and undefined schema.
 _NO_TABLES: Final = ("42P01", "3F000")
 
@@ -55,6 +63,8 @@ class ControlStore:
         self._next_look = 0.0
         self._opening = threading.Lock()
         self._client: DBOSClient | None = None
+        self._unpublished: dict[sa.Connection, set[Topic]] = {}
+        self._fifos = FifoNotifications(path.with_name(_NOTIFICATIONS))
 
     @property
     def client(self) -> DBOSClient:
@@ -76,11 +86,39 @@ class ControlStore:
             self.open()
             try:
                 with self.engine.begin() as connection:
-                    yield connection
+                    try:
+                        yield connection
+                    finally:
+                        topics = self._unpublished.pop(connection, set())
             except sa.exc.DBAPIError as exc:
                 if _lacks_tables(exc):
                     self._ready = False
                 raise
+        for topic in topics:
+            self._fifos.publish(topic)
+
+    def publish(self, connection: sa.Connection, topic: Topic) -> None:
+        """Notify every listener once the transaction on `connection` has committed."""
+        if self.is_sqlite:
+            self._unpublished.setdefault(connection, set()).add(topic)
+        else:
+            notify(connection, topic)
+
+    def publish_now(self, topic: Topic) -> None:
+        """Notify every listener."""
+        if self.is_sqlite:
+            self._fifos.publish(topic)
+        else:
+            with self.transaction() as connection:
+                notify(connection, topic)
+
+    def subscribe(self, listener: str) -> Subscription:
+        """What the others publish from now on, for a listener of that name."""
+        self.open()
+        if self.is_sqlite:
+            with translated(self.where):
+                return self._fifos.subscribe(listener)
+        return listen(self.engine, self.where)
 
     def open(self) -> None:
         """Make sure that the tables are there and of our version; cheap once they are."""

@@ -373,7 +373,7 @@ def test_a_worker_that_counts_as_lost_writes_nothing_any_more(
     register(control, "w-2", replaces="w-1")
     newer = begun(control, old, "w-2")
 
-    assert not liveness.heartbeat(control, "w-1")
+    assert not liveness.beat(control, "w-1").known
     with pytest.raises(WorkerLost):
         attempts.begin(control, other.id, "w-1")
     attempts.report(control, "w-1", [Report(old.id, 1, "old news", Progress(1))])
@@ -387,7 +387,7 @@ def test_a_worker_that_counts_as_lost_writes_nothing_any_more(
 def test_a_worker_is_lost_unless_it_was_heard_of_meanwhile(control: ControlStore) -> None:
     register(control, "w-silent")
     register(control, "w-loud")
-    heard = liveness.heartbeats(control)
+    heard = liveness.beat(control, "nobody").heartbeats
     assert heard.keys() == {"w-silent", "w-loud"}
     with control.transaction() as connection:
         connection.execute(
@@ -400,9 +400,9 @@ def test_a_worker_is_lost_unless_it_was_heard_of_meanwhile(control: ControlStore
     assert not liveness.declare_silent(control, "w-loud", heard["w-loud"])
     assert not liveness.declare_silent(control, "w-silent", heard["w-silent"]), "it is already"
 
-    assert liveness.heartbeats(control).keys() == {"w-loud"}
-    assert liveness.heartbeat(control, "w-loud")
-    assert not liveness.heartbeat(control, "w-silent")
+    assert liveness.beat(control, "nobody").heartbeats.keys() == {"w-loud"}
+    assert liveness.beat(control, "w-loud").known
+    assert not liveness.beat(control, "w-silent").known
     states = {each.id: each.state for each in liveness.all_workers(control)}
     assert states == {"w-loud": WorkerState.ACTIVE, "w-silent": WorkerState.LOST}
 
@@ -429,12 +429,12 @@ def test_a_worker_that_stops_is_there_until_it_has_stopped(control: ControlStore
     running = begun(control, requests.create(control, new()))
 
     liveness.leave(control, "w-1", WorkerState.STOPPING)
-    assert liveness.heartbeats(control).keys() == {"w-1"}
+    assert liveness.beat(control, "nobody").heartbeats.keys() == {"w-1"}
     assert [each.operations for each in liveness.all_workers(control)] == [(running.id,)]
     with pytest.raises(WorkerLost):
         attempts.begin(control, requests.create(control, new()).id, "w-1")
     liveness.leave(control, "w-1", WorkerState.STOPPED)
-    assert liveness.heartbeats(control) == {}
+    assert liveness.beat(control, "nobody").heartbeats == {}
     register(control, "w-2")
     taken = attempts.begin(control, running.id, "w-2")
     assert taken is not None

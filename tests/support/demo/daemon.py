@@ -22,6 +22,7 @@ def demo_daemon(
     more: str = "",
     server: Mapping[str, str | int | float | bool] | None = None,
     environment: Mapping[str, str] | None = None,
+    module: str = "tests.support.demo",
 ) -> Daemon:
     """It serves the database `main`. `more` is TOML of tables of its own."""
     tables: dict[str, Mapping[str, object]] = {
@@ -44,7 +45,7 @@ def demo_daemon(
         },
         state_dir=state_dir,
         environment=environment,
-        module="tests.support.demo",
+        module=module,
     )
 
 
