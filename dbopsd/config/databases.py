@@ -68,6 +68,12 @@ class DatabaseHealthConfig(Section):
     storage_limit: Annotated[ByteSize, Field(gt=0)] | None = None
     """How large the database may grow, such as "200GB", where the disk cannot be seen from here."""
 
+    expect_standbys: Annotated[int, Field(ge=0, le=100)] | None = None
+    """How many standbys must stream from the primary, those that `dsn` does not name included.
+
+    Whatever it is, each host of `dsn` must answer and follow the primary.
+    """
+
     thresholds: dict[str, ThresholdConfig] = Field(default_factory=dict)
     """Thresholds over the defaults, by check: `connections = { warning = 0.6, critical = 0.8 }`."""
 

@@ -13,6 +13,7 @@ from opentelemetry.trace import Tracer
 
 from dbopsd.config import DatabaseConfig
 from dbopsd.db.cache import LookupCache
+from dbopsd.db.cluster_watch import ClusterWatch
 from dbopsd.db.connection import Connection
 from dbopsd.db.dsn import Dsn, Purpose
 from dbopsd.db.pool import ConnectionPool, PoolStats
@@ -22,6 +23,9 @@ from dbopsd.db.spans import DatabaseTelemetry
 from dbopsd.db.statement import Statement
 
 T = TypeVar("T")
+
+# At least so often are the hosts of a cluster looked at: writes depend on it.
+_HOSTS_EVERY_S = 2.0
 
 
 class Database:
@@ -43,7 +47,17 @@ class Database:
             raise ValueError(f"where database '{name}' is, is not known yet")
         self.dsn = Dsn.parse(name, config.dsn.get_secret_value(), config.password_file)
         self._telemetry = DatabaseTelemetry(name, tracer, meter)
-        self._write_pool = ConnectionPool(self.dsn, "write", config.pool, self._telemetry)
+        self.cluster: ClusterWatch | None = None
+        if self.dsn.is_cluster or config.health.expect_standbys is not None:
+            self.cluster = ClusterWatch(
+                self.dsn,
+                self._telemetry,
+                interval_s=min(config.health.interval_s, _HOSTS_EVERY_S),
+                connect_timeout_s=config.pool.connect_timeout_s,
+            )
+        self._write_pool = ConnectionPool(
+            self.dsn, "write", config.pool, self._telemetry, self.cluster
+        )
         self._read_pool = self._write_pool
         if self.dsn.is_cluster:
             # Nothing may ever read: keep no connection open for it.
@@ -76,6 +90,8 @@ class Database:
 
     async def close(self) -> None:
         """Close the pools, side by side: each may wait for a server that hangs."""
+        if self.cluster is not None:
+            await self.cluster.close()
         await asyncio.gather(*(pool.close() for pool in self.pools))
 
     async def reconnect(self) -> None:
@@ -89,7 +105,7 @@ class Database:
     ) -> AbstractAsyncContextManager[Session]:
         """Lend a pooled connection; with `read_only`, to a standby where the DSN names one.
 
-        Raises `PoolExhausted`, `PoolClosed`.
+        Raises `PoolExhausted`, `PoolClosed`, and `WritesRefused` while two hosts take writes.
         """
         pool = self._read_pool if read_only else self._write_pool
         return pool.session(timeout_s=timeout_s)
@@ -136,14 +152,34 @@ class Database:
     def login(self, *, application_name: str, settings: dict[str, str] | None = None) -> str:
         """The connection string for `dedicated_session`, in another process. It has the password.
 
-        Raises `InvalidDsn`, `PasswordFileUnreadable`.
+        Raises `InvalidDsn`, `PasswordFileUnreadable`, and `WritesRefused` while two hosts take
+        writes.
         """
+        if self.cluster is not None:
+            self.cluster.refuse_writes()
         return self.dsn.conninfo(
             "write",
             application_name=application_name,
             connect_timeout_s=self.config.pool.connect_timeout_s,
             settings=settings or {},
         )
+
+    async def admit_writes(self) -> None:
+        """Raise `WritesRefused` while two hosts take writes."""
+        if self.cluster is not None:
+            await self.cluster.admit()
+
+    @asynccontextmanager
+    async def guarded(self) -> AsyncIterator[None]:
+        """End the body with `WritesRefused` as soon as two hosts take writes.
+
+        For work that writes by other ways too, such as child processes.
+        """
+        if self.cluster is None:
+            yield
+            return
+        async with self.cluster.guarding():
+            yield
 
     @asynccontextmanager
     async def dedicated_session(
@@ -156,8 +192,13 @@ class Database:
     ) -> AsyncIterator[Session]:
         """Open a connection outside the pools, for the time of the context.
 
-        Raises a `ConnectFailed` that says at which step and why.
+        Raises a `ConnectFailed` that says at which step and why, and, for writing, `WritesRefused`
+        while two hosts take writes.
         """
+        refuse_writes = None
+        if purpose == "write" and self.cluster is not None:
+            await self.admit_writes()
+            refuse_writes = self.cluster.refuse_writes
         conninfo = self.dsn.conninfo(
             purpose,
             application_name=application_name,
@@ -170,7 +211,12 @@ class Database:
             raise await self.dsn.explain(exc) from exc
         try:
             endpoint = self._telemetry.endpoint(connection)
-            yield Session(connection, endpoint, query_timeout_s=query_timeout_s)
+            yield Session(
+                connection,
+                endpoint,
+                query_timeout_s=query_timeout_s,
+                refuse_writes=refuse_writes,
+            )
         finally:
             with contextlib.suppress(psycopg.Error):
                 await connection.close()

@@ -2,8 +2,9 @@
 
 import asyncio
 import enum
+import ipaddress
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -37,10 +38,47 @@ _TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full
 # How long a host may take to accept a connection, when it is asked why one failed.
 _REACH_TIMEOUT_S = 2.0
 
-Purpose = Literal["write", "read", "probe"]
+# "primary" is for looking at the server that takes writes, "write" for writing there.
+Purpose = Literal["write", "primary", "read", "probe"]
 
 # libpq's target_session_attrs: how a host of a cluster is chosen.
-_TARGET: dict[Purpose, str] = {"write": "read-write", "read": "prefer-standby", "probe": "any"}
+_TARGET: dict[Purpose, str] = {
+    "write": "read-write",
+    "primary": "read-write",
+    "read": "prefer-standby",
+    "probe": "any",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One host of a DSN. `address` is the IP address to take, empty: whatever the name has."""
+
+    name: str
+    host: str
+    port: str
+    address: str = ""
+
+    @property
+    def is_name(self) -> bool:
+        """Whether it is a name that may have several addresses."""
+        if self.address or not self.host or self.host.startswith(("/", "@")):
+            return False
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return True
+        return False
+
+    def is_of(self, other: "Host") -> bool:
+        """Whether this is `other`, or one of its addresses."""
+        return (self.host, self.port) == (other.host, other.port) and (
+            not other.address or self.address == other.address
+        )
+
+    def at(self, address: str) -> "Host":
+        """This host at one of its addresses."""
+        return replace(self, name=f"{self.name} ({address})", address=address)
 
 
 @dataclass(frozen=True)
@@ -85,6 +123,21 @@ class Dsn:
         """Whether several hosts are named, of which one takes writes."""
         return len(self.hosts) > 1
 
+    @property
+    def each_host(self) -> tuple[Host, ...]:
+        """The hosts one by one."""
+        names = self._parameters.get("host", "").split(",")
+        addresses = self._parameters.get("hostaddr", "").split(",")
+        count = len(self.hosts)
+        ports = _ports(self._parameters, count)
+        # libpq takes either list; where both are given, each has an entry for every host.
+        names, addresses = (
+            each if len(each) == count else [""] * count for each in (names, addresses)
+        )
+        return tuple(
+            Host(*parts) for parts in zip(self.hosts, names, ports, addresses, strict=True)
+        )
+
     def conninfo(
         self,
         purpose: Purpose,
@@ -92,8 +145,11 @@ class Dsn:
         application_name: str,
         connect_timeout_s: int,
         settings: dict[str, str],
+        host: Host | None = None,
     ) -> str:
         """The connection string for `purpose`; `settings` are the session's parameters.
+
+        With `host` to that one alone, whatever it is within its cluster.
 
         Raises `InvalidDsn` or `PasswordFileUnreadable`.
         """
@@ -104,9 +160,11 @@ class Dsn:
         # Settings in the startup packet hold from the first statement on and cost no round trip.
         options = [f"-c {name}={_escape(value)}" for name, value in settings.items()]
         parameters["options"] = " ".join(filter(None, [self._parameters.get("options"), *options]))
-        if self.is_cluster:
+        if host is not None:
+            _lead_to(host, parameters)
+        elif self.is_cluster:
             parameters.setdefault("target_session_attrs", _TARGET[purpose])
-            if purpose != "write":
+            if purpose in ("read", "probe"):
                 parameters["target_session_attrs"] = _TARGET[purpose]
             if purpose == "read":
                 parameters["load_balance_hosts"] = "random"
@@ -123,8 +181,8 @@ class Dsn:
                 self.database, f"password_file '{path}' cannot be read: {cause}"
             ) from exc
 
-    async def explain(self, exc: psycopg.Error) -> ConnectFailed:
-        """The typed error for a connection that failed with `exc`.
+    async def explain(self, exc: psycopg.Error, host: Host | None = None) -> ConnectFailed:
+        """The typed error for a connection that failed with `exc`, to `host` if only to that.
 
         libpq gives no SQLSTATE for a failed connection, so the step at which it ended is found
         by what is known otherwise: the driver's own timeout, and whether each host resolves and
@@ -137,9 +195,10 @@ class Dsn:
             # The driver refuses a parameter's value before it asks anybody.
             return InvalidDsn(self.database, cause)
         # Several hosts may fail in several ways: the one that came furthest tells.
-        endpoints = self._endpoints()
+        hosts = self.each_host if host is None else (host,)
+        endpoints = [(each.address or each.host, each.port) for each in hosts]
         reached = max(
-            await asyncio.gather(*(_reach(host, port) for host, port in endpoints)),
+            await asyncio.gather(*(_reach(host, port) for host, port in endpoints if host)),
             default=None,
         )
         match reached:
@@ -167,11 +226,6 @@ class Dsn:
         if mode is None and self._parameters.get("sslrootcert") == "system":
             return True
         return mode in ("require", "verify-ca", "verify-full")
-
-    def _endpoints(self) -> list[tuple[str, str]]:
-        hosts = (self._parameters.get("hostaddr") or self._parameters.get("host") or "").split(",")
-        ports = _ports(self._parameters, len(hosts))
-        return [(host, port) for host, port in zip(hosts, ports, strict=True) if host]
 
     def without_secrets(self, text: str) -> str:
         """`text` without this DSN's password, should somebody have quoted it."""
@@ -205,6 +259,17 @@ async def _reach(host: str, port: str) -> _Reached:
     except OSError:
         return _Reached.REFUSED
     return _Reached.ACCEPTED
+
+
+def _lead_to(host: Host, parameters: dict[str, str]) -> None:
+    parameters["port"] = host.port
+    for key, value in (("host", host.host), ("hostaddr", host.address)):
+        if value:
+            parameters[key] = value
+        else:
+            parameters.pop(key, None)
+    for key in ("target_session_attrs", "load_balance_hosts"):
+        parameters.pop(key, None)
 
 
 def _hosts(parameters: dict[str, str]) -> tuple[str, ...]:

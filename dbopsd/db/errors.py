@@ -251,6 +251,48 @@ class TlsFailed(ConnectFailed):
 
 
 @dataclass(eq=False)
+class WritesRefused(DatabaseError):
+    """Two hosts of the DSN take writes: nothing is written until only one does.
+
+    `hosts` names them. Not transient: it ends by somebody's hand.
+    """
+
+    reason: ClassVar[str] = "WRITES_REFUSED"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    hosts: str
+
+
+@dataclass(eq=False)
+class SplitBrain(WritesRefused):
+    """Two servers of one cluster take writes, and each has what the other has not."""
+
+    reason: ClassVar[str] = "SPLIT_BRAIN"
+
+    @property
+    def message(self) -> str:
+        return (
+            f"database '{self.database}' has two primaries, {self.hosts}: nothing is written until "
+            "one is gone; stop the one whose changes are to be given up, or make it a standby of "
+            "the other (pg_rewind, pg_basebackup)"
+        )
+
+
+@dataclass(eq=False)
+class DifferentClusters(WritesRefused):
+    """The DSN names servers of different clusters, and more than one takes writes."""
+
+    reason: ClassVar[str] = "DIFFERENT_CLUSTERS"
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the dsn of database '{self.database}' names servers of different clusters that take "
+            f"writes, {self.hosts}: nothing is written until it names hosts of one cluster only"
+        )
+
+
+@dataclass(eq=False)
 class PoolExhausted(DatabaseError):
     """No pooled connection became free in time."""
 

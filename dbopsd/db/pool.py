@@ -16,6 +16,7 @@ from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from dbopsd.config import PoolConfig
+from dbopsd.db.cluster_watch import ClusterWatch
 from dbopsd.db.connection import Connection
 from dbopsd.db.dsn import Dsn, Purpose
 from dbopsd.db.errors import DatabaseError, NoConnection, PoolClosed, PoolExhausted, QueryTimeout
@@ -61,13 +62,19 @@ class ConnectionPool:
     """
 
     def __init__(
-        self, dsn: Dsn, purpose: Purpose, config: PoolConfig, telemetry: DatabaseTelemetry
+        self,
+        dsn: Dsn,
+        purpose: Purpose,
+        config: PoolConfig,
+        telemetry: DatabaseTelemetry,
+        cluster: ClusterWatch | None = None,
     ) -> None:
         self._dsn = dsn
         self._purpose = purpose
         self._role_policy = ServerRolePolicy(purpose, is_cluster=dsn.is_cluster)
         self.config = config
         self._telemetry = telemetry
+        self._cluster = cluster if purpose == "write" else None
         self._leases = LeaseBook(dsn.database, config.leak_after_s)
         self._timeouts_total = 0
         # How many callers are between asking for a connection and having one.
@@ -128,7 +135,8 @@ class ConnectionPool:
         """Lend a connection for the time of the context.
 
         Raises `PoolExhausted` or, where none can be made, `NoConnection` after `timeout_s`
-        (default: the configured timeout), and `PoolClosed` once the daemon stops.
+        (default: the configured timeout), `PoolClosed` once the daemon stops, and, for writing,
+        `WritesRefused` while two hosts take writes.
         """
         return _Loan(self, self.config.timeout_s if timeout_s is None else timeout_s)
 
@@ -151,9 +159,16 @@ class ConnectionPool:
 
     def _session(self, connection: Connection) -> Session:
         endpoint = self._telemetry.endpoint(connection)
-        return Session(connection, endpoint, query_timeout_s=self.config.query_timeout_s)
+        return Session(
+            connection,
+            endpoint,
+            query_timeout_s=self.config.query_timeout_s,
+            refuse_writes=None if self._cluster is None else self._cluster.refuse_writes,
+        )
 
     async def _acquire(self, timeout_s: float) -> Connection:
+        if self._cluster is not None:
+            await self._cluster.admit(timeout_s)
         started = time.monotonic()
         started_ns = time.time_ns()
         error: DatabaseError | None = None

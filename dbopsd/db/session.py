@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -20,6 +20,7 @@ from dbopsd.db.errors import (
     QueryTimeout,
     StatementFailed,
     TransactionNotCommitted,
+    WritesRefused,
     translate,
 )
 from dbopsd.db.spans import Endpoint, StatementSpan
@@ -45,13 +46,20 @@ class Session:
     SET and session-level advisory locks, belongs on `Database.dedicated_session()`: a pooled
     connection goes to the next caller as it is. Driver errors come out as
     `dbopsd.db.errors`; a statement without an answer within `query_timeout_s` (None: no limit)
-    and a little ends in `QueryTimeout`, with the connection closed.
+    and a little ends in `QueryTimeout`, with the connection closed. `refuse_writes` is called
+    before each transaction begins and before it commits, and raises where neither may be.
     """
 
     def __init__(
-        self, connection: Connection, endpoint: Endpoint, *, query_timeout_s: float | None
+        self,
+        connection: Connection,
+        endpoint: Endpoint,
+        *,
+        query_timeout_s: float | None,
+        refuse_writes: Callable[[], None] | None = None,
     ) -> None:
         self._connection = connection
+        self._refuse_writes = refuse_writes
         self._endpoint = endpoint
         self._query_timeout_s = query_timeout_s
         self._savepoints = itertools.count(1)
@@ -117,6 +125,7 @@ class Session:
         """
         sent: list[_Sent] = []
         answers: list[list[Row]] = []
+        self._check_refusal()
         try:
             with self._answer_deadline() as deadline:
                 async with self._connection.pipeline():
@@ -244,7 +253,7 @@ class Session:
             with self._run(commit) as cursor:
                 await cursor.execute(commit.text)
                 answer = cursor.statusmessage
-        except StatementFailed:
+        except (StatementFailed, WritesRefused):
             # A savepoint within which a statement failed cannot be released.
             await self._undo(undo)
             raise
@@ -307,12 +316,22 @@ class Session:
         try:
             async with asyncio.timeout(_ROLLBACK_TIMEOUT_S):
                 for statement in statements:
-                    await self.execute(statement)
+                    with self._run_ungated(statement) as cursor:
+                        await cursor.execute(statement.text)
         except (DatabaseError, TimeoutError):
             # The server rolls back by itself once the connection is gone.
             self._connection.sever()
 
     def _run(self, statement: Statement, *, batch_size: int | None = None) -> "_Running":
+        self._check_refusal()
+        return self._run_ungated(statement, batch_size=batch_size)
+
+    def _check_refusal(self) -> None:
+        # Within a transaction it was checked at its beginning, and is at its end.
+        if self._refuse_writes is not None and self._depth == 0:
+            self._refuse_writes()
+
+    def _run_ungated(self, statement: Statement, *, batch_size: int | None = None) -> "_Running":
         return _Running(self, statement, self._endpoint.statement(statement, batch_size=batch_size))
 
     def _answer_deadline(self) -> AnswerDeadline:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from dbopsd.config import DatabaseHealthConfig, ThresholdConfig
+from dbopsd.db.cluster_view import ClusterView
 from dbopsd.db.errors import one_line
 from dbopsd.db.pool import PoolStats
 from dbopsd.db.session import Row, Session
@@ -24,7 +25,8 @@ GIB = 1024 * MIB
 class Subject:
     """What a check may look at: the server through the prober's session, and the daemon itself.
 
-    `previous` is what the same check found last, `now` the time, seconds since 1970.
+    `previous` is what the same check found last, `now` the time, seconds since 1970. `cluster` is
+    what the hosts say of themselves; None where there is nothing but one host to look at.
     """
 
     session: Session | None
@@ -33,6 +35,7 @@ class Subject:
     is_cluster: bool
     now: float
     previous: CheckResult | None = None
+    cluster: ClusterView | None = None
 
     async def fetch_all(self, statement: Statement) -> list[Row]:
         """The rows of `statement`, for a check that declares `needs_server`."""
@@ -66,7 +69,8 @@ class Check:
     """One thing to look at, every `every_s` seconds.
 
     `reason` is the machine-readable word for a value past a threshold; `about` says in half a
-    line what the value is, and where the thresholds come from.
+    line what the value is, and where the thresholds come from. With `of_hosts` it judges
+    `Subject.cluster` alone, and a change of its result is published at once.
     """
 
     name: str
@@ -77,6 +81,7 @@ class Check:
     thresholds: Thresholds = NO_THRESHOLDS
     every_s: float = 10.0
     needs_server: bool = True
+    of_hosts: bool = False
 
     def result(self, found: Measurement, *, at: float) -> CheckResult:
         """Judge what was found at the time `at`, seconds since 1970."""

@@ -10,8 +10,8 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -50,6 +50,8 @@ _STATEMENT_TIMEOUT_S = 2.0
 # answers on the old one once it goes on, so this is not short: each new try leaves it a backend.
 GIVE_UP_S = 15.0
 _TICK_S = 0.25
+# How long the first report may wait for the hosts of a cluster.
+_FIRST_LOOK_S = 1.0
 _SILENT = "NO_ANSWER"
 # How soon a login that failed is tried again.
 _LOGIN_AGAIN_S = 2.0
@@ -150,7 +152,7 @@ class Prober:
             await asyncio.sleep(_RESTART_WAIT_S)
 
     async def _run_tasks(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
+        async with self._hosts_watched(), asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(self._tick(), name=f"{self._name}-prober-tick")
             if self._login_check is not None:
@@ -164,6 +166,17 @@ class Prober:
                     _log.warning("the probe of database '%s' failed: %s", self._name, exc)
                     await self._lose(exc)
 
+    @asynccontextmanager
+    async def _hosts_watched(self) -> AsyncIterator[None]:
+        cluster = self._database.cluster
+        if cluster is None:
+            yield
+            return
+        async with cluster.running():
+            # So that the first report knows of them already, unless one of them hangs.
+            await cluster.first_look(_FIRST_LOOK_S)
+            yield
+
     def _fail(self, exc: BaseExceptionGroup[Exception]) -> None:
         """Say that nothing is known, because of an error of our own."""
         error = ProberFailed(self._name, type(exc.exceptions[0]).__name__)
@@ -175,7 +188,7 @@ class Prober:
     async def _probe_until_lost(self) -> None:
         self._asked_at = time.monotonic()
         try:
-            await self._probe_on("write")
+            await self._probe_on("primary")
         except ConnectFailed:
             if not self._database.dsn.is_cluster:
                 raise
@@ -217,6 +230,8 @@ class Prober:
             settings={
                 "statement_timeout": f"{_STATEMENT_TIMEOUT_S * 1000:.0f}",
                 "lock_timeout": "100",
+                # So that no function of anybody's is taken for the server's own.
+                "search_path": "pg_catalog",
             },
         )
 
@@ -228,7 +243,7 @@ class Prober:
         while True:
             await asyncio.sleep(_LOOK_FOR_PRIMARY_S)
             with contextlib.suppress(DatabaseError):
-                async with self._connect("write"):
+                async with self._connect("primary"):
                     return
 
     async def _try_logins(self, check: Check) -> None:
@@ -290,6 +305,7 @@ class Prober:
         return time.monotonic() >= self._due.get(check.name, 0.0)
 
     async def _measure(self, check: Check, session: Session | None) -> None:
+        cluster = self._database.cluster
         subject = Subject(
             session,
             self._database.pool_stats(),
@@ -297,6 +313,7 @@ class Prober:
             self._database.dsn.is_cluster,
             self._now(),
             self._results[check.name] if check.name in self._measured_here else None,
+            None if cluster is None else cluster.view(),
         )
         try:
             found = await check.measure(subject)
@@ -348,10 +365,14 @@ class Prober:
                 self._due.pop(check.name, None)
 
     async def _tick(self) -> None:
-        """While an answer is due, say how long it has been."""
+        """While an answer is due, say how long it has been; and what hosts say of themselves."""
         while True:
             await asyncio.sleep(_TICK_S)
+            changed = self._database.cluster is not None and await self._hosts_changed()
             if self._asked_at is None:
+                # Else the probe that is under way publishes it with what it finds itself.
+                if changed:
+                    self._publish(self.report())
                 continue
             waited_s = max(time.monotonic() - self._asked_at, 0.0)
             state = self._reachable_check.thresholds.judge(waited_s)
@@ -360,6 +381,17 @@ class Prober:
             await self._check_daemon()
             self._say_silent(waited_s, state)
             self._publish(self.report())
+
+    async def _hosts_changed(self) -> bool:
+        """Whether a check of the cluster's hosts comes to another result than before."""
+        changed = False
+        for check in self._checks:
+            if check.of_hosts:
+                before = self._results[check.name]
+                await self._measure(check, None)
+                after = self._results[check.name]
+                changed |= (before.state, before.reason) != (after.state, after.reason)
+        return changed
 
     def _say_silent(self, waited_s: float, state: State) -> None:
         message = f"no answer for {waited_s:.1f} s: the server hangs, or the network is cut"
