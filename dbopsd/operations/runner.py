@@ -23,6 +23,7 @@ from pydantic import TypeAdapter
 
 from dbopsd.config import OperationsConfig
 from dbopsd.db.database import Database
+from dbopsd.db.errors import DifferentClusters, SplitBrain, WritesRefused
 from dbopsd.errors import DatabaseNotFound, DbopsError
 from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.attempt import Attempt, FailureOf, StepFailed, result_as_json
@@ -50,6 +51,7 @@ _STORE_RETRY_S: Final = 1.0
 _CLEAN_UP_RETRY_S: Final = 1.0
 # How often what no worker here knows is offered to others, before it is ended.
 _UNKNOWN_ATTEMPTS: Final = 4
+_WRITES_REFUSED: Final = (SplitBrain.reason, DifferentClusters.reason)
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 T = TypeVar("T")
@@ -297,6 +299,9 @@ class Runner:
         elif begun.lost >= self._config.max_lost_workers:
             lost = WorkersLost(operation.id, begun.lost)
             state, failure = State.FAILED, self._failure_of(lost)
+        elif operation.attempt == 1 and (refusal := await _refusal(database)) is not None:
+            # Nothing was begun: there is nothing to clean up.
+            return _End(State.FAILED, failure=self._failure_of(refusal))
         else:
             ended = await self._supervised(operation, attempt, kind, request)
             if not isinstance(ended, Failure):
@@ -380,6 +385,8 @@ class Runner:
         problem = work.result()
         if not problem:
             return failure
+        if failure.reason in _WRITES_REFUSED:
+            return replace(failure, message=f"{failure.message}. What it left is not removed")
         return self._failure_of(CleanUpFailed(operation.id, failure.message, problem))
 
     async def _cleaned(
@@ -392,6 +399,9 @@ class Runner:
                 while True:
                     try:
                         await kind.clean_up(cleaner, request)
+                    except WritesRefused as refused:
+                        # It ends by somebody's hand, perhaps in days.
+                        return refused.message
                     except Exception as error:  # noqa: BLE001 - logged, and tried again
                         _log.exception("%s: cleaning up failed", operation.id)
                         problem = self._failure_of(error).message
@@ -439,7 +449,17 @@ class Runner:
 
 async def _result(kind: Kind[Any, Any], attempt: Attempt, request: object) -> str:
     # Here, so that a result that is not of its type is a failure like any other, and cleaned up.
-    return result_as_json(kind.result_type, await kind.run(attempt, request))
+    async with attempt.database.guarded():
+        return result_as_json(kind.result_type, await kind.run(attempt, request))
+
+
+async def _refusal(database: Database) -> WritesRefused | None:
+    """Why nothing may be written to the database now; None: it may."""
+    try:
+        await database.admit_writes()
+    except WritesRefused as refusal:
+        return refusal
+    return None
 
 
 def _timed_out(operation: Operation) -> OperationTimedOut:
