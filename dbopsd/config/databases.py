@@ -98,6 +98,15 @@ class DatabaseConfig(Section):
     Unset: anywhere, for the workers of a daemon that listens on loopback only; nowhere otherwise.
     """
 
+    import_memory_limit: Annotated[ByteSize, Field(ge=256 * 2**20)] = ByteSize(4 * 2**30)
+    """How much memory each process of an import may have, such as "4GB"."""
+
+    import_cpu_limit_s: Seconds = 300.0
+    """How long a process of an import may compute without progress, in seconds of processor time.
+
+    One second more for each MB of the file. SQL of a mapping or of the file may never end.
+    """
+
     pool: PoolConfig = Field(default_factory=PoolConfig)
     """The shared connections."""
 

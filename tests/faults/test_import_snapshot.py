@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dbopsd.migrate.importer.model.errors import SnapshotNoSpace
-from dbopsd.migrate.importer.snapshot.sqlite_copy import open_immutable
+from dbopsd.migrate.importer.snapshot.open_sqlite import open_immutable
 from dbopsd.migrate.importer.snapshot.take_snapshot import Snapshot, take_snapshot
 from tests.support.daemon import ROOT
 from tests.support.soak import Soak

@@ -1,28 +1,30 @@
-"""A process of an import: reads tasks from standard input and answers on standard output."""
+"""A process of an import: reads tasks from standard input and answers on standard output.
+
+It starts with little, and loads what a task needs with the first of its kind.
+"""
 
 import asyncio
+import contextlib
+import importlib
 import json
 import os
+import sqlite3
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from opentelemetry.metrics import NoOpMeter
 
-from dbopsd.db.errors import DatabaseError
 from dbopsd.errors import DbopsError
-from dbopsd.migrate.importer.copy import copy_part, rejects_file
-from dbopsd.migrate.importer.model.source_profile import TableProfile
+from dbopsd.migrate.importer.model.errors import SourceUnreadable
 from dbopsd.migrate.importer.processes import tasks
 from dbopsd.migrate.importer.processes.context import Context
+from dbopsd.migrate.importer.processes.errors import CpuTimeUsedUp, MemoryUsedUp
+from dbopsd.migrate.importer.processes.limits import Budget, Limits, apply_limits, is_out_of_time
 from dbopsd.migrate.importer.processes.messages import Setup, decode, encode, line
-from dbopsd.migrate.importer.processes.tasks import ProfileTable, SnapshotTaken, TakeSnapshot
-from dbopsd.migrate.importer.profile.profile_table import profile_table
-from dbopsd.migrate.importer.snapshot.sqlite_copy import open_immutable
+from dbopsd.migrate.importer.processes.tasks import SnapshotTaken, TakeSnapshot, WriteRejects
 from dbopsd.migrate.importer.snapshot.take_snapshot import take_snapshot
-from dbopsd.migrate.importer.verify import find_differences, find_missing, table_rows
 from dbopsd.telemetry.span_relay import RelayTracer
 
 _NICENESS: Final = 5
@@ -53,24 +55,22 @@ async def take_snapshot_task(task: TakeSnapshot, context: Context) -> SnapshotTa
     )
 
 
-async def profile_table_task(task: ProfileTable, context: Context) -> TableProfile:
-    """Look at what is in a table, or in a range of it."""
-    with closing(open_immutable(Path(task.snapshot))) as connection:
-        found = profile_table(connection, task.table, rowid_range=task.key_range)
-    context.progress(found.rows)
-    return found
-
-
-_WORK: Final[dict[str, tuple[type[Any], Callable[..., Any]]]] = {
-    "TakeSnapshot": (tasks.TakeSnapshot, take_snapshot_task),
-    "ProfileTable": (tasks.ProfileTable, profile_table_task),
-    "CopyPart": (tasks.CopyPart, copy_part.copy_part),
-    "WriteRejects": (tasks.WriteRejects, rejects_file.write_rejects),
-    "DigestSource": (tasks.DigestSource, table_rows.digest_source),
-    "DigestTarget": (tasks.DigestTarget, table_rows.digest_target),
-    "FindDifferences": (tasks.FindDifferences, find_differences.find_differences),
-    "FindMissing": (tasks.FindMissing, find_missing.find_missing),
+# Each task's module, in this package, and the function in it.
+_WORK: Final[dict[type[Any], tuple[str, Callable[[Any], Any]]]] = {
+    tasks.TakeSnapshot: ("child_process", lambda of: of.take_snapshot_task),
+    tasks.InspectFile: ("source_tasks", lambda of: of.inspect_file),
+    tasks.ProfileTable: ("source_tasks", lambda of: of.profile_one_table),
+    tasks.MakePlan: ("source_tasks", lambda of: of.plan_file),
+    tasks.SplitTables: ("source_tasks", lambda of: of.split_tables),
+    tasks.MeasureTables: ("source_tasks", lambda of: of.measure_tables),
+    tasks.CopyPart: ("copy.copy_part", lambda of: of.copy_part),
+    tasks.WriteRejects: ("copy.rejects_file", lambda of: of.write_rejects),
+    tasks.DigestSource: ("verify.table_rows", lambda of: of.digest_source),
+    tasks.DigestTarget: ("verify.table_rows", lambda of: of.digest_target),
+    tasks.FindDifferences: ("verify.find_differences", lambda of: of.find_differences),
+    tasks.FindMissing: ("verify.find_missing", lambda of: of.find_missing),
 }
+_BY_NAME: Final = {kind.__name__: kind for kind in _WORK}
 
 
 async def main() -> None:
@@ -82,31 +82,69 @@ async def main() -> None:
         sys.stdout.buffer.flush()
 
     setup = decode(Setup, json.loads(sys.stdin.buffer.readline()))
+    apply_limits(setup.limits)
+    budget = Budget(setup.limits)
     context = Context(
         setup,
         tracer=RelayTracer(lambda told: tell({"span": told})),
         meter=NoOpMeter("dbopsd"),
         progress=lambda units: tell({"progress": units}),
+        go_on=budget.go_on,
     )
+    for module in setup.preload:
+        _load(module)
     async with context:
         # Nothing else runs here: to wait for a line may as well block.
         while text := sys.stdin.buffer.readline():
             message = json.loads(text)
-            kind, work = _WORK[message["task"]]
+            kind = _BY_NAME[message["task"]]
+            module, function = _WORK[kind]
             try:
-                answer = await work(decode(kind, message["with"]), context)
+                with _limits_named(kind.stage, setup.limits):
+                    task = decode(kind, message["with"])
+                    budget.begin(
+                        getattr(task, "snapshot", "") or getattr(task, "source", ""),
+                        writes=kind in (TakeSnapshot, WriteRejects),
+                    )
+                    answer = await function(_load(module))(task, context)
             except DbopsError as error:
-                transient = isinstance(error, DatabaseError) and error.transient
                 await context.forget_session()
                 failure = {
                     "cause": error.reason,
                     "status": error.code.name,
                     "text": error.message,
-                    "transient": transient,
+                    "fields": error.metadata,
+                    # A database's error has that.
+                    "transient": bool(getattr(error, "transient", False)),
                 }
                 tell({"failed": failure})
             else:
                 tell({"done": encode(type(answer), answer)})
+                if kind is TakeSnapshot:
+                    # It is what comes next, and our worker has something to write down first.
+                    _load("source_tasks")
+
+
+def _load(module: str) -> Any:
+    """A module of this package. This one itself goes by another name here."""
+    if module == "child_process":
+        return sys.modules[__name__]
+    return importlib.import_module(f"{__package__}.{module}")
+
+
+@contextlib.contextmanager
+def _limits_named(stage: str, limits: Limits) -> Iterator[None]:
+    """Have it told by an error of ours that a limit was in the way, whatever noticed that."""
+    try:
+        yield
+    except MemoryError as error:
+        raise MemoryUsedUp(stage, limits.memory_bytes) from error
+    except (DbopsError, sqlite3.Error) as error:
+        if is_out_of_time():
+            raise CpuTimeUsedUp(stage, limits.cpu_s) from error
+        if isinstance(error, sqlite3.Error):
+            raise SourceUnreadable("its snapshot", f"SQLite says: {error}") from error
+        raise
 
 
 if __name__ == "__main__":

@@ -7,7 +7,11 @@ from dbopsd.migrate.importer.model.plan import Plan, PlannedTable
 from dbopsd.migrate.importer.model.report import ImportPlan, PlannedColumnReport, PlannedTableReport
 from dbopsd.migrate.importer.model.requests import ImportRequest
 from dbopsd.migrate.importer.plan.mapping import write_mapping
-from dbopsd.migrate.importer.processes.resources import import_processes, import_session
+from dbopsd.migrate.importer.processes.resources import (
+    import_processes,
+    import_session,
+    reading_process,
+)
 from dbopsd.operations.kind import Run
 
 # As measured by `make bench` with two processes on two cores, verification and keys included; other
@@ -21,9 +25,13 @@ _GROWTH: Final = 1.4
 
 async def plan_import(run: Run, request: ImportRequest) -> ImportPlan:
     """What an import with this request would do. Raises what makes it impossible."""
-    async with import_processes(run) as pool, import_session(run.database) as session:
-        taken = await prepare.ensure_snapshot(run, pool, request)
-        plan = await prepare.prepare_plan(run, pool, request, taken, session)
+    async with (
+        reading_process(run) as reader,
+        import_processes(run) as pool,
+        import_session(run.database) as session,
+    ):
+        taken = await prepare.ensure_snapshot(run, reader, request)
+        plan = await prepare.prepare_plan(run, reader, pool, request, taken, session)
     rows = sum(table.rows for table in plan.tables)
     return ImportPlan(
         source=request.source,

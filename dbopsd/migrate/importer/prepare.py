@@ -1,28 +1,30 @@
 """From a file to a plan that can be carried out: snapshot, inspect, profile, plan, check."""
 
 import asyncio
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from dbopsd.db.session import Session
 from dbopsd.migrate.importer.build.rehearsal import rehearse
-from dbopsd.migrate.importer.inspect.inspect_schema import inspect_schema
 from dbopsd.migrate.importer.model.errors import SnapshotLost
 from dbopsd.migrate.importer.model.plan import Plan
 from dbopsd.migrate.importer.model.requests import ImportRequest
 from dbopsd.migrate.importer.model.source_profile import TableProfile
-from dbopsd.migrate.importer.model.source_schema import SourceSchema, SourceTable
-from dbopsd.migrate.importer.plan.mapping import Mapping, read_mapping
-from dbopsd.migrate.importer.plan.plan_builder import build_plan, chosen_tables, count_rows
+from dbopsd.migrate.importer.model.source_schema import SourceTable
 from dbopsd.migrate.importer.plan.time_units import ambiguous_time_notes
 from dbopsd.migrate.importer.processes.concurrent_work import gather_or_cancel
-from dbopsd.migrate.importer.processes.pool import Processes
-from dbopsd.migrate.importer.processes.tasks import ProfileTable, SnapshotTaken, TakeSnapshot
-from dbopsd.migrate.importer.profile.profile_table import merge_profiles, rowid_ranges
+from dbopsd.migrate.importer.processes.pool import Processes, is_small
+from dbopsd.migrate.importer.processes.tasks import (
+    Inspected,
+    InspectFile,
+    MakePlan,
+    ProfileTable,
+    SnapshotTaken,
+    TakeSnapshot,
+)
+from dbopsd.migrate.importer.profile.profile_table import merge_profiles
 from dbopsd.migrate.importer.publish import publication
 from dbopsd.migrate.importer.records import import_records
-from dbopsd.migrate.importer.snapshot.sqlite_copy import open_immutable
 from dbopsd.operations.kind import Run
 from dbopsd.security.roots import resolve_inside
 
@@ -35,10 +37,13 @@ def source_path(run: Run, request: ImportRequest) -> Path:
     return resolve_inside(request.source, run.database.config.import_roots)
 
 
-async def ensure_snapshot(run: Run, pool: Processes, request: ImportRequest) -> SnapshotTaken:
+async def ensure_snapshot(
+    run: Run, reader: Processes, request: ImportRequest, beside: Processes | None = None
+) -> SnapshotTaken:
     """The operation's own copy of the file: the same one in every attempt.
 
-    Raises `PathOutsideRoots`, `SnapshotLost` and what `take_snapshot` does, as a `TaskFailed`.
+    The processes `beside` are started meanwhile. Raises `PathOutsideRoots`, `SnapshotLost` and what
+    `take_snapshot` does, as a `TaskFailed`.
     """
     source = await asyncio.to_thread(source_path, run, request)
 
@@ -53,33 +58,41 @@ async def ensure_snapshot(run: Run, pool: Processes, request: ImportRequest) -> 
 
         run.progress("snapshot", 0, size, UNIT_BYTES)
         task = TakeSnapshot(str(source), str(run.scratch), request.integrity)
-        starting = asyncio.create_task(pool.prestart(size))
+        starting = asyncio.create_task(beside.prestart(size)) if beside else None
         try:
-            return await pool.run_task(task, SnapshotTaken, on_progress)
+            return await reader.run_task(task, SnapshotTaken, on_progress)
         finally:
-            await starting
+            if starting is not None:
+                await starting
 
     taken = await run.step("snapshot", take, returns=SnapshotTaken)
     if not await asyncio.to_thread(Path(taken.path).exists):
         raise SnapshotLost(request.source)
-    pool.shrink_for(taken.size_bytes)
+    if beside is not None:
+        beside.shrink_for(taken.size_bytes)
     return taken
 
 
 async def prepare_plan(
-    run: Run, pool: Processes, request: ImportRequest, taken: SnapshotTaken, session: Session
+    run: Run,
+    reader: Processes,
+    pool: Processes,
+    request: ImportRequest,
+    taken: SnapshotTaken,
+    session: Session,
 ) -> Plan:
     """Inspect, profile, plan, rehearse and check: the plan that can be carried out and published.
 
-    Raises `InvalidMapping`, `SourceTableNotFound`, `NameTaken`, `TableInUse`, `TablesIncompatible`.
+    Raises `NameTaken`, `TableInUse`, `TablesIncompatible`, and what a process finds as a
+    `TaskFailed`: that of `InvalidMapping`, `SourceTableNotFound`.
     """
     run.progress("inspect")
-    mapping = read_mapping(request.mapping)
-    schema = await asyncio.to_thread(_inspect, taken.path)
-    chosen, _ = chosen_tables(schema, request, mapping)
-    profiles = await _profile(run, pool, taken, chosen)
+    # A small file is profiled before a second process is there.
+    profilers = reader if is_small(taken.size_bytes) else pool
+    inspected = await reader.run_task(InspectFile(taken.path, request, profilers.count), Inspected)
+    profiles = await _profile(run, profilers, taken, inspected)
     run.progress("plan")
-    plan = await asyncio.to_thread(_plan, taken.path, schema, profiles, request, mapping)
+    plan = await reader.run_task(MakePlan(taken.path, inspected.schema, profiles, request), Plan)
     plan = await rehearse(session, import_records.rehearsal_schema(run.operation), plan)
     plan = await publication.check(session, request, plan)
     return replace(plan, notes=(*plan.notes, *ambiguous_time_notes(plan)))
@@ -89,25 +102,8 @@ def _size(source: Path) -> int:
     return source.stat().st_size if source.is_file() else 0
 
 
-def _inspect(path: str) -> SourceSchema:
-    with closing(open_immutable(Path(path))) as connection:
-        return inspect_schema(connection)
-
-
-def _plan(
-    path: str,
-    schema: SourceSchema,
-    profiles: dict[str, TableProfile],
-    request: ImportRequest,
-    mapping: Mapping,
-) -> Plan:
-    made = build_plan(schema, profiles, request, mapping)
-    with closing(open_immutable(Path(path))) as connection:
-        return count_rows(connection, made)
-
-
 async def _profile(
-    run: Run, pool: Processes, taken: SnapshotTaken, tables: list[SourceTable]
+    run: Run, pool: Processes, taken: SnapshotTaken, inspected: Inspected
 ) -> dict[str, TableProfile]:
     """What is in each of the tables; large ones are looked at by several processes."""
     done = 0
@@ -120,16 +116,11 @@ async def _profile(
     run.progress("profile", 0, 0, UNIT_ROWS)
 
     async def one(table: SourceTable) -> TableProfile:
-        ranges = await asyncio.to_thread(_ranges, taken.path, table, pool.count)
-        tasks = [ProfileTable(taken.path, table, each) for each in ranges]
+        tasks = [ProfileTable(taken.path, table, each) for each in inspected.ranges[table.name]]
         return merge_profiles(
             await gather_or_cancel(pool.run_task(task, TableProfile, on_progress) for task in tasks)
         )
 
-    found = await gather_or_cancel(map(one, tables))
-    return {table.name: profile for table, profile in zip(tables, found, strict=True)}
-
-
-def _ranges(path: str, table: SourceTable, processes: int) -> list[tuple[int, int] | None]:
-    with closing(open_immutable(Path(path))) as connection:
-        return rowid_ranges(connection, table, processes)
+    chosen = [table for table in inspected.schema.tables if table.name in inspected.ranges]
+    found = await gather_or_cancel(map(one, chosen))
+    return {table.name: profile for table, profile in zip(chosen, found, strict=True)}

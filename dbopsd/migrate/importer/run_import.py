@@ -22,7 +22,11 @@ from dbopsd.migrate.importer.model.requests import BadRows, RunImportRequest
 from dbopsd.migrate.importer.postgres import schemas
 from dbopsd.migrate.importer.processes.concurrent_work import retry_through_outage
 from dbopsd.migrate.importer.processes.pool import Processes
-from dbopsd.migrate.importer.processes.resources import import_processes, import_session
+from dbopsd.migrate.importer.processes.resources import (
+    import_processes,
+    import_session,
+    reading_process,
+)
 from dbopsd.migrate.importer.processes.tasks import RejectsWritten, SnapshotTaken, WriteRejects
 from dbopsd.migrate.importer.publish import publication
 from dbopsd.migrate.importer.records import import_records
@@ -98,16 +102,17 @@ class _Import:
     async def run_stages(self) -> ImportReport:
         run = self.run
         async with import_processes(run, self.request.processes) as pool:
-            with self._stage("snapshot"):
-                taken = await prepare.ensure_snapshot(run, pool, self.request)
-            with self._stage("plan"):
-                self.plan = await run.step(
-                    "plan",
-                    lambda: retry_through_outage(lambda: self._prepare(pool, taken)),
-                    returns=Plan,
-                )
-                self.objects = list(self.plan.objects)
-                ranges = await split_tables(run, self.plan, taken.path, pool.count)
+            async with reading_process(run) as reader:
+                with self._stage("snapshot"):
+                    taken = await prepare.ensure_snapshot(run, reader, self.request, pool)
+                with self._stage("plan"):
+                    self.plan = await run.step(
+                        "plan",
+                        lambda: retry_through_outage(lambda: self._prepare(reader, pool, taken)),
+                        returns=Plan,
+                    )
+                    self.objects = list(self.plan.objects)
+                    ranges = await split_tables(run, reader, self.plan, taken.path, pool.count)
             with self._stage("stage"):
                 record = self.record = await self._create_staging()
                 self.may_be_published = record.state is RecordState.PUBLISHED
@@ -144,9 +149,9 @@ class _Import:
 
     # A session for each: one that waits for the rows to be copied may not live.
 
-    async def _prepare(self, pool: Processes, taken: SnapshotTaken) -> Plan:
+    async def _prepare(self, reader: Processes, pool: Processes, taken: SnapshotTaken) -> Plan:
         async with import_session(self.run.database) as session:
-            return await prepare.prepare_plan(self.run, pool, self.request, taken, session)
+            return await prepare.prepare_plan(self.run, reader, pool, self.request, taken, session)
 
     async def _publish(self, record: ImportRecord) -> list[PublishedTable]:
         async with import_session(self.run.database) as session:

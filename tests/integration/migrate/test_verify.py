@@ -49,6 +49,9 @@ class Verifier:
     def progress(self, units: int) -> None:
         self.told.append(units)
 
+    def go_on(self) -> None:
+        """It may take as long as it takes."""
+
     def has(self, here: str, there: str) -> None:
         """Make tables in the file, and in PostgreSQL."""
         with closing(sqlite3.connect(self.path)) as connection:

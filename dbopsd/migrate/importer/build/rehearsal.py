@@ -14,9 +14,9 @@ from dbopsd.migrate.importer.model.plan import (
     PlannedColumn,
     PlannedObject,
     PlannedTable,
+    values_only,
 )
 from dbopsd.migrate.importer.plan import ddl
-from dbopsd.migrate.importer.plan.plan_builder import values_only
 from dbopsd.migrate.importer.postgres.schemas import create_schema, set_search_path
 
 _REFUSED: Final = "PostgreSQL refuses it: "

@@ -1,10 +1,7 @@
 """Copies all rows into the staged tables, part by part, by several processes."""
 
-import asyncio
 from collections import Counter
-from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from dbopsd.migrate.importer.conversion.digest import Digest
 from dbopsd.migrate.importer.model.plan import Plan, PlannedTable
@@ -12,10 +9,9 @@ from dbopsd.migrate.importer.model.report import RejectCount, RejectedValue
 from dbopsd.migrate.importer.model.requests import RunImportRequest
 from dbopsd.migrate.importer.processes.concurrent_work import gather_or_cancel
 from dbopsd.migrate.importer.processes.pool import Processes
-from dbopsd.migrate.importer.processes.tasks import Copied, CopyPart
+from dbopsd.migrate.importer.processes.tasks import Copied, CopyPart, SplitTables, TableRanges
 from dbopsd.migrate.importer.records.import_records import ImportRecord
-from dbopsd.migrate.importer.snapshot.key_ranges import KeyRange, split_table
-from dbopsd.migrate.importer.snapshot.sqlite_copy import open_immutable
+from dbopsd.migrate.importer.snapshot.key_ranges import KeyRange
 from dbopsd.operations.kind import Run
 
 UNIT = "{row}"
@@ -42,11 +38,15 @@ class CopiedTable:
     rejects: list[RejectedValue] = field(default_factory=list)
 
 
-async def split_tables(run: Run, plan: Plan, snapshot: str, processes: int) -> Ranges:
+async def split_tables(
+    run: Run, reader: Processes, plan: Plan, snapshot: str, processes: int
+) -> Ranges:
     """The parts in which each table is copied. They are the same in every attempt."""
-    return await run.step(
-        "parts", lambda: asyncio.to_thread(_split, snapshot, plan, processes), returns=Ranges
-    )
+
+    async def split() -> Ranges:
+        return (await reader.run_task(SplitTables(snapshot, plan, processes), TableRanges)).ranges
+
+    return await run.step("parts", split, returns=Ranges)
 
 
 async def copy_tables(
@@ -92,11 +92,6 @@ async def copy_tables(
         return _merged(table, mine, parts, request)
 
     return await gather_or_cancel(map(one, record.plan.tables))
-
-
-def _split(snapshot: str, plan: Plan, processes: int) -> Ranges:
-    with closing(open_immutable(Path(snapshot))) as connection:
-        return {table.source: split_table(connection, table, processes) for table in plan.tables}
 
 
 def _merged(

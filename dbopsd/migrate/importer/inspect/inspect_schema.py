@@ -286,7 +286,8 @@ class _Inspection:
             self._all(_COLUMNS, each.name)
         except (UnreadableSql, sqlite3.Error, UnicodeEncodeError) as error:
             self._problem(each.name, f"SQLite cannot read it: {error}")
-        return VirtualTable(_text(each.name), module, sql, tuple(self._shadows(each.name, module)))
+        shadows = tuple(map(_text, self._shadows(each.name, module)))
+        return VirtualTable(_text(each.name), module, sql, shadows)
 
     def _shadows(self, name: str, module: str) -> Iterator[str]:
         known = {folded(f"{name}_{suffix}") for suffix in _SHADOWS.get(module.lower(), ())}

@@ -45,6 +45,23 @@ class SourceUnreadable(SourceError):
 
 
 @dataclass(eq=False)
+class SqliteNotRestricted(DbopsError):
+    """This machine's SQLite cannot be set up so that files from outside may be opened with it."""
+
+    reason: ClassVar[str] = "SQLITE_NOT_RESTRICTED"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    problem: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"Python's SQLite cannot be restricted: {self.problem}; run the worker with a Python "
+            "that is linked to SQLite 3.35 or newer as a shared library"
+        )
+
+
+@dataclass(eq=False)
 class NotSqlite(SourceError):
     """The file is no SQLite database, or an encrypted one."""
 

@@ -87,6 +87,12 @@ class PlannedObject:
     """The statement to run if the rows do not allow `ddl`; empty: none."""
 
 
+def values_only(table: str, column: str, why: str) -> PlannedObject:
+    """What is told of a generated column that becomes an ordinary one."""
+    reason = f"its values are carried, and PostgreSQL does not compute them: {why}"
+    return PlannedObject("generated column", f"{table}.{column}", Fate.CHANGED, reason, table=table)
+
+
 @dataclass(frozen=True)
 class PlannedTable:
     """A table that is carried."""

@@ -13,6 +13,7 @@ from dbopsd.migrate.importer.model.plan import (
     PlannedColumn,
     PlannedObject,
     PlannedTable,
+    values_only,
 )
 from dbopsd.migrate.importer.model.requests import ImportRequest
 from dbopsd.migrate.importer.model.source_profile import ColumnProfile, TableProfile
@@ -30,6 +31,8 @@ from dbopsd.migrate.importer.plan.keys import TableContext, plan_keys
 from dbopsd.migrate.importer.plan.mapping import Mapping
 from dbopsd.migrate.importer.plan.names import Namespace
 from dbopsd.migrate.importer.plan.views import plan_views
+from dbopsd.migrate.importer.processes.limits import is_out_of_time
+from dbopsd.migrate.importer.snapshot.open_sqlite import mapping_sql
 from dbopsd.migrate.importer.translate.translator import FileBudget, NotTranslatable, Translator
 
 _ROWID_NAMES: Final = ("rowid", "_rowid_", "oid")
@@ -120,10 +123,16 @@ def count_rows(connection: sqlite3.Connection, plan: Plan) -> Plan:
 
 def _ask(connection: sqlite3.Connection, query: str, where: str) -> int:
     """The result of a counting query that contains a part of the mapping."""
-    try:
-        row = connection.execute(query).fetchone()
-    except sqlite3.Error as error:
-        raise InvalidMapping(where, f"is nothing that SQLite knows: {error}") from error
+    with mapping_sql(connection) as authorizer:
+        try:
+            row = connection.execute(query).fetchone()
+        except sqlite3.Error as error:
+            if is_out_of_time():
+                raise
+            if authorizer.refused:
+                problem = f"{authorizer.refused}, which SQL of a mapping may not"
+                raise InvalidMapping(where, problem) from error
+            raise InvalidMapping(where, f"is nothing that SQLite knows: {error}") from error
     return int(row[0]) if row else 0
 
 
@@ -227,12 +236,6 @@ def _generated(
     fate = Fate.CARRIED if source.stored else Fate.CHANGED
     told = PlannedObject(*about, fate, reason, table=parts.source.name)
     return replace(column, generated=made), told
-
-
-def values_only(table: str, column: str, why: str) -> PlannedObject:
-    """The object for a generated column that becomes an ordinary one."""
-    reason = f"its values are carried, and PostgreSQL does not compute them: {why}"
-    return PlannedObject("generated column", f"{table}.{column}", Fate.CHANGED, reason, table=table)
 
 
 def _default(

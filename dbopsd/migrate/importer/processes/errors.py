@@ -1,6 +1,7 @@
 """The errors of an import's processes."""
 
-from dataclasses import dataclass
+import signal
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from dbopsd.errors import DbopsError, StatusCode
@@ -20,6 +21,8 @@ class TaskFailed(DbopsError):
     text: str
     transient: bool = False
     """Whether the same again may well succeed."""
+    fields: dict[str, str] = field(default_factory=dict)
+    """What the process's own error is about."""
 
     def __post_init__(self) -> None:
         self.reason = self.cause  # type: ignore[misc]
@@ -27,7 +30,7 @@ class TaskFailed(DbopsError):
 
     @property
     def metadata(self) -> dict[str, str]:
-        return {}
+        return self.fields
 
     @property
     def message(self) -> str:
@@ -41,12 +44,57 @@ class ProcessDied(DbopsError):
     reason: ClassVar[str] = "IMPORT_PROCESS_DIED"
     code: ClassVar[StatusCode] = StatusCode.ABORTED
 
-    task: str
+    stage: str
     exit_status: int
     said: str
 
     @property
     def message(self) -> str:
-        how = f"signal {-self.exit_status}" if self.exit_status < 0 else f"exit {self.exit_status}"
+        how = f"exit {self.exit_status}"
+        if self.exit_status < 0:
+            how = signal.Signals(-self.exit_status).name
         said = f": {self.said}" if self.said else ""
-        return f"a process of the import died ({how}) at '{self.task}', time and again{said}"
+        return (
+            f"a process of the import died ({how}) at '{self.stage}', time and again{said}; "
+            "something in the file or the mapping may be the cause: leave tables or SQL out, one "
+            "by one"
+        )
+
+
+@dataclass(eq=False)
+class MemoryUsedUp(DbopsError):
+    """A process needed more memory than one of an import may have."""
+
+    reason: ClassVar[str] = "IMPORT_MEMORY_LIMIT"
+    code: ClassVar[StatusCode] = StatusCode.RESOURCE_EXHAUSTED
+
+    stage: str
+    limit_bytes: int
+
+    @property
+    def message(self) -> str:
+        return (
+            f"at '{self.stage}' a process of the import needed more than the {self.limit_bytes:,} "
+            "bytes of memory that it may have: look at what the mapping's SQL and the file's "
+            "generated columns and CHECKs compute, or raise the database's import_memory_limit"
+        )
+
+
+@dataclass(eq=False)
+class CpuTimeUsedUp(DbopsError):
+    """A process computed for longer than one of an import may without getting anywhere."""
+
+    reason: ClassVar[str] = "IMPORT_CPU_LIMIT"
+    code: ClassVar[StatusCode] = StatusCode.RESOURCE_EXHAUSTED
+
+    stage: str
+    limit_s: float
+
+    @property
+    def message(self) -> str:
+        return (
+            f"at '{self.stage}' a process of the import computed for more than {self.limit_s:g} s, "
+            "and a second for each MB of the file, without any progress: look at what the "
+            "mapping's SQL and the file's generated columns and CHECKs compute, or raise the "
+            "database's import_cpu_limit_s"
+        )

@@ -10,6 +10,8 @@ from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
 
+from dbopsd.migrate.importer.processes.limits import Limits
+
 T = TypeVar("T")
 
 _ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {}
@@ -21,6 +23,10 @@ class Setup:
 
     database: str
     login: str = field(repr=False)
+    """How to log in; empty for a process that has nothing to do with PostgreSQL."""
+    limits: Limits
+    preload: tuple[str, ...] = ()
+    """Modules to load while it waits for its first task."""
 
 
 def encode(kind: type[Any], value: object) -> Any:

@@ -3,22 +3,31 @@
 import asyncio
 import contextlib
 import json
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from opentelemetry.trace import Tracer
 
 from dbopsd.migrate.importer.processes.concurrent_work import PATIENCE_S
-from dbopsd.migrate.importer.processes.errors import ProcessDied, TaskFailed
+from dbopsd.migrate.importer.processes.errors import CpuTimeUsedUp, ProcessDied, TaskFailed
 from dbopsd.migrate.importer.processes.messages import Setup, decode, encode, line
 from dbopsd.operations.kind import Program, Run
 from dbopsd.telemetry.span_relay import replay
 
 _MODULE: Final = "dbopsd.migrate.importer.child_process"
 _MOST_DEATHS: Final = 5
+# By which a process ends itself, as it will the next time: nobody outside sends them.
+_OWN_SIGNALS: Final = frozenset(
+    {
+        *(signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV),
+        *(signal.SIGSYS, signal.SIGTRAP),
+    }
+)
+_MOST_OWN_DEATHS: Final = 2
 _FIRST_WAIT_S: Final = 0.5
 _LONGEST_WAIT_S: Final = 4.0
 # Starting takes half a second, in which a process copies about as much.
@@ -27,6 +36,19 @@ _SMALL_BYTES: Final = 16 * 2**20
 T = TypeVar("T")
 OnProgress = Callable[[int], None]
 """SpanRecord how many units a task has done since it last told."""
+
+
+def is_small(size_bytes: int) -> bool:
+    """Whether a file is so small that a second process would come too late."""
+    return size_bytes < _SMALL_BYTES
+
+
+class Task(Protocol):
+    """What a process can be told to do: a dataclass of `tasks`."""
+
+    @property
+    def stage(self) -> str:
+        """The import's stage that it belongs to."""
 
 
 class Processes:
@@ -45,18 +67,20 @@ class Processes:
         """How many there are at most."""
 
     async def prestart(self, size_bytes: int) -> None:
-        """Start all of them now, for a file that is worth it, while something else is done."""
-        if size_bytes < _SMALL_BYTES:
-            return
-        for process in list(self._take_idle()):
-            self._idle.put_nowait(process or await self._start())
+        """Start them now, while something else is done; one alone for a file that is small."""
+        wanted = 1 if is_small(size_bytes) else self.count
+        idle = list(self._take_idle())
+        # The last one is taken first.
+        for number, process in enumerate(idle, start=1):
+            started = process is None and number > len(idle) - wanted
+            self._idle.put_nowait(await self._start() if started else process)
 
     def shrink_for(self, size_bytes: int) -> None:
         """Have one process alone for a file so small that a second one would come too late.
 
         To be called while nothing is being done.
         """
-        if size_bytes >= _SMALL_BYTES:
+        if not is_small(size_bytes):
             return
         kept = list(self._take_idle())
         self.count = max(sum(each is not None for each in kept), 1)
@@ -68,14 +92,14 @@ class Processes:
             yield self._idle.get_nowait()
 
     async def run_task(
-        self, task: object, returns: type[T], on_progress: OnProgress | None = None
+        self, task: Task, returns: type[T], on_progress: OnProgress | None = None
     ) -> T:
         """Have a task done, by the next process that is free; again if its process dies.
 
-        An outage of PostgreSQL is waited out for `PATIENCE_S`. Raises `TaskFailed`, `ProcessDied`.
+        An outage of PostgreSQL is waited out for `PATIENCE_S`. Raises `TaskFailed`, `ProcessDied`,
+        `CpuTimeUsedUp`.
         """
-        name = type(task).__name__
-        deaths = 0
+        deaths = own_deaths = 0
         failing_since: float | None = None
         wait_s = _FIRST_WAIT_S
         while True:
@@ -100,8 +124,11 @@ class Processes:
             except _Died as death:
                 process = None
                 deaths += 1
-                if deaths == _MOST_DEATHS:
-                    raise ProcessDied(name, death.exit_status, death.said) from None
+                own_deaths += -death.exit_status in _OWN_SIGNALS
+                if death.exit_status == -signal.SIGXCPU:
+                    raise CpuTimeUsedUp(task.stage, self._setup.limits.cpu_s) from None
+                if deaths == _MOST_DEATHS or own_deaths == _MOST_OWN_DEATHS:
+                    raise ProcessDied(task.stage, death.exit_status, death.said) from None
             finally:
                 self._idle.put_nowait(process)
             if on_progress is not None:

@@ -1,17 +1,20 @@
 """What a process can be told to do, and what it answers."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from dbopsd.migrate.importer.model.plan import PlannedTable
+from dbopsd.migrate.importer.model.plan import Plan, PlannedTable
 from dbopsd.migrate.importer.model.report import Difference, RejectCount, RejectedValue
-from dbopsd.migrate.importer.model.requests import BadRows, Integrity
-from dbopsd.migrate.importer.model.source_schema import SourceTable
+from dbopsd.migrate.importer.model.requests import BadRows, ImportRequest, Integrity
+from dbopsd.migrate.importer.model.source_profile import TableProfile
+from dbopsd.migrate.importer.model.source_schema import SourceSchema, SourceTable
 
 
 @dataclass(frozen=True)
 class TakeSnapshot:
     """Copy the file into the operation's directory."""
 
+    stage: ClassVar[str] = "snapshot"
     source: str
     directory: str
     integrity: Integrity
@@ -30,18 +33,86 @@ class SnapshotTaken:
 
 
 @dataclass(frozen=True)
+class InspectFile:
+    """Read the schema, and find the parts in which tables are best profiled."""
+
+    stage: ClassVar[str] = "inspect"
+    snapshot: str
+    request: ImportRequest
+    processes: int
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What is in the file."""
+
+    schema: SourceSchema
+    ranges: dict[str, list[tuple[int, int] | None]]
+    """Of each table that is carried, the ranges of rowids; None: all rows."""
+
+
+@dataclass(frozen=True)
 class ProfileTable:
     """Look at what a table holds."""
 
+    stage: ClassVar[str] = "profile"
     snapshot: str
     table: SourceTable
     key_range: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
+class MakePlan:
+    """Decide about everything in the file."""
+
+    stage: ClassVar[str] = "plan"
+    snapshot: str
+    schema: SourceSchema
+    profiles: dict[str, TableProfile]
+    request: ImportRequest
+
+
+@dataclass(frozen=True)
+class SplitTables:
+    """Find the parts in which tables are copied."""
+
+    stage: ClassVar[str] = "plan"
+    snapshot: str
+    plan: Plan
+    processes: int
+
+
+@dataclass(frozen=True)
+class TableRanges:
+    """The parts of each table, by its name in the file."""
+
+    ranges: dict[str, list[tuple[int, int] | None]]
+
+
+@dataclass(frozen=True)
+class MeasureTables:
+    """Find what the tables of a plan hold in another file, and the parts to compare them in."""
+
+    stage: ClassVar[str] = "plan"
+    snapshot: str
+    source: str
+    plan: Plan
+    processes: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The plan for a file as it is by now, with its parts."""
+
+    plan: Plan
+    ranges: dict[str, list[tuple[int, int] | None]]
+
+
+@dataclass(frozen=True)
 class CopyPart:
     """Copy a part of a table, once: what is recorded as copied is not copied again."""
 
+    stage: ClassVar[str] = "copy"
     snapshot: str
     table: PlannedTable
     key_range: tuple[int, int] | None
@@ -72,6 +143,7 @@ class Copied:
 class WriteRejects:
     """Write the values that did not arrive to a file, from their table."""
 
+    stage: ClassVar[str] = "rejects"
     import_id: str
     path: str
 
@@ -88,6 +160,7 @@ class RejectsWritten:
 class DigestSource:
     """What a part of a table would be in PostgreSQL, all its columns, as a digest."""
 
+    stage: ClassVar[str] = "verify"
     snapshot: str
     table: PlannedTable
     key_range: tuple[int, int] | None
@@ -97,6 +170,7 @@ class DigestSource:
 class DigestTarget:
     """What is in PostgreSQL, in a range of a table's pages, as a digest."""
 
+    stage: ClassVar[str] = "verify"
     schema: str
     table: PlannedTable
     first_page: int
@@ -116,6 +190,7 @@ class Digested:
 class FindDifferences:
     """Name the rows that differ, having found that some do."""
 
+    stage: ClassVar[str] = "verify"
     snapshot: str
     schema: str
     table: PlannedTable
@@ -128,6 +203,7 @@ class FindDifferences:
 class FindMissing:
     """Find the rows of the file that a table has not, whatever else is in it."""
 
+    stage: ClassVar[str] = "verify"
     snapshot: str
     schema: str
     table: PlannedTable

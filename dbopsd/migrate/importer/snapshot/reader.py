@@ -9,16 +9,20 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
-from urllib.parse import quote
 
 import adbc_driver_manager as adbc
-import adbc_driver_sqlite
 import pyarrow as pa
 
 from dbopsd.migrate.importer.conversion.values import ARROW_TYPES, Batch, Values
 from dbopsd.migrate.importer.model.errors import SourceError
 from dbopsd.migrate.importer.model.plan import PlannedColumn, PlannedTable
 from dbopsd.migrate.importer.model.source_schema import quote_sqlite
+from dbopsd.migrate.importer.snapshot.open_sqlite import (
+    check_mapping_sql,
+    mapping_sql,
+    open_immutable,
+    read_arrow,
+)
 
 _BATCH_ROWS: Final = 2**14
 _BATCH_BYTES: Final = 32 * 2**20
@@ -71,7 +75,7 @@ def read_table(
     if rows < min(batch_rows, _FEWEST_ROWS):
         arrays = _read_rows(path, sql, selection.classes, batch_rows, batch_bytes)
     else:
-        arrays = _read_arrow(path, sql, selection.classes, rows)
+        arrays = _read_arrow(path, sql, selection, rows)
     try:
         with closing(arrays):
             for batch in map(selection.batch, arrays):
@@ -139,6 +143,11 @@ class _Selection:
         """How many columns of the result have values of any length."""
         return sum(each in _VARIABLE for each in self.classes)
 
+    @property
+    def has_mapping_sql(self) -> bool:
+        """Whether there is SQL in it that a mapping brought."""
+        return bool(self.table.where) or any(column.expression for column in self.columns)
+
     def sql(self, key_range: tuple[int, int] | None) -> str:
         # An index may hold all that is asked for, in an order of its own.
         source = f"main.{quote_sqlite(self.table.source)} NOT INDEXED"
@@ -165,30 +174,23 @@ class _Selection:
 
 
 def _read_arrow(
-    path: Path, sql: str, classes: Sequence[str], batch_rows: int
+    path: Path, sql: str, selection: _Selection, batch_rows: int
 ) -> Generator[list[pa.Array], None, None]:
     # The driver takes the type of each column from what comes first: a row of known types, which
     # no row of the table can contradict, as each column of the result has one storage class.
-    typed = f"SELECT {', '.join(_TYPED[each] for each in classes)} UNION ALL {sql}"
-    # Not by the driver's DB-API, which loads four times as much as all else here.
-    with (
-        adbc_driver_sqlite.connect(_uri(path)) as database,
-        adbc.AdbcConnection(database) as connection,
-        adbc.AdbcStatement(connection) as statement,
-    ):
-        statement.set_options(**{"adbc.sqlite.query.batch_rows": str(batch_rows)})
-        statement.set_sql_query(typed)
-        stream, _ = statement.execute_query()
-        with pa.RecordBatchReader.from_stream(stream) as batches:
-            skipped = 1
-            for batch in batches:
-                rows = batch.slice(skipped)
-                skipped = 0
-                if rows.num_rows:
-                    yield [
-                        _as_planned(array, each)
-                        for each, array in zip(classes, rows.columns, strict=True)
-                    ]
+    typed = f"SELECT {', '.join(_TYPED[each] for each in selection.classes)} UNION ALL {sql}"
+    if selection.has_mapping_sql:
+        check_mapping_sql(path, typed)
+    with closing(read_arrow(path, typed, batch_rows)) as batches:
+        skipped = 1
+        for batch in batches:
+            rows = batch.slice(skipped)
+            skipped = 0
+            if rows.num_rows:
+                yield [
+                    _as_planned(array, each)
+                    for array, each in zip(rows.columns, selection.classes, strict=True)
+                ]
 
 
 def _as_planned(array: pa.Array, storage_class: str) -> pa.Array:
@@ -203,7 +205,7 @@ def _read_rows(
     path: Path, sql: str, classes: Sequence[str], batch_rows: int, batch_bytes: int
 ) -> Generator[list[pa.Array], None, None]:
     variable = [index for index, each in enumerate(classes) if each in _VARIABLE]
-    with closing(sqlite3.connect(_uri(path), uri=True)) as connection:
+    with closing(open_immutable(path)) as connection, mapping_sql(connection):
         connection.text_factory = bytes
         rows: list[tuple[Any, ...]] = []
         size = 0
@@ -230,7 +232,3 @@ def _arrays(rows: Sequence[tuple[Any, ...]], classes: Sequence[str]) -> list[pa.
         pa.array(values, ARROW_TYPES[each])
         for each, values in zip(classes, zip(*rows, strict=True), strict=True)
     ]
-
-
-def _uri(path: Path) -> str:
-    return f"file:{quote(str(path.absolute()))}?immutable=1"

@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from dbopsd.migrate.importer.model.errors import (
     HotJournal,
@@ -16,8 +15,9 @@ from dbopsd.migrate.importer.model.errors import (
 )
 from dbopsd.migrate.importer.model.requests import Integrity
 from dbopsd.migrate.importer.model.source_schema import quote_sqlite
+from dbopsd.migrate.importer.processes.limits import is_out_of_time
+from dbopsd.migrate.importer.snapshot.open_sqlite import open_for_recovery, open_immutable
 
-_OPCODES_BETWEEN_LOOKS: Final = 20_000
 _PROBLEMS_NAMED: Final = 5
 # SQLite stops at its limit, and most of what it finds may be no damage.
 _PROBLEMS_LOOKED_AT: Final = 1_000_000
@@ -36,19 +36,13 @@ _NO_DAMAGE: Final = (
 )
 
 
-def open_immutable(path: Path) -> sqlite3.Connection:
-    """A connection to a file that nothing writes to. It takes no locks and makes no files."""
-    uri = f"file:{quote(str(path))}?mode=ro&immutable=1"
-    return sqlite3.connect(uri, uri=True, isolation_level=None)
-
-
 def recover(copy: Path, source: Path, *, journal: bool) -> None:
     """Play back the journal or the `-wal` file beside `copy`, and remove it.
 
     `journal` says that it is a journal. Raises `HotJournal`, `NotSqlite`, `SourceCorrupt`,
     `SourceUnreadable`; `sqlite3.OperationalError` where the disk is in the way.
     """
-    with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+    with contextlib.closing(open_for_recovery(copy)) as connection:
         try:
             # Whoever writes it to the disk does so in the end.
             connection.execute("PRAGMA synchronous=OFF")
@@ -74,8 +68,7 @@ def check(
     module that they use. Raises `SourceCorrupt`, `NotSqlite`, `SourceUnreadable`,
     `SnapshotCancelled`.
     """
-    with contextlib.closing(open_immutable(copy)) as connection:
-        connection.set_progress_handler(lambda: int(cancelled()), _OPCODES_BETWEEN_LOOKS)
+    with contextlib.closing(open_immutable(copy, cancelled=cancelled)) as connection:
         try:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             if integrity is Integrity.OFF:
@@ -128,7 +121,7 @@ def _raise_problems(problems: Iterator[str], source: Path) -> None:
 
 def _translated(error: sqlite3.DatabaseError, source: Path) -> Exception:
     match error.sqlite_errorcode & 0xFF:
-        case sqlite3.SQLITE_INTERRUPT:
+        case sqlite3.SQLITE_INTERRUPT if not is_out_of_time():
             return SnapshotCancelled(str(source))
         case sqlite3.SQLITE_NOTADB:
             return NotSqlite(
@@ -138,6 +131,8 @@ def _translated(error: sqlite3.DatabaseError, source: Path) -> Exception:
             # A schema may be malformed to this version alone, and be written by a later one.
             problem = f"{error} (to SQLite {sqlite3.sqlite_version})"
             return SourceCorrupt(str(source), (problem,))
+        case sqlite3.SQLITE_INTERRUPT:
+            return error
         case _ if _is_of_the_disk(error):
             return error
         case _:

@@ -90,6 +90,7 @@ async def _unmatched(
     keys: list[Hashes] = []
     with closing(source_rows(task.snapshot, task.table)) as of_source:
         for rows in of_source:
+            context.go_on()
             some = suspects.among(rows)
             hashes.append(some.hashes)
             keys.append(some.keys)
@@ -97,6 +98,7 @@ async def _unmatched(
     session = await context.session()
     async with aclosing(target_rows(session, task.schema, task.table)) as of_target:
         async for rows in of_target:
+            context.go_on()
             some = suspects.among(rows)
             _, unwanted = wanted.count_off(some.hashes)
             hashes.append(some.hashes[unwanted])
@@ -117,6 +119,7 @@ async def _examples(
     picked = ExampleRows(most)
     with closing(source_rows(task.snapshot, table)) as of_source:
         for rows in of_source:
+            context.go_on()
             if picked.full:
                 break
             some = suspects.among(rows)
@@ -129,6 +132,7 @@ async def _examples(
     session = await context.session()
     async with aclosing(target_rows(session, task.schema, table)) as of_target:
         async for rows in of_target:
+            context.go_on()
             some = suspects.among(rows)
             taken, _ = surplus.count_off(some.hashes)
             for row in (some.rows[at] for at in taken.tolist()):

@@ -57,6 +57,7 @@ async def _count_missing(
         mine = []
         with closing(source_rows(task.snapshot, task.table)) as of_source:
             for rows in of_source:
+                context.go_on()
                 hashes = hashes_of(forms(rows))
                 mine.append(hashes[hashes % np.uint64(rounds) == number])
         wanted = RemainingHashes(mine)
@@ -65,6 +66,7 @@ async def _count_missing(
             context.progress(wanted.rows)
         async with aclosing(target_rows(session, task.schema, task.table)) as of_target:
             async for rows in of_target:
+                context.go_on()
                 wanted.count_off(hashes_of(forms(rows)))
         missing += wanted.rows
         if wanted.rows:
@@ -101,6 +103,7 @@ async def _examples(
             waiting.setdefault(identity.key(row), []).append(number)
     async with aclosing(target_rows(session, task.schema, table)) as of_target:
         async for rows in of_target:
+            context.go_on()
             for row in rows:
                 for number in waiting.pop(identity.key(row), ()):
                     changes = describe_differences.describe_changed(

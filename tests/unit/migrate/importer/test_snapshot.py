@@ -26,7 +26,7 @@ from dbopsd.migrate.importer.model.errors import (
     SourceUnstable,
 )
 from dbopsd.migrate.importer.model.requests import Integrity
-from dbopsd.migrate.importer.snapshot.sqlite_copy import open_immutable
+from dbopsd.migrate.importer.snapshot.open_sqlite import open_immutable
 from dbopsd.migrate.importer.snapshot.take_snapshot import Snapshot, take_snapshot
 from tests.support.scratch import new_directory
 
