@@ -762,7 +762,7 @@ def test_what_would_be_refused_is_refused_without_a_start(
     assert code == 0, said
     for options, problem in (
         (("--mapping", str(mapping)), "tables.orders.columns.total.type"),
-        (("--delete-missing",), "goes with --mode upsert only"),
+        (("--delete-missing",), "needs --mode upsert"),
     ):
         code, said = validated(*options)
         assert code != 0

@@ -116,7 +116,7 @@ def test_the_bytes_of_every_value_come_back(importer: ImportDaemon) -> None:
         *("dbops", "import", "describe", report["operation"]),
         DBOPS_SERVER=importer.daemon.grpc_address,
     )
-    assert f"The same as a file, on the worker's machine: {path}" in described.out
+    assert f"Rejected values, in a file on the worker's machine: {path}" in described.out
 
 
 def test_more_of_them_than_memory_is_to_hold(importer: ImportDaemon) -> None:

@@ -1,4 +1,4 @@
-"""Where the server is: what people write, and what gRPC is given."""
+"""The address of the server: from what people write to what gRPC takes."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -9,11 +9,10 @@ from dbops_client._errors import ConfigurationError
 DEFAULT_TARGET = "127.0.0.1:50051"
 
 _DEFAULT_PORT = 50051
-# A URL without a port means the port that its scheme means everywhere; gRPC's schemes mean
-# dbopsd's.
+# The port of a URL without one: that of its scheme, or dbopsd's for gRPC's schemes.
 _URL_PORTS = {"https": 443, "http": 80, "grpcs": _DEFAULT_PORT, "grpc": _DEFAULT_PORT}
 _TLS_SCHEMES = frozenset({"https", "grpcs"})
-# gRPC's own name syntax, handed on as it stands:
+# gRPC's own name syntax, which is passed on as it is:
 # https://grpc.github.io/grpc/core/md_doc_naming.html
 _SOCKET_SCHEMES = ("unix:", "unix-abstract:")
 _RESOLVER_SCHEMES = ("dns:", "ipv4:", "ipv6:")
@@ -21,10 +20,10 @@ _RESOLVER_SCHEMES = ("dns:", "ipv4:", "ipv6:")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server's address, taken apart.
+    """The parts of a server's address.
 
-    `target` is for gRPC. `tls` is what the scheme demands, None where it demands nothing.
-    `loopback` is True where nothing sent there leaves this machine.
+    `target` is for gRPC. `tls` is what the scheme demands; None if it demands nothing.
+    `loopback` is True if nothing that is sent there leaves this machine.
     """
 
     target: str
@@ -33,9 +32,9 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """Read `host`, `host:port`, a URL (`https`, `grpcs`, `http`, `grpc`) or a gRPC name.
+    """Parse `host`, `host:port`, a URL (`https`, `grpcs`, `http`, `grpc`) or a gRPC name.
 
-    A port left out is 50051, or a URL's usual one. Raises ConfigurationError.
+    The default port is 50051, or that of an http or https URL. Raises ConfigurationError.
     """
     if not text or not text.isprintable() or " " in text:
         raise _bad("it is empty or holds spaces or control characters")
@@ -46,7 +45,7 @@ def parse_address(text: str) -> Address:
     scheme, separator, _ = text.partition("://")
     if separator:
         if scheme.lower() not in _URL_PORTS:
-            raise _bad("it is not host:port, and of URLs https, grpcs, http and grpc are known")
+            raise _bad("it is neither host:port nor a URL of scheme https, grpcs, http or grpc")
         url = _split(text)
         target, loopback = _host_and_port(url, _URL_PORTS[url.scheme])
         return Address(target, url.scheme in _TLS_SCHEMES, loopback)
@@ -60,14 +59,14 @@ def _split(url: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError as error:
-        raise _bad("its brackets are not those of an IPv6 address") from error
+        raise _bad("the text in brackets is not an IPv6 address") from error
 
 
 def _host_and_port(url: SplitResult, default_port: int) -> tuple[str, bool]:
     if url.username is not None:
         raise _bad("it holds a user name or password; give a token instead")
     if url.path not in ("", "/") or url.query or url.fragment:
-        raise _bad("it has a path; gRPC knows none")
+        raise _bad("it has a path, which gRPC does not support")
     try:
         port = url.port
     except ValueError as error:
@@ -82,7 +81,7 @@ def _host_and_port(url: SplitResult, default_port: int) -> tuple[str, bool]:
 
 
 def _names_loopback_only(text: str) -> bool:
-    """Whether a `dns:`, `ipv4:` or `ipv6:` name leads nowhere but to this machine."""
+    """Whether a `dns:`, `ipv4:` or `ipv6:` name leads to this machine only."""
     addresses = text.partition(":")[2].rpartition("/")[2].split(",")
     return all(_is_loopback(_split(f"//{address}").hostname or "") for address in addresses)
 
@@ -100,5 +99,5 @@ def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _bad(why: str) -> ConfigurationError:
-    # The text itself is left out: where it holds a password, it must not reach a log.
+    # Not the text itself: it may hold a password, which must not reach a log.
     return ConfigurationError(f"the server's address cannot be used: {why}")

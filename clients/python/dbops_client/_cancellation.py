@@ -1,7 +1,7 @@
-"""Who cancelled: asyncio, or gRPC.
+"""Whether a CancelledError comes from asyncio or from gRPC.
 
-gRPC raises CancelledError in a task that nobody cancelled when its call was cancelled locally, by
-the closing of the channel, say. Let through, it would end that task without a trace.
+When a call is cancelled locally, for example because its channel is closed, gRPC raises
+CancelledError in a task that nobody cancelled. If it passed, it would end that task silently.
 """
 
 import asyncio
@@ -12,11 +12,11 @@ from dbops_client._errors import CallCancelledError
 
 
 def task_is_cancelled() -> bool:
-    """Whether the CancelledError at hand is meant for the running task."""
+    """Whether the running task is being cancelled."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 def call_cancelled() -> CallCancelledError:
-    """Say that the call was cancelled on this side."""
+    """Return the error of a call that was cancelled on this side."""
     return CallCancelledError(grpc.StatusCode.CANCELLED, "the client was closed during the call")

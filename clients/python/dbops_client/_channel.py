@@ -1,4 +1,4 @@
-"""How the server is reached: TLS, channel options, retries. Shared by both clients."""
+"""The channel to the server: TLS, channel options, retries. Both clients use it."""
 
 import json
 import math
@@ -29,9 +29,8 @@ _MAX_MESSAGE_BYTES = 64 * 2**20
 StrPath = str | PathLike[str]
 
 _REPEATABLE = (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)
-# Google's own proto says nothing of repetition. WaitOperation is left out: the clients call it
-# again and again themselves. So is DeleteOperation, whose second try would not find what the first
-# deleted.
+# Google's own proto has no idempotency levels. Not WaitOperation, which the clients repeat
+# themselves; nor DeleteOperation, whose second try would not find what the first deleted.
 _REPEATABLE_OPERATIONS = frozenset({"GetOperation", "ListOperations", "CancelOperation"})
 
 _RETRY_POLICY = {
@@ -45,7 +44,7 @@ _RETRY_POLICY = {
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """All that a channel is made of. `credentials` is None for plaintext."""
+    """What a channel is opened with. `credentials` is None for plaintext."""
 
     target: str
     credentials: grpc.ChannelCredentials | None
@@ -61,18 +60,19 @@ def endpoint(
     certificate: StrPath | None,
     key: StrPath | None,
 ) -> Endpoint:
-    """Decide how `target` is reached, and read the certificate files.
+    """Parse `target`, choose TLS or plaintext, and read the certificate files.
 
-    TLS it is if `tls` says so, a file is given, or the address is an `https://` or `grpcs://` one.
-    Raises ConfigurationError for what contradicts itself, for a file that cannot be read, and for a
-    token that would cross a network readable.
+    TLS is used if `tls` is True, if a file is given, or if the address starts with `https://` or
+    `grpcs://`. Raises ConfigurationError for arguments that contradict each other, for a file that
+    cannot be read, and for a token that would cross a network without TLS.
     """
     address = parse_address(target)
     credentials = _credentials(address, tls, ca, certificate, key)
     if token is not None and credentials is None and not address.loopback:
         raise ConfigurationError(
-            "without TLS a token is sent to this machine only; anybody on the way could read it: "
-            "give a CA file, or an https:// address for a certificate of a public authority"
+            "without TLS a token is sent to this machine only, because anybody on the network "
+            "could read it. Give a CA file, or an https:// address if the certificate is from a "
+            "public authority"
         )
     return Endpoint(address.target, credentials, _options(address))
 
@@ -92,9 +92,9 @@ def open_aio_channel(to: Endpoint) -> grpc.aio.Channel:
 
 
 def seconds(name: str, value_s: float) -> float:
-    """Return `value_s` if it is a time to wait; raises ConfigurationError otherwise."""
+    """Return `value_s` if it is finite and above 0; raises ConfigurationError otherwise."""
     if not (math.isfinite(value_s) and value_s > 0):
-        raise ConfigurationError(f"{name} is {value_s:g}; it is a number of seconds above 0")
+        raise ConfigurationError(f"{name} is {value_s:g}; it must be a number of seconds above 0")
     return value_s
 
 
@@ -109,7 +109,7 @@ def _credentials(
     says_tls = [
         name
         for name, said in (
-            ("TLS is asked for", tls is True),
+            ("TLS is requested", tls is True),
             ("the address says TLS (https:// or grpcs://)", address.tls is True),
             ("the certificate files say TLS", files_given),
         )
@@ -118,7 +118,7 @@ def _credentials(
     says_plaintext = [
         name
         for name, said in (
-            ("plaintext is asked for", tls is False),
+            ("plaintext is requested", tls is False),
             ("the address says plaintext (http:// or grpc://)", address.tls is False),
         )
         if said
@@ -126,10 +126,10 @@ def _credentials(
     if not says_tls:
         return None
     if says_plaintext:
-        raise ConfigurationError(f"{says_plaintext[0]}, {says_tls[0]}: they must agree")
+        raise ConfigurationError(f"{says_plaintext[0]}, but {says_tls[0]}")
     if (certificate is None) != (key is None):
         raise ConfigurationError(
-            "a client certificate and its private key are given together, or neither"
+            "a client certificate needs its private key, and the key its certificate"
         )
     return grpc.ssl_channel_credentials(
         root_certificates=_read("the CA file", ca),
@@ -154,30 +154,29 @@ def _options(address: Address) -> tuple[tuple[str, int | str], ...]:
         ("grpc.primary_user_agent", f"dbops-client/{version('dbops-client')}"),
         ("grpc.service_config", service_config()),
         ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-        # A watch may be silent for days. Without pings a peer that vanished without a word (a
-        # pulled cable, a firewall that forgot the connection) would never be noticed. Server side:
+        # A watch may be silent for days. Without pings nobody would notice a peer that vanished
+        # (a pulled cable, a firewall that forgot the connection). The server's counterpart is
         # min_recv_ping_interval_without_data.
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
-        # gRPC backs off to two minutes between connection attempts: a daemon that restarts in a
-        # second would be missed for that long.
+        # gRPC's own backoff between connection attempts goes up to two minutes. A daemon that
+        # restarts within a second would be missed for that long.
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 5_000),
     ]
     if address.loopback:
-        # gRPC obeys http_proxy for 127.0.0.1 too: the call would fail, or a token leave the
+        # gRPC uses http_proxy for 127.0.0.1 too: the call would fail, or a token would leave the
         # machine.
         options.append(("grpc.enable_http_proxy", 0))
     return tuple(options)
 
 
 def service_config() -> str:
-    """Return gRPC's service config: what may be done twice is tried again on UNAVAILABLE.
+    """Return gRPC's service config: calls that are safe to repeat are retried on UNAVAILABLE.
 
-    That is a call which changes nothing, one that changes nothing the second time, and one with a
-    `request_id`: the clients always send one, the same with each try.
-
-    Streams are left out: a watch reconnects by itself, and two layers that do it would multiply.
+    Safe are a call that changes nothing, one that changes nothing the second time, and one with a
+    `request_id`, which is the same with each try. Not a stream: a watch reconnects by itself, and
+    two layers of retries would multiply.
     """
     methods = [
         {"service": service.full_name, "method": method.name}
@@ -189,7 +188,7 @@ def service_config() -> str:
 
 
 def _services() -> Iterator[ServiceDescriptor]:
-    """Yield every service of the contract, so that a new one has its retries at once."""
+    """Yield every service of the contract, so that a new one has retries without being named."""
     for module in iter_modules(dbops.v1.__path__):
         if module.name.endswith("_pb2"):
             generated = import_module(f"dbops.v1.{module.name}")

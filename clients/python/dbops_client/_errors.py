@@ -1,4 +1,4 @@
-"""What can go wrong, as exceptions: one class a gRPC status code, decoded in one place."""
+"""The exceptions: one class for each gRPC status code, decoded in one place."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,27 +7,26 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-# Where gRPC carries google.rpc.Status: its own key, fixed for all languages.
+# The metadata key of google.rpc.Status, the same in all languages.
 _STATUS_DETAILS_KEY = "grpc-status-details-bin"
 
-# A `reason` means something only within the domain that gave it; a proxy's own ErrorInfo is not
-# ours to read.
+# A `reason` has a meaning in its own domain only: an ErrorInfo of a proxy is ignored.
 _DOMAIN = "dbops.v1"
 
 
 class ConfigurationError(ValueError):
-    """The client was told something that cannot be, or must not be, done.
+    """An argument is wrong, or contradicts another.
 
     Raised before anything is sent. The text never holds a credential.
     """
 
 
 class DbopsError(Exception):
-    """A call that failed, as the server or gRPC reported it.
+    """A call failed. The server or gRPC reported why.
 
-    `code` is gRPC's status code, `message` a line for people, `reason` the UPPER_SNAKE_CASE text
-    for programs that the contract lists (empty where the error did not come from dbopsd itself,
-    such as a refused connection), and `metadata` what belongs to the reason, such as `{"database":
+    `code` is gRPC's status code and `message` a line for people. `reason` is the UPPER_SNAKE_CASE
+    text for programs that the contract lists; it is empty if the error did not come from dbopsd
+    itself, such as a refused connection. `metadata` belongs to the reason, such as `{"database":
     "main"}`. The gRPC error is the `__cause__`.
     """
 
@@ -42,7 +41,7 @@ class DbopsError(Exception):
         self.message = message
         self.reason = reason
         self.metadata: Mapping[str, str] = dict(metadata or {})
-        # All of it goes to Exception, so that an error survives pickling between processes.
+        # Exception gets all of it, so that an error can be pickled between processes.
         super().__init__(code, message, reason, self.metadata)
 
     def __str__(self) -> str:
@@ -55,7 +54,7 @@ class CallCancelledError(DbopsError):
 
 
 class UnknownError(DbopsError):
-    """UNKNOWN: what stands between here and dbopsd failed without saying how."""
+    """UNKNOWN: something between the client and dbopsd failed without a status."""
 
 
 class InvalidArgumentError(DbopsError):
@@ -75,7 +74,7 @@ class AlreadyExistsError(DbopsError):
 
 
 class PermissionDeniedError(DbopsError):
-    """PERMISSION_DENIED: the caller is known, and its role does not reach."""
+    """PERMISSION_DENIED: the caller is known, and its role does not allow the call."""
 
 
 class ResourceExhaustedError(DbopsError):
@@ -83,15 +82,15 @@ class ResourceExhaustedError(DbopsError):
 
 
 class FailedPreconditionError(DbopsError):
-    """FAILED_PRECONDITION: the server is not in the state that the call needs."""
+    """FAILED_PRECONDITION: the state of the server does not allow the call."""
 
 
 class AbortedError(DbopsError):
-    """ABORTED: another call came in between."""
+    """ABORTED: another call is in the way."""
 
 
 class OutOfRangeError(DbopsError):
-    """OUT_OF_RANGE: past the end of what there is."""
+    """OUT_OF_RANGE: the call goes past the end of the data, or a limit is reached."""
 
 
 class UnimplementedError(DbopsError):
@@ -99,7 +98,7 @@ class UnimplementedError(DbopsError):
 
 
 class InternalError(DbopsError):
-    """INTERNAL: the server broke one of its own rules."""
+    """INTERNAL: the server has a bug."""
 
 
 class UnavailableError(DbopsError):
@@ -111,7 +110,7 @@ class DataLossError(DbopsError):
 
 
 class UnauthenticatedError(DbopsError):
-    """UNAUTHENTICATED: the caller is not known."""
+    """UNAUTHENTICATED: the server does not know the caller."""
 
 
 _CLASSES: Mapping[grpc.StatusCode, type[DbopsError]] = {
@@ -141,7 +140,7 @@ def error_from_rpc(error: grpc.RpcError) -> DbopsError:
     """Translate a gRPC error, the synchronous or the asyncio kind, into the class of its code."""
     code = error.code()
     info = _error_info(error.trailing_metadata())
-    message = error.details() or f"the server answered {code.name} without a message"
+    message = error.details() or f"the server answered {code.name}, without a message"
     return _CLASSES[code](code, message, info.reason, info.metadata)
 
 
@@ -154,7 +153,7 @@ def error_from_status(status: status_pb2.Status) -> DbopsError:
 
 
 def operation_not_done(name: str) -> FailedPreconditionError:
-    """Say that an operation was asked for its result too early."""
+    """Return the error of a result that is not there yet."""
     return FailedPreconditionError(
         grpc.StatusCode.FAILED_PRECONDITION,
         f"{name} has not ended yet",
@@ -164,26 +163,26 @@ def operation_not_done(name: str) -> FailedPreconditionError:
 
 
 def first_message_late(timeout_s: float) -> DeadlineExceededError:
-    """Say that a stream was opened and stayed silent."""
+    """Return the error of a stream that was opened and stayed silent."""
     return DeadlineExceededError(
         grpc.StatusCode.DEADLINE_EXCEEDED, f"no first message within {timeout_s:g} s"
     )
 
 
 def stream_ended() -> UnavailableError:
-    """Say that a stream which has no end ended: the server stops."""
+    """Return the error of an endless stream that ended: the server is stopping."""
     return UnavailableError(grpc.StatusCode.UNAVAILABLE, "the server ended the stream")
 
 
 def _error_info(trailing_metadata: Iterable[Any] | None) -> error_details_pb2.ErrorInfo:
-    """Return dbopsd's own ErrorInfo, or an empty one where there is none or it cannot be read."""
+    """Return dbopsd's own ErrorInfo, or an empty one if there is none that can be read."""
     for key, value in trailing_metadata or ():
         if key != _STATUS_DETAILS_KEY:
             continue
         try:
             status = status_pb2.Status.FromString(value)
         except DecodeError:
-            # The code and the message stand without it; a broken detail must not hide them.
+            # A detail that cannot be read must not hide the code and the message.
             break
         if info := _own_info(status):
             return info

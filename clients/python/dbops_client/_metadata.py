@@ -1,4 +1,4 @@
-"""What goes along with each call: the token, and what the caller adds (trace context, say)."""
+"""The metadata of a call: the token, and what the caller adds, such as a trace context."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -8,7 +8,7 @@ from dbops_client._errors import ConfigurationError
 
 Metadata = Iterable[tuple[str, str | bytes]]
 Pairs = tuple[tuple[str, str | bytes], ...]
-# A callable is asked before each call, so that a token which expires can be renewed.
+# A callable is called before each call, so that it can renew a token that expires.
 Token = str | Callable[[], str]
 
 _KEY = re.compile(r"[0-9a-z_.-]+")
@@ -16,10 +16,10 @@ _PRINTABLE_ASCII = re.compile(r"[\x20-\x7e]*")
 
 
 def bearer(token: Token | None) -> Callable[[], Pairs]:
-    """Return what makes the metadata that carries `token`.
+    """Return a function that makes the metadata with `token`.
 
-    Raises ConfigurationError if nothing can carry it: at once for a text, at each call for what a
-    callable returns.
+    Raises ConfigurationError for a token that cannot be sent: now for a text, at each call for what
+    a callable returns.
     """
     if callable(token):
         return lambda: _carried(token())
@@ -28,11 +28,11 @@ def bearer(token: Token | None) -> Callable[[], Pairs]:
 
 
 def token_of(path: Path) -> Callable[[], str]:
-    """Return what reads the token in the file at `path`, anew each time: it may be replaced."""
+    """Return a function that reads the token from the file at `path`, which may be replaced."""
 
     def read() -> str:
         try:
-            # What is no text is refused as a token, and not by an error that holds the content.
+            # A file that is not text is refused later, by an error that does not hold its content.
             return path.read_text(encoding="utf-8", errors="replace").strip()
         except OSError as error:
             raise ConfigurationError(
@@ -53,21 +53,20 @@ def _carried(token: str) -> Pairs:
 def with_extra(base: Pairs, extra: Metadata) -> Pairs:
     """Return `base` and the caller's pairs.
 
-    Raises ConfigurationError for a pair that gRPC cannot send.
-
-    Checked here because gRPC's own refusal prints every pair of the call, the token among them.
+    Raises ConfigurationError for a pair that gRPC cannot send. gRPC would refuse it too, but its
+    error prints all pairs of the call, with the token.
     """
     pairs = tuple((key.lower(), value) for key, value in extra)
     for key, value in pairs:
         if key == "authorization":
-            # It would go around the rule that a token never crosses a network in plaintext.
-            raise ConfigurationError("credentials are given as token=, not as metadata")
+            # Such a token could cross a network in plaintext.
+            raise ConfigurationError("pass credentials as token=, not as metadata")
         if not _KEY.fullmatch(key) or key.startswith("grpc-"):
             raise ConfigurationError(f"metadata key {key!r} cannot be sent")
         binary = key.endswith("-bin")
         if binary != isinstance(value, bytes):
             raise ConfigurationError(
-                f"metadata {key!r}: bytes go under a key that ends in -bin, text under any other"
+                f"metadata {key!r}: a key that ends in -bin takes bytes, any other takes text"
             )
         if isinstance(value, str) and not _PRINTABLE_ASCII.fullmatch(value):
             raise ConfigurationError(f"metadata {key!r} holds a character beyond printable ASCII")

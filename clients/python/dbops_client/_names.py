@@ -10,20 +10,20 @@ _SCHEDULES = "/schedules/"
 
 
 def database_name(database: str) -> str:
-    """Return the resource name of `database`, which is given by its id or by that very name.
+    """Return the resource name of `database`, given as its id or as its resource name.
 
-    The text is not checked further: the server says what a valid name is (INVALID_ARGUMENT).
+    The server checks the name (INVALID_ARGUMENT).
     """
     return database if database.startswith(_DATABASES) else _DATABASES + database
 
 
 def database_id(name: str) -> str:
-    """Return the `{database}` part of a resource name: what people type and read."""
+    """Return the `{database}` part of a resource name, as people write it."""
     return name.removeprefix(_DATABASES)
 
 
 def operation_name(operation: str) -> str:
-    """Return the resource name of `operation`, which is given by its id or by that very name."""
+    """Return the resource name of `operation`, given as its id or as its resource name."""
     return operation if operation.startswith(_OPERATIONS) else _OPERATIONS + operation
 
 
@@ -38,20 +38,20 @@ def worker_id(name: str) -> str:
 
 
 def schedule_name(schedule: str) -> str:
-    """Return the resource name of `schedule`: given as `database/schedule`, or as that very name.
+    """Return the resource name of `schedule`, given as `database/schedule` or as its resource name.
 
-    Raises ConfigurationError if it says no database: two may have a schedule of that name.
+    Raises ConfigurationError if the database is missing.
     """
     if schedule.startswith(_DATABASES):
         return schedule
     database, separator, rest = schedule.partition("/")
     if not separator:
         raise ConfigurationError(
-            "a schedule is named with its database, DATABASE/SCHEDULE, such as main/nightly"
+            "the name of a schedule is DATABASE/SCHEDULE, such as main/nightly"
         )
     return f"{_DATABASES}{database}{_SCHEDULES}{rest}"
 
 
 def schedule_id(name: str) -> str:
-    """Return a schedule's resource name as people type and read it: `database/schedule`."""
+    """Return `database/schedule` for a resource name, as people write it."""
     return database_id(name).replace(_SCHEDULES, "/", 1)

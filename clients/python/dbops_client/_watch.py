@@ -1,4 +1,4 @@
-"""Streams that outlive a restart of the server."""
+"""Streams that reconnect after a restart of the server."""
 
 import asyncio
 import threading
@@ -15,12 +15,12 @@ _Item = TypeVar("_Item")
 
 
 def endless(_: object) -> bool:
-    """Say of no item that it is the last: for a stream that has no end."""
+    """Return False: no item of an endless stream is the last."""
     return False
 
 
 class _Call(Protocol):
-    """What is needed of gRPC's synchronous streaming call."""
+    """The part of gRPC's synchronous streaming call that a watch uses."""
 
     def __next__(self) -> Any: ...
 
@@ -28,7 +28,7 @@ class _Call(Protocol):
 
 
 class _AsyncCall(Protocol):
-    """What is needed of gRPC's asyncio streaming call."""
+    """The part of gRPC's asyncio streaming call that a watch uses."""
 
     async def read(self) -> Any: ...
 
@@ -36,12 +36,12 @@ class _AsyncCall(Protocol):
 
 
 class Watch(Iterator[_Item]):
-    """A stream to iterate over, and to `close()`, from any thread, when done.
+    """A stream to iterate over. Close it when done, with `close()` or as a context manager.
 
-    After UNAVAILABLE it connects again; the state of that moment comes first then, changed or not.
-    An error that cannot be waited out is raised as a DbopsError, and closes the watch. Closed by
-    `close()`, it just stops, and so it does after the last message of what has an end. One thread
-    iterates at a time.
+    After UNAVAILABLE it reconnects, and starts with the present state, changed or not. Any other
+    error, or a longer outage, is raised as a DbopsError and closes the watch. The iteration stops
+    after `close()`, which any thread may call, and after the last message of a stream that has an
+    end. Only one thread may iterate at a time.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Watch(Iterator[_Item]):
 
     @property
     def outage_s(self) -> float:
-        """How long it has been trying to connect again, in seconds; 0 while it is connected."""
+        """How long it has been trying to reconnect, in seconds; 0 while it is connected."""
         return self._reconnect.outage_s
 
     def __enter__(self) -> Self:
@@ -94,7 +94,7 @@ class Watch(Iterator[_Item]):
         raise StopIteration
 
     def close(self) -> None:
-        """End the watch, and the wait of a thread that iterates over it. Twice is no error."""
+        """End the watch, and the wait of a thread that iterates over it. May be called twice."""
         self._closed.set()
         if (call := self._call) is not None:
             call.cancel()
@@ -104,10 +104,8 @@ class Watch(Iterator[_Item]):
             if self._call is not None:
                 return next(self._call)
             self._call = call = self._open_call()
-            if (
-                self._closed.is_set()
-            ):  # close() came while the call was being opened, and did not see it
-                call.cancel()
+            if self._closed.is_set():
+                call.cancel()  # close() ran while the call was opened, and did not see it
             return _first(call, self._timeout_s)
         except StopIteration:
             raise stream_ended() from None
@@ -118,9 +116,9 @@ class Watch(Iterator[_Item]):
 def _first(call: _Call, timeout_s: float) -> Any:
     """Return the call's first message, or raise DeadlineExceededError.
 
-    gRPC has a deadline for a whole stream, none for its first message: a timer cancels the call. A
-    message and the timer may come at once; the lock lets one of them win, so that a call once read
-    from is never cancelled later.
+    gRPC has no deadline for the first message of a stream, so a timer cancels the call. If the
+    message and the timer come at once, the lock lets one of them win: a call that was read from is
+    not cancelled later.
     """
     lock = threading.Lock()
     settled = expired = False
@@ -151,12 +149,12 @@ def _first(call: _Call, timeout_s: float) -> Any:
 
 
 class AsyncWatch(AsyncIterator[_Item]):
-    """A stream to iterate over with `async for`, and to `close()` when done.
+    """A stream for `async for`. Close it when done, with `close()` or as a context manager.
 
-    After UNAVAILABLE it connects again; the state of that moment comes first then, changed or not.
-    An error that cannot be waited out is raised as a DbopsError, and closes the watch. Closed by
-    `close()`, it just stops, and so it does after the last message of what has an end. One task
-    iterates at a time; cancelling it ends the call and closes the watch.
+    After UNAVAILABLE it reconnects, and starts with the present state, changed or not. Any other
+    error, or a longer outage, is raised as a DbopsError and closes the watch. The iteration stops
+    after `close()`, and after the last message of a stream that has an end. Only one task may
+    iterate at a time; if it is cancelled, the watch is closed.
     """
 
     def __init__(
@@ -178,7 +176,7 @@ class AsyncWatch(AsyncIterator[_Item]):
 
     @property
     def outage_s(self) -> float:
-        """How long it has been trying to connect again, in seconds; 0 while it is connected."""
+        """How long it has been trying to reconnect, in seconds; 0 while it is connected."""
         return self._reconnect.outage_s
 
     async def __aenter__(self) -> Self:
@@ -195,7 +193,7 @@ class AsyncWatch(AsyncIterator[_Item]):
             raise
 
     def close(self) -> None:
-        """End the watch, and the wait of a task that iterates over it. Twice is no error."""
+        """End the watch, and the wait of a task that iterates over it. May be called twice."""
         self._closed.set()
         if self._call is not None:
             self._call.cancel()
@@ -227,7 +225,7 @@ class AsyncWatch(AsyncIterator[_Item]):
                 message = await self._call.read()
             else:
                 self._call = self._open_call()
-                # On its way out, gRPC's read() cancels the call: a late message finds nobody.
+                # When the timeout cancels read(), gRPC cancels the call.
                 async with asyncio.timeout(self._timeout_s):
                     message = await self._call.read()
         except TimeoutError as error:

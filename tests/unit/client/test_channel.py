@@ -67,7 +67,7 @@ def test_certificate_and_key_belong_together(client_class, tmp_path):
     pem = tmp_path / "a.pem"
     pem.write_bytes(b"")
     for half in ({"certificate": pem}, {"key": pem}):
-        with pytest.raises(ConfigurationError, match="together"):
+        with pytest.raises(ConfigurationError, match="needs its private key"):
             client_class(**half)
 
 

@@ -42,7 +42,7 @@ def test_a_bar_shows_stage_progress_and_attempt_and_goes_away(operations_server,
     verifying = {"state": State.RUNNING, "stage": "verifying [x]", "attempt": 2}
     operations_server.put(operation(**verifying))
     terminal.wait_for("create-backup main: verifying [x]")
-    terminal.wait_for("attempt 2, its worker went away")
+    terminal.wait_for("attempt 2, the worker was lost")
     operations_server.put(operation(response=RESULT))
     code, stdout, shown = terminal.end()
     assert code == 0
@@ -184,7 +184,7 @@ async def test_elsewhere_a_lost_connection_is_a_line_when_it_lasts(operations_se
     while not said or b"away" not in said[-1]:
         said.append(await asyncio.wait_for(process.stderr.readline(), 20))
     await asyncio.to_thread(operations_server.start)
-    assert b"connected again" in await asyncio.wait_for(process.stderr.readline(), 20)
+    assert b"reconnected" in await asyncio.wait_for(process.stderr.readline(), 20)
     operations_server.put(operation(response=RESULT))
     stdout, _ = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 0

@@ -153,6 +153,6 @@ def test_json_of_the_list_holds_all_pages(played, dbops):
 @pytest.mark.parametrize("command", [["health"], ["databases", "list"]])
 @pytest.mark.parametrize("watch", [[], ["--watch"]])
 def test_no_database_is_said_to_people_and_is_valid_json(dbops, command, watch):
-    assert dbops(*command, *watch).stdout == "The daemon looks after no database.\n"
+    assert dbops(*command, *watch).stdout == "The daemon monitors no database.\n"
     if not watch:
         json.loads(dbops(*command, "--output", "json").stdout)

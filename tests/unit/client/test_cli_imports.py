@@ -145,8 +145,8 @@ def test_rejects_that_were_asked_for_are_no_failure(operations_server, dbops_ope
     ran = dbops_operations(*RUN, "--on-bad-rows", "quarantine")
     assert ran.exit_code == 0
     assert ran.stdout.startswith("SUCCEEDED_WITH_REJECTS")
-    assert "Values that were kept apart: app.rejects" in ran.stdout
-    assert "The same as a file, on the worker's machine: /srv/r.jsonl" in ran.stdout
+    assert "Rejected values, in table app.rejects" in ran.stdout
+    assert "Rejected values, in a file on the worker's machine: /srv/r.jsonl" in ran.stdout
 
 
 def test_differences_are_exit_code_1(operations_server, dbops_operations):
@@ -236,14 +236,14 @@ class TestWhatIsAsked:
         [
             (("import", "run", "app.db"), "Missing option '--database'"),
             ((*RUN, "--mode", "merge"), "'merge' is not one of"),
-            ((*RUN, "--delete-missing"), "--delete-missing goes with --mode upsert"),
-            ((*RUN, "--delete-missing", "--mode", "append"), "goes with --mode upsert"),
+            ((*RUN, "--delete-missing"), "--delete-missing needs --mode upsert"),
+            ((*RUN, "--delete-missing", "--mode", "append"), "needs --mode upsert"),
             (
                 (*RUN, "--delete-missing", "--mode", "upsert", "--on-bad-rows", "quarantine"),
                 "does not go with --on-bad-rows quarantine",
             ),
             ((*RUN, "--mapping", "nowhere.toml"), "does not exist"),
-            ((*RUN, "--mapping", "latin.toml"), "cannot be read as a text"),
+            ((*RUN, "--mapping", "latin.toml"), "cannot be read as text"),
             ((*RUN, "--processes", "65"), "65 is not in the range"),
             ((*RUN, "--max-examples", "-1"), "-1 is not in the range"),
             ((*RUN, "--operation-timeout", "0"), "0.0 is not in the range"),
@@ -397,9 +397,9 @@ class TestForPeople:
             "in 1.5 s (1,333 rows/s)\n/srv/app.db to schema app\n"
         )
         assert has(output, "Stages: snapshot 500 ms, copy 1 s")
-        assert has(output, "Kept for a revert in schema app_before")
+        assert has(output, "Replaced tables, kept for a revert in schema app_before")
         assert has(output, "user 2,000 1,999 20.0 KiB 2 s 1 1,999")
-        assert has(output, "Carried as they are: 1 check, 2 index")
+        assert has(output, "Carried unchanged: 1 check, 2 index")
         assert has(
             output,
             "CHANGED collation user: email NOCASE: it compares case-sensitively in PostgreSQL",
@@ -466,8 +466,8 @@ class TestForPeople:
         )
         output = self.shown(operations_server, dbops_operations, "RunImport", told)
         assert output.count("id=7") == 20
-        assert "… and 5 more that --output json names\n" in output
-        assert "… and 975 more that are counted only (--max-examples)\n" in output
+        assert "… and 5 more, which --output json names\n" in output
+        assert "… and 975 more, which are only counted (--max-examples)\n" in output
 
     def test_on_a_narrow_terminal_nothing_is_cut_off(self, operations_server, dbops_operations):
         name = "a_table_whose_name_is_longer_than_a_line_has_room_for"
@@ -518,7 +518,7 @@ class TestForPeople:
         )
         assert output == (
             "operations/run-import-1 is reverted in schema app\n\n"
-            "Stand there again: user\nAre gone: user, order\n"
+            "Restored: user\nRemoved: user, order\n"
         )
 
     def test_a_revert_of_rows(self, operations_server, dbops_operations):

@@ -75,7 +75,7 @@ def test_operations_are_listed(operations_server, dbops_operations):
     created = at(1).astimezone().isoformat(timespec="seconds")
     assert cells == [
         *("7f3a", "create-backup", "main", "RUNNING", created, "30 s"),
-        "copying [1], 1.0 KiB of 2.0 KiB, attempt 2, its worker went away",
+        "copying [1], 1.0 KiB of 2.0 KiB, attempt 2, the worker was lost",
     ]
     assert row(result.stdout, "b1")[-1] == "DISK_FULL: the disk"
 
@@ -238,7 +238,7 @@ def test_awaiting_shows_stages_on_standard_error_and_the_end_on_standard_output(
     assert lines == list(dict.fromkeys(lines))
     assert set(lines[1:-1]) <= {
         "create-backup main: copying",
-        "create-backup main: copying, attempt 2, its worker went away",
+        "create-backup main: copying, attempt 2, the worker was lost",
     }
     assert '"name": "databases/copy"' in result.stdout
 

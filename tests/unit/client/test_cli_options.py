@@ -90,9 +90,15 @@ def test_a_token_file_that_cannot_be_read_is_2_and_its_content_is_not_shown(
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
-        (["--server", "https://localhost", "--plaintext"], "plaintext is asked for, the address"),
-        (["--server", "http://localhost", "--tls"], "plaintext (http:// or grpc://), TLS is asked"),
-        (["--ca", "ca.pem", "--plaintext"], "plaintext is asked for, the certificate files"),
+        (
+            ["--server", "https://localhost", "--plaintext"],
+            "plaintext is requested, but the address",
+        ),
+        (
+            ["--server", "http://localhost", "--tls"],
+            "plaintext (http:// or grpc://), but TLS is requested",
+        ),
+        (["--ca", "ca.pem", "--plaintext"], "plaintext is requested, but the certificate files"),
         (["--server", "a.example", "--token", "t", "--plaintext"], "without TLS"),
     ],
 )
@@ -162,8 +168,8 @@ def failure(code, message, reason=""):
         (
             failure(grpc.StatusCode.UNAVAILABLE, "Connection refused"),
             (
-                "cannot reach dbopsd at a.example: Connection refused. Is it running there? "
-                "Another address is given with --server or DBOPS_SERVER, TLS with --ca or an "
+                "cannot reach dbopsd at a.example: Connection refused. Is it running? "
+                "Set the address with --server or DBOPS_SERVER, and TLS with --ca or an "
                 "https:// address"
             ),
         ),
@@ -177,15 +183,15 @@ def failure(code, message, reason=""):
         (
             failure(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded"),
             (
-                "dbopsd at a.example did not answer within 3 s. Look at the daemon there, "
-                "or give it longer with --timeout"
+                "dbopsd at a.example did not answer within 3 s. Check the daemon, "
+                "or wait longer with --timeout"
             ),
         ),
         (
             failure(grpc.StatusCode.UNAUTHENTICATED, "no token", "TOKEN_MISSING"),
             (
                 "dbopsd at a.example does not know you: no token (UNAUTHENTICATED, TOKEN_MISSING). "
-                "Give a token in DBOPS_TOKEN (or --token-file), or a client certificate with "
+                "Set a token with DBOPS_TOKEN or --token-file, or a client certificate with "
                 "--cert and --key"
             ),
         ),
@@ -193,7 +199,7 @@ def failure(code, message, reason=""):
             failure(grpc.StatusCode.PERMISSION_DENIED, "VIEWER is needed"),
             (
                 "dbopsd at a.example refused: VIEWER is needed (PERMISSION_DENIED). Use a token "
-                "(DBOPS_TOKEN) or certificate with the role that this needs"
+                "(DBOPS_TOKEN) or certificate whose role allows it"
             ),
         ),
         (
@@ -209,7 +215,7 @@ def failure(code, message, reason=""):
             ),
             (
                 "dbopsd at a.example refused: it is being restored (ABORTED, OPERATION_IN_THE_WAY)."
-                " 'dbops operations watch operations/7f3a' shows how far that one is"
+                " To watch that operation run 'dbops operations watch operations/7f3a'"
             ),
         ),
         (

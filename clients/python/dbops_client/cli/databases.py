@@ -1,4 +1,4 @@
-"""`dbops databases`: what the daemon looks after."""
+"""`dbops databases`: the databases that the daemon monitors."""
 
 import click
 from dbops.v1 import health_pb2, resources_pb2
@@ -18,17 +18,17 @@ Examples:
 @click.group()
 @global_options
 def databases() -> None:
-    """Databases that the daemon looks after."""
+    """Show the databases that the daemon monitors."""
 
 
 @databases.command("list", epilog=_EXAMPLES)
-@click.option("--watch", is_flag=True, help="Stay, and show each change; Ctrl-C ends it.")
+@click.option("--watch", is_flag=True, help="Stay, and show each change until Ctrl-C.")
 @global_options
 @click.pass_obj
 def list_databases(session: Session, watch: bool) -> ExitCode:
     """List the databases, with the state of each.
 
-    With --output json this is a ListDatabases response that holds all pages; with
+    --output json prints a ListDatabases response that holds all pages; with
     --watch one DatabaseHealth a line, at each change.
     """
     with session.client() as client:
@@ -55,7 +55,7 @@ def _health_of(database: resources_pb2.Database) -> health_pb2.DatabaseHealth:
 def _updated(
     listed: list[resources_pb2.Database], healths: list[health_pb2.DatabaseHealth]
 ) -> RenderableType:
-    """Return the table of `listed`, with what has been heard of each since."""
+    """Return the table of `listed`, updated with the latest health of each."""
     now = {health.name: health for health in healths}
     rows = []
     for database in listed:

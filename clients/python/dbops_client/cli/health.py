@@ -1,4 +1,4 @@
-"""`dbops health`: how well databases are."""
+"""`dbops health`: the health of the databases."""
 
 import click
 from dbops.v1 import health_pb2, resources_pb2
@@ -7,7 +7,7 @@ from dbops_client.cli import json_lines, tables, watch_health
 from dbops_client.cli.options import global_options
 from dbops_client.cli.session import ExitCode, Session
 
-# A state that a newer server invents is not known to be good.
+# A state that only a newer server knows does not count as serving.
 _SERVING = frozenset({resources_pb2.Database.HEALTHY, resources_pb2.Database.DEGRADED})
 
 
@@ -21,25 +21,24 @@ Examples:
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("database", required=False)
-@click.option("--watch", is_flag=True, help="Stay, and show each change; Ctrl-C ends it.")
+@click.option("--watch", is_flag=True, help="Stay, and show each change until Ctrl-C.")
 @global_options
 @click.pass_obj
 def health(session: Session, database: str | None, watch: bool) -> ExitCode:
-    """Show how well DATABASE is, or all of them, with every check behind it.
+    """Show the health of DATABASE, or of all databases, with every check.
 
-    Exits with 1 if a database is UNHEALTHY or UNKNOWN, and with 0 if each is
+    Exits with 1 if a database is UNHEALTHY or UNKNOWN, and with 0 if all are
     HEALTHY or DEGRADED: a degraded database serves.
 
-    With --output json, one database is its GetHealth response, and all of them
-    are an array of these. With --watch each is one line, at each change; for
-    people, a terminal is redrawn after each probe.
+    --output json prints the GetHealth response of DATABASE, or an array of the
+    responses of all databases. With --watch it prints one line at each change;
+    a terminal is redrawn after each probe.
     """
     with session.client() as client:
         names = (
             [database] if database is not None else [each.name for each in client.databases.list()]
         )
-        # Before a watch too: it would wait for a server that is not there, and this says so at
-        # once.
+        # Also before a watch, which would wait for a server that is not there: this fails at once.
         healths = [client.health.get(name) for name in names]
         if watch:
             watch_health.follow(session, client, healths, tables.health_view)

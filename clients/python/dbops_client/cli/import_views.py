@@ -1,4 +1,4 @@
-"""What an import tells of itself, for people."""
+"""The results of imports for people."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ from dbops_client.cli.values import count, duration, size
 _Report = migrate_pb2.ImportReport
 _Object = migrate_pb2.ImportObject
 
-# More than anybody reads on a screen; --output json has all that there are.
+# More than this nobody reads on a screen. --output json has all of them.
 _MAX_SHOWN = 20
 _NUMBERS = frozenset(
     {
@@ -44,30 +44,30 @@ def _problem_of_verification(response: migrate_pb2.VerifyImportResponse) -> str 
 
 @result_view(_Report, _problem_of_report)
 def report_view(report: _Report) -> RenderableType:
-    """Return what became of an import."""
-    return _apart(_report_blocks(report))
+    """Return the view of an import."""
+    return _separated(_report_blocks(report))
 
 
 @result_view(migrate_pb2.ImportPlan)
 def plan_view(plan: migrate_pb2.ImportPlan) -> RenderableType:
-    """Return what an import would do."""
-    return _apart(_plan_blocks(plan))
+    """Return the view of a plan: what an import would do."""
+    return _separated(_plan_blocks(plan))
 
 
 @result_view(migrate_pb2.VerifyImportResponse, _problem_of_verification)
 def verification_view(response: migrate_pb2.VerifyImportResponse) -> RenderableType:
-    """Return whether what an import brought is what the file holds."""
-    return _apart(_verification_blocks(response))
+    """Return the view of a verification: whether the rows equal those of the file."""
+    return _separated(_verification_blocks(response))
 
 
 @result_view(migrate_pb2.RevertImportResponse)
 def reversion_view(response: migrate_pb2.RevertImportResponse) -> RenderableType:
-    """Return what stands there again."""
-    return _apart(_reversion_blocks(response))
+    """Return the view of a revert."""
+    return _separated(_reversion_blocks(response))
 
 
-def _apart(blocks: Iterable[RenderableType]) -> RenderableType:
-    """Return the blocks with an empty line between each two."""
+def _separated(blocks: Iterable[RenderableType]) -> RenderableType:
+    """Return the blocks, separated by empty lines."""
     first, *rest = blocks
     return Group(first, *(part for block in rest for part in (Text(), block)))
 
@@ -94,22 +94,22 @@ def _report_summary(report: _Report) -> Text:
     if took_s > 0:
         line += f", in {duration(took_s)} ({count(round(report.copied_rows / took_s))} rows/s)"
     summary = Text.assemble((outcome, _STYLES.get(report.outcome, "")), f"  {line}")
-    for about, text in (
+    for label, text in (
         ("", report.problem),
         ("", f"{report.source} to schema {report.schema}" if report.source else ""),
         ("Import: ", report.operation),
         ("Stages: ", ", ".join(f"{s.stage} {_took(s.duration)}" for s in report.stages)),
-        ("Values that were kept apart: ", report.rejects_table),
-        ("The same as a file, on the worker's machine: ", report.rejects_file),
-        ("Kept for a revert in schema ", report.previous_schema),
+        ("Rejected values, in table ", report.rejects_table),
+        ("Rejected values, in a file on the worker's machine: ", report.rejects_file),
+        ("Replaced tables, kept for a revert in schema ", report.previous_schema),
     ):
         if text:
-            summary.append(f"\n{about}{plain(text)}")
+            summary.append(f"\n{label}{plain(text)}")
     return summary
 
 
 def _imported_tables(tables: Sequence[migrate_pb2.ImportedTable]) -> RenderableType:
-    # Of what most imports do not have, only where there is some.
+    # Columns of what most imports do not have, only if there is any.
     rare = [
         (header, field)
         for header, field in (
@@ -142,7 +142,7 @@ def _objects(objects: Sequence[_Object]) -> Iterator[RenderableType]:
     carried = Counter(each.kind for each in objects if each.fate == _Object.CARRIED)
     if carried:
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(carried.items()))
-        yield Text(plain(f"Carried as they are: {kinds}"))
+        yield Text(plain(f"Carried unchanged: {kinds}"))
     found = new_table("FATE", "KIND", "OBJECT", "REASON", numbers=_NUMBERS, fold=True)
     for each in objects:
         if each.fate == _Object.CARRIED:
@@ -170,7 +170,7 @@ def _rejects(report: _Report) -> Iterator[RenderableType]:
                 cell(count(each.count)),
                 cell(each.reason),
             )
-        yield Group(Text("Values that did not arrive:"), counts)
+        yield Group(Text("Rejected values:"), counts)
     if report.rejects:
         total = sum(each.count for each in report.reject_counts)
         examples = new_table(
@@ -184,7 +184,7 @@ def _rejects(report: _Report) -> Iterator[RenderableType]:
                 cell(reject.reason),
                 cell(reject.value),
             )
-        yield Group(Text("Among them:"), examples, *_rest(len(report.rejects), total))
+        yield Group(Text("Examples:"), examples, *_rest(len(report.rejects), total))
 
 
 def _differences(
@@ -194,7 +194,7 @@ def _differences(
         return
     found = new_table("TABLE", "ROW", "COLUMN", "FILE", "POSTGRESQL", numbers=_NUMBERS, fold=True)
     for each in differences[:_MAX_SHOWN]:
-        # A value always has a literal: NULL, '', ….
+        # Every value has a literal, such as NULL or '': an empty text means that there is no row.
         found.add_row(
             cell(each.table),
             cell(each.key),
@@ -208,9 +208,9 @@ def _differences(
 
 def _rest(named: int, total: int) -> Iterator[Text]:
     if named > _MAX_SHOWN:
-        yield Text(f"… and {count(named - _MAX_SHOWN)} more that --output json names")
+        yield Text(f"… and {count(named - _MAX_SHOWN)} more, which --output json names")
     if total > named:
-        yield Text(f"… and {count(total - named)} more that are counted only (--max-examples)")
+        yield Text(f"… and {count(total - named)} more, which are only counted (--max-examples)")
 
 
 def _notes(notes: Sequence[str]) -> Iterator[RenderableType]:
@@ -245,9 +245,9 @@ def _plan_blocks(plan: migrate_pb2.ImportPlan) -> Iterator[RenderableType]:
 def _verification_blocks(
     response: migrate_pb2.VerifyImportResponse,
 ) -> Iterator[RenderableType]:
-    said = ("EQUAL", "green") if response.equal else ("DIFFERENT", "bold red")
+    verdict = ("EQUAL", "green") if response.equal else ("DIFFERENT", "bold red")
     yield Text.assemble(
-        said,
+        verdict,
         f"  {count(response.verified_rows)} rows compared, {count(response.differing_rows)} differ",
         "\n",
         plain(f"{response.source} and schema {response.schema}"),
@@ -268,10 +268,10 @@ def _reversion_blocks(
 ) -> Iterator[RenderableType]:
     yield Text(plain(f"{response.operation} is reverted in schema {response.schema}"))
     lines = [
-        plain(f"{said}: {', '.join(tables) or 'none'}")
-        for said, tables in (
-            ("Stand there again", response.restored_tables),
-            ("Are gone", response.removed_tables),
+        plain(f"{label}: {', '.join(tables) or 'none'}")
+        for label, tables in (
+            ("Restored", response.restored_tables),
+            ("Removed", response.removed_tables),
         )
     ]
     yield Text("\n".join(lines))

@@ -1,4 +1,4 @@
-"""Protobuf JSON, as https://protobuf.dev/programming-guides/json/ has it."""
+"""Protobuf JSON, as described at https://protobuf.dev/programming-guides/json/."""
 
 import json
 from base64 import b64encode
@@ -16,7 +16,7 @@ def one(message: Message) -> str:
 
 
 def whole(message: Message) -> str:
-    """Return a message as `one` does, with what is zero, false or empty in it too."""
+    """Return a message like `one`, including fields that are zero, false or empty."""
     return json.dumps(MessageToDict(message, always_print_fields_with_no_presence=True), indent=2)
 
 
@@ -33,8 +33,8 @@ def line(message: Message) -> str:
 def as_dict(message: Message) -> dict[str, Any]:
     """Return a message as a JSON object.
 
-    An Any of a type that this command does not know (a newer server's) has its bytes in base64 as
-    `value` beside its `@type`.
+    An Any of a type that only a newer server knows has its bytes in base64 as `value`, beside its
+    `@type`.
     """
     try:
         return MessageToDict(message)
@@ -45,12 +45,12 @@ def as_dict(message: Message) -> dict[str, Any]:
 
 
 def _part_by_part(message: Message) -> dict[str, Any]:
-    """Return as JSON what holds an unknown Any somewhere, which protobuf refuses as a whole."""
+    """Return a message that holds an unknown Any, which protobuf refuses as a whole."""
     rest = type(message)()
     rest.CopyFrom(message)
     parts: dict[str, Any] = {}
     for field, value in message.ListFields():
-        # The values of a map are no Any in any message of ours.
+        # No message of the contract has a map with Any values.
         if field.message_type is None or field.message_type.GetOptions().map_entry:
             continue
         rest.ClearField(field.name)

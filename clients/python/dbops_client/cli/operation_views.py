@@ -36,12 +36,12 @@ _WORKER_STYLES = {_Worker.ACTIVE: "green", _Worker.STOPPING: "yellow", _Worker.L
 
 
 def state_name(state: "_State.ValueType") -> str:
-    """Return the name of a state, or the number of one that this version does not know."""
+    """Return the name of a state, or the number of a state that this version does not know."""
     return _State.Name(state) if state in _State.values() else f"STATE_{state}"
 
 
 def operation_table(operations: Iterable[Operation[Any]]) -> RenderableType:
-    """Return the operations, one a row, or a line that says there is none."""
+    """Return a table of the operations, or a line if there are none."""
     table = new_table("OPERATION", "KIND", "DATABASE", "STATE", "CREATED", "TOOK", "DOING")
     for operation in operations:
         metadata = operation.metadata
@@ -54,7 +54,7 @@ def operation_table(operations: Iterable[Operation[Any]]) -> RenderableType:
             cell(_took(metadata)),
             cell(doing(operation)),
         )
-    return table if table.row_count else Text("There is no such operation.")
+    return table if table.row_count else Text("There are no such operations.")
 
 
 def operation_view(operation: Operation[Any]) -> RenderableType:
@@ -77,7 +77,7 @@ def operation_view(operation: Operation[Any]) -> RenderableType:
         "Created": _time(metadata, "create_time"),
         "Started": _time(metadata, "start_time"),
         "Updated": _time(metadata, "update_time"),
-        "Cancel asked": _time(metadata, "cancel_time"),
+        "Cancelled at": _time(metadata, "cancel_time"),
         "Ended": _time(metadata, "end_time"),
         "Took": _took(metadata),
         "Deadline": _time(metadata, "deadline_time"),
@@ -114,7 +114,7 @@ def result_of(ended: Operation[_Result]) -> _Result | None:
 
 
 def doing(operation: Operation[Any]) -> str:
-    """Return in a line what an operation does: stage, progress and attempt, or its error."""
+    """Return the stage, progress and attempt of an operation, or its error, in one line."""
     metadata = operation.metadata
     if (error := operation.error) is not None:
         return f"{error.reason or error.code.name}: {error.message}"
@@ -125,7 +125,7 @@ def doing(operation: Operation[Any]) -> str:
 
 
 def progress(metadata: operations_pb2.OperationMetadata) -> str:
-    """Return how much of the stage is done, how fast, and how long it will take; "" if unknown."""
+    """Return how much of the stage is done, its rate, and the time left; "" if unknown."""
     if not metadata.HasField("progress"):
         return ""
     now = metadata.progress
@@ -144,12 +144,12 @@ def progress(metadata: operations_pb2.OperationMetadata) -> str:
 
 
 def attempt(metadata: operations_pb2.OperationMetadata) -> str:
-    """Return which attempt this is, where it is not the first; "" where it is."""
-    return f"attempt {metadata.attempt}, its worker went away" if metadata.attempt > 1 else ""
+    """Return the number of the attempt; "" for the first."""
+    return f"attempt {metadata.attempt}, the worker was lost" if metadata.attempt > 1 else ""
 
 
 def schedule_table(schedules: Iterable[operations_pb2.Schedule]) -> RenderableType:
-    """Return the schedules, one a row, or a line that says there is none."""
+    """Return a table of the schedules, or a line if there are none."""
     table = new_table("SCHEDULE", "KIND", "CRON", "TIME ZONE", "NEXT", "LAST", "LAST OPERATION")
     for schedule in schedules:
         last = operation_id(schedule.last_operation) or schedule.last_problem
@@ -164,11 +164,11 @@ def schedule_table(schedules: Iterable[operations_pb2.Schedule]) -> RenderableTy
             cell(_time(schedule, "last_time")),
             cell(last or "-"),
         )
-    return table if table.row_count else Text("The configuration has no such schedule.")
+    return table if table.row_count else Text("There are no such schedules.")
 
 
 def worker_table(workers: Iterable[operations_pb2.Worker]) -> RenderableType:
-    """Return the workers, one a row, or a line that says there is none."""
+    """Return a table of the workers, or a line if there are none."""
     table = new_table(
         "WORKER", "STATE", "HOST", "PID", "VERSION", "STARTED", "HEARTBEAT", "OPERATIONS"
     )
@@ -185,7 +185,7 @@ def worker_table(workers: Iterable[operations_pb2.Worker]) -> RenderableType:
             cell(_time(worker, "heartbeat_time")),
             cell(", ".join(operation_id(name) for name in worker.operations) or "-"),
         )
-    return table if table.row_count else Text("There is no worker: operations wait for one.")
+    return table if table.row_count else Text("There are no workers: operations stay queued.")
 
 
 def _state(state: "_State.ValueType") -> Text:
@@ -202,10 +202,10 @@ def _time(
 
 
 def _took(metadata: operations_pb2.OperationMetadata) -> str:
-    """Return how long a worker was at it, the pauses between attempts included."""
+    """Return the time since a worker first started it, pauses between attempts included."""
     if not metadata.HasField("start_time"):
         return "-"
-    # The server's clock alone: this machine's may be off.
+    # Only by the server's clock: this machine's may be wrong.
     end = metadata.end_time if metadata.HasField("end_time") else metadata.update_time
     took = _moment(end) - _moment(metadata.start_time)
     return duration(max(0.0, took.total_seconds()))

@@ -1,4 +1,4 @@
-"""The global options: each is taken before and after the command's name, and the later one wins."""
+"""The global options, which go before or after the command; the last one wins."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +20,7 @@ def _keep(setting: str) -> Callable[[click.Context, click.Parameter, Any], None]
             return
         source = context.get_parameter_source(parameter.name or "")
         if context.parent is not None and source is ParameterSource.ENVIRONMENT:
-            # The root has read the environment, and an option before the command's name is above
-            # it.
+            # The root has read the environment, and an option before the command overrides it.
             return
         setattr(context.ensure_object(Session).settings, setting, value)
 
@@ -31,7 +30,7 @@ def _keep(setting: str) -> Callable[[click.Context, click.Parameter, Any], None]
 def _keep_credential(
     setting: str, other: str
 ) -> Callable[[click.Context, click.Parameter, Any], None]:
-    """Keep one of two settings that exclude each other: an option goes above the environment."""
+    """Keep one of two settings that exclude each other: an option overrides the environment."""
 
     def keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
         if value is None:
@@ -59,7 +58,7 @@ _OPTIONS = (
         show_envvar=True,
         expose_value=False,
         callback=_keep("server"),
-        help=f"Where dbopsd is: host, host:port or https://host.  [default: {DEFAULT_TARGET}]",
+        help=f"Address of dbopsd: host, host:port or https://host.  [default: {DEFAULT_TARGET}]",
     ),
     click.option(
         "--token",
@@ -68,7 +67,7 @@ _OPTIONS = (
         show_envvar=True,
         expose_value=False,
         callback=_keep_credential("token", "token_file"),
-        help="Who you are. Anybody on this machine can read a command line in the process list: "
+        help="Your token. Anybody on this machine can read a command line in the process list: "
         "prefer the environment variable, or --token-file.",
     ),
     click.option(
@@ -78,14 +77,14 @@ _OPTIONS = (
         show_envvar=True,
         expose_value=False,
         callback=_keep_credential("token_file", "token"),
-        help="File that holds the token. It is read before each call: it may be replaced.",
+        help="File with the token. It is read before each call, so it may be replaced.",
     ),
     click.option(
         "--tls/--plaintext",
         default=None,
         expose_value=False,
         callback=_keep("tls"),
-        help="Insist on TLS, or on none.  [default: TLS for an https:// address or with --ca, "
+        help="Require TLS or plaintext.  [default: TLS for an https:// address, or with --ca or "
         "--cert]",
     ),
     click.option(
@@ -93,14 +92,14 @@ _OPTIONS = (
         type=_FILE,
         expose_value=False,
         callback=_keep("ca"),
-        help="PEM file of the authorities to trust; turns TLS on.",
+        help="PEM file of the certificate authorities to trust. Turns on TLS.",
     ),
     click.option(
         "--cert",
         type=_FILE,
         expose_value=False,
         callback=_keep("certificate"),
-        help="PEM file of your client certificate; turns TLS on, and needs --key.",
+        help="PEM file of your client certificate. Turns on TLS, and needs --key.",
     ),
     click.option(
         "--key",
@@ -115,21 +114,20 @@ _OPTIONS = (
         metavar="SECONDS",
         expose_value=False,
         callback=_keep("timeout_s"),
-        help=f"How long to wait for an answer.  [default: {DEFAULT_TIMEOUT_S:g}]",
+        help=f"How long to wait for the answer to a call.  [default: {DEFAULT_TIMEOUT_S:g}]",
     ),
     click.option(
         "--output",
         type=click.Choice(["table", "json"]),
         expose_value=False,
         callback=_keep("output"),
-        help="A table for people, or the response as protobuf JSON and nothing else.  "
-        "[default: table]",
+        help="A table for people, or the response as protobuf JSON.  [default: table]",
     ),
 )
 
 
 def global_options(command: _Command) -> _Command:
-    """Add the global options to a command or group; their values go to `Session.settings`."""
+    """Add the global options to a command or group. Their values go to `Session.settings`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

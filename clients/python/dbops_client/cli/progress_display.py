@@ -1,4 +1,4 @@
-"""How an awaited operation is shown, on standard error: a bar on a terminal, lines elsewhere."""
+"""The progress of an operation on standard error: a bar on a terminal, lines elsewhere."""
 
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,37 +14,37 @@ from dbops_client.cli.operation_views import attempt, progress, state_name
 from dbops_client.cli.terminal import can_redraw, plain
 from dbops_client.cli.values import duration
 
-# From when on it is said that dbopsd is away: a restart takes less.
+# How long dbopsd may be away before that is shown: a restart takes less.
 SILENT_S = 5.0
 _REFRESH_PER_S = 5
 
 
 class Display(Protocol):
-    """Where states are shown until `close()`; `pause()` makes room for a question."""
+    """Shows states until `close()`. `pause()` makes room for a question."""
 
     def show(self, operation: Operation[Any]) -> None:
         """Show a state."""
 
     def away(self, outage_s: float) -> None:
-        """Tell for how long the connection has been lost; 0 if it stands."""
+        """Show how long the connection has been lost; 0 if it is not."""
 
     def pause(self) -> None:
         """Clear it, until `resume()`."""
 
     def resume(self) -> None:
-        """Show again what `pause()` cleared."""
+        """Show it again after `pause()`."""
 
     def close(self) -> None:
         """Clear it for good."""
 
 
 def display_on(console: Console) -> Display:
-    """Return what suits the console."""
+    """Return the display for this kind of console."""
     return Bar(console) if can_redraw(console) else Lines(console)
 
 
 class Bar:
-    """A progress bar that goes away at the end, so that only the result stays."""
+    """A progress bar that is removed at the end, so that only the result stays."""
 
     def __init__(self, console: Console) -> None:
         ellipsis = Column(no_wrap=True, overflow="ellipsis")
@@ -57,7 +57,7 @@ class Bar:
             console=console,
             refresh_per_second=_REFRESH_PER_S,
             transient=True,
-            # What the command prints meanwhile are its notes, on this very console.
+            # What the command prints in the meantime are notes, on this same console.
             redirect_stdout=False,
             redirect_stderr=False,
         )
@@ -75,7 +75,7 @@ class Bar:
             amount=plain(self._amount),
             completed=metadata.progress.done if known else 0,
         )
-        # update() takes a total of None for "as it was".
+        # update() ignores a total of None.
         self._progress.tasks[0].total = metadata.progress.total if known else None
 
     def away(self, outage_s: float) -> None:
@@ -93,7 +93,7 @@ class Bar:
 
 
 class Lines:
-    """A line for each change of the stage, for a file or a pipe."""
+    """One line for each change of the stage, for a file or a pipe."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -113,7 +113,7 @@ class Lines:
             self._print(_away(outage_s))
         elif outage_s == 0 and self._is_away:
             self._is_away = False
-            self._print("connected again")
+            self._print("reconnected")
 
     def pause(self) -> None:
         pass
@@ -137,4 +137,4 @@ def _doing(operation: Operation[Any]) -> str:
 
 
 def _away(outage_s: float) -> str:
-    return f"dbopsd has been away for {duration(round(outage_s))}; connecting again"
+    return f"dbopsd has been away for {duration(round(outage_s))}; reconnecting"

@@ -14,14 +14,14 @@ from dbops_client.cli.session import ExitCode, Session
 from dbops_client.cli.terminal import complain, let_go_of
 
 _EPILOG = """\b
-Global options stand before or after the command. Exit codes:
+Global options go before or after the command. Exit codes:
   0    done
   1    the operation failed or was cancelled; 'dbops health': a database is
-       UNHEALTHY or UNKNOWN; 'dbops import verify': something differs
+       UNHEALTHY or UNKNOWN; 'dbops import verify': there are differences
   2    wrong usage
-  3    the server refused the call or cannot be reached; an awaited operation
-       was left running
-  130  ended by Ctrl-C, which is how --watch ends
+  3    the server refused the call or cannot be reached, or the operation was
+       left running
+  130  ended by Ctrl-C, as --watch is
   141  nobody reads the output any more (| head)
 
 \b
@@ -33,7 +33,7 @@ Examples:
   dbops --server https://dbops.example.com databases list --output json
 
 \b
-Completion in the shell (bash; zsh and fish alike):
+Completion in the shell (also zsh_source, fish_source):
   eval "$(_DBOPS_COMPLETE=bash_source dbops)"
 """
 
@@ -65,7 +65,7 @@ class _Root(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         session = extra.setdefault("obj", Session())
-        extra["standalone_mode"] = False  # click's own endings know two exit codes only
+        extra["standalone_mode"] = False  # click itself has two exit codes only
         try:
             code = super().main(*args, **extra)
         except NoArgsIsHelpError as error:
@@ -85,7 +85,7 @@ class _Root(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             code = super().invoke(ctx)
-            # Here, where the reader's absence is still ours to report; at exit it is Python's.
+            # Now, because at exit Python would report a reader that is gone in its own way.
             sys.stdout.flush()
         except BrokenPipeError:
             let_go_of(sys.stdout)
@@ -102,4 +102,4 @@ def _fail(line: str, code: ExitCode) -> ExitCode:
 @global_options
 @click.version_option(package_name="dbops-client", prog_name="dbops")
 def cli() -> None:
-    """Talk to dbopsd, the operations side of PostgreSQL."""
+    """Call dbopsd, the operations side of PostgreSQL."""

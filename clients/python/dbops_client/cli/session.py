@@ -1,4 +1,4 @@
-"""What a run of the command works with: its settings, its client, its terminal."""
+"""The settings, the client and the terminal of one run of the command."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,25 +18,24 @@ OutputFormat = Literal["table", "json"]
 
 
 class ExitCode(IntEnum):
-    """How the command ends, for the program that started it."""
+    """The exit codes of the command."""
 
     DONE = 0
     FAILED = 1
     USAGE = 2
-    # Also of an operation that was left running: a script must not take it for done.
+    # Also if an operation was left running: a script must not take it for done.
     REFUSED = 3
-    # 128 and the signal's number, as shells have it: Ctrl-C, and a reader that went away (`|
-    # head`).
+    # 128 and the number of the signal, as in shells: Ctrl-C, and a reader that is gone (`| head`).
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 
 
 @dataclass
 class Settings:
-    """The global options, gathered from before and after the command's name."""
+    """The global options, wherever they are on the command line."""
 
     server: str = DEFAULT_TARGET
-    # One of the two at most.
+    # At most one of the two is set.
     token: str | None = field(default=None, repr=False)
     token_file: Path | None = None
     tls: bool | None = None
@@ -48,7 +47,7 @@ class Settings:
 
 
 def connect(settings: Settings) -> DbopsClient:
-    """Make the client that the settings describe; raises ConfigurationError."""
+    """Make a client with these settings; raises ConfigurationError."""
     read = None if settings.token_file is None else token_of(settings.token_file)
     return DbopsClient(
         settings.server,
@@ -63,14 +62,14 @@ def connect(settings: Settings) -> DbopsClient:
 
 @dataclass
 class Session:
-    """One run of the command. What it touches outside itself is handed in, by tests too."""
+    """One run of the command, with its collaborators, which tests replace."""
 
     connect: Callable[[Settings], DbopsClient] = connect
     console: Callable[[], Console] = standard_output
-    # Where progress and notes go: standard output is the result's.
+    # The console for progress and notes: standard output is for the result.
     notes: Callable[[], Console] = standard_error
     settings: Settings = field(default_factory=Settings)
 
     def client(self) -> DbopsClient:
-        """Make a client; the caller closes it."""
+        """Make a client, which the caller closes."""
         return self.connect(self.settings)

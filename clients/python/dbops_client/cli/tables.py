@@ -32,18 +32,18 @@ _STYLES = {
 
 
 def state_name(state: "_State.ValueType") -> str:
-    """Return the name of a state, or the number of one that this version does not know."""
+    """Return the name of a state, or the number of a state that this version does not know."""
     return _State.Name(state) if state in _State.values() else f"STATE_{state}"
 
 
 def health_view(healths: Iterable[health_pb2.DatabaseHealth]) -> RenderableType:
-    """Return each database with its checks, or a line that says there is none."""
+    """Return each database with its checks, or a line if there are none."""
     views = [part for health in healths for part in (_headline(health), _checks(health))]
     return Group(*views) if views else _NONE
 
 
 def database_table(databases: Iterable[resources_pb2.Database]) -> RenderableType:
-    """Return the databases, one a row, or a line that says there is none."""
+    """Return a table of the databases, or a line if there are none."""
     table = new_table("DATABASE", "STATE", "ROLE", "VERSION", "POSTGRES", "HOSTS")
     for database in databases:
         embedded = " (embedded)" if database.embedded else ""
@@ -58,10 +58,10 @@ def database_table(databases: Iterable[resources_pb2.Database]) -> RenderableTyp
     return table if table.row_count else _NONE
 
 
-# From this many columns on there is room for thresholds and ages beside the messages.
+# With this many columns there is room for thresholds and ages beside the messages.
 _WIDE = 110
 _NUMBERS = frozenset({"VALUE", "WARNING", "CRITICAL", "AGE"})
-_NONE = Text("The daemon looks after no database.")
+_NONE = Text("The daemon monitors no database.")
 
 
 def _headline(health: health_pb2.DatabaseHealth) -> RenderableType:
@@ -82,13 +82,13 @@ def _checks(health: health_pb2.DatabaseHealth) -> RenderableType:
 
 
 class _Checks:
-    """The table of the checks, the unwell ones first, as wide as the display has room for."""
+    """The table of the checks, with those that are not HEALTHY first, as wide as there is room."""
 
     def __init__(self, health: health_pb2.DatabaseHealth) -> None:
         self._health = health
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render what fits: a message that is broken up letter by letter tells nobody anything."""
+        """Render only the columns that leave room for the message."""
         yield _check_table(self._health, wide=options.max_width >= _WIDE)
 
 
@@ -114,15 +114,15 @@ def _check_table(health: health_pb2.DatabaseHealth, *, wide: bool) -> Renderable
 
 
 def new_table(*headers: str, numbers: frozenset[str] = _NUMBERS, fold: bool = False) -> Table:
-    """Return a table without rows; those under a header of `numbers` stand to the right.
+    """Return a table without rows. Columns whose header is in `numbers` are right-aligned.
 
-    With `fold` each column of texts takes more lines where there is no room, else the last alone.
+    If there is no room, the last column takes more lines; with `fold`, every column of texts does.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for header in headers:
         is_number = header in numbers
         justify: JustifyMethod = "right" if is_number else "left"
-        # Nothing of what takes more lines is cut off.
+        # A column that may take more lines loses nothing; the others are cut off.
         folds = header == headers[-1] or (fold and not is_number)
         table.add_column(
             header, no_wrap=not folds, justify=justify, overflow="fold" if folds else "ellipsis"
@@ -131,8 +131,8 @@ def new_table(*headers: str, numbers: frozenset[str] = _NUMBERS, fold: bool = Fa
 
 
 def cell(text: str) -> Text:
-    """Return a server's text for a cell."""
-    # Never a str: rich would read a server's "[…]" as markup.
+    """Return a text from the server for a cell."""
+    # Never a str: rich would take a "[…]" in it as markup.
     return Text(plain(text))
 
 

@@ -7,12 +7,12 @@ from typing import IO, NoReturn
 import click
 from rich.console import Console
 
-# Wide enough that a table in a file or a pipe keeps a row on a line; COLUMNS says otherwise.
+# Wide enough to keep each row of a table on one line in a file or pipe. COLUMNS overrides it.
 _UNBOUNDED_WIDTH = 240
 
 
 class StandardOutput(Console):
-    """A console that lets a broken pipe be seen, where rich would exit with 1: "unhealthy" here."""
+    """A console that raises BrokenPipeError; rich would exit with 1, which is "unhealthy" here."""
 
     def on_broken_pipe(self) -> NoReturn:
         self.quiet = True
@@ -20,7 +20,7 @@ class StandardOutput(Console):
 
 
 class StandardError(Console):
-    """A console whose reader may go away: notes are lost then, and the command goes on."""
+    """A console that goes on without its reader: later notes are lost."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -28,14 +28,14 @@ class StandardError(Console):
 
 
 def let_go_of(stream: IO[str]) -> None:
-    """Give what is still buffered a place to go, or Python complains about it at exit: 120."""
+    """Discard what is still buffered. Otherwise Python fails to flush it at exit: code 120."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
 def standard_output() -> Console:
-    """Return a console on the standard output of this moment."""
+    """Return a console on the present standard output."""
     console = StandardOutput(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         return StandardOutput(highlight=False, width=_UNBOUNDED_WIDTH)
@@ -43,7 +43,7 @@ def standard_output() -> Console:
 
 
 def standard_error() -> Console:
-    """Return a console on the standard error of this moment, for what is not the result."""
+    """Return a console on the present standard error, for progress and notes."""
     console = StandardError(stderr=True, highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         return StandardError(stderr=True, highlight=False, width=_UNBOUNDED_WIDTH)
@@ -51,7 +51,7 @@ def standard_error() -> Console:
 
 
 def complain(text: str) -> None:
-    """Say something on standard error, on one line; whether or not somebody is there to read it."""
+    """Print one line on standard error, if anybody reads it."""
     try:
         click.echo(plain(text), err=True)
     except BrokenPipeError:
@@ -59,10 +59,10 @@ def complain(text: str) -> None:
 
 
 def can_redraw(console: Console) -> bool:
-    """Whether a display may be redrawn in place. FORCE_COLOR makes no terminal of a file."""
+    """Whether the console is a terminal that can be redrawn. FORCE_COLOR has no effect on this."""
     return console.file.isatty() and not console.is_dumb_terminal
 
 
 def plain(text: str) -> str:
-    """Return `text` on one line and without control characters, which could drive the terminal."""
+    """Return `text` on one line, without control characters, which could drive the terminal."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

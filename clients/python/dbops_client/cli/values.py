@@ -1,4 +1,4 @@
-"""Measured values, in the form in which people read them."""
+"""Measured values for people."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -9,11 +9,10 @@ _DAY_S = 24 * _HOUR_S
 
 
 def formatter(unit: str, values: Iterable[float]) -> Callable[[float], str]:
-    """Return what writes numbers of the UCUM code `unit`.
+    """Return a function that writes numbers of the UCUM code `unit`.
 
-    `values` are those that belong together, a value and its thresholds. UCUM's `1` stands for a
-    ratio and for a plain number alike: it is a ratio if one of them has a fraction, for a count has
-    none.
+    `values` belong together: a value and its thresholds. UCUM has `1` for ratios and for plain
+    numbers: they are ratios if one of them has a fraction, which a count never has.
     """
     if unit == "s":
         return duration
@@ -21,13 +20,13 @@ def formatter(unit: str, values: Iterable[float]) -> Callable[[float], str]:
         return size
     if unit == "1":
         return count if all(_is_whole(value) for value in values) else percent
-    if unit.startswith("{"):  # an annotation, such as {connection}: a count of what it says
+    if unit.startswith("{"):  # an annotation, such as {connection}: a count of these
         return count
     return lambda value: f"{value:g} {unit}".rstrip()
 
 
 def duration(value_s: float) -> str:
-    """Return a time in seconds, with three figures or in two units."""
+    """Return a time in seconds with three digits, or in two units."""
     magnitude = abs(value_s)
     if not math.isfinite(value_s):
         return f"{value_s:g}"
@@ -62,7 +61,7 @@ def percent(ratio: float) -> str:
 
 
 def count(number: float) -> str:
-    """Return a plain number, a large one with four figures."""
+    """Return a plain number, or a large one with four digits."""
     for size_of_unit, unit in ((1e9, "G"), (1e6, "M")):
         if math.isfinite(number) and abs(number) >= size_of_unit:
             return f"{number / size_of_unit:.4g} {unit}"

@@ -1,4 +1,4 @@
-"""`--watch`: several streams on one display."""
+"""`--watch`: the health streams of several databases on one display."""
 
 import queue
 import threading
@@ -26,20 +26,21 @@ _Health = health_pb2.DatabaseHealth
 _Messages = Generator[_Health, None, None]
 View = Callable[[list[_Health]], RenderableType]
 
-# Redraws a second. Ages grow between messages: what is cut off must not look fresh.
+# Redraws per second. Ages grow between messages, so that a lost connection does not look fresh.
 _REFRESH_PER_S = 2
 _WAKE_S = 0.25
-# From when on a display says that what it shows is old; a probe a second is the default.
+# The age from which a display says that it is old. By default there is a probe every second.
 _SILENT_S = 5.0
 _LIVE_RECONNECT_S = 3600.0
-# How long a stream may take to end. Its thread does not keep the process alive.
+# How long a stream may take to end. Its thread does not keep the process alive after that.
 _END_S = 2.0
 
 
 def follow(session: Session, client: DbopsClient, healths: Sequence[_Health], view: View) -> None:
-    """Show each of `healths` from now on, until a stream fails or the user has seen enough.
+    """Show each of `healths` from now on, until a stream fails or the user ends the command.
 
-    JSON is a line a message; a terminal is redrawn with `view`; elsewhere each change is a line.
+    JSON is one line for each message. A terminal is redrawn with `view`; elsewhere each change is
+    one line.
     """
     console = session.console()
     as_json = session.settings.output == "json"
@@ -48,10 +49,10 @@ def follow(session: Session, client: DbopsClient, healths: Sequence[_Health], vi
             console.print(view([]))
         return
     live = not as_json and can_redraw(console)
-    # People see on the display that nothing comes; a program is told by the exit code.
-    patience_s = _LIVE_RECONNECT_S if live else DEFAULT_RECONNECT_S
+    # People see on the display that nothing comes. A program gets an exit code.
+    reconnect_for_s = _LIVE_RECONNECT_S if live else DEFAULT_RECONNECT_S
     watches = [
-        client.health.watch(health.name, every_probe=live, reconnect_for_s=patience_s)
+        client.health.watch(health.name, every_probe=live, reconnect_for_s=reconnect_for_s)
         for health in healths
     ]
     with closing(_merged(watches)) as messages:
@@ -68,7 +69,7 @@ def _print_changes(console: Console, messages: _Messages) -> None:
     shown: dict[str, tuple[int, str]] = {}
     for health in messages:
         now = (health.state, health.explanation)
-        # A stream that was taken up again starts with what was known already.
+        # A stream that reconnects starts with the present state, which may be known already.
         if shown.get(health.name) == now:
             continue
         shown[health.name] = now
@@ -85,24 +86,24 @@ def _redraw(console: Console, messages: _Messages, healths: Sequence[_Health], v
         return _picture(list(seen.values()), view)
 
     with Live(console=console, get_renderable=picture, refresh_per_second=_REFRESH_PER_S) as live:
-        live.refresh()  # rich would draw for the first time with the next tick
+        live.refresh()  # without this, rich draws first at the next tick
         for health in messages:
             seen[health.name] = _Seen(health)
             live.refresh()
 
 
 def _picture(seen: "Sequence[_Seen]", view: View) -> RenderableType:
-    """Draw what came last, and say so where it is old."""
+    """Return the view of the latest messages, with a note if they are old."""
     shown = view([each.now() for each in seen])
     silent_s = min(each.passed_s for each in seen)
     if silent_s < _SILENT_S:
         return shown
-    note = f"No message for {silent_s:.0f} s: dbopsd is away, or probes less often. This was:"
+    note = f"No message for {silent_s:.0f} s: dbopsd is away, or probes less often. Last state:"
     return Group(Text(note, style="bold red"), shown)
 
 
 class _Seen:
-    """A message, and how old it has become since it came."""
+    """A message, and the time since it came."""
 
     def __init__(self, health: _Health, clock: Callable[[], float] = time.monotonic) -> None:
         self._health = health
@@ -150,8 +151,8 @@ def _merged(watches: Sequence[Watch[_Health]]) -> _Messages:
             try:
                 item = arrived.get(timeout=_WAKE_S)
             except queue.Empty:
-                # A Ctrl-C that the kernel handed to one of gRPC's threads is noticed only when the
-                # main thread runs: it must not sleep for ever.
+                # The kernel may hand a Ctrl-C to one of gRPC's threads. Python notices it when the
+                # main thread runs, which therefore must not sleep for ever.
                 continue
             if isinstance(item, Exception):
                 raise item
