@@ -69,7 +69,7 @@ async def copy_tables(
         done += rows
         run.progress("copy", done, total, UNIT)
 
-    async def part(table: PlannedTable, number: int, key_range: KeyRange | None) -> Copied:
+    async def copy_part(table: PlannedTable, number: int, key_range: KeyRange | None) -> Copied:
         task = CopyPart(
             snapshot=snapshot,
             table=table,
@@ -84,14 +84,14 @@ async def copy_tables(
 
     run.progress("copy", 0, total, UNIT)
 
-    async def one(table: PlannedTable) -> CopiedTable:
-        mine = ranges[table.source]
+    async def copy_table(table: PlannedTable) -> CopiedTable:
+        key_ranges = ranges[table.source]
         parts = await gather_or_cancel(
-            part(table, number, each) for number, each in enumerate(mine)
+            copy_part(table, number, each) for number, each in enumerate(key_ranges)
         )
-        return _merged(table, mine, parts, request)
+        return _merged(table, key_ranges, parts, request)
 
-    return await gather_or_cancel(map(one, record.plan.tables))
+    return await gather_or_cancel(map(copy_table, record.plan.tables))
 
 
 def _merged(

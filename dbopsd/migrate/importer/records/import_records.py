@@ -83,6 +83,20 @@ class ImportRecord:
     published: tuple[PublishedRelation, ...] = field(default=())
 
 
+@dataclass(frozen=True)
+class PublishedTable:
+    """A target table, by the table of the source that its rows are from."""
+
+    source: str
+    kept: bool = False
+    """Whether the replaced table, or rows of it, are kept."""
+    merged_rows: int = 0
+    """The rows that were added or changed in a table that stayed."""
+    deleted_rows: int = 0
+    irreversible_reason: str = ""
+    """Why the import cannot be reverted, for people; empty: it can."""
+
+
 _PUBLISHED: Final = TypeAdapter(tuple[PublishedRelation, ...])
 
 
@@ -260,24 +274,6 @@ async def insert_object(
     await session.execute(statement("insert_object"), (import_id, number, fate.value, reason))
 
 
-def _short(import_id: str) -> str:
-    return import_id.replace("-", "_")[-_HASH_LENGTH:]
-
-
-@dataclass(frozen=True)
-class PublishedTable:
-    """A target table, by the table of the source that its rows are from."""
-
-    source: str
-    kept: bool = False
-    """Whether the replaced table, or rows of it, are kept."""
-    merged_rows: int = 0
-    """The rows that were added or changed in a table that stayed."""
-    deleted_rows: int = 0
-    irreversible_reason: str = ""
-    """Why the import cannot be reverted, for people; empty: it can."""
-
-
 def published_tables(record: ImportRecord) -> list[PublishedTable]:
     """Each table of a published import, from its record."""
     published = {relation.name: relation for relation in record.published}
@@ -300,3 +296,7 @@ def _is_kept(relation: PublishedRelation) -> bool:
 
 def _irreversible_reason(relation: PublishedRelation) -> str:
     return relation.merge.irreversible_reason if relation.merge else ""
+
+
+def _short(import_id: str) -> str:
+    return import_id.replace("-", "_")[-_HASH_LENGTH:]
