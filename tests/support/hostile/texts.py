@@ -55,8 +55,9 @@ def _deep_json(path: Path) -> None:
 
 def _jsonb(path: Path) -> None:
     each = ('{"b": 1, "a": [1.50, null]}', '{"u":"\\u0000"}', "[]", '"a\\u00e4"', "{", "1e3")
-    rows: list[tuple[object, ...]] = list(enumerate(each))
-    rows.append((9, json.dumps({"long": "y" * 70_000})))
+    altered = ('{"a":1,"a":2}', '[{"b":{"k":1,"\\u006b":1}}]', "-0", '{"z":-0.0}')
+    rows: list[tuple[object, ...]] = list(enumerate((*each, *altered)))
+    rows.append((99, json.dumps({"long": "y" * 70_000})))
     create = "create table t(id integer primary key, j jsonb)"
     fill(path, create, "insert into t values(?,?)", rows)
 

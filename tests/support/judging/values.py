@@ -287,7 +287,25 @@ def _json(value: Value, name: str, oracle: Oracle) -> Any:
         return bad("BLOB_IN_TEXT", "NOT_JSON")
     if not oracle(text, name):
         return bad("NOT_JSON", "NUL_CHARACTER", "OUT_OF_RANGE")
-    return text.encode() if name == "json" else _parsed(text)
+    if name == "json":
+        return text.encode()
+    return bad("ALTERED_BY_JSONB") if _is_altered(text) else _parsed(text)
+
+
+def _is_altered(text: str) -> bool:
+    """Whether jsonb keeps less than the text says: one of two equal keys, a zero without a sign."""
+    altered = False
+
+    def number(written: str) -> None:
+        nonlocal altered
+        altered |= written[0] == "-" and not Decimal(written)
+
+    def members(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal altered
+        altered |= len({key for key, _ in pairs}) < len(pairs)
+
+    json.loads(text, parse_float=number, parse_int=number, object_pairs_hook=members, strict=False)
+    return altered
 
 
 def _parsed(text: str) -> str:

@@ -38,6 +38,8 @@ class Reason(Enum):
     NOT_A_TIMESTAMP = "NOT_A_TIMESTAMP"
     NOT_A_TIME = "NOT_A_TIME"
     NOT_JSON = "NOT_JSON"
+    ALTERED_BY_JSONB = "ALTERED_BY_JSONB"
+    """An object has a key twice, of which jsonb keeps the last, or a zero has a sign."""
     NOT_A_UUID = "NOT_A_UUID"
     BLOB_IN_TEXT = "BLOB_IN_TEXT"
     NUL_CHARACTER = "NUL_CHARACTER"

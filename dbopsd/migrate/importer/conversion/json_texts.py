@@ -15,6 +15,7 @@ from dbopsd.migrate.importer.conversion.base import (
     without_rows,
 )
 from dbopsd.migrate.importer.conversion.json_validity import (
+    AlteredByJsonb,
     NotJson,
     NulEscape,
     NumberOutOfRange,
@@ -44,7 +45,8 @@ class Json(Conversion):
                 if problem is None:
                     return self._checked(value.decode())
                 replaced = self._checked(with_replacements(value))
-                return Bad(problem, replaced=None if isinstance(replaced, Bad) else replaced)
+                stored = replaced.replaced if isinstance(replaced, Bad) else replaced
+                return Bad(problem, replaced=stored)
             case _:
                 return Bad(Reason.BLOB_IN_TEXT)
 
@@ -84,13 +86,22 @@ def _is_json(text: str) -> bool:
 
 
 class Jsonb(Json):
-    """Texts that are JSON, in the form in which jsonb gives them back, and numbers."""
+    """Texts that mean the same in the form in which jsonb gives them back, and numbers."""
 
     name = "jsonb"
     types: ClassVar = {"jsonb": pa.binary()}
 
     def _payload(self, text: str) -> Payload | Bad:
-        payload = canonical_json(text).encode()
+        try:
+            return self._stored(canonical_json(text))
+        except AlteredByJsonb as altered:
+            stored = self._stored(altered.canonical)
+            return (
+                stored if isinstance(stored, Bad) else Bad(Reason.ALTERED_BY_JSONB, replaced=stored)
+            )
+
+    def _stored(self, canonical: str) -> Payload | Bad:
+        payload = canonical.encode()
         if len(payload) > _LARGEST_JSONB:
             return Bad(Reason.OUT_OF_RANGE)
         return JSONB_VERSION + payload

@@ -41,28 +41,46 @@ class NulEscape(ValueError):
     r"""jsonb holds its texts as text, which has no \u0000."""
 
 
+class AlteredByJsonb(ValueError):
+    """jsonb keeps the last of several members with one key, and a zero without its sign.
+
+    `canonical` is the text that it gives back.
+    """
+
+    def __init__(self, canonical: str) -> None:
+        super().__init__(canonical)
+        self.canonical = canonical
+
+
 def check_json(text: str) -> None:
     """Raises `NotJson`."""
     if _is_shallow(text):
         _parse(_CHECKER, text)
     else:
-        _rewrite(text, str, str)
+        _rewrite(text, str, str, lambda: None)
 
 
 def canonical_json(text: str) -> str:
-    r"""The text that PostgreSQL's jsonb gives back for a JSON text.
+    r"""The text that PostgreSQL's jsonb gives back for a JSON text that means the same.
 
-    Keys by length and then by their bytes, the last of several equal ones, numbers as numeric
-    writes them. Raises `NotJson`, `NumberOutOfRange` and `NulEscape`. A surrogate without the
-    other one stays in the result, which cannot be encoded then.
+    Keys by length and then by their bytes, numbers as numeric writes them. Raises `NotJson`,
+    `NumberOutOfRange`, `NulEscape` and `AlteredByJsonb`. A surrogate without the other one stays
+    in the result, which cannot be encoded then.
     """
     if "\\u0000" in text and _NUL_ESCAPE.search(text):
         check_json(text)
         raise NulEscape
-    if not _is_shallow(text):
-        return _rewrite(text, _number, lambda literal: _dump(json.loads(literal)))
-    result = _dump(_parse(_READER, text))
-    return _NUMBER.sub(r"\1", result) if "\\u0000" in result else result
+    reading = _Reading()
+    if _is_shallow(text):
+        result = _dump(_parse(reading.decoder, text))
+        result = _NUMBER.sub(r"\1", result) if "\\u0000" in result else result
+    else:
+        result = _rewrite(
+            text, reading.number, lambda literal: _dump(json.loads(literal)), reading.repeated
+        )
+    if reading.altered:
+        raise AlteredByJsonb(result)
+    return result
 
 
 def _is_shallow(text: str) -> bool:
@@ -73,22 +91,48 @@ def _refuse(_constant: str) -> NoReturn:
     raise NotJson
 
 
-def _number(text: str) -> str:
-    if len(text) <= _NUMBER_LENGTH and "e" not in text and "E" not in text:
-        # As numeric writes it, but for the sign of a zero.
-        return text if text[0] != "-" or text.strip("-0.") else text[1:]
-    number = read_decimal(text.encode())
-    if number is None:
-        raise NumberOutOfRange
-    return str(number)
+class _Reading:
+    """Reads numbers and objects as jsonb does, and notes where these are others then."""
 
+    def __init__(self) -> None:
+        self.altered = False
+        self.decoder = json.JSONDecoder(
+            parse_int=self._int,
+            parse_float=self._float,
+            parse_constant=_refuse,
+            object_pairs_hook=self._object,
+        )
 
-def _float(text: str) -> str:
-    return "\0" + _number(text)
+    def repeated(self) -> None:
+        """A key has come for the second time."""
+        self.altered = True
 
+    def number(self, text: str) -> str:
+        """A number as numeric writes it. Raises `NumberOutOfRange`."""
+        if len(text) <= _NUMBER_LENGTH and "e" not in text and "E" not in text:
+            written = text
+        else:
+            number = read_decimal(text.encode())
+            if number is None:
+                raise NumberOutOfRange
+            written = str(number)
+        if text[0] == "-" and not written.strip("-0."):
+            self.altered = True
+            return written.removeprefix("-")
+        return written
 
-def _int(text: str) -> int | str:
-    return int(text) if len(text) <= _NUMBER_LENGTH else _float(text)
+    def _float(self, text: str) -> str:
+        return "\0" + self.number(text)
+
+    def _int(self, text: str) -> int | str:
+        if len(text) <= _NUMBER_LENGTH and text != "-0":
+            return int(text)
+        return self._float(text)
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        self.altered |= len(members) != len(pairs)
+        return dict(sorted(members.items(), key=_key_order))
 
 
 def _key_order(item: tuple[str, Any]) -> tuple[int, bytes]:
@@ -96,15 +140,8 @@ def _key_order(item: tuple[str, Any]) -> tuple[int, bytes]:
     return len(key), key
 
 
-def _ordered(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return dict(sorted(dict(pairs).items(), key=_key_order))
-
-
 # Whatever is read is thrown away: a float takes digits of any length.
 _CHECKER: Final = json.JSONDecoder(parse_int=float, parse_constant=_refuse)
-_READER: Final = json.JSONDecoder(
-    parse_int=_int, parse_float=_float, parse_constant=_refuse, object_pairs_hook=_ordered
-)
 _dump: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
@@ -119,8 +156,16 @@ def _parse(decoder: json.JSONDecoder, text: str) -> Any:
     return value
 
 
-def _rewrite(text: str, number: Callable[[str], str], string: Callable[[str], str]) -> str:
-    """The text in jsonb's form, without recursion. Raises `NotJson`, and what the two raise."""
+def _rewrite(
+    text: str,
+    number: Callable[[str], str],
+    string: Callable[[str], str],
+    repeated: Callable[[], None],
+) -> str:
+    """The text in jsonb's form, without recursion. Raises `NotJson`, and what the three raise.
+
+    `repeated` is called for each member whose key the object has already.
+    """
     # What is open: members by their key, or elements; None for the whole text.
     open_: list[dict[str, str] | list[str]] = [[]]
     keys: list[str | None] = [None]
@@ -171,7 +216,8 @@ def _rewrite(text: str, number: Callable[[str], str], string: Callable[[str], st
         else:
             key = keys[-1]
             assert key is not None  # noqa: S101
-            above.pop(key, None)
+            if above.pop(key, None) is not None:
+                repeated()
             above[key] = value
         expected = ","
     if len(open_) != 1 or expected != "," or _END.match(text, at) is None:

@@ -23,7 +23,10 @@ class BadValue(Enum):
     CLAMP = "clamp"
     """The nearest number that the type holds."""
     REPLACE = "replace"
-    """U+FFFD stands for a NUL character and for each byte that is not UTF-8."""
+    """U+FFFD stands for a NUL character and for each byte that is not UTF-8.
+
+    JSON that jsonb alters arrives as jsonb has it.
+    """
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 import json
 import random
+import re
 from decimal import Decimal
 
 import numpy as np
@@ -11,6 +12,7 @@ from dbopsd.migrate.importer.conversion.canonical import canonicalise, kinds
 from dbopsd.migrate.importer.conversion.decode import decode_row
 from dbopsd.migrate.importer.conversion.digest import Digest, buckets_of, hashes_of
 from dbopsd.migrate.importer.conversion.json_validity import (
+    AlteredByJsonb,
     NotJson,
     _rewrite,
     canonical_json,
@@ -101,7 +103,12 @@ def exact(text):
 @given(VALUES, st.booleans(), st.sampled_from([None, 1]))
 def test_canonical_json_means_the_same_and_is_its_own_canonical_form(value, ascii_, indent):
     text = json.dumps(value, ensure_ascii=ascii_, indent=indent)
-    canonical = canonical_json(text)
+    try:
+        canonical = canonical_json(text)
+    except AlteredByJsonb as altered:
+        assert re.search(r"-0[.e0]*(?![.0-9])", text)
+        canonical = altered.canonical
+        text = canonical
     assert exact(canonical) == exact(text)
     assert canonical_json(canonical) == canonical
     assert canonical_json(f"{'[' * 300}{text}{']' * 300}") == f"{'[' * 300}{canonical}{']' * 300}"
@@ -116,7 +123,7 @@ def test_both_parsers_take_the_same_texts(text):
             return False
         return True
 
-    assert taken(check_json) == taken(lambda text: _rewrite(text, str, str))
+    assert taken(check_json) == taken(lambda text: _rewrite(text, str, str, lambda: None))
 
 
 @pytest.mark.parametrize(
