@@ -31,7 +31,9 @@ def column(name: str, type_name: str, *, not_null: bool = False) -> PlannedColum
 
 def table(name: str, *columns: PlannedColumn, rows: int = 2) -> PlannedTable:
     """A table with the key `id`, which counts by itself."""
-    return PlannedTable(name, name, columns, rows=rows, key=("id",), identity="id", last_number=2)
+    return PlannedTable(
+        name, name, columns, rows=rows, key=("id",), rowid_column="id", identity="id", last_number=2
+    )
 
 
 USERS = table("users", column("id", "bigint", not_null=True), column("email", "text"))

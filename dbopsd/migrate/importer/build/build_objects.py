@@ -9,6 +9,7 @@ from dbopsd.db.statement import Statement
 from dbopsd.migrate.importer.model.plan import Fate, PlannedObject
 from dbopsd.migrate.importer.postgres import schemas
 from dbopsd.migrate.importer.postgres.schemas import set_search_path
+from dbopsd.migrate.importer.postgres.sequences import advance_sequences
 from dbopsd.migrate.importer.processes.concurrent_work import gather_or_cancel
 from dbopsd.migrate.importer.processes.resources import import_session
 from dbopsd.migrate.importer.records import import_records
@@ -68,7 +69,7 @@ async def analyse_tables(run: Run, record: ImportRecord, processes: int) -> None
         async with import_session(run.database) as session:
             while waiting:
                 table = waiting.pop()
-                await schemas.set_sequence(session, record.staging_schema, table)
+                await advance_sequences(session, record.staging_schema, table)
                 await schemas.vacuum(session, record.staging_schema, table)
                 run.progress("statistics", total - len(waiting), total, "{table}")
 

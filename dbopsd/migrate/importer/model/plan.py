@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Final
+
+LARGEST_NUMBERS: Final = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
+"""The types that an identity can have, with the largest number of each."""
 
 
 class Fate(Enum):
@@ -113,10 +117,12 @@ class PlannedTable:
     max_rowid: int | None = None
     where: str = ""
     """An SQLite condition for the rows to carry; empty: all."""
+    rowid_column: str = ""
+    """The target column of the INTEGER PRIMARY KEY, which SQLite numbers; empty: none."""
     identity: str = ""
-    """The target column whose numbers PostgreSQL continues; empty: none."""
+    """`rowid_column` where the plan makes it an identity, which goes on counting; empty: no."""
     last_number: int = 0
-    """The largest number that `identity` ever had."""
+    """The largest number that `rowid_column` ever had, be its row there or not."""
     max_value_bytes: int = 0
     """The longest value found, where it was looked for; 0: it was not."""
 

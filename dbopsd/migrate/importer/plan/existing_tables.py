@@ -1,5 +1,6 @@
 """Fits a plan to existing tables: their columns, their types and their keys."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,6 +17,7 @@ from dbopsd.migrate.importer.model.target_errors import TablesIncompatible
 from dbopsd.migrate.importer.plan.mapping import known_type
 from dbopsd.migrate.importer.postgres.sql import statement
 
+_GOES_ON: Final = "the table's own sequence goes on after the largest number that was used"
 _STANDS: Final = "the table is there, with its own"
 _MOST_PROBLEMS: Final = 20
 
@@ -34,6 +36,8 @@ class ExistingColumn:
     fills_itself: bool
     """Whether a row may come without it: it has a default, an identity, or may be NULL."""
     generated: bool
+    numbered: bool
+    """Whether a sequence fills it where a row comes without it."""
 
 
 async def fit_plan(session: Session, request: ImportRequest, plan: Plan) -> Plan:
@@ -47,14 +51,18 @@ async def fit_plan(session: Session, request: ImportRequest, plan: Plan) -> Plan
         keys.setdefault(relation, []).append(columns)
     problems = await _find_unsuitable(session, request, names)
     tables = []
+    numbered = set()
     for table in plan.tables:
         columns = [row for row in rows if row.relation == table.target]
         fitted = _fit_table(table, columns, problems)
         if request.mode is Mode.UPSERT:
             _check_key(fitted, keys.get(table.target, []), problems)
+        if any(each.numbered and each.name == fitted.rowid_column for each in columns):
+            numbered.add(table.source)
         tables.append(fitted)
     _refuse(request, problems)
-    return replace(plan, tables=tuple(tables), objects=tuple(map(_not_carried, plan.objects)))
+    objects = tuple(_in_existing_table(each, numbered) for each in plan.objects)
+    return replace(plan, tables=tuple(tables), objects=objects)
 
 
 async def check_tables(session: Session, request: ImportRequest, plan: Plan) -> None:
@@ -80,12 +88,15 @@ def _fit_table(
     folded = {column.name.lower(): column for column in existing}
     columns = []
     taken = set()
+    rowid_column = ""
     for column in table.columns:
         there = exact.get(column.target) or folded.get(column.target.lower())
         if there is None:
             problems.append(f"'{table.target}' has no column '{column.target}'")
             continue
         taken.add(there.name)
+        if column.target == table.rowid_column:
+            rowid_column = there.name
         if there.generated:
             continue  # it is PostgreSQL's to compute, whatever the file has
         columns.append(_fit_column(table, column, there, problems))
@@ -94,7 +105,7 @@ def _fit_table(
         for column in existing
         if column.name not in taken and not column.fills_itself
     )
-    return replace(table, columns=tuple(columns), identity="")
+    return replace(table, columns=tuple(columns), rowid_column=rowid_column, identity="")
 
 
 def _fit_column(
@@ -160,7 +171,10 @@ def _check_key(table: PlannedTable, keys: list[list[str]], problems: list[str]) 
     )
 
 
-def _not_carried(planned: PlannedObject) -> PlannedObject:
+def _in_existing_table(planned: PlannedObject, numbered: AbstractSet[str]) -> PlannedObject:
+    """What is told of an object; `numbered` are the tables whose rowid has a sequence there."""
+    if planned.kind == "sequence" and planned.table in numbered:
+        return replace(planned, fate=Fate.CARRIED, reason=_GOES_ON)
     if planned.kind in ("table", "column") or planned.fate is Fate.NOT_CARRIED:
         return planned
     return replace(

@@ -8,6 +8,7 @@ from typing import Final
 
 from dbopsd.migrate.importer.model.errors import InvalidMapping, SourceTableNotFound
 from dbopsd.migrate.importer.model.plan import (
+    LARGEST_NUMBERS,
     Fate,
     Plan,
     PlannedColumn,
@@ -36,7 +37,6 @@ from dbopsd.migrate.importer.snapshot.open_sqlite import mapping_sql
 from dbopsd.migrate.importer.translate.translator import FileBudget, NotTranslatable, Translator
 
 _ROWID_NAMES: Final = ("rowid", "_rowid_", "oid")
-_MAX_BIGINT: Final = 2**63 - 1
 
 
 def chosen_tables(
@@ -166,7 +166,7 @@ def _plan_table(
         lost = PlannedObject("table", table.name, Fate.NOT_CARRIED, reason, table=table.name)
         return None, [lost]
     target, changed = relations.take(wanted.rename or table.name)
-    identity = next((each for each in columns.planned if each.source == table.rowid_alias), None)
+    rowid = next((each for each in columns.planned if each.source == table.rowid_alias), None)
     planned = PlannedTable(
         source=table.name,
         target=target,
@@ -177,7 +177,8 @@ def _plan_table(
         min_rowid=profile.min_rowid,
         max_rowid=profile.max_rowid,
         where=wanted.where,
-        identity=identity.target if identity and identity.type == "bigint" else "",
+        rowid_column=rowid.target if rowid else "",
+        identity=rowid.target if rowid and rowid.type in LARGEST_NUMBERS else "",
         last_number=max(table.sequence or 0, profile.max_rowid or 0),
         max_value_bytes=max(
             (max(each.max_text_bytes, each.max_blob_bytes) for each in profile.columns.values()),
@@ -215,7 +216,7 @@ def _with_expressions(parts: TableContext) -> tuple[PlannedTable, list[PlannedOb
             told.append(_collation(parts, source))
         columns.append(column)
     table = replace(parts.planned, columns=tuple(columns))
-    if table.identity:
+    if table.rowid_column:
         told.append(_sequence(table))
     return table, told
 
@@ -266,11 +267,18 @@ def _collation(parts: TableContext, source: SourceColumn) -> PlannedObject:
 
 
 def _sequence(table: PlannedTable) -> PlannedObject:
-    name = f"{table.source}.{table.identity}"
-    if table.last_number >= _MAX_BIGINT:
-        reason = "the largest number there is has been used: the next row needs a number given"
-        return PlannedObject("sequence", name, Fate.CHANGED, reason, table=table.source)
-    return PlannedObject("sequence", name, Fate.CARRIED, table=table.source)
+    about = ("sequence", f"{table.source}.{table.rowid_column}")
+    type_name = next(each.type for each in table.columns if each.target == table.rowid_column)
+    if not table.identity:
+        reason = f"PostgreSQL does not number a column of {type_name}: each row needs its own value"
+        return PlannedObject(*about, Fate.NOT_CARRIED, reason, table=table.source)
+    if table.last_number >= LARGEST_NUMBERS[type_name]:
+        reason = (
+            f"{table.last_number} has been used, and {type_name} ends at "
+            f"{LARGEST_NUMBERS[type_name]}: the next row needs a number given"
+        )
+        return PlannedObject(*about, Fate.CHANGED, reason, table=table.source)
+    return PlannedObject(*about, Fate.CARRIED, table=table.source)
 
 
 def _keys_and_constraints(

@@ -47,10 +47,3 @@ async def vacuum(session: Session, schema: str, table: PlannedTable) -> None:
     """Freeze the rows of a table and collect its statistics."""
     text = Statement("VACUUM (FREEZE, ANALYZE) {table}", "VACUUM")
     await session.execute(text.with_identifiers(table=(schema, table.target)))
-
-
-async def set_sequence(session: Session, schema: str, table: PlannedTable) -> None:
-    """Continue the table's identity after the largest number that was ever used."""
-    if table.identity and table.last_number >= 1:
-        parameters = (quoted(schema, table.target), table.identity, table.last_number)
-        await session.execute(statement("set_sequence"), parameters)

@@ -7,7 +7,7 @@ the target, `b` a row as it was before the import, and `a` a row as it was after
 from collections.abc import Sequence
 from typing import Final
 
-from dbopsd.db.identifiers import literal, quoted
+from dbopsd.db.identifiers import quoted
 from dbopsd.migrate.importer.conversion.postgres_type import read_type
 from dbopsd.migrate.importer.model.plan import PlannedColumn, PlannedTable
 from dbopsd.migrate.importer.plan.ddl import columns_of
@@ -136,15 +136,6 @@ def count_missing(table: PlannedTable, target: str, staged: str) -> str:
     return (
         f"SELECT count(*) FROM (SELECT {names} FROM {staged} EXCEPT ALL "
         f"SELECT {names} FROM {target}) AS missing"
-    )
-
-
-def advance_sequence(target: str, column: str, sequence: str) -> str:
-    """Continue a sequence after the largest number in the column."""
-    regclass = f"{literal(sequence)}::regclass"
-    return (
-        f"SELECT setval({regclass}, greatest(max({quoted(column)}), nextval({regclass}) - 1)) "
-        f"FROM {target} HAVING max({quoted(column)}) >= 1"
     )
 
 

@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from dbopsd.db.identifiers import quoted
 from dbopsd.db.session import Session
-from dbopsd.db.statement import Statement
 from dbopsd.migrate.importer.model.plan import Plan, PlannedTable
 from dbopsd.migrate.importer.model.requests import ImportRequest
 from dbopsd.migrate.importer.model.target_errors import MergeIncomplete
 from dbopsd.migrate.importer.plan import existing_tables
 from dbopsd.migrate.importer.postgres import schemas
-from dbopsd.migrate.importer.postgres.sql import statement
+from dbopsd.migrate.importer.postgres.sequences import advance_sequences
 from dbopsd.migrate.importer.postgres.table_guards import (
     DEFER,
     LOCK_TIMEOUT,
@@ -68,7 +67,7 @@ class RowPublication(Publication):
                 merged = await self._put_rows(session, record, request, tables, oids)
                 for table in tables:
                     await _compare(session, record, table)
-                    await _advance_sequences(session, record, table)
+                    await advance_sequences(session, record.target_schema, table)
             await schemas.drop_schema(session, record.staging_schema)
             relations = tuple(merged[table.source] for table in record.plan.tables)
             await import_records.set_published(session, record.import_id, relations)
@@ -96,12 +95,3 @@ async def _compare(session: Session, record: ImportRecord, table: PlannedTable) 
     text = merge_sql.count_missing(table, target, staged)
     if missing := await fetch_count(session, text, f"SELECT {table.target} EXCEPT"):
         raise MergeIncomplete(target, missing)
-
-
-async def _advance_sequences(session: Session, record: ImportRecord, table: PlannedTable) -> None:
-    """Sequences go on after the largest number that a row has now."""
-    target = qualified_name(record, table)
-    for column, sequence in await session.fetch_all(statement("sequences"), {"table": target}):
-        # Without parameters: names may have what stands for one.
-        text = merge_sql.advance_sequence(target, column, sequence)
-        await session.execute(Statement(text, "SELECT setval"))
