@@ -16,6 +16,8 @@ _WITHOUT_ORDER: Final = ("json",)
 # What SQLite calls the index of a constraint.
 _AUTOMATIC: Final = "sqlite_autoindex_"
 _TEXTS: Final = ("text", "character varying")
+# PostgreSQL compares by the database's collation then, and takes other values for equal.
+_LOST: Final = "the collation {} is the application's own: the database's default compares instead"
 _FOLDED: Final = {"NOCASE": 'lower({} COLLATE "C")', "RTRIM": "rtrim({}, ' ')"}
 
 
@@ -45,7 +47,7 @@ def unique_columns(parts: TableContext) -> set[frozenset[str]]:
     """The sets of source columns that are unique in PostgreSQL as they are."""
     found = {frozenset(parts.source.primary_key)}
     for index in parts.source.indexes:
-        plain = all(_is_plain(parts, each) for each in index.columns)
+        plain = all(each.name and not _is_folded(parts, each) for each in index.columns)
         if index.unique and not index.where and plain:
             found.add(frozenset(each.name for each in index.columns if each.name))
     return found
@@ -64,23 +66,25 @@ def _primary_key(parts: TableContext, names: Namespace) -> Iterator[PlannedObjec
     targets = [column.target for column in carried]
     without = [each.target for each in carried if not each.not_null]
     fallback = ddl.create_index(planned.target, name, list(map(quoted, targets)), unique=False)
-    if without:
-        reason = f"a UNIQUE constraint: {', '.join(without)} may be NULL, as it is in some rows"
-        made = ddl.add_key(planned.target, name, "UNIQUE", targets)
-        yield PlannedObject(
-            *(*about, Fate.CHANGED, reason, made, source.name), target=name, fallback=fallback
-        )
-    else:
-        made = ddl.add_key(planned.target, name, "PRIMARY KEY", targets)
-        yield PlannedObject(
-            *(*about, Fate.CARRIED, "", made, source.name), target=name, fallback=fallback
-        )
-    folded = [
-        IndexedColumn(each.source, collation=source.column(each.source).collation)
-        for each in carried
+    compared = [
+        IndexedColumn(each, collation=collation)
+        for each, collation in zip(source.primary_key, source.primary_key_collations, strict=True)
     ]
-    if not all(_is_plain(parts, each) for each in folded):
-        yield _index(parts, SourceIndex(_AUTOMATIC, tuple(folded), unique=True), names)
+    reasons = [_LOST.format(each.collation) for each in compared if _is_lost(parts, each)]
+    if without:
+        reasons.append(
+            f"a UNIQUE constraint: {', '.join(without)} may be NULL, as it is in some rows"
+        )
+    made = ddl.add_key(planned.target, name, "UNIQUE" if without else "PRIMARY KEY", targets)
+    yield PlannedObject(
+        *(*about, Fate.CHANGED if reasons else Fate.CARRIED, "; ".join(reasons)),
+        ddl=made,
+        table=source.name,
+        target=name,
+        fallback=fallback,
+    )
+    if any(_is_folded(parts, each) for each in compared):
+        yield _index(parts, SourceIndex(_AUTOMATIC, tuple(compared), unique=True), names)
 
 
 def _index(parts: TableContext, index: SourceIndex, names: Namespace) -> PlannedObject:
@@ -104,7 +108,8 @@ def _index(parts: TableContext, index: SourceIndex, names: Namespace) -> Planned
     if renamed and not automatic:
         reasons.append(f"it is called '{name}': {renamed}")
     fate = Fate.CHANGED if reasons else Fate.CARRIED
-    if index.constraint and not where and all(_is_plain(parts, each) for each in index.columns):
+    folded = any(_is_folded(parts, each) for each in index.columns)
+    if index.constraint and not where and not folded:
         made = ddl.add_key(planned.target, name, "UNIQUE", _targets(parts, index))
     else:
         made = ddl.create_index(planned.target, name, elements, unique=index.unique, where=where)
@@ -124,22 +129,36 @@ def _index(parts: TableContext, index: SourceIndex, names: Namespace) -> Planned
 def _element(parts: TableContext, indexed: IndexedColumn, reasons: list[str]) -> str:
     """An element of an index, with its order. Adds to `reasons` what is not as it was."""
     order = " DESC" if indexed.descending else ""
+    if _is_lost(parts, indexed):
+        reasons.append(_LOST.format(indexed.collation))
     if indexed.name is None:
-        return f"({parts.translator.value(indexed.expression or '', '')}){order}"
-    column = next(each for each in parts.planned.columns if each.source == indexed.name)
-    if _is_plain(parts, indexed):
-        return quoted(column.target) + order
-    folded = _FOLDED[indexed.collation].format(quoted(column.target))
+        value = f"({parts.translator.value(indexed.expression or '', '')})"
+    else:
+        column = next(each for each in parts.planned.columns if each.source == indexed.name)
+        value = quoted(column.target)
+    if not _is_folded(parts, indexed):
+        return value + order
+    folded = _FOLDED[indexed.collation].format(value)
     reasons.append(f"over {folded}, which is what {indexed.collation} compares")
     return folded + order
 
 
-def _is_plain(parts: TableContext, indexed: IndexedColumn) -> bool:
-    """Whether the column itself is what is compared."""
+def _is_folded(parts: TableContext, indexed: IndexedColumn) -> bool:
+    """Whether PostgreSQL compares a form of the value, as SQLite's collation has it."""
+    return indexed.collation in _FOLDED and _holds_text(parts, indexed)
+
+
+def _is_lost(parts: TableContext, indexed: IndexedColumn) -> bool:
+    """Whether SQLite compares the value by a collation that only the application has."""
+    known = indexed.collation == "BINARY" or indexed.collation in _FOLDED
+    return not known and _holds_text(parts, indexed)
+
+
+def _holds_text(parts: TableContext, indexed: IndexedColumn) -> bool:
     if indexed.name is None:
-        return False
+        return parts.translator.is_text(indexed.expression or "")
     column = parts.column(indexed.name)
-    return column is None or indexed.collation not in _FOLDED or not column.type.startswith(_TEXTS)
+    return column is not None and column.type.startswith(_TEXTS)
 
 
 def _targets(parts: TableContext, index: SourceIndex) -> list[str]:

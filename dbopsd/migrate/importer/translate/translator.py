@@ -119,6 +119,11 @@ class Translator:
             expressions = Expressions(_Row(self._columns, budget), immutable=True)
             return budget.finish(assign(expressions.value(parse_expression(sql)), type_name))
 
+    def is_text(self, sql: str) -> bool:
+        """Whether the value of an index's expression is a text. Raises `NotTranslatable`."""
+        expressions = Expressions(_Row(self._columns), immutable=True)
+        return expressions.value(parse_expression(sql)).kind is Kind.TEXT
+
     def default(self, sql: str, type_name: str) -> str:
         """The default of a column of that type. Raises `NotTranslatable`."""
         with translation(sql, self._file) as budget:
