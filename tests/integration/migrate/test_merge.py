@@ -11,11 +11,13 @@ import pytest
 
 from dbopsd.db.database import Database
 from dbopsd.db.errors import ConstraintViolation, UniqueViolation
+from dbopsd.db.identifiers import quoted
 from dbopsd.db.session import Session
-from dbopsd.migrate.importer.model.plan import Plan, PlannedTable
+from dbopsd.migrate.importer.model.plan import Fate, Plan, PlannedObject, PlannedTable
 from dbopsd.migrate.importer.model.report import RevertedTable
 from dbopsd.migrate.importer.model.requests import ImportRequest, Mode, Target
 from dbopsd.migrate.importer.model.target_errors import MergeIncomplete, TableInUse
+from dbopsd.migrate.importer.plan import existing_tables
 from dbopsd.migrate.importer.processes.resources import import_session
 from dbopsd.migrate.importer.publish import publication
 from dbopsd.migrate.importer.publish.merge import Merge
@@ -282,3 +284,81 @@ async def test_a_lock_on_the_rows_is_waited_for(session: Session, database_dsn: 
         holder.rollback()
     await publication.publish(session, record, asked(Mode.REPLACE))
     assert emails(database_dsn) == ["new-1", "new-3"]
+
+
+COUNTED = """
+CREATE TABLE serial_ (id serial PRIMARY KEY, v text);
+CREATE TABLE small (id smallserial PRIMARY KEY, v text);
+CREATE TABLE always (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text);
+CREATE SEQUENCE shared;
+CREATE TABLE "o%s'ther" (id int PRIMARY KEY DEFAULT nextval('shared'), v text);
+CREATE SEQUENCE down INCREMENT -1;
+CREATE TABLE downwards (id int PRIMARY KEY DEFAULT nextval('down'), v text);
+SELECT nextval('shared') FROM generate_series(1, 90);
+"""
+TABLES_COUNTED = ("serial_", "small", "always", "o%s'ther", "downwards")
+
+
+@pytest.mark.parametrize("mode", [Mode.REPLACE, Mode.APPEND])
+async def test_sequences_go_on_after_the_numbers_that_rows_ever_had(
+    database: Database, database_dsn: str, mode: Mode
+) -> None:
+    """Of rows that the file has no more: 40 was used, and the largest that is there is 7."""
+    with person(database_dsn) as connection:
+        connection.execute(COUNTED)
+    plan = Plan(
+        tuple(
+            PlannedTable(
+                *(name, name, (column("id", "bigint", not_null=True), column("v", "text"))),
+                key=("id",),
+                rowid_column="id",
+                last_number=40,
+            )
+            for name in TABLES_COUNTED
+        )
+    )
+    async with import_session(database) as session:
+        fitted = await existing_tables.fit_plan(session, asked(mode), plan)
+        rows = ";".join(f"INSERT INTO \"{name}\" VALUES (7, 'x')" for name in TABLES_COUNTED)
+        record = await stage(session, database_dsn, "new", plan=fitted, rows=rows)
+        await publication.publish(session, record, asked(mode))
+    with person(database_dsn) as connection:
+        given = {
+            name: connection.execute(
+                f"INSERT INTO {quoted(name)} (v) VALUES ('next') RETURNING id"
+            ).fetchone()
+            for name in TABLES_COUNTED
+        }
+    assert given == {
+        "serial_": (41,),
+        "small": (41,),
+        "always": (41,),
+        "o%s'ther": (91,),
+        "downwards": (-1,),
+    }
+
+
+async def test_a_sequence_at_its_end_is_no_error(database: Database, database_dsn: str) -> None:
+    with person(database_dsn) as connection:
+        connection.execute("CREATE TABLE small (id smallserial PRIMARY KEY, v text)")
+    columns = (column("id", "bigint", not_null=True), column("v", "text"))
+    plan = Plan(
+        (
+            PlannedTable(
+                *("small", "small", columns), key=("id",), rowid_column="id", last_number=10**12
+            ),
+        ),
+        (PlannedObject("sequence", "small.id", Fate.CARRIED, table="small"),),
+    )
+    async with import_session(database) as session:
+        fitted = await existing_tables.fit_plan(session, asked(Mode.REPLACE), plan)
+        assert [each.fate for each in fitted.objects] == [Fate.CARRIED]
+        record = await stage(
+            session, database_dsn, "new", plan=fitted, rows="INSERT INTO small VALUES (7, 'x')"
+        )
+        await publication.publish(session, record, asked(Mode.REPLACE))
+    with (
+        person(database_dsn) as connection,
+        pytest.raises(psycopg.errors.SequenceGeneratorLimitExceeded),
+    ):
+        connection.execute("INSERT INTO small (v) VALUES ('next')")

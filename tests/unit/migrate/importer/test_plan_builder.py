@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from dbopsd.migrate.importer.inspect.inspect_schema import inspect_schema
-from dbopsd.migrate.importer.model.plan import Plan
+from dbopsd.migrate.importer.model.plan import Fate, Plan, PlannedObject
 from dbopsd.migrate.importer.model.requests import ImportRequest
 from dbopsd.migrate.importer.plan.mapping import read_mapping
 from dbopsd.migrate.importer.plan.plan_builder import build_plan
@@ -21,10 +21,20 @@ INSERT INTO events VALUES (1704067200), (1704067200.5), (1704067200000), ('2024-
 
 def planned(sql: str, mapping: str = "") -> Plan:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.create_collation("german", _compare_folded)
         connection.executescript(sql)
         schema = inspect_schema(connection)
         profiles = {table.name: profile_table(connection, table) for table in schema.tables}
     return build_plan(schema, profiles, ImportRequest(source="app.db"), read_mapping(mapping))
+
+
+def _compare_folded(one: str, other: str) -> int:
+    return (one.casefold() > other.casefold()) - (one.casefold() < other.casefold())
+
+
+def object_named(plan: Plan, kind: str, name: str) -> PlannedObject:
+    (found,) = [each for each in plan.objects if (each.kind, each.name) == (kind, name)]
+    return found
 
 
 def test_numbers_that_may_be_of_another_unit_are_noted() -> None:
@@ -65,3 +75,74 @@ def test_a_file_of_another_encoding_and_with_versions_of_its_own_is_noted() -> N
         "user_version is 7",
         "application_id is 9",
     )
+
+
+LOST = "the collation german is the application's own: the database's default compares instead"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "create"),
+    [
+        ("unique", "i", "CREATE UNIQUE INDEX i ON t (a COLLATE german)"),
+        ("index", "i", "CREATE INDEX i ON t (n, b COLLATE german DESC)"),
+        ("index", "i", "CREATE INDEX i ON t ((a || b) COLLATE german)"),
+        ("unique", "u (k, n)", "CREATE TABLE u (k TEXT COLLATE german, n INT, UNIQUE (k, n))"),
+        ("unique", "u (k)", "CREATE TABLE u (k TEXT, UNIQUE (k COLLATE german))"),
+        ("primary key", "u", "CREATE TABLE u (k TEXT PRIMARY KEY COLLATE german)"),
+        ("primary key", "u", "CREATE TABLE u (k TEXT, PRIMARY KEY (k COLLATE german))"),
+    ],
+)
+def test_a_comparison_that_only_the_application_has_is_told_of(
+    kind: str, name: str, create: str
+) -> None:
+    plan = planned(f"CREATE TABLE t (a TEXT, b TEXT, n INT); {create};")
+    lost = object_named(plan, kind, name)
+    assert (lost.fate, LOST in lost.reason) == (Fate.CHANGED, True)
+    assert lost.ddl
+
+
+def test_a_collation_does_not_matter_to_numbers() -> None:
+    plan = planned("CREATE TABLE t (n INT); CREATE UNIQUE INDEX i ON t (n COLLATE german);")
+    assert object_named(plan, "unique", "i").fate is Fate.CARRIED
+
+
+def test_the_collation_of_an_indexed_expression_is_carried() -> None:
+    plan = planned(
+        "CREATE TABLE t (a TEXT, b TEXT); CREATE UNIQUE INDEX i ON t ((a || b) COLLATE NOCASE);"
+        " INSERT INTO t VALUES ('x', 'y');"
+    )
+    index = object_named(plan, "unique", "i")
+    assert index.fate is Fate.CHANGED
+    assert "which is what NOCASE compares" in index.reason
+    assert "lower(" in index.ddl
+
+
+COUNTED = """
+CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, t TEXT);
+INSERT INTO a VALUES (7, 'x'), (40000, 'y');
+DELETE FROM a WHERE id > 7;
+"""
+
+
+@pytest.mark.parametrize("type_name", ["smallint", "integer", "bigint"])
+def test_an_id_goes_on_counting_in_each_type_of_whole_numbers(type_name: str) -> None:
+    plan = planned(COUNTED, f'[tables.a.columns.id]\ntype = "{type_name}"')
+    table = plan.table("a")
+    assert (table.identity, table.rowid_column, table.last_number) == ("id", "id", 40_000)
+    sequence = object_named(plan, "sequence", "a.id")
+    fits = type_name != "smallint"
+    assert sequence.fate is (Fate.CARRIED if fits else Fate.CHANGED)
+    assert sequence.reason == (
+        ""
+        if fits
+        else "40000 has been used, and smallint ends at 32767: the next row needs a number given"
+    )
+
+
+@pytest.mark.parametrize("type_name", ["numeric", "text", "double precision"])
+def test_an_id_that_does_not_count_any_more_is_told_of(type_name: str) -> None:
+    plan = planned(COUNTED, f'[tables.a.columns.id]\ntype = "{type_name}"')
+    assert plan.table("a").identity == ""
+    sequence = object_named(plan, "sequence", "a.id")
+    assert sequence.fate is Fate.NOT_CARRIED
+    assert f"does not number a column of {type_name}" in sequence.reason
