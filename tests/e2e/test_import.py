@@ -522,6 +522,41 @@ CREATE TABLE {schema}.log (at timestamp, what text);
 """
 
 
+TAMPER = """
+CREATE FUNCTION public.tamper_row() RETURNS trigger LANGUAGE plpgsql
+    AS $$ BEGIN NEW.state := NEW.state || '!'; RETURN NEW; END $$;
+CREATE FUNCTION public.tamper_table() RETURNS event_trigger LANGUAGE plpgsql AS $$
+    DECLARE made record;
+    BEGIN
+        FOR made IN SELECT * FROM pg_event_trigger_ddl_commands()
+            WHERE command_tag = 'CREATE TABLE' AND object_identity LIKE 'dbops_new_%.orders'
+        LOOP
+            EXECUTE format('CREATE TRIGGER tampers BEFORE INSERT ON %s FOR EACH ROW'
+                ' WHEN (NEW.id = 2) EXECUTE FUNCTION public.tamper_row()', made.object_identity);
+        END LOOP;
+    END $$;
+CREATE EVENT TRIGGER tampers ON ddl_command_end EXECUTE FUNCTION public.tamper_table();
+"""
+NO_TAMPER = """
+DROP EVENT TRIGGER tampers;
+DROP FUNCTION public.tamper_table();
+DROP FUNCTION public.tamper_row() CASCADE;
+"""
+
+
+def test_rows_that_arrive_as_others_are_not_published(importer: Importer) -> None:
+    source = importer.file("tampered")
+    importer.sql(TAMPER)
+    try:
+        report = importer.run(source, "tampered", code=1)
+    finally:
+        importer.sql(NO_TAMPER)
+    assert (report["outcome"], table_of(report, "orders")["differingRows"]) == ("FAILED", "1")
+    assert "orders" in report["problem"]
+    assert importer.sql("SELECT to_regclass('tampered.orders')") == [(None,)]
+    assert importer.left_behind() == []
+
+
 def test_tables_that_are_there(importer: Importer) -> None:
     source = importer.file("existing")
     importer.sql(EXISTING.format(schema="existing"))

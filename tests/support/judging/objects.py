@@ -132,7 +132,7 @@ def _is(judged: Judged, pair: Pair, index: Index, there: target.PgIndex) -> bool
         return False
     for name, collation in zip(index.columns, index.collations, strict=True):
         column = pair.column(name) if name else None
-        if collation in ("NOCASE", "RTRIM") and column and column.type.name == "text":
+        if collation != "BINARY" and column and column.type.name == "text":
             return False
     return not judged.whole or _same_condition(judged, pair, index, there)
 

@@ -105,13 +105,20 @@ def opened(path: Path, overrides: Overrides) -> Iterator[Source]:
         for suffix in ("", "-wal", "-journal"):
             if Path(f"{path}{suffix}").exists():
                 shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
-        with closing(sqlite3.connect(copy, isolation_level=None)) as schema:
+        with closing(_connect(copy)) as schema:
             found = _schema(schema)
-        with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+        with closing(_connect(copy)) as connection:
             connection.text_factory = Text
             for table in found["tables"].values():
                 _read(connection, table, overrides)
             yield Source(**found, connection=connection)
+
+
+def _connect(copy: Path) -> sqlite3.Connection:
+    """With the collation that the hostile files' applications have."""
+    connection = sqlite3.connect(copy, isolation_level=None)
+    connection.create_collation("unicase", lambda a, b: (a > b) - (a < b))
+    return connection
 
 
 def quoted(name: str) -> str:

@@ -46,6 +46,11 @@ def test_long_names_are_cut_between_characters() -> None:
         assert name.startswith("ü" * 20)
 
 
+def test_names_that_differ_only_at_their_ends_stay_two_whatever_comes_first() -> None:
+    one, other = "x" * 250 + "a", "x" * 250 + "b"
+    assert Namespace(Names.PRESERVE).take(one)[0] != Namespace(Names.PRESERVE).take(other)[0]
+
+
 @pytest.mark.parametrize("style", Names)
 @given(wanted=st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
 def test_no_two_are_called_the_same(style: Names, wanted: list[str]) -> None:

@@ -146,3 +146,58 @@ def test_an_id_that_does_not_count_any_more_is_told_of(type_name: str) -> None:
     sequence = object_named(plan, "sequence", "a.id")
     assert sequence.fate is Fate.NOT_CARRIED
     assert f"does not number a column of {type_name}" in sequence.reason
+
+
+KEYED = """
+CREATE TABLE people (email TEXT PRIMARY KEY, nick TEXT COLLATE NOCASE, age INT CHECK (age > 0));
+CREATE UNIQUE INDEX nicks ON people (nick) WHERE age IS NOT NULL;
+CREATE TABLE pets (
+    id INTEGER PRIMARY KEY,
+    owner TEXT REFERENCES people (email) ON DELETE CASCADE ON UPDATE SET NULL
+        DEFERRABLE INITIALLY DEFERRED
+);
+CREATE TABLE codes (code TEXT COLLATE NOCASE PRIMARY KEY);
+INSERT INTO people VALUES ('a', 'x', 1);
+INSERT INTO codes VALUES ('a');
+"""
+
+
+def test_a_key_without_nulls_is_a_primary_key() -> None:
+    plan = planned(KEYED)
+    key = object_named(plan, "primary key", "people")
+    assert (key.fate, "PRIMARY KEY" in key.ddl) == (Fate.CARRIED, True)
+    email = next(each for each in plan.table("people").columns if each.source == "email")
+    assert email.not_null
+
+
+def test_a_key_with_nulls_is_unique_and_may_be_null() -> None:
+    plan = planned(KEYED + "INSERT INTO people VALUES (NULL, 'y', 2);")
+    key = object_named(plan, "primary key", "people")
+    assert (key.fate, "UNIQUE" in key.ddl) == (Fate.CHANGED, True)
+    assert not next(
+        each for each in plan.table("people").columns if each.source == "email"
+    ).not_null
+
+
+def test_a_key_that_is_compared_without_case_has_an_index_for_it() -> None:
+    folded = object_named(planned(KEYED), "unique", "codes (code)")
+    assert folded.ddl.startswith("CREATE UNIQUE INDEX")
+    assert "lower(" in folded.ddl
+
+
+def test_what_is_made_where_rows_break_a_unique_index_has_its_condition() -> None:
+    index = object_named(planned(KEYED), "unique", "nicks")
+    assert "UNIQUE" not in index.fallback
+    condition = index.ddl.partition(" WHERE ")[2]
+    assert condition
+    assert index.fallback.partition(" WHERE ")[2] == condition
+
+
+def test_constraints_are_made_without_a_look_at_the_rows_and_validated_apart() -> None:
+    plan = planned(KEYED)
+    check = object_named(plan, "check", "people: age > 0")
+    foreign = object_named(plan, "foreign key", "pets (owner) → people (email)")
+    for constraint in (check, foreign):
+        assert constraint.ddl.endswith(" NOT VALID")
+        assert "VALIDATE CONSTRAINT" in constraint.validate
+    assert " ON UPDATE SET NULL ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED" in foreign.ddl
