@@ -121,8 +121,9 @@ class Translator:
 
     def is_text(self, sql: str) -> bool:
         """Whether the value of an index's expression is a text. Raises `NotTranslatable`."""
-        expressions = Expressions(_Row(self._columns), immutable=True)
-        return expressions.value(parse_expression(sql)).kind is Kind.TEXT
+        with translation(sql, None) as budget:
+            expressions = Expressions(_Row(self._columns, budget), immutable=True)
+            return expressions.value(parse_expression(sql)).kind is Kind.TEXT
 
     def default(self, sql: str, type_name: str) -> str:
         """The default of a column of that type. Raises `NotTranslatable`."""
