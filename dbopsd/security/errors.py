@@ -200,3 +200,22 @@ class PathOutsideRoots(DbopsError):
     @property
     def metadata(self) -> dict[str, str]:
         return {"path": self.path}
+
+
+@dataclass(eq=False)
+class NotARegularFile(DbopsError):
+    """A path of a request names something else than a file with content."""
+
+    reason: ClassVar[str] = "NOT_A_REGULAR_FILE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    path: str
+    kind: str
+
+    @property
+    def message(self) -> str:
+        return f"'{self.path}' is a {self.kind}, not a regular file"
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"path": self.path}

@@ -12,8 +12,9 @@ import pytest
 
 from dbopsd.migrate.importer.model.errors import SnapshotNoSpace
 from dbopsd.migrate.importer.snapshot.open_sqlite import open_immutable
-from dbopsd.migrate.importer.snapshot.take_snapshot import Snapshot, take_snapshot
+from dbopsd.migrate.importer.snapshot.take_snapshot import Snapshot
 from tests.support.daemon import ROOT
+from tests.support.snapshots import take_snapshot
 from tests.support.soak import Soak
 from tests.support.sqlite_writer import MODES, commits_of, create, writer
 
@@ -107,7 +108,7 @@ import sys
 from pathlib import Path
 from dbopsd.migrate.importer.snapshot.take_snapshot import take_snapshot
 print("ready", flush=True)
-take_snapshot(Path(sys.argv[1]), Path(sys.argv[2]))
+take_snapshot(sys.argv[1], [Path("/")], Path(sys.argv[2]))
 """
 
 

@@ -41,7 +41,8 @@ async def take_snapshot_task(task: TakeSnapshot, context: Context) -> SnapshotTa
         told = done
 
     snapshot = take_snapshot(
-        Path(task.source),
+        task.source,
+        [Path(root) for root in task.roots],
         Path(task.directory),
         integrity=task.integrity,
         progress=progress,

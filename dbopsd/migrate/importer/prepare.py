@@ -1,6 +1,7 @@
 """From a file to a plan that can be carried out: snapshot, inspect, profile, plan, check."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,15 +27,10 @@ from dbopsd.migrate.importer.profile.profile_table import merge_profiles
 from dbopsd.migrate.importer.publish import publication
 from dbopsd.migrate.importer.records import import_records
 from dbopsd.operations.kind import Run
-from dbopsd.security.roots import resolve_inside
+from dbopsd.security.roots import locate, open_parent
 
 UNIT_BYTES = "By"
 UNIT_ROWS = "{row}"
-
-
-def source_path(run: Run, request: ImportRequest) -> Path:
-    """The file, if the configuration allows it. Raises `PathOutsideRoots`."""
-    return resolve_inside(request.source, run.database.config.import_roots)
 
 
 async def ensure_snapshot(
@@ -45,10 +41,13 @@ async def ensure_snapshot(
     The processes `beside` are started meanwhile. Raises `PathOutsideRoots`, `SnapshotLost` and what
     `take_snapshot` does, as a `TaskFailed`.
     """
-    source = await asyncio.to_thread(source_path, run, request)
+    # As they are from here: a process of the import may work in another directory.
+    roots = [root.absolute() for root in run.database.config.import_roots]
+    # Said before a process is started for it, which opens the file beneath the roots by itself.
+    await asyncio.to_thread(locate, request.source, roots)
 
     async def take() -> SnapshotTaken:
-        size = await asyncio.to_thread(_size, source)
+        size = await asyncio.to_thread(_size, request.source, roots)
         copied = 0
 
         def on_progress(units: int) -> None:
@@ -57,7 +56,9 @@ async def ensure_snapshot(
             run.progress("snapshot", copied, max(size, copied), UNIT_BYTES)
 
         run.progress("snapshot", 0, size, UNIT_BYTES)
-        task = TakeSnapshot(str(source), str(run.scratch), request.integrity)
+        task = TakeSnapshot(
+            request.source, [str(root) for root in roots], str(run.scratch), request.integrity
+        )
         starting = asyncio.create_task(beside.prestart(size)) if beside else None
         try:
             return await reader.run_task(task, SnapshotTaken, on_progress)
@@ -98,8 +99,15 @@ async def prepare_plan(
     return replace(plan, notes=(*plan.notes, *ambiguous_time_notes(plan)))
 
 
-def _size(source: Path) -> int:
-    return source.stat().st_size if source.is_file() else 0
+def _size(source: str, roots: Sequence[Path]) -> int:
+    """For the progress. Of what cannot be opened the copy says why."""
+    try:
+        folder, name = open_parent(source, roots)
+    except OSError:
+        return 0
+    with folder:
+        found = folder.stat(name)
+    return 0 if found is None else found.st_size
 
 
 async def _profile(

@@ -12,10 +12,11 @@ from dbopsd.migrate.importer.model.source_schema import SourceSchema, SourceTabl
 
 @dataclass(frozen=True)
 class TakeSnapshot:
-    """Copy the file into the operation's directory."""
+    """Copy the file, which must lie beneath one of the roots, into the operation's directory."""
 
     stage: ClassVar[str] = "snapshot"
     source: str
+    roots: list[str]
     directory: str
     integrity: Integrity
 

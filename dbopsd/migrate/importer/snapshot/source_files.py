@@ -6,10 +6,8 @@ one way for all journal modes, and nothing is ever written beside the source.
 """
 
 import contextlib
-import errno
 import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,13 +20,63 @@ from dbopsd.migrate.importer.model.errors import (
 )
 from dbopsd.migrate.importer.snapshot import file_locks as locks
 from dbopsd.migrate.importer.snapshot.file_header import is_live_journal, not_sqlite, super_journal
+from dbopsd.security.errors import NotARegularFile, PathOutsideRoots
+from dbopsd.security.roots import Folder, open_parent
+
+
+@dataclass(frozen=True)
+class Source:
+    """A database file and those beside it, all reached from the descriptor of their directory."""
+
+    folder: Folder
+    name: str
+    roots: Sequence[Path]
+    """Beneath which every file must lie."""
+
+    def __str__(self) -> str:
+        return str(self.folder.path / self.name)
+
+    def open(self, suffix: str) -> int | None:
+        """A descriptor for reading, to be closed by the caller; None: there is no such file.
+
+        Raises `SourceUnreadable`.
+        """
+        try:
+            return self.folder.open_file(self.name + suffix)
+        except FileNotFoundError:
+            return None
+        except NotARegularFile as error:
+            raise SourceUnreadable(f"{self}{suffix}", f"it is a {error.kind}") from error
+        except OSError as error:
+            raise SourceUnreadable(f"{self}{suffix}", _why(error)) from error
+
+    def mark(self, suffix: str) -> tuple[int, ...] | None:
+        """What is another once the file of that name is another, or has changed; None: none."""
+        found = self.folder.stat(self.name + suffix)
+        return None if found is None else _mark(found)
+
+
+@contextlib.contextmanager
+def open_source(path: str, roots: Sequence[Path]) -> Iterator[Source]:
+    """The source of that path, for the time of the context. The file need not exist.
+
+    Raises `PathOutsideRoots`, `SourceNotFound`, `SourceUnreadable`.
+    """
+    try:
+        folder, name = open_parent(path, roots)
+    except FileNotFoundError as error:
+        raise SourceNotFound(path) from error
+    except OSError as error:
+        raise SourceUnreadable(path, _why(error)) from error
+    with folder:
+        yield Source(folder, name, roots)
 
 
 @dataclass(frozen=True)
 class Still:
     """The locked files of a source, as descriptors."""
 
-    source: Path
+    source: Source
     database: int
     wal: int | None = None
     """The `-wal` file, if there is anything in it."""
@@ -55,11 +103,11 @@ class Still:
         write: it can have come in between. Another process whose locks are not SQLite's shows, too.
         """
         watched = ("",) if self.shared else ("", "-wal", "-shm")
-        return [_mark(Path(f"{self.source}{suffix}")) for suffix in watched]
+        return [self.source.mark(suffix) for suffix in watched]
 
 
 @contextlib.contextmanager
-def held_still(source: Path, patience: locks.Patience) -> Iterator[Still]:
+def held_still(source: Source, patience: locks.Patience) -> Iterator[Still]:
     """Lock the source in one committed state for as long as the context lasts.
 
     Raises `SourceNotFound`, `SourceUnreadable`, `NotSqlite`, `SourceLocked`, `HotJournal`.
@@ -72,7 +120,7 @@ def held_still(source: Path, patience: locks.Patience) -> Iterator[Still]:
         yield still
 
 
-def _hold(source: Path, files: contextlib.ExitStack, patience: locks.Patience) -> Still:
+def _hold(source: Source, files: contextlib.ExitStack, patience: locks.Patience) -> Still:
     while True:
         database = _open(source, "", files)
         if database is None:
@@ -81,7 +129,7 @@ def _hold(source: Path, files: contextlib.ExitStack, patience: locks.Patience) -
             holder = locks.database_holder(database)
             raise SourceLocked(str(source), patience.timeout_s, holder)
         # Another file may have been renamed to its place; the `-wal` file is then that one's.
-        if _mark(source) == _mark(database):
+        if source.mark("") == _mark(os.fstat(database)):
             break
         files.close()
         if not patience.wait():
@@ -103,7 +151,7 @@ def _hold(source: Path, files: contextlib.ExitStack, patience: locks.Patience) -
     return Still(source, database, wal, _hot_journal(source, database, files), shared)
 
 
-def _hot_journal(source: Path, database: int, files: contextlib.ExitStack) -> int | None:
+def _hot_journal(source: Source, database: int, files: contextlib.ExitStack) -> int | None:
     """The rollback journal, if its writer died and the database file is in the middle of things."""
     journal = _open(source, "-journal", files)
     if journal is None or not is_live_journal(journal) or locks.is_being_written(database):
@@ -111,7 +159,7 @@ def _hot_journal(source: Path, database: int, files: contextlib.ExitStack) -> in
     name = super_journal(journal)
     # Not there: the transaction was committed in all of its files, or the file was taken away
     # from the others. SQLite believes the former.
-    if name is not None and not name.exists():
+    if name is not None and not _exists(name, source.roots):
         raise HotJournal(
             str(source),
             f"the transaction was one over several files, and the journal of them all, {name}, "
@@ -120,33 +168,27 @@ def _hot_journal(source: Path, database: int, files: contextlib.ExitStack) -> in
     return journal
 
 
-def _open(source: Path, suffix: str, files: contextlib.ExitStack) -> int | None:
-    """A descriptor for reading, closed with `files`; None: there is no such file."""
-    path = Path(f"{source}{suffix}")
+def _exists(path: Path, roots: Sequence[Path]) -> bool:
+    """Whether there is such a file beneath the roots: what is elsewhere, a file may not ask."""
     try:
-        # Of a pipe, opening alone would wait for a writer.
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise SourceUnreadable(str(path), _why(error)) from error
-    files.callback(os.close, fd)
-    mode = os.fstat(fd).st_mode
-    if not stat.S_ISREG(mode):
-        what = "it is a directory" if stat.S_ISDIR(mode) else "it is not a regular file"
-        raise SourceUnreadable(str(path), what)
+        folder, name = open_parent(str(path), roots)
+    except (OSError, PathOutsideRoots):
+        return False
+    with folder:
+        return folder.stat(name) is not None
+
+
+def _open(source: Source, suffix: str, files: contextlib.ExitStack) -> int | None:
+    """A descriptor for reading, closed with `files`; None: there is no such file."""
+    fd = source.open(suffix)
+    if fd is not None:
+        files.callback(os.close, fd)
     return fd
 
 
-def _mark(file: Path | int) -> tuple[int, ...] | None:
-    try:
-        found = os.fstat(file) if isinstance(file, int) else file.stat()
-    except FileNotFoundError:
-        return None
+def _mark(found: os.stat_result) -> tuple[int, ...]:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _why(error: OSError) -> str:
-    if error.errno == errno.ELOOP:
-        return "it is a symbolic link"
     return (error.strerror or str(error)).lower()

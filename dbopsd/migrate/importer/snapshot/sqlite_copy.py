@@ -36,7 +36,7 @@ _NO_DAMAGE: Final = (
 )
 
 
-def recover(copy: Path, source: Path, *, journal: bool) -> None:
+def recover(copy: Path, source: str, *, journal: bool) -> None:
     """Play back the journal or the `-wal` file beside `copy`, and remove it.
 
     `journal` says that it is a journal. Raises `HotJournal`, `NotSqlite`, `SourceCorrupt`,
@@ -52,15 +52,15 @@ def recover(copy: Path, source: Path, *, journal: bool) -> None:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         except sqlite3.DatabaseError as error:
             if journal and not _is_of_the_disk(error):
-                raise HotJournal(str(source), str(error)) from error
+                raise HotJournal(source, str(error)) from error
             raise _translated(error, source) from error
     for suffix in ("-journal", "-wal"):
         if Path(f"{copy}{suffix}").exists():
-            raise HotJournal(str(source), "SQLite leaves it where it is")
+            raise HotJournal(source, "SQLite leaves it where it is")
 
 
 def check(
-    copy: Path, source: Path, integrity: Integrity, cancelled: Callable[[], bool]
+    copy: Path, source: str, integrity: Integrity, cancelled: Callable[[], bool]
 ) -> tuple[str, ...]:
     """Check `copy` for damage.
 
@@ -82,7 +82,7 @@ def check(
             raise _translated(error, source) from error
 
 
-def _look(connection: sqlite3.Connection, source: Path, pragma: str) -> tuple[str, ...]:
+def _look(connection: sqlite3.Connection, source: str, pragma: str) -> tuple[str, ...]:
     try:
         _raise_problems(_problems(connection, pragma, _PROBLEMS_LOOKED_AT), source)
     except sqlite3.OperationalError as error:
@@ -108,7 +108,7 @@ def _problems(connection: sqlite3.Connection, pragma: str, argument: object) -> 
             yield line
 
 
-def _raise_problems(problems: Iterator[str], source: Path) -> None:
+def _raise_problems(problems: Iterator[str], source: str) -> None:
     first: list[str] = []
     for problem in problems:
         # Several may come as one, under a heading.
@@ -116,27 +116,27 @@ def _raise_problems(problems: Iterator[str], source: Path) -> None:
         if len(first) >= _PROBLEMS_NAMED:
             break
     if first:
-        raise SourceCorrupt(str(source), tuple(first[:_PROBLEMS_NAMED]))
+        raise SourceCorrupt(source, tuple(first[:_PROBLEMS_NAMED]))
 
 
-def _translated(error: sqlite3.DatabaseError, source: Path) -> Exception:
+def _translated(error: sqlite3.DatabaseError, source: str) -> Exception:
     match error.sqlite_errorcode & 0xFF:
         case sqlite3.SQLITE_INTERRUPT if not is_out_of_time():
-            return SnapshotCancelled(str(source))
+            return SnapshotCancelled(source)
         case sqlite3.SQLITE_NOTADB:
             return NotSqlite(
-                str(source), "only its first bytes are SQLite's; it may be encrypted, or damaged"
+                source, "only its first bytes are SQLite's; it may be encrypted, or damaged"
             )
         case sqlite3.SQLITE_CORRUPT:
             # A schema may be malformed to this version alone, and be written by a later one.
             problem = f"{error} (to SQLite {sqlite3.sqlite_version})"
-            return SourceCorrupt(str(source), (problem,))
+            return SourceCorrupt(source, (problem,))
         case sqlite3.SQLITE_INTERRUPT:
             return error
         case _ if _is_of_the_disk(error):
             return error
         case _:
-            return SourceUnreadable(str(source), f"SQLite says: {error}")
+            return SourceUnreadable(source, f"SQLite says: {error}")
 
 
 def _is_of_the_disk(error: sqlite3.DatabaseError) -> bool:

@@ -10,7 +10,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from dbopsd.migrate.importer.model.requests import Integrity
 from dbopsd.migrate.importer.snapshot.file_copy import copy, sync
 from dbopsd.migrate.importer.snapshot.file_header import forget_super_journal, super_journal
 from dbopsd.migrate.importer.snapshot.file_locks import Patience
-from dbopsd.migrate.importer.snapshot.source_files import Still, held_still
+from dbopsd.migrate.importer.snapshot.source_files import Source, Still, held_still, open_source
 from dbopsd.migrate.importer.snapshot.sqlite_copy import check, recover
 
 _ATTEMPTS: Final = 5
@@ -66,7 +66,8 @@ class Snapshot:
 
 
 def take_snapshot(
-    source: Path,
+    source: str,
+    roots: Sequence[Path],
     directory: Path,
     *,
     integrity: Integrity = Integrity.QUICK,
@@ -76,24 +77,25 @@ def take_snapshot(
 ) -> Snapshot:
     """Copy `source` into `directory`, or return the complete copy that exists already.
 
-    `source` must be a path without symbolic links at its end. `progress` is told bytes done and in
-    all. A process that dies within leaves nothing that would be taken for a whole copy; one that
-    raises leaves nothing. Blocks. Raises a `SourceError`.
+    `source` and the files beside it are opened beneath `roots` only. `progress` is told bytes done
+    and in all. A process that dies within leaves nothing that would be taken for a whole copy; one
+    that raises leaves nothing. Blocks. Raises a `SourceError`, or `PathOutsideRoots`.
     """
     whole = directory / _WHOLE
     made = _read(whole)
     if made is not None:
         return made
     making = directory / _MAKING
-    try:
-        shutil.rmtree(making, ignore_errors=True)
-        making.mkdir(mode=0o700)
-        taking = _Taking(source, making, progress, cancelled)
-        return taking.take(whole, integrity, lock_timeout_s)
-    except (OSError, sqlite3.DatabaseError) as error:
-        raise _failure(error, source, directory) from error
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
+    with open_source(source, roots) as opened:
+        taking = _Taking(opened, making, progress, cancelled)
+        try:
+            shutil.rmtree(making, ignore_errors=True)
+            making.mkdir(mode=0o700)
+            return taking.take(whole, integrity, lock_timeout_s)
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise _failure(error, str(opened), directory, taking.size_bytes) from error
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
 
 
 class _Taking:
@@ -101,7 +103,7 @@ class _Taking:
 
     def __init__(
         self,
-        source: Path,
+        source: Source,
         making: Path,
         progress: Callable[[int, int], None],
         cancelled: Callable[[], bool],
@@ -111,17 +113,19 @@ class _Taking:
         self._copy = making / _DATABASE
         self._progress = progress
         self._cancelled = cancelled
+        self.size_bytes = 0
+        """Of all that is copied, once that is known."""
 
     def take(self, whole: Path, integrity: Integrity, lock_timeout_s: float) -> Snapshot:
         began = time.monotonic()
         parts, source_bytes, held_s = self._copy_once_still(lock_timeout_s)
         played_back = "journal" if "-journal" in parts else "wal" if "-wal" in parts else ""
         if played_back:
-            recover(self._copy, self._source, journal=played_back == "journal")
+            recover(self._copy, str(self._source), journal=played_back == "journal")
         # The disk takes it in while it is looked at.
         with ThreadPoolExecutor(1) as beside:
             synced = beside.submit(sync, self._copy)
-            unchecked = check(self._copy, self._source, integrity, self._cancelled)
+            unchecked = check(self._copy, str(self._source), integrity, self._cancelled)
             synced.result()
         snapshot = Snapshot(
             path=whole / _DATABASE,
@@ -159,8 +163,9 @@ class _Taking:
     def _need(self, still: Still) -> None:
         """Raise `SnapshotNoSpace` if it is certain that the copy does not fit."""
         # What is in the `-wal` file moves into the database file when it is played back.
+        self.size_bytes = still.size_bytes
         growth = 0 if still.wal is None else os.fstat(still.wal).st_size
-        needed = still.size_bytes + growth + _SPARE_BYTES
+        needed = self.size_bytes + growth + _SPARE_BYTES
         free = shutil.disk_usage(self._making).free
         if free < needed:
             raise SnapshotNoSpace(str(self._source), str(self._making.parent), needed, free)
@@ -201,7 +206,7 @@ def _read(whole: Path) -> Snapshot | None:
     return Snapshot(**record)
 
 
-def _failure(error: Exception, source: Path, directory: Path) -> SourceError:
+def _failure(error: Exception, source: str, directory: Path, size_bytes: int) -> SourceError:
     free = shutil.disk_usage(directory).free if directory.is_dir() else 0
     full = (
         error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -210,7 +215,6 @@ def _failure(error: Exception, source: Path, directory: Path) -> SourceError:
     )
     # SQLite does not always tell a full disk from a broken one.
     if full or (isinstance(error, sqlite3.Error) and free < _SPARE_BYTES):
-        needed = (source.stat().st_size if source.exists() else 0) + _SPARE_BYTES
-        return SnapshotNoSpace(str(source), str(directory), needed, free)
+        return SnapshotNoSpace(source, str(directory), size_bytes + _SPARE_BYTES, free)
     why = getattr(error, "strerror", None) or str(error)
-    return SnapshotFailed(str(source), str(directory), why.lower())
+    return SnapshotFailed(source, str(directory), why.lower())

@@ -20,6 +20,7 @@ from dbopsd.migrate.importer.model.errors import (
     SnapshotFailed,
     SnapshotNoSpace,
     SourceCorrupt,
+    SourceError,
     SourceLocked,
     SourceNotFound,
     SourceUnreadable,
@@ -27,8 +28,13 @@ from dbopsd.migrate.importer.model.errors import (
 )
 from dbopsd.migrate.importer.model.requests import Integrity
 from dbopsd.migrate.importer.snapshot.open_sqlite import open_immutable
-from dbopsd.migrate.importer.snapshot.take_snapshot import Snapshot, take_snapshot
+from dbopsd.migrate.importer.snapshot.take_snapshot import Snapshot
+from dbopsd.migrate.importer.snapshot.take_snapshot import take_snapshot as take_beneath
+from dbopsd.security.errors import PathOutsideRoots
+from tests.support.patience import eventually_blocking
 from tests.support.scratch import new_directory
+from tests.support.snapshots import take_snapshot
+from tests.support.swapping import swapping
 
 ROWS = 2000
 _LOCKING = """
@@ -351,6 +357,45 @@ def test_a_folder_that_cannot_be_written_to_is_enough() -> None:
         shutil.rmtree(base)
 
 
+def test_a_directory_that_is_swapped_for_a_link_leads_to_no_other_file(
+    folder: Path, scratch: Path
+) -> None:
+    roots = [folder / "imports"]
+    for place, rows in ((roots[0] / "deep", 3), (folder / "secret", 7)):
+        place.mkdir(parents=True)
+        with closing(sqlite3.connect(place / "app.db")) as connection:
+            connection.execute("CREATE TABLE t(id)")
+            connection.executemany("INSERT INTO t VALUES (?)", [(row,) for row in range(rows)])
+            connection.commit()
+    seen: set[int] = set()
+
+    def attempt() -> None:
+        source = str(roots[0] / "deep" / "app.db")
+        with contextlib.suppress(SourceError, PathOutsideRoots):
+            seen.add(count(take_beneath(source, roots, scratch, lock_timeout_s=0.1)))
+        shutil.rmtree(scratch / "snapshot", ignore_errors=True)
+
+    with swapping(roots[0] / "deep", folder / "secret"):
+        for _ in range(100):
+            attempt()
+        eventually_blocking(lambda: attempt() or bool(seen), 60)
+    assert seen == {3}
+
+
+def test_a_journal_may_not_ask_for_files_elsewhere(
+    tmp_path: Path, folder: Path, scratch: Path
+) -> None:
+    """It names another file. Whether there is such a one outside the roots is not told."""
+    source = spilled(make(tmp_path / "live.db"), folder / "app.db")
+    named = tmp_path / "app.db-mj12345678"
+    name_super_journal(Path(f"{source}-journal"), named)
+    for _ in range(2):
+        with pytest.raises(HotJournal, match="is not there"):
+            take_beneath(str(source), [folder], scratch)
+        named.touch()
+    assert count(take_beneath(str(source), [tmp_path], scratch)) == ROWS
+
+
 def test_a_file_without_permission_is_named() -> None:
     base = new_directory("snapshot-")
     try:
@@ -414,12 +459,17 @@ def test_what_is_not_there_or_not_a_file_is_named(folder: Path, scratch: Path) -
     with pytest.raises(SourceUnreadable, match="it is a directory"):
         take_snapshot(folder, scratch)
     os.mkfifo(folder / "pipe")
-    with pytest.raises(SourceUnreadable, match="not a regular file"):
+    with pytest.raises(SourceUnreadable, match="it is a pipe"):
         take_snapshot(folder / "pipe", scratch)
     make(folder / "app.db")
-    (folder / "link").symlink_to("app.db")
-    with pytest.raises(SourceUnreadable, match="symbolic link"):
-        take_snapshot(folder / "link", scratch)
+    (folder / "app.db-wal").symlink_to("app.db")
+    with pytest.raises(SourceUnreadable, match=r"app\.db-wal: it is a symbolic link"):
+        take_snapshot(folder / "app.db", scratch)
+    (folder / "app.db-wal").unlink()
+    with pytest.raises(SourceNotFound, match="there is no file"):
+        take_snapshot(folder / "no" / "folder.db", scratch)
+    with pytest.raises(SourceUnreadable, match="not a directory"):
+        take_snapshot(folder / "app.db" / "x", scratch)
     with pytest.raises(SnapshotFailed, match="no such file or directory"):
         take_snapshot(folder / "app.db", scratch / "nowhere")
     assert not list(scratch.iterdir())
