@@ -44,6 +44,8 @@ class NotTranslatable(DbopsError):
 class UnknownRelation(NotTranslatable):
     """A query reads a table or a view that is not there, or not yet; `construct` is its name."""
 
+    reason: ClassVar[str] = "RELATION_NOT_TRANSLATED"
+
 
 def cut(text: str, length: int = 60) -> str:
     """The beginning of a text, in one line, for people."""
