@@ -10,19 +10,20 @@ from google.protobuf.message import DecodeError, Message
 from dbops_client._errors import DbopsError, error_from_status, operation_not_done
 
 _Result = TypeVar("_Result", bound=Message)
+_Result_co = TypeVar("_Result_co", bound=Message, covariant=True)
 
 # What every error may carry as a detail, such as ErrorInfo; never a result.
 _ERROR_DETAILS = "google.rpc."
 
 
-class OperationState(Generic[_Result]):
+class OperationState(Generic[_Result_co]):
     """A `google.longrunning.Operation` as the server last sent it.
 
     `result_type` is the type of its result. Where that is not known it is `Message`, and the result
     has the type that the server names, if the generated package has it.
     """
 
-    def __init__(self, message: longrunning_pb2.Operation, result_type: type[_Result]) -> None:
+    def __init__(self, message: longrunning_pb2.Operation, result_type: type[_Result_co]) -> None:
         self._message = message
         self._result_type = result_type
 
@@ -59,7 +60,7 @@ class OperationState(Generic[_Result]):
         return error_from_status(self._message.error)
 
     @property
-    def partial_result(self) -> _Result | None:
+    def partial_result(self) -> _Result_co | None:
         """The result of a failed operation, as far as it came, where it reports one.
 
         The comment of the method that starts it says so. None if it has not failed, or if nothing
@@ -71,7 +72,7 @@ class OperationState(Generic[_Result]):
                 return result
         return None
 
-    def _unpacked_result(self) -> _Result:
+    def _unpacked_result(self) -> _Result_co:
         if (error := self.error) is not None:
             raise error
         if not self.done:

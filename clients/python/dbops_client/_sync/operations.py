@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 _Request = TypeVar("_Request", bound=Message)
 _Result = TypeVar("_Result", bound=Message)
+_Result_co = TypeVar("_Result_co", bound=Message, covariant=True)
 
 
-class Operation(Resource, OperationState[_Result]):
+class Operation(Resource, OperationState[_Result_co]):
     """A long-running operation: its last known state, and the calls that follow it.
 
     `refresh`, `wait`, `result` and `watch` bring its state up to date; nothing else does.
@@ -39,7 +40,7 @@ class Operation(Resource, OperationState[_Result]):
     def __init__(
         self,
         message: longrunning_pb2.Operation,
-        result_type: type[_Result],
+        result_type: type[_Result_co],
         transport: Transport,
     ) -> None:
         Resource.__init__(self, transport)
@@ -102,7 +103,7 @@ class Operation(Resource, OperationState[_Result]):
         reconnect_for_s: float = DEFAULT_RECONNECT_S,
         timeout_s: float | None = None,
         metadata: Metadata = (),
-    ) -> _Result:
+    ) -> _Result_co:
         """Wait as `wait` does, and return the result.
 
         Raises `error` if the operation failed or was cancelled, FailedPreconditionError

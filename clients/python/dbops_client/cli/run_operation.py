@@ -113,11 +113,14 @@ def show_result(
 def show_operation(session: Session, ended: Operation[Any]) -> ExitCode:
     """Print an operation that has ended, and return the exit code.
 
-    JSON is the operation, however it ended; people see one that succeeded, or why it failed.
+    JSON is the operation, however it ended. People see one that succeeded, or what a failed one
+    reports beyond its error.
     """
-    error = ended.error
+    result, error = result_of(ended), ended.error
     if session.settings.output == "json" or error is None:
         print_operation(session, ended)
+    elif result is not None:
+        print_result(session, result)
     return ExitCode.DONE if error is None else report_failure(ended, error)
 
 
