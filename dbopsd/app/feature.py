@@ -22,10 +22,10 @@ class Feature:
     """A worker needs only the kinds of its methods, the API all of it."""
 
     methods: Sequence[OperationMethod[Any, Any]] = ()
-    """The methods that start operations, each with its kind."""
+    """The methods that start operations, each joined with its kind: a line for each."""
 
     services: "Callable[[Operations], Sequence[Service]]" = _no_services
-    """The gRPC services that have those methods."""
+    """The gRPC services with methods that start nothing. A method above is served without one."""
 
 
 def roles_of(features: Sequence[Feature]) -> dict[str, int]:
@@ -35,7 +35,11 @@ def roles_of(features: Sequence[Feature]) -> dict[str, int]:
     }
 
 
+def methods_of(features: Sequence[Feature]) -> dict[str, OperationMethod[Any, Any]]:
+    """Every method that starts an operation, by its kind. Raises ValueError where two start one."""
+    return by_kind([method for feature in features for method in feature.methods])
+
+
 def kinds_of(features: Sequence[Feature]) -> dict[str, Kind[Any, Any]]:
     """Every kind of operation, by its name. Raises ValueError where two have the same."""
-    methods = by_kind([method for feature in features for method in feature.methods])
-    return {name: method.kind for name, method in methods.items()}
+    return {name: method.kind for name, method in methods_of(features).items()}

@@ -60,7 +60,7 @@ class ScheduleConfig(Section):
     """The IANA time zone that `cron` is read in, such as `Europe/Berlin`."""
 
     request: dict[str, Any] = Field(default_factory=dict)
-    """The operation's own settings, as its method's request has them."""
+    """The fields of the request of the kind's method, in protobuf's JSON (`docs/operations.md`)."""
 
     @field_validator("cron")
     @classmethod

@@ -11,9 +11,21 @@ from opentelemetry.trace import Tracer
 
 from dbopsd.db.database import Database
 
-RequestT = TypeVar("RequestT")
+RequestT = TypeVar("RequestT", bound="Request")
 ResultT = TypeVar("ResultT")
 StepT = TypeVar("StepT")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of an operation: the base of every kind's request."""
+
+    def check(self) -> None:
+        """Raise `InvalidField`, or another `DbopsError`, for values that cannot be.
+
+        What the values alone tell, without looking at a file or a database. A call and a schedule
+        both go through it before anything starts. A field is named by its attribute.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +132,10 @@ async def _nothing_to_clean(_run: Run, _request: Any) -> None:
 
 @dataclass(frozen=True)
 class Kind(Generic[RequestT, ResultT]):
-    """A kind of operation. Request and result are dataclasses that pydantic writes as JSON."""
+    """A kind of operation. Request and result are dataclasses that pydantic writes as JSON.
+
+    Their fields are those of the messages of the method that starts it (`dbopsd/rpc/codec.py`).
+    """
 
     name: str
     """Of `a-z`, `0-9` and `-`, starting with a letter, at most 40: `create-backup`."""

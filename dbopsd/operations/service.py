@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -26,6 +27,25 @@ _ANSWER_S: Final = 8.0
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """What a caller asks for: an operation of a kind on a database."""
+
+    kind: str
+    request: object
+    """Of the kind's request type, checked."""
+    database: str
+    requester: str
+    role: int
+    """The role that starting it needs, which cancelling and deleting it need too."""
+    origin: str = ""
+    """How the requester was proved; one of the same name proved otherwise is another."""
+    request_id: str = ""
+    """The caller's own id of this request; empty: none."""
+    timeout_s: float | None = None
+    """How long it may take from now to its end, in seconds; None: what its kind says."""
+
+
 class Operations:
     """Every method that asks the control store may raise `ControlStoreUnavailable`."""
 
@@ -43,42 +63,20 @@ class Operations:
         self.kinds = kinds
         self._watches = Watches(threads)
 
-    async def start(
-        self,
-        kind: str,
-        request: object,
-        *,
-        database: str,
-        requester: str,
-        role: int,
-        origin: str = "",
-        request_id: str = "",
-        timeout_s: float | None = None,
-    ) -> Operation:
+    async def start(self, wanted: StartRequest) -> Operation:
         """Have the operation done; the one that the same `request_id` asked for before, if any.
 
-        Once this returns, the operation survives every process. `timeout_s`: how long it may take
-        from now to its end, in seconds; None: what its kind says. Its spans join the present trace.
-        `origin`: how the requester was proved; one of the same name proved otherwise is another.
+        Once this returns, the operation survives every process. Its spans join the present trace.
         Raises `OperationInTheWay`, `RequestIdReused`, `UnknownKind`, `DatabaseNotFound`.
         """
-        new = self._new(kind, request, database, (origin, requester), role, request_id, timeout_s)
-        return await self._create(new)
+        new = self._new(wanted)
+        return await self._threads.ask(
+            lambda control: store.requests.create(control, new), timeout_s=_ANSWER_S
+        )
 
-    async def check(
-        self,
-        kind: str,
-        request: object,
-        *,
-        database: str,
-        requester: str,
-        role: int,
-        origin: str = "",
-        request_id: str = "",
-        timeout_s: float | None = None,
-    ) -> None:
+    async def check(self, wanted: StartRequest) -> None:
         """Raise what `start` would raise now, and do nothing."""
-        new = self._new(kind, request, database, (origin, requester), role, request_id, timeout_s)
+        new = self._new(wanted)
         await self._threads.ask(
             lambda control: store.requests.check(control, new), timeout_s=_ANSWER_S
         )
@@ -161,28 +159,6 @@ class Operations:
             lambda control: store.schedules.get_schedule(control, name), timeout_s=_ANSWER_S
         )
 
-    async def run_schedule(
-        self,
-        schedule: Schedule,
-        *,
-        requester: str,
-        role: int,
-        origin: str = "",
-        request_id: str = "",
-    ) -> Operation:
-        """Start a schedule's operation now, paused or not. Raises what `start` raises."""
-        kind = self._kind(schedule.kind)
-        request = TypeAdapter(kind.request_type).validate_json(schedule.request)
-        return await self.start(
-            kind.name,
-            request,
-            database=schedule.database,
-            requester=requester,
-            role=role,
-            origin=origin,
-            request_id=request_id,
-        )
-
     async def pause_schedule(self, database: str, schedule: str) -> Schedule:
         """Have it start nothing. Raises `ScheduleNotFound`."""
         name = _schedule_name(database, schedule)
@@ -213,42 +189,23 @@ class Operations:
         await self._watches.close()
         self._threads.close()
 
-    async def _create(self, new: NewOperation) -> Operation:
-        return await self._threads.ask(
-            lambda control: store.requests.create(control, new), timeout_s=_ANSWER_S
-        )
-
-    def _kind(self, name: str) -> Kind[Any, Any]:
-        kind = self.kinds.get(name)
+    def _new(self, wanted: StartRequest) -> NewOperation:
+        kind = self.kinds.get(wanted.kind)
         if kind is None:
-            raise UnknownKind(name)
-        return kind
-
-    def _new(
-        self,
-        kind_name: str,
-        request: object,
-        database: str,
-        asked_by: tuple[str, str],
-        role: int,
-        request_id: str,
-        timeout_s: float | None,
-    ) -> NewOperation:
-        kind = self._kind(kind_name)
-        if database not in self._databases:
-            raise DatabaseNotFound(database)
-        origin, requester = asked_by
+            raise UnknownKind(wanted.kind)
+        if wanted.database not in self._databases:
+            raise DatabaseNotFound(wanted.database)
         return NewOperation(
             kind=kind.name,
-            database=database,
-            requester=requester,
-            request_id=request_id,
-            role=role,
-            request=canonical_json(kind.request_type, request),
+            database=wanted.database,
+            requester=wanted.requester,
+            request_id=wanted.request_id,
+            role=wanted.role,
+            request=canonical_json(kind.request_type, wanted.request),
             locks=kind.locks,
-            timeout_s=kind.timeout_s if timeout_s is None else timeout_s,
+            timeout_s=kind.timeout_s if wanted.timeout_s is None else wanted.timeout_s,
             traceparent=current_traceparent(),
-            origin=origin,
+            origin=wanted.origin,
         )
 
 

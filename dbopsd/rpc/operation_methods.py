@@ -1,28 +1,40 @@
-"""The methods that start an operation: what each kind needs, and what its result looks like."""
+"""The methods that start an operation, each joined with its kind."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Generic, TypeVar
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from typing import Any, Final, Generic, TypeVar
 
+import dbops.v1
 from dbops.v1 import options_pb2
-from google.protobuf import descriptor_pool
+from google.longrunning import operations_pb2
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.message import Message
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
+from dbopsd.errors import InvalidField
 from dbopsd.operations.errors import UnknownKind
-from dbopsd.operations.kind import Kind
+from dbopsd.operations.kind import Kind, Request
+from dbopsd.rpc.codec import Codec
+from dbopsd.rpc.request_json import set_fields
+from dbopsd.rpc.validation import compile_validator
 from dbopsd.security.caller import Role
 
-RequestT = TypeVar("RequestT")
+RequestT = TypeVar("RequestT", bound=Request)
 ResultT = TypeVar("ResultT")
+
+ENVELOPE: Final = frozenset({"name", "request_id", "validate_only", "timeout"})
+"""The fields that every request has that starts an operation, whatever its kind."""
 
 
 @dataclass(frozen=True)
 class OperationMethod(Generic[RequestT, ResultT]):
-    """The method of the contract that starts operations of a kind; each kind has one.
+    """A kind of operation and the method that starts it. Each kind has one.
 
-    Raises ValueError where no imported proto has the method, or it declares no role.
+    Raises ValueError where no proto has the method, or it declares no role.
     """
 
     kind: Kind[RequestT, ResultT]
@@ -30,21 +42,100 @@ class OperationMethod(Generic[RequestT, ResultT]):
     method: str
     """Its full name, `dbops.v1.BackupService/CreateBackup`."""
 
-    encode_result: Callable[[ResultT], Message]
-    """The kind's result as the `response_type` that the method names."""
-
     role: Role = field(init=False)
     """The role that calling the method needs, and running a schedule of the kind by hand."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "role", _role_of(self.method))
+        number = self.descriptor.GetOptions().Extensions[options_pb2.role]
+        if number == options_pb2.ROLE_UNSPECIFIED:
+            raise ValueError(f"method {self.method} declares no role")
+        object.__setattr__(self, "role", Role(number))
+
+    @cached_property
+    def descriptor(self) -> MethodDescriptor:
+        """What the proto says of the method."""
+        _load_contract()
+        try:
+            return descriptor_pool.Default().FindMethodByName(self.method.replace("/", "."))
+        except KeyError as exc:
+            raise ValueError(f"no proto has the method {self.method}") from exc
+
+    @cached_property
+    def response_type(self) -> Descriptor:
+        """The type of a result, as the method's `operation_info` names it."""
+        info = self.descriptor.GetOptions().Extensions[operations_pb2.operation_info]
+        name = info.response_type
+        if "." not in name:
+            name = f"{self.descriptor.containing_service.file.package}.{name}"
+        try:
+            return descriptor_pool.Default().FindMessageTypeByName(name)
+        except KeyError as exc:
+            raise ValueError(f"no proto has the response type {name} of {self.method}") from exc
+
+    def compile(self) -> None:
+        """Raise ValueError unless request and result go together with their messages."""
+        request_type = self.descriptor.input_type
+        lacking = ENVELOPE - {field.name for field in request_type.fields}
+        if lacking:
+            raise ValueError(f"{request_type.full_name} lacks {', '.join(sorted(lacking))}")
+        _ = self._requests, self._results
+
+    def read(self, message: Message) -> RequestT:
+        """The request of a validated message, checked. Raises `InvalidField` and other errors."""
+        return self._checked(self._requests.decode(message))
+
+    def read_json(self, fields: Mapping[str, Any], *, name: str) -> RequestT:
+        """The request of a schedule on the resource `name`, checked as that of a call is.
+
+        `fields` are protobuf's JSON. Raises what `read` does.
+        """
+        request_type = self.descriptor.input_type
+        message: Any = message_factory.GetMessageClass(request_type)()
+        set_fields(message, fields, refused=ENVELOPE)
+        message.name = name
+        validate = compile_validator(request_type)
+        if validate is not None:
+            validate(message)
+        return self.read(message)
+
+    def read_stored(self, request: str) -> RequestT:
+        """The request of a schedule as it is kept, in JSON, checked as that of a call is.
+
+        Raises what `read` does, and `UnknownKind` where another version's request is kept.
+        """
+        try:
+            found = self._stored_requests.validate_json(request)
+        except ValidationError:
+            raise UnknownKind(self.kind.name) from None
+        return self._checked(found)
 
     def encode(self, result: str) -> Message:
         """A result as the record keeps it, in JSON. Raises ValueError if it is not the kind's."""
-        return self.encode_result(self._results.validate_json(result))
+        return self._results.encode(self._stored_results.validate_json(result))
+
+    def _checked(self, request: RequestT) -> RequestT:
+        try:
+            request.check()
+        except InvalidField as error:
+            attribute = error.field.partition("[")[0].partition(".")[0]
+            named = self._requests.field_of(attribute)
+            raise replace(error, field=named + error.field[len(attribute) :]) from None
+        return request
 
     @cached_property
-    def _results(self) -> TypeAdapter[ResultT]:
+    def _requests(self) -> Codec[RequestT]:
+        return Codec(self.descriptor.input_type, self.kind.request_type, ignored=ENVELOPE)
+
+    @cached_property
+    def _results(self) -> Codec[ResultT]:
+        return Codec(self.response_type, self.kind.result_type)
+
+    @cached_property
+    def _stored_requests(self) -> TypeAdapter[RequestT]:
+        return TypeAdapter(self.kind.request_type)
+
+    @cached_property
+    def _stored_results(self) -> TypeAdapter[ResultT]:
         return TypeAdapter(self.kind.result_type)
 
 
@@ -68,12 +159,9 @@ def method_of(
     return method
 
 
-def _role_of(method: str) -> Role:
-    try:
-        found = descriptor_pool.Default().FindMethodByName(method.replace("/", "."))
-    except KeyError as exc:
-        raise ValueError(f"no imported proto has the method {method}") from exc
-    number = found.GetOptions().Extensions[options_pb2.role]
-    if number == options_pb2.ROLE_UNSPECIFIED:
-        raise ValueError(f"method {method} declares no role")
-    return Role(number)
+@cache
+def _load_contract() -> None:
+    """Have protobuf know every proto of the contract."""
+    for module in pkgutil.iter_modules(dbops.v1.__path__):
+        if module.name.endswith("_pb2"):
+            importlib.import_module(f"{dbops.v1.__name__}.{module.name}")

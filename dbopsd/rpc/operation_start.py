@@ -1,55 +1,65 @@
 """How a method that does heavy work starts it, and what it answers."""
 
+import asyncio
 import re
-from collections.abc import Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
 
 from dbops.v1 import operations_pb2
 from google.longrunning import operations_pb2 as longrunning_pb2
 
 from dbopsd.errors import InvalidField
-from dbopsd.operations.service import Operations
-from dbopsd.rpc.encode import resource_name
+from dbopsd.operations.service import Operations, StartRequest
+from dbopsd.rpc.encode import database_id, resource_name
 from dbopsd.rpc.operation_access import require
 from dbopsd.rpc.operation_encode import encode_operation
-from dbopsd.rpc.operation_methods import OperationMethod, by_kind
-from dbopsd.security.caller import Caller
-
-RequestT = TypeVar("RequestT")
+from dbopsd.rpc.operation_methods import OperationMethod
+from dbopsd.rpc.times import seconds
 
 _MAX_TIMEOUT_S: Final = 10 * 365 * 86_400
 _REQUEST_ID: Final = re.compile(r"[ -~]{1,64}")
 
-
-def check_request_id(request_id: str) -> None:
-    """Raise `InvalidField` for one that is not 1 to 64 printable ASCII characters; "": none."""
-    if request_id and not _REQUEST_ID.fullmatch(request_id):
-        raise InvalidField("request_id", "is not 1 to 64 printable ASCII characters")
-
-
-def check_timeout(timeout_s: float | None) -> None:
-    """Raise `InvalidField` for a field `timeout` that an operation cannot have; None: none."""
-    if timeout_s is not None and not 0 < timeout_s <= _MAX_TIMEOUT_S:
-        raise InvalidField("timeout", "is not above 0 s, or above 10 years")
+StartsOperation = Callable[[Any, Any], Awaitable[longrunning_pb2.Operation]]
 
 
 class OperationStarter:
-    """Starts the operations that the methods of a service answer with."""
+    """Starts operations for callers. `methods` say what the kinds' requests and results are."""
 
     def __init__(
-        self, operations: Operations, methods: Sequence[OperationMethod[Any, Any]]
+        self, operations: Operations, methods: Mapping[str, OperationMethod[Any, Any]]
     ) -> None:
         self._operations = operations
-        self._methods = by_kind(methods)
+        self._methods = methods
+
+    def servicer_method(self, method: OperationMethod[Any, Any]) -> StartsOperation:
+        """What a servicer does for that method: decode, check, start, encode.
+
+        Raises ValueError where the kind's dataclasses are not those of the method's messages.
+        """
+        method.compile()
+
+        async def start(message: Any, context: Any) -> longrunning_pb2.Operation:
+            # In a thread: a text of megabytes may take a second to check.
+            request = await asyncio.to_thread(method.read, message)
+            return await self.start(
+                method,
+                request,
+                database=database_id(message.name),
+                request_id=message.request_id,
+                validate_only=message.validate_only,
+                timeout_s=seconds(message.timeout) if message.HasField("timeout") else None,
+            )
+
+        return start
 
     async def start(
         self,
-        method: OperationMethod[RequestT, Any],
-        request: RequestT,
+        method: OperationMethod[Any, Any],
+        request: Any,
         *,
         database: str,
-        request_id: str = "",
-        validate_only: bool = False,
+        request_id: str,
+        validate_only: bool,
         timeout_s: float | None = None,
     ) -> longrunning_pb2.Operation:
         """Start the method's kind of operation for the caller; the one there is for a request_id.
@@ -58,28 +68,14 @@ class OperationStarter:
         an operation that is done and has no name and no response, whose metadata has what the
         request says (AIP-163: what only doing it would tell is left out).
 
-        `request_id` and `timeout_s` are those of the request's fields `request_id` and `timeout`.
-
         Raises `InvalidField`, `RoleMissing` and what `Operations.start` does.
         """
-        check_request_id(request_id)
-        check_timeout(timeout_s)
+        _check_request_id(request_id)
+        _check_timeout(timeout_s)
         caller = require(method.role, database)
-        if validate_only:
-            await self._operations.check(
-                method.kind.name,
-                request,
-                database=database,
-                requester=caller.name,
-                role=int(method.role),
-                origin=caller.method,
-                request_id=request_id,
-                timeout_s=timeout_s,
-            )
-            return validated(method, database, caller, request_id)
-        operation = await self._operations.start(
-            method.kind.name,
-            request,
+        wanted = StartRequest(
+            kind=method.kind.name,
+            request=request,
             database=database,
             requester=caller.name,
             role=int(method.role),
@@ -87,20 +83,31 @@ class OperationStarter:
             request_id=request_id,
             timeout_s=timeout_s,
         )
-        return encode_operation(operation, self._methods)
+        if validate_only:
+            await self._operations.check(wanted)
+            return _validated(wanted)
+        return encode_operation(await self._operations.start(wanted), self._methods)
 
 
-def validated(
-    method: OperationMethod[Any, Any], database: str, caller: Caller, request_id: str
-) -> longrunning_pb2.Operation:
+def _check_request_id(request_id: str) -> None:
+    if request_id and not _REQUEST_ID.fullmatch(request_id):
+        raise InvalidField("request_id", "is not 1 to 64 printable ASCII characters")
+
+
+def _check_timeout(timeout_s: float | None) -> None:
+    if timeout_s is not None and not 0 < timeout_s <= _MAX_TIMEOUT_S:
+        raise InvalidField("timeout", "is not above 0 s, or above 10 years")
+
+
+def _validated(wanted: StartRequest) -> longrunning_pb2.Operation:
     """What answers a request with `validate_only` that starting would not have refused."""
     operation = longrunning_pb2.Operation(done=True)
     operation.metadata.Pack(
         operations_pb2.OperationMetadata(
-            database=resource_name(database),
-            kind=method.kind.name,
-            requester=caller.name,
-            request_id=request_id,
+            database=resource_name(wanted.database),
+            kind=wanted.kind,
+            requester=wanted.requester,
+            request_id=wanted.request_id,
         )
     )
     return operation

@@ -1,5 +1,6 @@
 """`dbops.v1.OperationsService`."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import aclosing
@@ -7,7 +8,6 @@ from typing import Any, Final
 
 from dbops.v1 import operations_pb2, operations_pb2_grpc
 from google.longrunning import operations_pb2 as longrunning_pb2
-from pydantic import TypeAdapter
 
 from dbopsd.errors import DatabaseNotFound, InvalidField, ShuttingDown
 from dbopsd.operations.record import Comparison, Condition
@@ -15,7 +15,7 @@ from dbopsd.operations.service import Operations
 from dbopsd.rpc.operation_access import find, require, visible_databases
 from dbopsd.rpc.operation_encode import encode_operation, encode_schedule, encode_worker
 from dbopsd.rpc.operation_methods import OperationMethod, method_of
-from dbopsd.rpc.operation_start import check_request_id, validated
+from dbopsd.rpc.operation_start import OperationStarter
 from dbopsd.rpc.paging import paginate
 from dbopsd.rpc.validation import SEGMENT
 from dbopsd.security.caller import Role
@@ -39,6 +39,7 @@ class OperationsService(operations_pb2_grpc.OperationsServiceServicer):
         self._operations = operations
         self._methods = methods
         self._databases = databases
+        self._starter = OperationStarter(operations, methods)
 
     async def WatchOperation(  # noqa: N802 - gRPC's names
         self, request: operations_pb2.WatchOperationRequest, context: Any
@@ -92,31 +93,16 @@ class OperationsService(operations_pb2_grpc.OperationsServiceServicer):
     ) -> longrunning_pb2.Operation:
         """Start a schedule's operation now, or say only whether that would be refused."""
         database, name = _schedule(request.name)
-        check_request_id(request.request_id)
         require(Role.OPERATOR, database)
         schedule = await self._operations.schedule(database, name)
         method = method_of(schedule.kind, self._methods)
-        caller = require(max(Role.OPERATOR, method.role), database)
-        if request.validate_only:
-            kind = method.kind
-            await self._operations.check(
-                kind.name,
-                TypeAdapter(kind.request_type).validate_json(schedule.request),
-                database=database,
-                requester=caller.name,
-                role=int(method.role),
-                origin=caller.method,
-                request_id=request.request_id,
-            )
-            return validated(method, database, caller, request.request_id)
-        operation = await self._operations.run_schedule(
-            schedule,
-            requester=caller.name,
-            role=int(method.role),
-            origin=caller.method,
+        return await self._starter.start(
+            method,
+            await asyncio.to_thread(method.read_stored, schedule.request),
+            database=database,
             request_id=request.request_id,
+            validate_only=request.validate_only,
         )
-        return encode_operation(operation, self._methods)
 
     async def PauseSchedule(  # noqa: N802
         self, request: operations_pb2.PauseScheduleRequest, context: Any

@@ -1,21 +1,20 @@
 """The gRPC server: which services it has, how it starts and how it stops."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc.aio
-from dbops.v1 import health_pb2, health_pb2_grpc, operations_pb2, operations_pb2_grpc
+from dbops.v1 import health_pb2, operations_pb2
 from google.protobuf.descriptor import ServiceDescriptor
 
 # Imported so that reflection can resolve the error details, which no service's file refers to.
 from google.rpc import error_details_pb2 as _error_details_pb2  # noqa: F401
-from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
+from grpc_channelz.v1 import channelz_pb2
 from grpc_channelz.v1._async import ChannelzServicer
 from grpc_health.v1 import health_pb2 as grpc_health_pb2
-from grpc_health.v1 import health_pb2_grpc as grpc_health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from dbopsd.config import AuthConfig, ServerConfig
@@ -32,8 +31,9 @@ from dbopsd.rpc.grpc_health import GrpcHealth
 from dbopsd.rpc.health_service import HealthService
 from dbopsd.rpc.listen import require_bindable
 from dbopsd.rpc.operation_methods import OperationMethod, by_kind
+from dbopsd.rpc.operation_start import OperationStarter
 from dbopsd.rpc.operations_service import OperationsService
-from dbopsd.rpc.registrar import Registrar
+from dbopsd.rpc.registrar import Behaviour, Registrar
 from dbopsd.rpc.tracing import CallTracing
 from dbopsd.security.access import Access
 from dbopsd.security.audit.journal import AuditJournal
@@ -48,17 +48,17 @@ _HANDSHAKE_MS: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service to serve. `add` is the generated `add_…Servicer_to_server`."""
+    """A service to serve. `servicer` has a method of its own for each that starts no operation."""
 
     descriptor: ServiceDescriptor
     servicer: Any
-    add: Callable[[Any, Any], None]
 
 
 class RpcServer:
     """Serves the health of the databases, and `services` besides. `clock`: seconds since 1970.
 
-    With `operations` they are served too; `operation_methods` say what their results look like.
+    With `operations` they are served too, and all of `operation_methods`, whose services need no
+    servicer unless they have other methods.
     `access` says who may call; without it everybody may do everything. `journal`, started, takes
     the records of what changes something; without it there are none.
     """
@@ -102,8 +102,9 @@ class RpcServer:
             self._audit,
             self._first_request,
         )
+        starting = self._starting()
         for service in services:
-            service.add(service.servicer, registrar)
+            registrar.register(service.descriptor, _behaviours(service, starting))
         server = grpc.aio.server(handlers=[registrar], options=self._options(addresses))
         try:
             if self._access.tls is None:
@@ -156,35 +157,25 @@ class RpcServer:
 
     def _all_services(self) -> list[Service]:
         services = [
-            Service(
-                _service(health_pb2, "HealthService"),
-                HealthService(self._board, self._clock),
-                health_pb2_grpc.add_HealthServiceServicer_to_server,
-            ),
+            Service(_service(health_pb2, "HealthService"), HealthService(self._board, self._clock)),
             *self._operation_services(),
             *self._services,
-            Service(
-                _service(channelz_pb2, "Channelz"),
-                ChannelzServicer(),
-                channelz_pb2_grpc.add_ChannelzServicer_to_server,
-            ),
         ]
+        known = {service.descriptor.full_name for service in services}
+        for method in self._operation_methods.values():
+            descriptor = method.descriptor.containing_service
+            if descriptor.full_name not in known:
+                known.add(descriptor.full_name)
+                services.append(Service(descriptor, None))
+        services.append(Service(_service(channelz_pb2, "Channelz"), ChannelzServicer()))
         health = _service(grpc_health_pb2, "Health")
         reflection = _service(reflection_pb2, "ServerReflection")
         descriptors = [*(service.descriptor for service in services), health, reflection]
         served = [descriptor.full_name for descriptor in descriptors]
         return [
             *services,
-            Service(
-                health,
-                GrpcHealth(self._board, served),
-                grpc_health_pb2_grpc.add_HealthServicer_to_server,
-            ),
-            Service(
-                reflection,
-                ReflectionServicer(served),
-                reflection_pb2_grpc.add_ServerReflectionServicer_to_server,
-            ),
+            Service(health, GrpcHealth(self._board, served)),
+            Service(reflection, ReflectionServicer(served)),
         ]
 
     def _operation_services(self) -> list[Service]:
@@ -195,14 +186,31 @@ class RpcServer:
             Service(
                 longrunning.SERVICE,
                 longrunning.LongRunning(self._operations, self._operation_methods),
-                longrunning.add_to_server,
             ),
             Service(
                 _service(operations_pb2, "OperationsService"),
                 OperationsService(self._operations, self._operation_methods, databases),
-                operations_pb2_grpc.add_OperationsServiceServicer_to_server,
             ),
         ]
+
+    def _starting(self) -> dict[str, Behaviour]:
+        """What the methods that start operations do, by their full names in the proto."""
+        if self._operations is None:
+            return {}
+        starter = OperationStarter(self._operations, self._operation_methods)
+        return {
+            method.descriptor.full_name: starter.servicer_method(method)
+            for method in self._operation_methods.values()
+        }
+
+
+def _behaviours(service: Service, starting: Mapping[str, Behaviour]) -> dict[str, Behaviour]:
+    """What each method of a service does: it starts an operation, or asks the servicer."""
+    found = {
+        method.name: starting.get(method.full_name) or getattr(service.servicer, method.name, None)
+        for method in service.descriptor.methods
+    }
+    return {name: behaviour for name, behaviour in found.items() if behaviour is not None}
 
 
 def _service(module: Any, name: str) -> ServiceDescriptor:

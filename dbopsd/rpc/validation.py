@@ -5,7 +5,8 @@ type without any costs nothing at a call.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from google.api import field_behavior_pb2, resource_pb2
@@ -25,7 +26,7 @@ def compile_validator(request_type: Descriptor) -> Callable[[Any], None] | None:
 
     Raises ValueError if the type refers to a resource that no imported proto declares.
     """
-    checks = _checks(request_type, _resource_patterns(request_type.file), ())
+    checks = _checks(request_type, resource_patterns(request_type.file), ())
     if not checks:
         return None
 
@@ -37,7 +38,7 @@ def compile_validator(request_type: Descriptor) -> Callable[[Any], None] | None:
 
 
 def _checks(
-    message: Descriptor, patterns: dict[str, tuple[str, ...]], above: tuple[str, ...]
+    message: Descriptor, patterns: Mapping[str, tuple[str, ...]], above: tuple[str, ...]
 ) -> list[FieldCheck]:
     if message.full_name in above:
         return []  # a type within itself: one round is checked
@@ -115,7 +116,8 @@ def _regex(pattern: str) -> str:
     return "".join(SEGMENT if part.startswith("{") else re.escape(part) for part in parts)
 
 
-def _resource_patterns(file: FileDescriptor) -> dict[str, tuple[str, ...]]:
+@cache
+def resource_patterns(file: FileDescriptor) -> Mapping[str, tuple[str, ...]]:
     """The patterns of each resource that `file` or one of its imports declares, by its type."""
     found: dict[str, tuple[str, ...]] = {}
     seen: set[str] = set()

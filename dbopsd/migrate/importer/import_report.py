@@ -5,7 +5,13 @@ from dataclasses import replace
 
 from dbopsd.migrate.importer.copy.copy_tables import CopiedTable
 from dbopsd.migrate.importer.model.plan import Plan, PlannedObject, PlannedTable
-from dbopsd.migrate.importer.model.report import ImportReport, Outcome, TableReport
+from dbopsd.migrate.importer.model.report import (
+    STAGES,
+    ImportReport,
+    ImportStage,
+    Outcome,
+    TableReport,
+)
 from dbopsd.migrate.importer.model.requests import ImportRequest
 from dbopsd.migrate.importer.records.import_records import PublishedTable
 from dbopsd.migrate.importer.verify.compare_tables import VerifiedTable
@@ -40,7 +46,7 @@ def partial_report(
         copied_rows=sum(table.copied_rows for table in tables),
         rejected_rows=sum(each.rejected_rows for each in copied.values()),
         verified_rows=sum(table.verified_rows for table in tables),
-        stage_seconds=_rounded(seconds),
+        stages=_stages((), seconds),
     )
 
 
@@ -69,7 +75,7 @@ def final_report(
             else table
             for table in report.tables
         ],
-        stage_seconds={**report.stage_seconds, **_rounded(seconds)},
+        stages=_stages(report.stages, seconds),
         notes=[*report.notes, *_irreversible(published)],
         rejects_table="dbops.import_rejects" if published and report.rejected_rows else "",
         rejects_file=rejects_file if published else "",
@@ -89,7 +95,7 @@ def _table(
             copied_bytes=copied.copied_bytes,
             rejected_rows=copied.rejected_rows,
             changed_values=copied.changed_values,
-            copy_seconds=round(copied.seconds, 3),
+            copy_duration_s=round(copied.seconds, 3),
         )
     if verified is not None:
         report = replace(
@@ -98,8 +104,11 @@ def _table(
     return report
 
 
-def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(each, 3) for name, each in seconds.items()}
+def _stages(before: Sequence[ImportStage], seconds: Mapping[str, float]) -> list[ImportStage]:
+    """The stages that took `seconds` now, and the others as they were reported before."""
+    took = {each.stage: each.duration_s for each in before}
+    took |= {name: round(duration_s, 3) for name, duration_s in seconds.items()}
+    return [ImportStage(name, took[name]) for name in STAGES if name in took]
 
 
 def _irreversible(published: Mapping[str, PublishedTable]) -> list[str]:

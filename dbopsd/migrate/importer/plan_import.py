@@ -3,10 +3,10 @@
 from typing import Final
 
 from dbopsd.migrate.importer import prepare
+from dbopsd.migrate.importer.model.mapping import write_mapping
 from dbopsd.migrate.importer.model.plan import Plan, PlannedTable
 from dbopsd.migrate.importer.model.report import ImportPlan, PlannedColumnReport, PlannedTableReport
 from dbopsd.migrate.importer.model.requests import ImportRequest
-from dbopsd.migrate.importer.plan.mapping import write_mapping
 from dbopsd.migrate.importer.processes.resources import (
     import_processes,
     import_session,
@@ -42,7 +42,7 @@ async def plan_import(run: Run, request: ImportRequest) -> ImportPlan:
         notes=list(plan.notes),
         rows=rows,
         source_size_bytes=taken.size_bytes,
-        estimated_seconds=_estimate_s(plan, taken.size_bytes),
+        estimated_duration_s=_estimate_s(plan, taken.size_bytes),
         estimated_bytes=round(taken.size_bytes * _GROWTH),
     )
 

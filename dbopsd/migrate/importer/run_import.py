@@ -197,7 +197,7 @@ class _Import:
         rejected = any(each.rejected_rows for each in copied)
         if rejected and self.request.bad_rows is BadRows.FAIL:
             return self._partial_report()
-        if self.request.verify:
+        if not self.request.skip_verification:
             with self._stage("verify"):
                 await retry_through_outage(lambda: self._verify(pool, record, taken))
             if any(each.differing_rows for each in self.verified.values()):

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from dbopsd.migrate.importer.inspect.inspect_schema import inspect_schema
+from dbopsd.migrate.importer.model.mapping import read_mapping
 from dbopsd.migrate.importer.model.plan import Plan, PlannedTable
 from dbopsd.migrate.importer.model.source_profile import TableProfile
 from dbopsd.migrate.importer.model.source_schema import quote_sqlite
-from dbopsd.migrate.importer.plan.mapping import read_mapping
 from dbopsd.migrate.importer.plan.plan_builder import build_plan, chosen_tables, count_rows
 from dbopsd.migrate.importer.processes.context import Context
 from dbopsd.migrate.importer.processes.tasks import (

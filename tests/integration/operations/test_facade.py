@@ -22,7 +22,7 @@ from dbopsd.operations.errors import (
 from dbopsd.operations.kind import Kind, Run
 from dbopsd.operations.metrics import OperationMetrics
 from dbopsd.operations.record import Failure, NewOperation, Operation, Progress, State
-from dbopsd.operations.service import Operations
+from dbopsd.operations.service import Operations, StartRequest
 from dbopsd.operations.store import attempts, liveness, requests, tables
 from dbopsd.operations.store.attempts import Report
 from dbopsd.operations.store.store import ControlStore
@@ -83,7 +83,7 @@ async def operations(threads: CountingThreads) -> AsyncIterator[Operations]:
 
 async def started(operations: Operations, **more: Any) -> Operation:
     return await operations.start(
-        "nothing", Nothing(), database="main", requester="alice", role=2, **more
+        StartRequest("nothing", Nothing(), database="main", requester="alice", role=2, **more)
     )
 
 
@@ -292,7 +292,7 @@ async def test_a_cancel_is_seen_at_once_and_again_is_as_once(
     with pytest.raises(OperationDone):
         await operations.cancel(made.id)
     with pytest.raises(UnknownKind):
-        await operations.start("other", Nothing(), database="main", requester="a", role=2)
+        await operations.start(StartRequest("other", Nothing(), "main", "a", role=2))
 
 
 async def test_an_operation_is_part_of_the_trace_that_it_was_asked_for_in(

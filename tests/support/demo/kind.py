@@ -7,7 +7,7 @@ from typing import cast
 from dbopsd.db.statement import Statement
 from dbopsd.errors import FieldNotSupported, InvalidField
 from dbopsd.operations.errors import FailedWithResult
-from dbopsd.operations.kind import Kind, Run
+from dbopsd.operations.kind import Kind, Request, Run
 from tests.support.demo import ledger
 
 # A shell that forks, a pipeline, a daemon in a session of its own, and nobody minds SIGTERM.
@@ -18,7 +18,7 @@ SECRET = "nothing that a caller may read"
 
 
 @dataclass(frozen=True)
-class DemoRequest:
+class DemoRequest(Request):
     """`RunDemoRequest`, without what is the same for every operation."""
 
     steps: int = 1

@@ -19,7 +19,7 @@ from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.rpc.server import RpcServer
 from dbopsd.security.access import Access
 from dbopsd.telemetry.setup import Telemetry, start_telemetry
-from tests.support.demo.service import METHODS, services
+from tests.support.demo.feature import METHODS
 from tests.unit.rpc.api import AUTH, Api
 from tests.unit.rpc.boards import NOW, board
 from tests.unit.rpc.desk import Desk
@@ -112,7 +112,6 @@ async def operations_channel(
         access=Access.load(config, AUTH),
         operations=desk.operations,
         operation_methods=METHODS,
-        services=services(desk.operations),
     )
     port = await rpc.start()
     databases.accept()

@@ -10,7 +10,7 @@ from dbopsd.operations import store
 from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.kind import Kind
 from dbopsd.operations.record import Failure, Operation, Progress, Schedule, State
-from dbopsd.operations.service import Operations
+from dbopsd.operations.service import Operations, StartRequest
 from dbopsd.operations.store.attempts import Report
 from tests.support.demo.kind import KINDS, DemoRequest
 
@@ -37,12 +37,7 @@ class Desk:
         request_id: str = "",
     ) -> Operation:
         return await self.operations.start(
-            kind,
-            DemoRequest(),
-            database=database,
-            requester=requester,
-            role=role,
-            request_id=request_id,
+            StartRequest(kind, DemoRequest(), database, requester, role, request_id=request_id)
         )
 
     async def begin(self, operation: Operation) -> Operation:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import grpc
 from dbops.v1 import options_pb2
 from google.api import field_behavior_pb2, resource_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -101,48 +100,31 @@ class Probe:
     """The servicer. What `ask` and `tell` do is the test's to say."""
 
     def __init__(self) -> None:
-        self.ask: Callable[[Any, Any], Awaitable[Any]] = self._echo
+        self.ask: Callable[[Any, Any], Awaitable[Any]] = self.Validate
         self.tell: Callable[[Any, Any], AsyncIterator[Any]] = self._tell
 
-    async def _echo(self, request: Any, context: Any) -> Any:
+    async def Validate(self, request: Any, context: Any) -> Any:  # noqa: N802
         return ProbeText(text=request.text)
+
+    async def Ask(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return await self.ask(request, context)
+
+    async def Tell(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        async for response in self.tell(request, context):
+            yield response
+
+    async def Gather(self, requests: AsyncIterator[Any], context: Any) -> Any:  # noqa: N802
+        return ProbeText(text=" ".join([request.text async for request in requests]))
+
+    async def Chat(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        async for request in requests:
+            yield ProbeText(text=request.text)
+
+    NoRole = Validate
 
     async def _tell(self, request: Any, context: Any) -> AsyncIterator[Any]:
         for word in request.text.split():
             yield ProbeText(text=word)
 
-    async def _gather(self, requests: AsyncIterator[Any], context: Any) -> Any:
-        return ProbeText(text=" ".join([request.text async for request in requests]))
-
-    async def _chat(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-        async for request in requests:
-            yield ProbeText(text=request.text)
-
     def service(self) -> Service:
-        return Service(SERVICE, self, _add)
-
-
-def _add(probe: Probe, server: Any) -> None:
-    decode, encode = ProbeText.FromString, ProbeText.SerializeToString
-
-    async def ask(request: Any, context: Any) -> Any:
-        return await probe.ask(request, context)
-
-    async def tell(request: Any, context: Any) -> AsyncIterator[Any]:
-        async for response in probe.tell(request, context):
-            yield response
-
-    handlers = {
-        "Validate": grpc.unary_unary_rpc_method_handler(
-            probe._echo, ProbeRequest.FromString, encode
-        ),
-        "Ask": grpc.unary_unary_rpc_method_handler(ask, decode, encode),
-        "Tell": grpc.unary_stream_rpc_method_handler(tell, decode, encode),
-        "Gather": grpc.stream_unary_rpc_method_handler(probe._gather, decode, encode),
-        "Chat": grpc.stream_stream_rpc_method_handler(probe._chat, decode, encode),
-        "NoRole": grpc.unary_unary_rpc_method_handler(probe._echo, decode, encode),
-    }
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),)
-    )
-    server.add_registered_method_handlers(SERVICE.full_name, handlers)
+        return Service(SERVICE, self)

@@ -18,14 +18,14 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from dbopsd.app.features import IMPORTER
 from dbopsd.config import AuthConfig, CertificateConfig, ServerConfig, TokenConfig
 from dbopsd.rpc.server import RpcServer
 from dbopsd.security.access import Access
 from dbopsd.security.tokens import hash_token, new_token
 from tests.support.certificates import Certificates
-from tests.support.demo.service import METHODS, services
+from tests.support.demo.feature import METHODS
 from tests.support.issuer import Issuer, jwt_config
-from tests.unit.rpc import import_kinds
 from tests.unit.rpc.answers import Answer, answer_of
 
 VIEWER, OPERATOR, ADMIN = options_pb2.VIEWER, options_pb2.OPERATOR, options_pb2.ADMIN
@@ -120,8 +120,7 @@ async def channel(certificates, auth, databases, kept, desk) -> AsyncIterator[gr
         kept.telemetry,
         access=Access.load(config, auth),
         operations=desk.operations,
-        operation_methods=METHODS,
-        services=[*services(desk.operations), import_kinds.service(desk.operations)],
+        operation_methods=[*METHODS, *IMPORTER.methods],
     )
     port = await rpc.start()
     databases.accept()

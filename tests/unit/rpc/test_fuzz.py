@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 import pytest
-from dbops.v1 import health_pb2, operations_pb2
+from dbops.v1 import health_pb2, migrate_pb2, operations_pb2
 from grpc_channelz.v1 import channelz_pb2
 from grpc_health.v1 import health_pb2 as grpc_health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from dbopsd.app.features import IMPORTER
 from dbopsd.config import ServerConfig, TelemetryConfig
 from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.record import NewOperation, Schedule
-from dbopsd.rpc import longrunning, migrate_methods
+from dbopsd.rpc import longrunning
 from dbopsd.rpc.server import RpcServer
 from dbopsd.telemetry.setup import start_telemetry
 from tests.support.anything import Anything
-from tests.support.demo.service import METHODS as DEMO_METHODS
-from tests.support.demo.service import SERVICE, services
-from tests.unit.rpc import import_kinds
+from tests.support.demo.feature import METHODS as DEMO_METHODS
+from tests.support.demo.feature import SERVICE
 from tests.unit.rpc.boards import board
 from tests.unit.rpc.desk import Desk
 
@@ -42,7 +42,7 @@ ENDLESS_S = 0.15
 UNSENT = 'Failed "execute_batch"'
 AT_ONCE = 50
 REQUESTS_A_METHOD = 1000
-OPERATION_METHODS = (*DEMO_METHODS, *import_kinds.METHODS)
+OPERATION_METHODS = (*DEMO_METHODS, *IMPORTER.methods)
 
 METHODS = [
     method
@@ -50,7 +50,7 @@ METHODS = [
         health_pb2.DESCRIPTOR.services_by_name["HealthService"],
         operations_pb2.DESCRIPTOR.services_by_name["OperationsService"],
         longrunning.SERVICE,
-        migrate_methods.SERVICE,
+        migrate_pb2.DESCRIPTOR.services_by_name["MigrateService"],
         SERVICE,
         grpc_health_pb2.DESCRIPTOR.services_by_name["Health"],
         channelz_pb2.DESCRIPTOR.services_by_name["Channelz"],
@@ -119,7 +119,6 @@ class Target:
             ),
             databases,
             telemetry,
-            services=[*services(desk.operations), import_kinds.service(desk.operations)],
             operations=desk.operations,
             operation_methods=OPERATION_METHODS,
         )

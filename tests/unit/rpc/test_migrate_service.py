@@ -13,6 +13,7 @@ from google.longrunning import operations_pb2_grpc as longrunning_pb2_grpc
 from google.protobuf.duration_pb2 import Duration
 from pydantic import TypeAdapter
 
+from dbopsd.app.features import IMPORTER
 from dbopsd.config import ServerConfig
 from dbopsd.health.board import HealthBoard
 from dbopsd.migrate.importer.model.plan import Fate, PlannedObject
@@ -20,6 +21,7 @@ from dbopsd.migrate.importer.model.report import (
     Difference,
     ImportPlan,
     ImportReport,
+    ImportStage,
     Outcome,
     PlannedColumnReport,
     PlannedTableReport,
@@ -32,10 +34,10 @@ from dbopsd.migrate.importer.model.report import (
 )
 from dbopsd.migrate.importer.model.requests import (
     BadRows,
+    IdentifierCase,
     ImportRequest,
     Integrity,
     Mode,
-    Names,
     RevertImportRequest,
     RunImportRequest,
     Target,
@@ -49,7 +51,6 @@ from tests.unit.rpc.answers import refused
 from tests.unit.rpc.api import AUTH, metadata_of
 from tests.unit.rpc.conftest import Kept
 from tests.unit.rpc.desk import Desk
-from tests.unit.rpc.import_kinds import KINDS, METHODS, service
 
 MAIN = "databases/main"
 FILE = "/srv/app.db"
@@ -62,7 +63,7 @@ TABLE = TableReport(
     copied_bytes=1234,
     rejected_rows=1,
     changed_values=2,
-    copy_seconds=1.5,
+    copy_duration_s=1.5,
     verified_rows=9,
     differing_rows=3,
     merged_rows=4,
@@ -151,7 +152,7 @@ class Imports:
 async def imports(databases: HealthBoard, kept: Kept, tmp_path: Path) -> AsyncIterator[Imports]:
     """To a server whose callers are those of `AUTH`."""
     threads = AsyncControlStore(None, tmp_path / "control" / "control.db", kept.telemetry.tracer)
-    desk = Desk(threads, (KINDS.plan, KINDS.run, KINDS.verify, KINDS.revert))
+    desk = Desk(threads, [method.kind for method in IMPORTER.methods])
     config = ServerConfig(grpc_listen="127.0.0.1:0")
     rpc = RpcServer(
         config,
@@ -159,8 +160,7 @@ async def imports(databases: HealthBoard, kept: Kept, tmp_path: Path) -> AsyncIt
         kept.telemetry,
         access=Access.load(config, AUTH),
         operations=desk.operations,
-        operation_methods=METHODS,
-        services=[service(desk.operations)],
+        operation_methods=IMPORTER.methods,
     )
     port = await rpc.start()
     databases.accept()
@@ -201,7 +201,7 @@ class TestWhatIsAsked:
             "exclude_tables": ("c",),
             "bad_rows": BadRows.QUARANTINE,
             "integrity": Integrity.FULL,
-            "names": Names.LOWER,
+            "identifier_case": IdentifierCase.LOWER,
             "mapping": "[tables]",
             "max_examples": 0,
         }
@@ -209,7 +209,7 @@ class TestWhatIsAsked:
         assert await imports.asked(started, ImportRequest) == ImportRequest(FILE, **expected)
         started = await imports.run(processes=3, skip_verification=True, **fields)
         assert await imports.asked(started, RunImportRequest) == RunImportRequest(
-            FILE, processes=3, verify=False, **expected
+            FILE, processes=3, skip_verification=True, **expected
         )
 
     @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ class TestWhatIsAsked:
             ("target", (0, 1, 2), (Target.CREATE, *Target)),
             ("bad_rows", (0, 1, 2), (BadRows.FAIL, *BadRows)),
             ("integrity", (0, 1, 2, 3), (Integrity.QUICK, *Integrity)),
-            ("identifier_case", (0, 1, 2), (Names.PRESERVE, *Names)),
+            ("identifier_case", (0, 1, 2), (IdentifierCase.PRESERVE, *IdentifierCase)),
         ],
     )
     async def test_each_value_of_an_enum_means_its_own(
@@ -230,7 +230,7 @@ class TestWhatIsAsked:
         found = []
         for number in numbers:
             asked = await imports.asked(await imports.plan(**{field: number}), ImportRequest)
-            found.append(getattr(asked, "names" if field == "identifier_case" else field))
+            found.append(getattr(asked, field))
         assert tuple(found) == meant
         assert [each.name for each in found[1:]] == [value.name for value in values[1:]]
 
@@ -360,7 +360,7 @@ class TestWhatIsTold:
             notes=["a note"],
             rows=10,
             source_size_bytes=4096,
-            estimated_seconds=0.25,
+            estimated_duration_s=0.25,
             estimated_bytes=8192,
         )
         ended = await imports.ended_with(await imports.plan(), plan)
@@ -412,7 +412,7 @@ class TestWhatIsTold:
             copied_rows=9,
             rejected_rows=1,
             verified_rows=8,
-            stage_seconds={"snapshot": 0.5, "copy": 2.0},
+            stages=[ImportStage("snapshot", 0.5), ImportStage("copy", 2.0)],
             rejects_table="app.rejects",
             rejects_file="/srv/rejects/run-import-1.jsonl",
             previous_schema="app_before",

@@ -25,10 +25,9 @@ from dbopsd.rpc.operation_encode import (
     encode_worker,
     operation_id,
 )
-from dbopsd.rpc.operation_methods import OperationMethod, by_kind
+from dbopsd.rpc.operation_methods import by_kind
+from tests.support.demo.feature import METHODS
 from tests.support.demo.generated import demo_pb2
-from tests.support.demo.kind import DEMO
-from tests.support.demo.service import METHODS
 
 M = operations_pb2.OperationMetadata
 BY_KIND = by_kind(METHODS)
@@ -173,26 +172,6 @@ class TestErrors:
         (only,) = encoded.error.details
         assert only.Is(error_details_pb2.ErrorInfo.DESCRIPTOR)
         assert encoded.error.message == "too long"
-
-
-class TestMethods:
-    def test_a_role_is_that_of_the_proto(self):
-        assert [method.role.name for method in METHODS] == ["OPERATOR", "ADMIN"]
-
-    @pytest.mark.parametrize(
-        ("method", "problem"),
-        [
-            ("dbops.v1.NoService/Nope", "no imported proto"),
-            ("google.longrunning.Operations/GetOperation", "declares no role"),
-        ],
-    )
-    def test_one_that_cannot_be_is_found_at_the_start(self, method, problem):
-        with pytest.raises(ValueError, match=problem):
-            OperationMethod(DEMO, method, demo_pb2.DemoResponse)
-
-    def test_a_kind_has_one_method(self):
-        with pytest.raises(ValueError, match="two methods"):
-            by_kind([METHODS[0], METHODS[0]])
 
 
 def test_a_schedule():

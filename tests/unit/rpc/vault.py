@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import grpc
 from dbops.v1 import options_pb2, resources_pb2
 from google.api import field_behavior_pb2, resource_pb2
 from google.longrunning import operations_pb2
@@ -91,27 +90,17 @@ class Vault:
     async def _start(self, request: Any, context: Any) -> Any:
         return operations_pb2.Operation(name="operations/42")
 
-    async def unary(self, request: Any, context: Any) -> Any:
+    async def Open(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.calls += 1
         return await self.work(request, context)
 
-    async def stream(self, request: Any, context: Any) -> AsyncIterator[Any]:
+    async def Drain(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
         self.calls += 1
         for _ in range(3):
             yield await self.work(request, context)
 
+    Look = Unruled = Fill = Open
+    Swap = Drain
+
     def service(self) -> Service:
-        return Service(SERVICE, self, _add)
-
-
-def _add(vault: Vault, server: Any) -> None:
-    decode, encode = VaultRequest.FromString, operations_pb2.Operation.SerializeToString
-    handlers = {
-        "Open": grpc.unary_unary_rpc_method_handler(vault.unary, decode, encode),
-        "Look": grpc.unary_unary_rpc_method_handler(vault.unary, decode, encode),
-        "Unruled": grpc.unary_unary_rpc_method_handler(vault.unary, decode, encode),
-        "Drain": grpc.unary_stream_rpc_method_handler(vault.stream, decode, encode),
-        "Fill": grpc.stream_unary_rpc_method_handler(vault.unary, decode, encode),
-        "Swap": grpc.stream_stream_rpc_method_handler(vault.stream, decode, encode),
-    }
-    server.add_registered_method_handlers(SERVICE.full_name, handlers)
+        return Service(SERVICE, self)

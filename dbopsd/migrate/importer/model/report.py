@@ -78,7 +78,7 @@ class TableReport:
     rejected_rows: int = 0
     changed_values: int = 0
     """Values that a policy of the mapping changed: NULL, CLAMP, REPLACE."""
-    copy_seconds: float = 0.0
+    copy_duration_s: float = 0.0
     """Summed over the processes that copied it side by side."""
     verified_rows: int = 0
     """Rows compared, each with all its columns; 0: not verified."""
@@ -101,7 +101,7 @@ class ImportPlan:
     notes: list[str] = field(default_factory=list)
     rows: int = 0
     source_size_bytes: int = 0
-    estimated_seconds: float = 0.0
+    estimated_duration_s: float = 0.0
     estimated_bytes: int = 0
     """In PostgreSQL, with indexes."""
 
@@ -128,6 +128,14 @@ class PlannedTableReport:
 
 
 @dataclass(frozen=True)
+class ImportStage:
+    """How long a stage took, in seconds."""
+
+    stage: str
+    duration_s: float
+
+
+@dataclass(frozen=True)
 class ImportReport:
     """The result of `RunImport`."""
 
@@ -150,8 +158,8 @@ class ImportReport:
     copied_rows: int = 0
     rejected_rows: int = 0
     verified_rows: int = 0
-    stage_seconds: dict[str, float] = field(default_factory=dict)
-    """How long each stage took, by its name, in seconds."""
+    stages: list[ImportStage] = field(default_factory=list)
+    """How long each stage took, in their order."""
     rejects_table: str = ""
     """Where the rows are that were kept apart, `schema.table`; empty: there are none."""
     rejects_file: str = ""

@@ -4,8 +4,9 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, replace
 
 from dbopsd.migrate.importer.model.errors import InvalidMapping
+from dbopsd.migrate.importer.model.mapping import ColumnMapping, TableMapping, known_type
 from dbopsd.migrate.importer.model.plan import Fate, PlannedColumn, PlannedObject
-from dbopsd.migrate.importer.model.requests import Names
+from dbopsd.migrate.importer.model.requests import IdentifierCase
 from dbopsd.migrate.importer.model.source_profile import ColumnProfile, TableProfile
 from dbopsd.migrate.importer.model.source_schema import SourceColumn, SourceTable
 from dbopsd.migrate.importer.plan.column_types import (
@@ -14,7 +15,6 @@ from dbopsd.migrate.importer.plan.column_types import (
     describe,
     storage_class,
 )
-from dbopsd.migrate.importer.plan.mapping import ColumnMapping, TableMapping, known_type
 from dbopsd.migrate.importer.plan.names import Namespace
 from dbopsd.migrate.importer.plan.time_units import doubt
 
@@ -35,7 +35,7 @@ def plan_columns(
     profile: TableProfile,
     mapping: TableMapping,
     types: MappingOf[ColumnKey, ColumnType],
-    style: Names,
+    style: IdentifierCase,
 ) -> Columns:
     """Plan each column. `types` has the types of some already. Raises `InvalidMapping`."""
     _refuse_unknown(table, mapping)

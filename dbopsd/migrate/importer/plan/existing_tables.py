@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dbopsd.db.session import Session
+from dbopsd.migrate.importer.model.mapping import known_type
 from dbopsd.migrate.importer.model.plan import (
     Fate,
     Plan,
@@ -14,7 +15,6 @@ from dbopsd.migrate.importer.model.plan import (
 )
 from dbopsd.migrate.importer.model.requests import ImportRequest, Mode
 from dbopsd.migrate.importer.model.target_errors import TablesIncompatible
-from dbopsd.migrate.importer.plan.mapping import known_type
 from dbopsd.migrate.importer.postgres.sql import statement
 
 _GOES_ON: Final = "the table's own sequence goes on after the largest number that was used"

@@ -4,7 +4,7 @@ import hashlib
 from typing import Final
 
 from dbopsd.db.identifiers import MAX_BYTES
-from dbopsd.migrate.importer.model.requests import Names
+from dbopsd.migrate.importer.model.requests import IdentifierCase
 
 _HASH_LENGTH: Final = 8
 _SYSTEM_COLUMNS: Final = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
@@ -17,14 +17,14 @@ class Namespace:
     SQLite's names differ by more than case; PostgreSQL's may differ by case alone.
     """
 
-    def __init__(self, style: Names, *, columns: bool = False) -> None:
+    def __init__(self, style: IdentifierCase, *, columns: bool = False) -> None:
         self._style = style
         self._columns = columns
         self._taken: set[str] = set()
 
     def take(self, name: str) -> tuple[str, str]:
         """The name to use for `name`, and why it differs; empty: it does not."""
-        wanted = name.lower() if self._style is Names.LOWER else name
+        wanted = name.lower() if self._style is IdentifierCase.LOWER else name
         reason = "names are to be lower case" if wanted != name else ""
         if not wanted:
             wanted, reason = _NAMELESS, "PostgreSQL has no empty names"

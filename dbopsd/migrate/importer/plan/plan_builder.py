@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from dbopsd.migrate.importer.model.errors import InvalidMapping, SourceTableNotFound
+from dbopsd.migrate.importer.model.mapping import Mapping
 from dbopsd.migrate.importer.model.plan import (
     LARGEST_NUMBERS,
     Fate,
@@ -29,7 +30,6 @@ from dbopsd.migrate.importer.plan.columns import ColumnKey, plan_columns, type_o
 from dbopsd.migrate.importer.plan.constraints import plan_checks, plan_foreign_keys
 from dbopsd.migrate.importer.plan.foreign_key_types import unify_types
 from dbopsd.migrate.importer.plan.keys import TableContext, plan_keys
-from dbopsd.migrate.importer.plan.mapping import Mapping
 from dbopsd.migrate.importer.plan.names import Namespace
 from dbopsd.migrate.importer.plan.views import plan_views
 from dbopsd.migrate.importer.processes.limits import is_out_of_time
@@ -76,7 +76,7 @@ def build_plan(
     """
     chosen, told = chosen_tables(schema, request, mapping)
     types = _types(chosen, profiles, mapping)
-    relations = Namespace(request.names)
+    relations = Namespace(request.identifier_case)
     file = FileBudget()
     parts: dict[str, TableContext] = {}
     for table in chosen:
@@ -93,7 +93,7 @@ def build_plan(
         if each.planned.identity:
             # PostgreSQL's own name for the sequence: nothing else is to have it.
             relations.take(f"{each.planned.target}_{each.planned.identity}_seq")
-    views = plan_views(schema.views, parts, relations, request.names, file)
+    views = plan_views(schema.views, parts, relations, request.identifier_case, file)
     told.extend(_keys_and_constraints(parts, relations, request))
     told.extend(views)
     told.extend(_objects_not_carried(schema))
@@ -160,7 +160,7 @@ def _plan_table(
     request: ImportRequest,
 ) -> tuple[PlannedTable | None, list[PlannedObject]]:
     wanted = mapping.table(table.name)
-    columns = plan_columns(table, profile, wanted, types, request.names)
+    columns = plan_columns(table, profile, wanted, types, request.identifier_case)
     if not columns.planned:
         reason = "none of its columns is carried"
         lost = PlannedObject("table", table.name, Fate.NOT_CARRIED, reason, table=table.name)
@@ -284,7 +284,7 @@ def _sequence(table: PlannedTable) -> PlannedObject:
 def _keys_and_constraints(
     parts: MappingOf[str, TableContext], relations: Namespace, request: ImportRequest
 ) -> Iterator[PlannedObject]:
-    constraints = {name: Namespace(request.names) for name in parts}
+    constraints = {name: Namespace(request.identifier_case) for name in parts}
     for each in parts.values():
         yield from plan_keys(each, relations)
     for name, each in parts.items():

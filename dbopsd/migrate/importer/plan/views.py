@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dbopsd.db.identifiers import quoted
 from dbopsd.migrate.importer.model.plan import Fate, PlannedObject
-from dbopsd.migrate.importer.model.requests import Names
+from dbopsd.migrate.importer.model.requests import IdentifierCase
 from dbopsd.migrate.importer.model.source_schema import SourceView, folded
 from dbopsd.migrate.importer.plan import ddl
 from dbopsd.migrate.importer.plan.keys import TableContext
@@ -25,7 +25,7 @@ def plan_views(
     views: Sequence[SourceView],
     tables: Mapping[str, TableContext],
     names: Namespace,
-    style: Names,
+    style: IdentifierCase,
     file: FileBudget,
 ) -> list[PlannedObject]:
     """The views, each after those that it reads; `style` is that of their columns' names."""

@@ -7,7 +7,7 @@ from dbopsd.db.identifiers import quoted
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.migrate.importer.model.plan import PlannedTable
-from dbopsd.migrate.importer.model.requests import ImportRequest, Mode, Names
+from dbopsd.migrate.importer.model.requests import IdentifierCase, ImportRequest, Mode
 from dbopsd.migrate.importer.plan.existing_tables import key_of
 from dbopsd.migrate.importer.plan.names import Namespace
 from dbopsd.migrate.importer.postgres import cascade_effects, row_sql, schemas
@@ -117,7 +117,7 @@ def _irreversible_reason(loss: cascade_effects.Loss) -> str:
 
 def _kept_table_names(tables: Sequence[PlannedTable]) -> list[str]:
     """The names of the tables that keep written rows. They differ from all target tables."""
-    names = Namespace(Names.PRESERVE)
+    names = Namespace(IdentifierCase.PRESERVE)
     for table in tables:
         names.take(table.target)
     return [names.take(f"{table.target}_written")[0] for table in tables]

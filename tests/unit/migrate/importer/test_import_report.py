@@ -1,7 +1,7 @@
 """What the report of an import says at its end."""
 
 from dbopsd.migrate.importer.import_report import final_report
-from dbopsd.migrate.importer.model.report import ImportReport, Outcome, TableReport
+from dbopsd.migrate.importer.model.report import ImportReport, ImportStage, Outcome, TableReport
 from dbopsd.migrate.importer.records.import_records import PublishedTable
 
 REPORT = ImportReport(
@@ -9,7 +9,7 @@ REPORT = ImportReport(
     tables=[TableReport("users", "users", rows=3), TableReport("orders", "orders", rows=2)],
     notes=["a note"],
     rejected_rows=1,
-    stage_seconds={"copy": 1.0},
+    stages=[ImportStage("copy", 1.0)],
 )
 
 
@@ -38,7 +38,7 @@ def test_what_was_published() -> None:
     report = at_the_end(PublishedTable("users", kept=True), PublishedTable("orders"))
     assert report.outcome is Outcome.SUCCEEDED_WITH_REJECTS
     assert report.notes == ["a note"]
-    assert report.stage_seconds == {"copy": 1.0, "publish": 0.123}
+    assert report.stages == [ImportStage("copy", 1.0), ImportStage("publish", 0.123)]
     assert report.previous_schema == "dbops_old_1"
     assert (report.rejects_table, report.rejects_file) == (
         "dbops.import_rejects",

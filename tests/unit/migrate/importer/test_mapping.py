@@ -3,8 +3,8 @@
 import pytest
 
 from dbopsd.migrate.importer.model.errors import InvalidMapping
+from dbopsd.migrate.importer.model.mapping import known_type, read_mapping, write_mapping
 from dbopsd.migrate.importer.model.plan import BadValue, Plan, PlannedColumn, PlannedTable
-from dbopsd.migrate.importer.plan.mapping import known_type, read_mapping, write_mapping
 
 COLUMNS = (
     PlannedColumn("id", "id", "bigint", "integer", "declared INTEGER; 3 integers"),

@@ -5,18 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbopsd.db.identifiers import MAX_BYTES
-from dbopsd.migrate.importer.model.requests import Names
+from dbopsd.migrate.importer.model.requests import IdentifierCase
 from dbopsd.migrate.importer.plan.names import Namespace
 
 
 def test_names_stay_as_they_are() -> None:
-    names = Namespace(Names.PRESERVE)
+    names = Namespace(IdentifierCase.PRESERVE)
     for name in ("users", "Users", "select", 'a"b', "ü b", "x" * MAX_BYTES):
         assert names.take(name) == (name, "")
 
 
 def test_lower_case_gives_no_name_twice() -> None:
-    names = Namespace(Names.LOWER)
+    names = Namespace(IdentifierCase.LOWER)
     assert names.take("Users") == ("users", "names are to be lower case")
     assert names.take("USERS") == ("users_2", "'users' stands for another already")
     assert names.take("users") == ("users_3", "'users' stands for another already")
@@ -25,18 +25,21 @@ def test_lower_case_gives_no_name_twice() -> None:
 
 def test_system_columns_get_another_name() -> None:
     for name in ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"):
-        assert Namespace(Names.PRESERVE).take(name) == (name, "")
-        made, why = Namespace(Names.PRESERVE, columns=True).take(name)
+        assert Namespace(IdentifierCase.PRESERVE).take(name) == (name, "")
+        made, why = Namespace(IdentifierCase.PRESERVE, columns=True).take(name)
         assert (made, why) == (f"{name}_", f"'{name}' is a system column in PostgreSQL")
-    assert Namespace(Names.PRESERVE, columns=True).take("XMIN") == ("XMIN", "")
+    assert Namespace(IdentifierCase.PRESERVE, columns=True).take("XMIN") == ("XMIN", "")
 
 
 def test_no_name_is_a_name() -> None:
-    assert Namespace(Names.PRESERVE).take("") == ("unnamed", "PostgreSQL has no empty names")
+    assert Namespace(IdentifierCase.PRESERVE).take("") == (
+        "unnamed",
+        "PostgreSQL has no empty names",
+    )
 
 
 def test_long_names_are_cut_between_characters() -> None:
-    names = Namespace(Names.PRESERVE)
+    names = Namespace(IdentifierCase.PRESERVE)
     one, why = names.take("ü" * 40)
     other, _ = names.take("ü" * 41)
     assert why == "PostgreSQL's names have 63 bytes"
@@ -48,12 +51,15 @@ def test_long_names_are_cut_between_characters() -> None:
 
 def test_names_that_differ_only_at_their_ends_stay_two_whatever_comes_first() -> None:
     one, other = "x" * 250 + "a", "x" * 250 + "b"
-    assert Namespace(Names.PRESERVE).take(one)[0] != Namespace(Names.PRESERVE).take(other)[0]
+    assert (
+        Namespace(IdentifierCase.PRESERVE).take(one)[0]
+        != Namespace(IdentifierCase.PRESERVE).take(other)[0]
+    )
 
 
-@pytest.mark.parametrize("style", Names)
+@pytest.mark.parametrize("style", IdentifierCase)
 @given(wanted=st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
-def test_no_two_are_called_the_same(style: Names, wanted: list[str]) -> None:
+def test_no_two_are_called_the_same(style: IdentifierCase, wanted: list[str]) -> None:
     names = Namespace(style, columns=True)
     # Some of them twice, and some only with other capitals.
     given_ = [names.take(name)[0] for name in (*wanted, *wanted, *map(str.upper, wanted))]

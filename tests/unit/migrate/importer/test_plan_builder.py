@@ -6,9 +6,9 @@ from contextlib import closing
 import pytest
 
 from dbopsd.migrate.importer.inspect.inspect_schema import inspect_schema
+from dbopsd.migrate.importer.model.mapping import read_mapping
 from dbopsd.migrate.importer.model.plan import Fate, Plan, PlannedObject
 from dbopsd.migrate.importer.model.requests import ImportRequest
-from dbopsd.migrate.importer.plan.mapping import read_mapping
 from dbopsd.migrate.importer.plan.plan_builder import build_plan
 from dbopsd.migrate.importer.plan.time_units import ambiguous_time_notes
 from dbopsd.migrate.importer.profile.profile_table import profile_table
