@@ -79,7 +79,8 @@ class OperationState(Generic[_Result_co]):
             raise operation_not_done(self.name)
         result = _unpacked(self._message.response, self._result_type)
         if result is None:
-            raise TypeError(f"{self.name} ended with {self._found()}, not with {self._expected()}")
+            name = self.name or "the operation"
+            raise TypeError(f"{name} ended with {self._found()}, not with {self._expected()}")
         return result
 
     def _found(self) -> str:

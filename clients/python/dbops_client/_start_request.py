@@ -38,15 +38,15 @@ def start_request(
 
     Raises ConfigurationError for an option that the request cannot hold.
     """
-    asked = {**options, **fields}
-    timeout_s: float | None = asked.pop("timeout_s", None)
-    metadata: Metadata = asked.pop("metadata", ())
-    asked["request_id"] = request_id_or_new(asked.get("request_id"))
-    operation_timeout_s = asked.pop("operation_timeout_s", None)
+    values = {**options, **fields}
+    timeout_s: float | None = values.pop("timeout_s", None)
+    metadata: Metadata = values.pop("metadata", ())
+    values["request_id"] = request_id_or_new(values.get("request_id"))
+    operation_timeout_s = values.pop("operation_timeout_s", None)
     if operation_timeout_s is not None:
-        asked["timeout"] = _duration(seconds("operation_timeout_s", operation_timeout_s))
+        values["timeout"] = _duration(seconds("operation_timeout_s", operation_timeout_s))
     request = request_type()
-    for name, value in asked.items():
+    for name, value in values.items():
         _set(request, name, value)
     return request, timeout_s, metadata
 

@@ -4,7 +4,7 @@ import click
 from dbops.v1 import health_pb2, resources_pb2
 from rich.console import RenderableType
 
-from dbops_client.cli import json_lines, tables, watch_health
+from dbops_client.cli import protobuf_json, tables, watch_health
 from dbops_client.cli.options import global_options
 from dbops_client.cli.session import ExitCode, Session
 
@@ -37,7 +37,7 @@ def list_databases(session: Session, watch: bool) -> ExitCode:
             healths = [_health_of(each) for each in listed]
             watch_health.follow(session, client, healths, lambda now: _updated(listed, now))
         elif session.settings.output == "json":
-            click.echo(json_lines.one(health_pb2.ListDatabasesResponse(databases=listed)))
+            click.echo(protobuf_json.pretty(health_pb2.ListDatabasesResponse(databases=listed)))
         else:
             session.console().print(tables.database_table(listed))
     return ExitCode.DONE

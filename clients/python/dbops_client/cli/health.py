@@ -3,7 +3,7 @@
 import click
 from dbops.v1 import health_pb2, resources_pb2
 
-from dbops_client.cli import json_lines, tables, watch_health
+from dbops_client.cli import protobuf_json, tables, watch_health
 from dbops_client.cli.options import global_options
 from dbops_client.cli.session import ExitCode, Session
 
@@ -44,7 +44,9 @@ def health(session: Session, database: str | None, watch: bool) -> ExitCode:
             watch_health.follow(session, client, healths, tables.health_view)
         elif session.settings.output == "json":
             click.echo(
-                json_lines.one(healths[0]) if database is not None else json_lines.array(healths)
+                protobuf_json.pretty(healths[0])
+                if database is not None
+                else protobuf_json.pretty_array(healths)
             )
         else:
             session.console().print(tables.health_view(healths))

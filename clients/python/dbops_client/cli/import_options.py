@@ -88,9 +88,9 @@ import_options = option_group(
 )
 
 
-def import_fields(asked: dict[str, Any]) -> dict[str, Any]:
+def import_fields(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of a plan or an import as the client takes them."""
-    options = given(asked)
+    options = given(options)
     for name in ("mode", "target", "bad_rows", "integrity", "identifier_case"):
         if name in options:
             options[name] = options[name].upper()

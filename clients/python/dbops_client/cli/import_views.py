@@ -33,7 +33,7 @@ _FATE_STYLES = {_Object.CHANGED: "yellow", _Object.NOT_CARRIED: "red"}
 
 
 def _problem_of_report(report: _Report) -> str | None:
-    # Quarantined rows were asked for: the import did what it should.
+    # Rows are in quarantine only if the request said so: the import did what it should.
     published = report.outcome in (_Report.SUCCEEDED, _Report.SUCCEEDED_WITH_REJECTS)
     return None if published else f"did not succeed: {report.problem}"
 

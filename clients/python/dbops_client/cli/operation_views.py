@@ -14,7 +14,7 @@ from rich.text import Text
 
 from dbops_client._names import database_id, operation_id, schedule_id, worker_id
 from dbops_client._sync.operations import Operation
-from dbops_client.cli import json_lines
+from dbops_client.cli import protobuf_json
 from dbops_client.cli.result_views import has_view, view_of
 from dbops_client.cli.tables import cell, new_table
 from dbops_client.cli.values import count, duration, formatter
@@ -96,7 +96,7 @@ def operation_view(operation: Operation[Any]) -> RenderableType:
         return Group(view, Text(), view_of(result))
     if operation.message.HasField("response"):
         # JSON escapes what is not printable; its line breaks are wanted here.
-        view.add_row("Result", Text(json_lines.one(operation.message.response)))
+        view.add_row("Result", Text(protobuf_json.pretty(operation.message.response)))
     return view
 
 

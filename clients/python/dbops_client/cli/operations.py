@@ -9,7 +9,7 @@ from google.protobuf import empty_pb2
 
 from dbops_client._names import database_name, operation_name
 from dbops_client._sync.operations import Operation
-from dbops_client.cli import json_lines
+from dbops_client.cli import protobuf_json
 from dbops_client.cli.await_operation import await_end
 from dbops_client.cli.operation_views import operation_table
 from dbops_client.cli.options import global_options
@@ -104,7 +104,7 @@ def list_operations(
         response = longrunning_pb2.ListOperationsResponse(
             operations=[operation.message for operation in shown]
         )
-        click.echo(json_lines.one(response))
+        click.echo(protobuf_json.pretty(response))
     else:
         session.console().print(operation_table(shown))
     if len(found) > limit:
@@ -195,11 +195,11 @@ def _wait(session: Session, name: str) -> ExitCode:
 
 def _confirm(session: Session, text: str) -> None:
     as_json = session.settings.output == "json"
-    click.echo(json_lines.one(empty_pb2.Empty()) if as_json else plain(text))
+    click.echo(protobuf_json.pretty(empty_pb2.Empty()) if as_json else plain(text))
 
 
 def _print_line(operation: Operation[Any]) -> None:
-    click.echo(json_lines.line(operation.message))
+    click.echo(protobuf_json.line(operation.message))
 
 
 def _quoted(text: str) -> str:

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from rich.console import RenderableType
 from rich.text import Text
 
-from dbops_client.cli import json_lines
+from dbops_client.cli import protobuf_json
 
 _Result = TypeVar("_Result", bound=Message)
 _View = Callable[[_Result], RenderableType]
@@ -51,7 +51,7 @@ def has_view(result: Message) -> bool:
 def view_of(result: Message) -> RenderableType:
     """Return `result` for people: by its view, or as JSON if it has none."""
     registered = _registered(result)
-    return Text(json_lines.one(result)) if registered is None else registered.view(result)
+    return Text(protobuf_json.pretty(result)) if registered is None else registered.view(result)
 
 
 def problem_of(result: Message) -> str | None:

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from dbops_client._errors import DbopsError
 from dbops_client._sync.client import DbopsClient
 from dbops_client._sync.operations import Operation
-from dbops_client.cli import json_lines
+from dbops_client.cli import protobuf_json
 from dbops_client.cli.await_operation import await_end
 from dbops_client.cli.operation_views import operation_view, result_of
 from dbops_client.cli.options import global_options
@@ -66,7 +66,7 @@ def run_operation(
     no_wait: bool,
     show: "Callable[[Session, Operation[_Result]], ExitCode] | None" = None,
 ) -> ExitCode:
-    """Start an operation, wait for its end, and `show` it: by `show_result` if not told otherwise.
+    """Start an operation, wait for its end, and show it with `show`, by default `show_result`.
 
     Returns the exit code. Raises DbopsError if the server refuses it or can no longer be reached.
     """
@@ -127,7 +127,7 @@ def show_operation(session: Session, ended: Operation[Any]) -> ExitCode:
 def print_result(session: Session, result: Message) -> None:
     """Print a result: as JSON with all its fields, or with its view."""
     if session.settings.output == "json":
-        click.echo(json_lines.whole(result))
+        click.echo(protobuf_json.pretty_with_defaults(result))
     else:
         session.console().print(view_of(result))
 
@@ -135,7 +135,7 @@ def print_result(session: Session, result: Message) -> None:
 def print_operation(session: Session, operation: Operation[Any]) -> None:
     """Print all that is known about an operation."""
     if session.settings.output == "json":
-        click.echo(json_lines.one(operation.message))
+        click.echo(protobuf_json.pretty(operation.message))
     else:
         session.console().print(operation_view(operation))
 
@@ -150,5 +150,5 @@ def report_failure(ended: Operation[Any], error: DbopsError) -> ExitCode:
 
 def _print(session: Session, operation: Operation[Any], line: str) -> ExitCode:
     as_json = session.settings.output == "json"
-    click.echo(json_lines.one(operation.message) if as_json else plain(line))
+    click.echo(protobuf_json.pretty(operation.message) if as_json else plain(line))
     return ExitCode.DONE

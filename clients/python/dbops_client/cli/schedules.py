@@ -5,7 +5,7 @@ from typing import Any
 import click
 from dbops.v1 import operations_pb2
 
-from dbops_client.cli import json_lines
+from dbops_client.cli import protobuf_json
 from dbops_client.cli.operation_views import schedule_table
 from dbops_client.cli.options import global_options
 from dbops_client.cli.run_operation import exit_codes_help, run_operation, show_operation
@@ -34,7 +34,7 @@ def list_schedules(session: Session, database: str | None) -> ExitCode:
     with session.client() as client:
         listed = list(client.schedules.list(database))
     if session.settings.output == "json":
-        click.echo(json_lines.one(operations_pb2.ListSchedulesResponse(schedules=listed)))
+        click.echo(protobuf_json.pretty(operations_pb2.ListSchedulesResponse(schedules=listed)))
     else:
         session.console().print(schedule_table(listed))
     return ExitCode.DONE
@@ -83,6 +83,6 @@ def resume_schedule(session: Session, name: str) -> ExitCode:
 
 def _print(session: Session, schedule: operations_pb2.Schedule) -> None:
     if session.settings.output == "json":
-        click.echo(json_lines.one(schedule))
+        click.echo(protobuf_json.pretty(schedule))
     else:
         session.console().print(schedule_table([schedule]))

@@ -17,7 +17,7 @@ from dbops_client._channel import DEFAULT_RECONNECT_S
 from dbops_client._names import database_id
 from dbops_client._sync.client import DbopsClient
 from dbops_client._watch import Watch
-from dbops_client.cli import json_lines
+from dbops_client.cli import protobuf_json
 from dbops_client.cli.session import Session
 from dbops_client.cli.tables import state_name
 from dbops_client.cli.terminal import can_redraw, plain
@@ -58,7 +58,7 @@ def follow(session: Session, client: DbopsClient, healths: Sequence[_Health], vi
     with closing(_merged(watches)) as messages:
         if as_json:
             for health in messages:
-                click.echo(json_lines.line(health))
+                click.echo(protobuf_json.line(health))
         elif live:
             _redraw(console, messages, healths, view)
         else:

@@ -10,17 +10,17 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError, Message
 
 
-def one(message: Message) -> str:
+def pretty(message: Message) -> str:
     """Return a message as a JSON object over several lines."""
     return json.dumps(as_dict(message), indent=2)
 
 
-def whole(message: Message) -> str:
-    """Return a message like `one`, including fields that are zero, false or empty."""
+def pretty_with_defaults(message: Message) -> str:
+    """Return a message like `pretty`, including fields that are zero, false or empty."""
     return json.dumps(MessageToDict(message, always_print_fields_with_no_presence=True), indent=2)
 
 
-def array(messages: Iterable[Message]) -> str:
+def pretty_array(messages: Iterable[Message]) -> str:
     """Return messages as a JSON array over several lines."""
     return json.dumps([as_dict(message) for message in messages], indent=2)
 
