@@ -20,8 +20,9 @@ from dbops.v1 import operations_pb2
 from dbops_client import DbopsClient
 from psycopg import sql
 
-from tests.e2e.conftest import Answer, database, run, wait_until_ready
+from tests.e2e.conftest import database, wait_until_ready
 from tests.support.daemon import Daemon
+from tests.support.dbops_command import Ended, run_dbops
 from tests.support.patience import eventually_blocking
 from tests.support.scratch import new_directory
 from tests.support.servers import PostgresServer
@@ -64,9 +65,9 @@ class Importer:
     dsn: str
     files: Path
 
-    def dbops(self, *arguments: str) -> Answer:
+    def dbops(self, *arguments: str) -> Ended:
         """A command, to its end."""
-        return run("dbops", *arguments, timeout=TIMEOUT_S, DBOPS_SERVER=self.daemon.grpc_address)
+        return run_dbops(self.daemon.grpc_address, *arguments)
 
     def run(self, source: Path, schema: str, *options: str, code: int = 0) -> dict[str, Any]:
         """`dbops import run`: its report."""

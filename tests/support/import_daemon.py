@@ -2,21 +2,20 @@
 
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.support.daemon import BIN, Daemon, clean_environment
+from tests.support.daemon import Daemon
+from tests.support.dbops_command import run_dbops
 from tests.support.import_checker import complaints, look
 from tests.support.judging.overrides import read_overrides
 from tests.support.judging.report import PUBLISHED
 from tests.support.scratch import new_directory
 from tests.support.servers import PostgresServer
 
-TIMEOUT_S = 120.0
 QUARANTINE = ("--on-bad-rows", "quarantine")
 
 
@@ -67,22 +66,15 @@ class ImportDaemon:
 
     def run_unjudged(self, source: Path, schema: str, *options: str) -> Imported:
         """`dbops import run` alone."""
-        done = subprocess.run(
-            [
-                *(str(BIN / "dbops"), "import", "run", str(source), "--database", "main"),
-                *("--schema", schema, "--output", "json", "--timeout", "60", *options),
-            ],
-            env=clean_environment(DBOPS_SERVER=self.daemon.grpc_address),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
+        done = run_dbops(
+            *(self.daemon.grpc_address, "import", "run", str(source), "--database", "main"),
+            *("--schema", schema, "--output", "json", "--timeout", "60", *options),
         )
-        if done.returncode not in (0, 1):
+        if done.code not in (0, 1):
             ended = self.daemon.exit_code
             log = self.daemon.log_text()[-3000:]
-            raise AssertionError(f"{done.stderr}the daemon's exit code: {ended}; its log: {log}")
-        return Imported(done.returncode, done.stderr, json.loads(done.stdout))
+            raise AssertionError(f"{done.err}the daemon's exit code: {ended}; its log: {log}")
+        return Imported(done.code, done.err, json.loads(done.out))
 
 
 @contextmanager
