@@ -4,6 +4,7 @@ The tables are as migrations make them, with what an import knows nothing of: tr
 columns, keys that are looked at late.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import psycopg
@@ -24,6 +25,7 @@ from dbopsd.migrate.importer.publish.merge import Merge
 from dbopsd.migrate.importer.publish.refill import Refill
 from dbopsd.migrate.importer.records import import_records
 from dbopsd.migrate.importer.records.import_records import PublishedTable, RecordState
+from tests.support.patience import eventually
 from tests.support.staged import PLAN, column, emails, person, schemas, stage
 
 TABLES = """
@@ -149,36 +151,30 @@ SAME_BY_EQUALITY = {
 }
 
 
-async def test_after_an_upsert_the_values_are_the_files_and_not_their_equals(
-    session: Session, database_dsn: str
+@pytest.mark.parametrize("type_name", SAME_BY_EQUALITY)
+async def test_after_an_upsert_a_value_is_the_files_and_not_its_equal(
+    session: Session, database_dsn: str, type_name: str
 ) -> None:
-    before, after = zip(*SAME_BY_EQUALITY.values(), strict=True)
-    columns = [
-        column(f"c{at}", each.partition(" COLLATE")[0]) for at, each in enumerate(SAME_BY_EQUALITY)
-    ]
-    table = PlannedTable("loose", "loose", (column("id", "numeric"), *columns), key=("id",))
-    declared = [f"c{at} {each}" for at, each in enumerate(SAME_BY_EQUALITY)]
+    before, after = SAME_BY_EQUALITY[type_name]
+    value = column("v", type_name.partition(" COLLATE")[0])
+    table = PlannedTable("loose", "loose", (column("id", "numeric"), value), key=("id",))
     with person(database_dsn) as connection:
-        connection.execute(f"CREATE TABLE loose (id numeric PRIMARY KEY, {', '.join(declared)})")
-        there = ", ".join(map(repr, before))
-        connection.execute(f"INSERT INTO loose VALUES (1.0, {there}), (2, {there})")
+        connection.execute(f"CREATE TABLE loose (id numeric PRIMARY KEY, v {type_name})")
+        connection.execute(f"INSERT INTO loose VALUES (1.0, {before!r}), (2, {before!r})")
         # Whoever refers to a row by its key does not see that change.
         connection.execute("CREATE TABLE other (id numeric REFERENCES loose ON UPDATE SET NULL)")
         connection.execute("INSERT INTO other VALUES (1)")
-    file = ", ".join(map(repr, after))
-    rows = f"INSERT INTO loose VALUES (1, {file}), (3, {file})"
-    for who, written in (("new", 2), ("newer", 0)):
+    rows = f"INSERT INTO loose VALUES (1, {after!r}), (3, {after!r})"
+    # The third row is added, the first is changed where its value is another one.
+    for who, written in (("new", 1 + (before != after)), ("newer", 0)):
         record = await stage(session, database_dsn, who, plan=Plan((table,)), rows=rows)
         placed = await publication.publish(session, record, asked(Mode.UPSERT))
         assert [each.merged_rows for each in placed] == [written]
-    texts = ", ".join(f"c{at}::text" for at in range(len(columns)))
     with person(database_dsn) as connection:
-        assert connection.execute(
-            f"SELECT id::text, {texts} FROM loose ORDER BY id"
-        ).fetchall() == [
-            ("1.0", *after),
-            ("2", *before),
-            ("3", *after),
+        assert connection.execute("SELECT id::text, v::text FROM loose ORDER BY id").fetchall() == [
+            ("1.0", after),
+            ("2", before),
+            ("3", after),
         ]
         assert connection.execute("SELECT id FROM other").fetchall() == [(1,)]
 
@@ -283,6 +279,29 @@ async def test_a_lock_on_the_rows_is_waited_for(session: Session, database_dsn: 
                 other.execute("SELECT FROM orders")
         holder.rollback()
     await publication.publish(session, record, asked(Mode.REPLACE))
+    assert emails(database_dsn) == ["new-1", "new-3"]
+
+
+async def test_nobody_refers_to_a_row_that_is_about_to_be_deleted(
+    session: Session, database_dsn: str
+) -> None:
+    record = await stage(session, database_dsn, "new", rows_only=True)
+    request = asked(Mode.UPSERT, delete_missing=True)
+    with psycopg.connect(database_dsn) as holder, person(database_dsn) as watcher:
+        # What a foreign key does for a row that comes to refer to another.
+        holder.execute("UPDATE users SET best = NULL")
+        holder.commit()
+        holder.execute("SELECT FROM users WHERE id = 1 FOR KEY SHARE")
+        publishing = asyncio.create_task(publication.publish(session, record, request))
+        await eventually(
+            lambda: watcher.execute(
+                "SELECT FROM pg_locks WHERE mode = 'ExclusiveLock' AND NOT granted"
+                " AND relation = 'users'::regclass"
+            ).fetchall(),
+            30,
+        )
+        holder.rollback()
+        await publishing
     assert emails(database_dsn) == ["new-1", "new-3"]
 
 

@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -140,7 +141,10 @@ def test_a_file_that_nobody_has_open_is_copied_and_left_alone(
     assert snapshot.recovered == ""
     assert snapshot.source_bytes == source.stat().st_size == snapshot.size_bytes
     assert 0 < snapshot.held_s < snapshot.took_s
-    assert [path.name for path in scratch.iterdir()] == ["snapshot"]
+    (copy,) = scratch.iterdir()
+    assert copy.name == "snapshot"
+    files = [each for each in copy.rglob("*") if each.is_file()]
+    assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
     assert not snapshot.empty
 
 
