@@ -150,7 +150,8 @@ class AuthConfig(Section):
     open_services: tuple[OpenService, ...] = ("health",)
     """What needs no credential: `health`, `reflection`, `channelz`; else each needs `VIEWER`.
 
-    `health` is `grpc.health.v1` and, over HTTP, `/livez` and `/readyz`.
+    `health` is `grpc.health.v1` and, over HTTP, `/livez` and `/readyz`. The names of databases are
+    told there only to callers with `VIEWER` on them.
     """
 
     @property

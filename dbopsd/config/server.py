@@ -11,6 +11,8 @@ from pydantic import ByteSize, Field, SecretStr, field_validator, model_validato
 from dbopsd.config.tls import TlsConfig
 from dbopsd.config.values import ListenAddress, Section
 
+_HOST_NAME = re.compile(r"\*|(\*\.)?[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9.])?")
+
 
 def _default_state_dir() -> Path:
     if os.geteuid() == 0:
@@ -75,6 +77,21 @@ class ServerConfig(Section):
     A connection takes a descriptor. Where the system's limit is too low for all of them, there are
     fewer: `dbopsd check-config` says how many descriptors are needed.
     """
+
+    http_hosts: tuple[str, ...] = ()
+    """Names that HTTP requests may have in `Host`; others are answered with 421.
+
+    IP addresses, `localhost`, the machine's name and the host of `http_listen` are always taken.
+    `*.example.com` stands for every name below it, `*` for any.
+    """
+
+    @field_validator("http_hosts")
+    @classmethod
+    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not _HOST_NAME.fullmatch(name):
+                raise ValueError(f"has '{name}', which is no name of a host, without a port")
+        return value
 
     @field_validator("control_url")
     @classmethod

@@ -17,6 +17,7 @@ from dbopsd.security.authorisation import require
 from dbopsd.security.caller import ANONYMOUS, NOBODY, Caller, Role, current_caller
 from dbopsd.security.certificates import names_of
 from dbopsd.security.connections import Connections, Peer, Standing
+from dbopsd.security.errors import Unauthenticated
 from dbopsd.telemetry import names
 
 # By what `auth.open_services` calls them.
@@ -34,8 +35,14 @@ def authorise_requests(access: Access, connections: Connections) -> Middleware:
             return NOBODY
         headers = request.headers.getall("Authorization", ())
         # Apart from the calls that run: who has shown nothing yet must not take their places.
-        with limit.running(f"unknown {request.remote}"):
-            caller = await authenticator.authenticate(headers, lambda: _certificate_names(request))
+        try:
+            with limit.running(f"unknown {request.remote}"):
+                caller = await authenticator.authenticate(
+                    headers, lambda: _certificate_names(request)
+                )
+        except Unauthenticated as error:
+            await access.failed_credentials.refused(peer_of(request)[0], error)
+            raise
         trace.get_current_span().set_attribute(names.ENDUSER_ID, caller.name)
         require(caller, Role.VIEWER, None)
         return caller

@@ -15,6 +15,7 @@ from dbopsd.health.board import HealthBoard
 from dbopsd.http.auth_middleware import authorise_requests, peer_of
 from dbopsd.http.errors import answering_errors
 from dbopsd.http.health import HealthPaths
+from dbopsd.http.hosts import Hosts, refuse_unknown_hosts
 from dbopsd.http.listener import Listener
 from dbopsd.http.tracing import Handler, request_tracing
 from dbopsd.security.access import Access
@@ -56,6 +57,7 @@ class HttpServer:
                 self._counting(),
                 request_tracing(self._telemetry),
                 answering_errors,
+                refuse_unknown_hosts(Hosts.of(self._config)),
                 authorise_requests(self._access, self._connections),
             ]
         )

@@ -10,12 +10,18 @@ from opentelemetry import trace
 from dbopsd.rpc.call_adapters import Send, StreamCall, UnaryCall
 from dbopsd.rpc.credential_watch import send_while
 from dbopsd.rpc.database_names import compile_naming
+from dbopsd.rpc.grpc_health import asks_for_databases
 from dbopsd.rpc.methods import Method
 from dbopsd.security.access import Access
 from dbopsd.security.authorisation import require
 from dbopsd.security.caller import NOBODY, Caller, current_caller
 from dbopsd.security.connections import Connections, Peer, Standing
-from dbopsd.security.errors import CredentialChanged, RoleMissing
+from dbopsd.security.errors import (
+    CredentialChanged,
+    CredentialMissing,
+    RoleMissing,
+    Unauthenticated,
+)
 from dbopsd.telemetry import names
 
 _AUTHORIZATION: Final = "authorization"
@@ -23,7 +29,7 @@ _AUTHORIZATION: Final = "authorization"
 _CERTIFICATE_NAMES: Final = ("peer_dns", "peer_uri", "x509_common_name")
 
 Permit = Callable[[Caller, Any], None]
-Identify = Callable[[Any], Awaitable[Caller]]
+Identify = Callable[[Any, Any], Awaitable[Caller]]
 
 
 class CallAuthorisation:
@@ -36,6 +42,7 @@ class CallAuthorisation:
         self._authenticator = access.authenticator
         self._open_services = access.open_services
         self._limit = access.limit
+        self._failed_credentials = access.failed_credentials
         self._connections = connections
 
     def unary(self, method: Method, call: UnaryCall) -> UnaryCall:
@@ -45,7 +52,7 @@ class CallAuthorisation:
         streams_requests = method.streams_requests
 
         async def authorised(request: Any, context: Any) -> Any:
-            caller = await identify(context)
+            caller = await identify(request, context)
             if streams_requests:
                 request = _each_permitted(request, caller, permit)
             else:
@@ -63,7 +70,7 @@ class CallAuthorisation:
         streams_requests = method.streams_requests
 
         async def authorised(request: Any, context: Any, send: Send) -> None:
-            caller = await identify(context)
+            caller = await identify(request, context)
             if streams_requests:
                 request = _each_permitted(request, caller, permit)
             else:
@@ -102,27 +109,31 @@ class CallAuthorisation:
         """Finds out who calls, and says so in `current_caller` and the span."""
         if self._authenticator.lets_everybody_do_everything:
             # What `current_caller` says by itself.
-            async def everybody(_: Any) -> Caller:
+            async def everybody(_: Any, __: Any) -> Caller:
                 return current_caller.get()
 
             return everybody
 
         if self._open(method):
 
-            async def nobody(_: Any) -> Caller:
+            async def nobody(request: Any, context: Any) -> Caller:
                 current_caller.set(NOBODY)
-                return NOBODY
+                if not asks_for_databases(request):
+                    return NOBODY
+                # What is open tells the names of databases only to who may see them.
+                try:
+                    caller = await self._prove(context)
+                except CredentialMissing:
+                    return NOBODY
+                current_caller.set(caller)
+                return caller
 
             return nobody
 
-        limit = self._limit
-
-        async def identify(context: Any) -> Caller:
+        async def identify(_: Any, context: Any) -> Caller:
             # Never reset: grpc.aio runs each call in a task, so a context, of its own.
             current_caller.set(NOBODY)
-            # Apart from the calls that run: who has shown nothing yet must not take their places.
-            with limit.running(f"unknown {peer_of(context.peer())[0]}"):
-                caller = await self._authenticate(context)
+            caller = await self._prove(context)
             current_caller.set(caller)
             span = trace.get_current_span()
             if span.is_recording():
@@ -130,6 +141,19 @@ class CallAuthorisation:
             return caller
 
         return identify
+
+    async def _prove(self, context: Any) -> Caller:
+        """Who calls, counted while that is found out, and noted where it is nobody that is known.
+
+        Apart from the calls that run: who has shown nothing yet must not take their places.
+        """
+        address = address_of(context.peer())
+        try:
+            with self._limit.running(f"unknown {address}"):
+                return await self._authenticate(context)
+        except Unauthenticated as error:
+            await self._failed_credentials.refused(address, error)
+            raise
 
     async def _authenticate(self, context: Any) -> Caller:
         headers = [value for key, value in context.invocation_metadata() if key == _AUTHORIZATION]

@@ -8,6 +8,7 @@ from typing import Final
 from dbopsd.config import AuthConfig, ServerConfig
 from dbopsd.security.authenticator import Authenticator
 from dbopsd.security.certificates import Certificates
+from dbopsd.security.failed_credentials import FailedCredentials
 from dbopsd.security.jwks import Jwks
 from dbopsd.security.jwt import Jwts
 from dbopsd.security.limits import CallLimit
@@ -33,6 +34,7 @@ class Access:
         self.open_services = frozenset(auth.open_services)
         self.tls = tls
         self.limit = limit
+        self.failed_credentials = FailedCredentials(limit.most)
 
     @classmethod
     def load(cls, server: ServerConfig, auth: AuthConfig) -> "Access":

@@ -10,14 +10,14 @@ class CallLimit:
     """Counts the running calls by who makes them."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._running: dict[str, int] = {}
 
     def enter(self, who: str) -> None:
         """Count one more. Raises `TooManyCalls`; else `leave` must follow."""
         running = self._running.get(who, 0)
-        if running >= self._most:
-            raise TooManyCalls(self._most)
+        if running >= self.most:
+            raise TooManyCalls(self.most)
         self._running[who] = running + 1
 
     def leave(self, who: str) -> None:

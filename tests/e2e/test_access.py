@@ -1,6 +1,7 @@
 """A daemon with TLS and tokens, as people ask it: grpcurl, an HTTP client, `check-config`."""
 
 import json
+import re
 import subprocess
 import urllib.error
 import urllib.request
@@ -8,7 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2 as grpc_health_pb2
+from grpc_health.v1 import health_pb2_grpc as grpc_health_pb2_grpc
 
 from dbopsd.config import TokenConfig
 from dbopsd.security.token_file import append_token
@@ -108,6 +112,29 @@ def test_http(guarded: Daemon, files: Certificates, viewer: str) -> None:
     assert http(guarded, files, "/api/health/database?database=other", viewer) == 403
 
 
+def test_strangers_learn_no_database_name(
+    guarded: Daemon, files: Certificates, viewer: str
+) -> None:
+    """Neither from health, which is open, nor through a name that was made to resolve here."""
+    for token, names in ((None, set()), (viewer, {"databases/main"})):
+        address = f"localhost:{guarded.grpc_port}"
+        with grpc.secure_channel(address, files.channel_credentials()) as channel:
+            metadata = (("authorization", f"Bearer {token}"),) if token else None
+            listed = grpc_health_pb2_grpc.HealthStub(channel).List(
+                grpc_health_pb2.HealthListRequest(), metadata=metadata, timeout=10
+            )
+            assert {name for name in listed.statuses if name.startswith("databases")} == names
+    assert http(guarded, files, "/livez", host="rebound.example") == 421
+    assert http(guarded, files, "/livez", host="localhost") == 200
+
+
+def test_a_refused_token_is_seen_in_the_log(guarded: Daemon, files: Certificates) -> None:
+    assert http(guarded, files, "/api/health/database", "dbops_guessed") == 401
+    line = r"WARNING .*a credential from 127\.0\.0\.1 was refused: TOKEN_UNKNOWN"
+    eventually_blocking(lambda: re.search(line, guarded.log_text()), 5)
+    assert "dbops_guessed" not in guarded.log_text()
+
+
 def test_a_token_added_and_taken_back_without_a_restart(
     guarded: Daemon, files: Certificates, tokens: Path
 ) -> None:
@@ -126,8 +153,17 @@ def test_no_token_is_in_what_it_says(guarded: Daemon, tokens: Path, viewer: str)
     assert viewer not in arguments
 
 
-def http(daemon: Daemon, files: Certificates, path: str, token: str | None = None) -> int:
+def http(
+    daemon: Daemon,
+    files: Certificates,
+    path: str,
+    token: str | None = None,
+    *,
+    host: str | None = None,
+) -> int:
     request = urllib.request.Request(f"https://localhost:{daemon.http_port}{path}")
+    if host is not None:
+        request.add_header("Host", host)
     if token is not None:
         request.add_header("Authorization", f"Bearer {token}")
     context = files.client_context()

@@ -74,6 +74,85 @@ async def test_a_caller_sees_the_databases_that_it_may_see(guarded):
     assert [each.name for each in some.databases] == ["databases/main"]
 
 
+class TestOpenHealth:
+    """`grpc.health.v1`, which needs no credential, tells databases to who may see them."""
+
+    MAIN = (("authorization", f"Bearer {MAIN}"),)
+
+    @pytest.fixture
+    def health(self, guarded):
+        return grpc_health_pb2_grpc.HealthStub(guarded)
+
+    @staticmethod
+    def asked(service: str) -> grpc_health_pb2.HealthCheckRequest:
+        return grpc_health_pb2.HealthCheckRequest(service=service)
+
+    async def test_the_list_has_the_databases_that_the_caller_may_see(self, health):
+        request = grpc_health_pb2.HealthListRequest()
+        for credentials, databases in (
+            (None, set()),
+            (self.MAIN, {"databases/main"}),
+            (BEARER, {"databases/main", "databases/other"}),
+        ):
+            statuses = (await health.List(request, metadata=credentials)).statuses
+            assert {name for name in statuses if name.startswith("databases")} == databases
+            assert {"", "readiness", "liveness", "dbops.v1.HealthService"} <= set(statuses)
+
+    async def test_one_that_may_not_be_seen_is_as_one_that_is_not_there(self, health):
+        for credentials in (None, self.MAIN):
+            answers = [
+                await refused(health.Check(self.asked(name), metadata=credentials))
+                for name in ("databases/other", "databases/nope")
+            ]
+            assert {answer.reason for answer in answers} == {"SERVICE_NOT_FOUND"}
+            assert answers[0].text.replace("other", "nope") == answers[1].text
+        serving = grpc_health_pb2.HealthCheckResponse.SERVING
+        found = await health.Check(self.asked("databases/main"), metadata=self.MAIN)
+        assert found.status == serving
+
+    async def test_a_watch_of_it_is_one_of_an_unknown_name(self, health):
+        watch = health.Watch(self.asked("databases/other"), metadata=self.MAIN)
+        assert (await watch.read()).status == grpc_health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        watch.cancel()
+        watch = health.Watch(self.asked("databases/main"), metadata=self.MAIN)
+        assert (await watch.read()).status == grpc_health_pb2.HealthCheckResponse.SERVING
+        watch.cancel()
+
+    async def test_a_wrong_credential_matters_only_where_databases_are_asked_for(self, health):
+        wrong = (("authorization", "Bearer dbops_nobodys"),)
+        for name in ("", "liveness", "readiness"):
+            assert (await health.Check(self.asked(name), metadata=wrong)).status
+        answer = await refused(health.Check(self.asked("databases/main"), metadata=wrong))
+        assert answer.reason == "TOKEN_UNKNOWN"
+
+
+async def test_a_wrong_credential_is_said_in_the_log_without_it(guarded, caplog):
+    stub = health_pb2_grpc.HealthServiceStub(guarded)
+    request = health_pb2.GetHealthRequest(name="databases/main")
+    wrong = (("authorization", "Bearer dbops_nobodys"),)
+    for _ in range(3):
+        assert (await refused(stub.GetHealth(request, metadata=wrong))).reason == "TOKEN_UNKNOWN"
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == ["a credential from 127.0.0.1 was refused: TOKEN_UNKNOWN"]
+
+
+async def test_wrong_credentials_keep_no_right_one_waiting(guarded):
+    """From one address, such as a load balancer's."""
+    stub = health_pb2_grpc.HealthServiceStub(guarded)
+    request = health_pb2.GetHealthRequest(name="databases/main")
+    wrong = (("authorization", "Bearer dbops_nobodys"),)
+    for _ in range(4):
+        await refused(stub.GetHealth(request, metadata=wrong))
+    slow = [asyncio.create_task(_await(stub.GetHealth(request, metadata=wrong))) for _ in range(8)]
+    for _ in range(20):
+        await stub.GetHealth(request, metadata=BEARER)
+    answers = await asyncio.gather(*slow, return_exceptions=True)
+    # Those beyond the three that may wait are told so.
+    codes = [answer.code() for answer in answers]
+    assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 5
+    assert codes.count(grpc.StatusCode.UNAUTHENTICATED) == 3
+
+
 async def test_the_refusal_says_what_is_missing(guarded):
     stub = health_pb2_grpc.HealthServiceStub(guarded)
     answer = await refused(
