@@ -10,12 +10,13 @@ from contextlib import AsyncExitStack
 import pytest
 
 from dbopsd.db.database import Database
-from dbopsd.db.errors import NoConnection, PoolClosed, PoolExhausted
+from dbopsd.db.errors import NoConnection, PoolClosed, PoolExhausted, ReadOnlyServer
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from tests.integration.conftest import OpenDatabase
 from tests.support.patience import eventually
 from tests.support.recording import Recording
+from tests.support.replication import ReplicationPair
 from tests.support.servers import PostgresServer
 
 ONE = Statement("SELECT 1", "SELECT 1 test")
@@ -70,18 +71,31 @@ async def _use(database: Database) -> None:
 async def test_a_connection_held_too_long_is_counted_and_logged_with_its_taker(
     open_database: OpenDatabase, database_dsn: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    database = await open_database(database_dsn, leak_after_s=0.2)
+    leak_after_s = 1.0
+    database = await open_database(database_dsn, leak_after_s=leak_after_s)
+    loop = asyncio.get_running_loop()
+    noticed_after_s = 0.0
 
     async def the_culprit() -> None:
+        nonlocal noticed_after_s
         async with database.session():
-            await eventually(lambda: database.pool_stats().leaked == 1)
+            taken = loop.time()
+            assert database.pool_stats().leaked == 0
+            # By the log alone: nobody has to ask for the statistics.
             await eventually(lambda: "the_culprit" in caplog.text)
+            noticed_after_s = loop.time() - taken
+            # One that was just taken is none, and nor is one that came back in time.
+            async with database.session():
+                assert database.pool_stats().leaked == 1
+            await database.look_up(ONE, ttl_s=0)
+            assert (database.pool_stats().leaked, database.pool_stats().leaks_total) == (1, 1)
 
     with caplog.at_level(logging.WARNING):
         await the_culprit()
-    assert database.pool_stats().leaked == 0
-    assert database.pool_stats().leaks_total == 1
-    assert "came back" in caplog.text
+    assert leak_after_s <= noticed_after_s < leak_after_s + 5
+    assert (database.pool_stats().leaked, database.pool_stats().leaks_total) == (0, 1)
+    assert caplog.text.count("is held for more than 1 s") == 1
+    assert caplog.text.count("came back") == 1
 
 
 async def test_terminated_connections_are_replaced_before_anybody_gets_one(
@@ -121,9 +135,12 @@ async def test_an_open_transaction_does_not_go_back_into_the_pool(
 ) -> None:
     database = await open_database(database_dsn, min_size=1, max_size=1)
     async with database.session() as session:
+        backend = await pid_of(session)
         await session.execute(Statement("BEGIN", "BEGIN"))
         await session.execute(Statement("CREATE TABLE gone ()", "CREATE TABLE gone"))
     async with database.session() as session:
+        # Rolled back, not thrown away: connecting anew is dear.
+        assert await pid_of(session) == backend
         assert session.usable
         found = await session.fetch_one(
             Statement("SELECT to_regclass('gone')", "SELECT to_regclass")
@@ -149,6 +166,38 @@ async def test_a_cancelled_caller_gives_its_connection_back(
         assert database.pool_stats().used == 0
     async with database.session(timeout_s=5) as session:
         await session.execute(ONE)
+
+
+async def test_a_session_for_reading_cannot_write_on_a_primary_either(
+    open_database: OpenDatabase, database_dsn: str, postgres: PostgresServer
+) -> None:
+    twice = f"host='{postgres.host},{postgres.host}' port='{postgres.port},{postgres.port}'"
+    database = await open_database(f"{database_dsn} {twice}", min_size=1)
+    async with database.session(read_only=True) as session:
+        with pytest.raises(ReadOnlyServer):
+            await session.execute(Statement("CREATE TABLE nope ()", "CREATE TABLE nope"))
+    async with database.session() as session:
+        await session.execute(Statement("CREATE TABLE written ()", "CREATE TABLE written"))
+
+
+async def test_a_connection_to_a_standby_is_not_lent_for_writing(
+    open_database: OpenDatabase, replication_pair: ReplicationPair
+) -> None:
+    pair = replication_pair
+    # The user's own choice wins over the one that leads to a primary only.
+    dsn = pair.primary.dsn(
+        host=f"{pair.standby.host},{pair.primary.host}",
+        port=f"{pair.standby.port},{pair.primary.port}",
+        target_session_attrs="any",
+    )
+    database = await open_database(dsn, min_size=0, max_size=1)
+    with pytest.raises(NoConnection):
+        async with database.session(timeout_s=1.5):
+            pass
+    await asyncio.to_thread(pair.primary.stop, "immediate")
+    await asyncio.to_thread(pair.promote)
+    async with database.session(timeout_s=10) as session:
+        await session.execute(Statement("CREATE TABLE written ()", "CREATE TABLE written"))
 
 
 async def test_a_subscription_does_not_outlive_the_loan(

@@ -129,6 +129,11 @@ async def test_an_unknown_database_is_an_error() -> None:
     [
         ("all", (H, D), True),
         ("all", (H, U), False),
+        ("all", (U, H), False),
+        ("all", (X, H), False),
+        ("any", (U, H), True),
+        ("any", (H, U), True),
+        ("any", (U, U), False),
         ("all", (H, X), False),
         ("any", (U, D), True),
         ("any", (U, X), False),
