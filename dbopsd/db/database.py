@@ -48,7 +48,7 @@ class Database:
         self.dsn = Dsn.parse(name, config.dsn.get_secret_value(), config.password_file)
         self._telemetry = DatabaseTelemetry(name, tracer, meter)
         self.cluster: ClusterWatch | None = None
-        if self.dsn.is_cluster or config.health.expect_standbys is not None:
+        if self.dsn.may_have_standbys or config.health.expect_standbys is not None:
             self.cluster = ClusterWatch(
                 self.dsn,
                 self._telemetry,

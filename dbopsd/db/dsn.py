@@ -124,6 +124,14 @@ class Dsn:
         return len(self.hosts) > 1
 
     @property
+    def may_have_standbys(self) -> bool:
+        """Whether it may lead to several servers.
+
+        It names several hosts, or asks libpq for a server of some role among a name's addresses.
+        """
+        return self.is_cluster or self._parameters.get("target_session_attrs", "any") != "any"
+
+    @property
     def each_host(self) -> tuple[Host, ...]:
         """The hosts one by one."""
         names = self._parameters.get("host", "").split(",")

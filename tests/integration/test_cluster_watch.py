@@ -146,6 +146,9 @@ async def test_with_two_primaries_nothing_is_written_until_one_is_gone(
                 pass
         with pytest.raises(SplitBrain):
             database.login(application_name="test")
+        with pytest.raises(SplitBrain):
+            async with database.session():
+                pass
         async with database.session(read_only=True) as session:
             await session.execute(ONE)
         assert (rows(pair.primary), rows(pair.standby)) == (1, 1)
@@ -159,6 +162,28 @@ async def test_with_two_primaries_nothing_is_written_until_one_is_gone(
         await prober.says("primaries", "SPLIT_BRAIN")
         with pytest.raises(SplitBrain):
             await write(database)
+
+
+async def test_whoever_comes_during_a_split_brain_writes_nothing(
+    open_database: OpenDatabase, replication_pair: ReplicationPair
+) -> None:
+    pair = replication_pair
+    pair.primary.execute(CREATE)
+    pair.wait_until_caught_up()
+    await asyncio.to_thread(pair.promote)
+    # As a worker does that has nothing to watch until it begins to write.
+    for write_first in (write, write_outside_the_pool):
+        database = await open_database(pair.dsn(), min_size=0)
+        with pytest.raises(SplitBrain):
+            await write_first(database)
+    assert (rows(pair.primary), rows(pair.standby)) == (0, 0)
+
+
+async def write_outside_the_pool(database: Database) -> None:
+    async with database.dedicated_session(
+        "write", application_name="test", query_timeout_s=5
+    ) as session:
+        await session.execute(INSERT)
 
 
 async def test_work_that_writes_by_other_ways_is_ended(

@@ -33,6 +33,45 @@ def test_it_names_the_hosts_and_the_database(text: str, hosts: tuple[str, ...], 
     assert dsn.is_cluster == (len(hosts) > 1)
 
 
+def test_hosts_one_by_one() -> None:
+    dsn = Dsn.parse("main", "host=a,b,/run/x port=1,2,3 hostaddr=10.0.0.1,10.0.0.2, user=me")
+    hosts = [(each.name, each.host, each.port, each.address) for each in dsn.each_host]
+    assert hosts == [
+        ("a:1", "a", "1", "10.0.0.1"),
+        ("b:2", "b", "2", "10.0.0.2"),
+        ("/run/x", "/run/x", "3", ""),
+    ]
+    first, _, socket = dsn.each_host
+    parameters = dict(
+        conninfo_to_dict(
+            dsn.conninfo(
+                "probe", application_name="x", connect_timeout_s=5, settings={}, host=first
+            )
+        )
+    )
+    given = {key: parameters.get(key) for key in ("host", "hostaddr", "port", "user")}
+    assert given == {"host": "a", "hostaddr": "10.0.0.1", "port": "1", "user": "me"}
+    assert "target_session_attrs" not in parameters
+    assert not socket.is_name
+    assert Dsn.parse("main", "hostaddr=10.0.0.1,10.0.0.2").each_host[1].address == "10.0.0.2"
+    assert Dsn.parse("main", "user=me").each_host[0].name == "local socket"
+
+
+def test_a_name_that_may_lead_to_several_servers() -> None:
+    def may(text: str) -> bool:
+        return Dsn.parse("main", text).may_have_standbys
+
+    assert may("host=a,b")
+    assert may("host=a target_session_attrs=read-write")
+    assert not may("host=a target_session_attrs=any")
+    assert not may("host=a")
+    named = Dsn.parse("main", "host=db.example port=6").each_host[0]
+    assert named.is_name
+    assert (named.at("::1").name, named.at("::1").is_name) == ("db.example:6 (::1)", False)
+    assert named.at("::1").is_of(named)
+    assert not Dsn.parse("main", "host=127.0.0.1").each_host[0].is_name
+
+
 def test_neither_its_repr_nor_a_text_that_quotes_it_shows_the_password() -> None:
     dsn = Dsn.parse("main", f"host=db password={SECRET}")
     assert SECRET not in repr(dsn)

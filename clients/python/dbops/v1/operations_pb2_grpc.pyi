@@ -49,6 +49,8 @@ class OperationsServiceStub:
     - ALREADY_EXISTS, `REQUEST_ID_REUSED`: the `request_id` was used before, with another request.
     - FAILED_PRECONDITION, `OPERATION_DONE`: it has ended and cannot be cancelled; `OPERATION_NOT_DONE`: it has not ended and
       cannot be deleted.
+    - FAILED_PRECONDITION, `SPLIT_BRAIN`, as `Operation.error`: two hosts of the database's cluster take writes. Nothing is
+      written until one is gone. `DIFFERENT_CLUSTERS`: the hosts that take writes are of different clusters.
     - UNAVAILABLE, `CONTROL_STORE_UNAVAILABLE`: operations cannot be kept or read now; health and the like go on.
     """
 
@@ -102,6 +104,8 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     - ALREADY_EXISTS, `REQUEST_ID_REUSED`: the `request_id` was used before, with another request.
     - FAILED_PRECONDITION, `OPERATION_DONE`: it has ended and cannot be cancelled; `OPERATION_NOT_DONE`: it has not ended and
       cannot be deleted.
+    - FAILED_PRECONDITION, `SPLIT_BRAIN`, as `Operation.error`: two hosts of the database's cluster take writes. Nothing is
+      written until one is gone. `DIFFERENT_CLUSTERS`: the hosts that take writes are of different clusters.
     - UNAVAILABLE, `CONTROL_STORE_UNAVAILABLE`: operations cannot be kept or read now; health and the like go on.
     """
 
@@ -151,6 +155,8 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
     - ALREADY_EXISTS, `REQUEST_ID_REUSED`: the `request_id` was used before, with another request.
     - FAILED_PRECONDITION, `OPERATION_DONE`: it has ended and cannot be cancelled; `OPERATION_NOT_DONE`: it has not ended and
       cannot be deleted.
+    - FAILED_PRECONDITION, `SPLIT_BRAIN`, as `Operation.error`: two hosts of the database's cluster take writes. Nothing is
+      written until one is gone. `DIFFERENT_CLUSTERS`: the hosts that take writes are of different clusters.
     - UNAVAILABLE, `CONTROL_STORE_UNAVAILABLE`: operations cannot be kept or read now; health and the like go on.
     """
 
