@@ -23,7 +23,8 @@ class OperationsServer(
 ):
     """It runs in a thread of its own; its public methods may be called from any thread.
 
-    Each call is kept in `calls` as (method, request, metadata). `failures` are the (code, message,
+    Each call is kept in `calls` as (method, request, metadata), and in `remaining_s` the time that
+    the last call of a method gave it. `failures` are the (code, message,
     reason, metadata) that the next calls of a method end with; `ends_cancelled` says whether
     cancelling is obeyed at once. `endings` are what operations end with as soon as a method has
     started them: an operation as `messages` makes them, whose name is replaced.
@@ -31,6 +32,7 @@ class OperationsServer(
 
     def __init__(self, credentials=None):
         self.calls = []
+        self.remaining_s = {}
         self.failures = {}
         self.operations = {}
         self.schedules = []
@@ -187,6 +189,7 @@ class OperationsServer(
         return known
 
     async def _note(self, method, request, context):
+        self.remaining_s[method] = context.time_remaining()
         self.calls.append((method, request, dict(context.invocation_metadata())))
         if self.failures.get(method):
             await _abort(context, *self.failures[method].pop(0))

@@ -91,6 +91,19 @@ def test_waiting_ends_when_the_time_is_up(operations_server, call):
     assert 0.2 < request.timeout.ToNanoseconds() / 1e9 <= 0.3
 
 
+def test_a_wait_gives_the_server_the_time_to_wait_and_the_time_to_answer(
+    operations_server, call, beside
+):
+    operations_server.put(operation())
+    waiting = beside(call, "operations.wait", "7f3a")
+    (request,) = eventually_blocking(lambda: operations_server.named("WaitOperation"))
+    asked_s = request.timeout.ToNanoseconds() / 1e9
+    assert 29 < asked_s <= 30
+    assert asked_s < operations_server.remaining_s["WaitOperation"] < 42
+    operations_server.put(operation(response=RESULT))
+    waiting.join()
+
+
 @pytest.mark.parametrize("within_s", [0, -1, float("nan")])
 def test_a_time_to_wait_is_a_time(operations_server, within_s):
     with (
