@@ -4,7 +4,7 @@ import click
 from dbops.v1 import health_pb2, resources_pb2
 from rich.console import RenderableType
 
-from dbops_client.cli import protobuf_json, tables, watch_health
+from dbops_client.cli import tables, watch_health
 from dbops_client.cli.options import global_options
 from dbops_client.cli.session import ExitCode, Session
 
@@ -36,10 +36,9 @@ def list_databases(session: Session, watch: bool) -> ExitCode:
         if watch:
             healths = [_health_of(each) for each in listed]
             watch_health.follow(session, client, healths, lambda now: _updated(listed, now))
-        elif session.settings.output == "json":
-            click.echo(protobuf_json.pretty(health_pb2.ListDatabasesResponse(databases=listed)))
         else:
-            session.console().print(tables.database_table(listed))
+            response = health_pb2.ListDatabasesResponse(databases=listed)
+            session.print(response, lambda: tables.database_table(listed))
     return ExitCode.DONE
 
 

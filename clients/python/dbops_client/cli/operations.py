@@ -100,13 +100,10 @@ def list_operations(
             )
         )
     shown = found[:limit]
-    if session.settings.output == "json":
-        response = longrunning_pb2.ListOperationsResponse(
-            operations=[operation.message for operation in shown]
-        )
-        click.echo(protobuf_json.pretty(response))
-    else:
-        session.console().print(operation_table(shown))
+    response = longrunning_pb2.ListOperationsResponse(
+        operations=[operation.message for operation in shown]
+    )
+    session.print(response, lambda: operation_table(shown))
     if len(found) > limit:
         complain(f"dbops: only the newest {limit} are shown. For more, give --limit")
     return ExitCode.DONE

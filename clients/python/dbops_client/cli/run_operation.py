@@ -134,10 +134,7 @@ def print_result(session: Session, result: Message) -> None:
 
 def print_operation(session: Session, operation: Operation[Any]) -> None:
     """Print all that is known about an operation."""
-    if session.settings.output == "json":
-        click.echo(protobuf_json.pretty(operation.message))
-    else:
-        session.console().print(operation_view(operation))
+    session.print(operation.message, lambda: operation_view(operation))
 
 
 def report_failure(ended: Operation[Any], error: DbopsError) -> ExitCode:

@@ -5,7 +5,6 @@ from typing import Any
 import click
 from dbops.v1 import operations_pb2
 
-from dbops_client.cli import protobuf_json
 from dbops_client.cli.operation_views import schedule_table
 from dbops_client.cli.options import global_options
 from dbops_client.cli.run_operation import exit_codes_help, run_operation, show_operation
@@ -33,10 +32,8 @@ def list_schedules(session: Session, database: str | None) -> ExitCode:
     """
     with session.client() as client:
         listed = list(client.schedules.list(database))
-    if session.settings.output == "json":
-        click.echo(protobuf_json.pretty(operations_pb2.ListSchedulesResponse(schedules=listed)))
-    else:
-        session.console().print(schedule_table(listed))
+    response = operations_pb2.ListSchedulesResponse(schedules=listed)
+    session.print(response, lambda: schedule_table(listed))
     return ExitCode.DONE
 
 
@@ -66,7 +63,8 @@ def run_schedule(session: Session, /, name: str, *, no_wait: bool, **options: An
 def pause_schedule(session: Session, name: str) -> ExitCode:
     """Pause schedule NAME: it starts nothing until it is resumed."""
     with session.client() as client:
-        _print(session, client.schedules.pause(name))
+        schedule = client.schedules.pause(name)
+    session.print(schedule, lambda: schedule_table([schedule]))
     return ExitCode.DONE
 
 
@@ -77,12 +75,6 @@ def pause_schedule(session: Session, name: str) -> ExitCode:
 def resume_schedule(session: Session, name: str) -> ExitCode:
     """Resume schedule NAME, from its next time on."""
     with session.client() as client:
-        _print(session, client.schedules.resume(name))
+        schedule = client.schedules.resume(name)
+    session.print(schedule, lambda: schedule_table([schedule]))
     return ExitCode.DONE
-
-
-def _print(session: Session, schedule: operations_pb2.Schedule) -> None:
-    if session.settings.output == "json":
-        click.echo(protobuf_json.pretty(schedule))
-    else:
-        session.console().print(schedule_table([schedule]))

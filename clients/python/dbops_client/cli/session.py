@@ -6,12 +6,15 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
+import click
+from google.protobuf.message import Message
+from rich.console import Console, RenderableType
 
 from dbops_client._address import DEFAULT_TARGET
 from dbops_client._channel import DEFAULT_TIMEOUT_S
 from dbops_client._metadata import token_of
 from dbops_client._sync.client import DbopsClient
+from dbops_client.cli import protobuf_json
 from dbops_client.cli.terminal import standard_error, standard_output
 
 OutputFormat = Literal["table", "json"]
@@ -73,3 +76,10 @@ class Session:
     def client(self) -> DbopsClient:
         """Make a client, which the caller closes."""
         return self.connect(self.settings)
+
+    def print(self, message: Message, view: Callable[[], RenderableType]) -> None:
+        """Print a message on standard output: as JSON, or for people as `view` makes it."""
+        if self.settings.output == "json":
+            click.echo(protobuf_json.pretty(message))
+        else:
+            self.console().print(view())

@@ -3,7 +3,6 @@
 import click
 from dbops.v1 import operations_pb2
 
-from dbops_client.cli import protobuf_json
 from dbops_client.cli.operation_views import worker_table
 from dbops_client.cli.options import global_options
 from dbops_client.cli.session import ExitCode, Session
@@ -25,8 +24,6 @@ def list_workers(session: Session) -> ExitCode:
     """
     with session.client() as client:
         listed = list(client.workers.list())
-    if session.settings.output == "json":
-        click.echo(protobuf_json.pretty(operations_pb2.ListWorkersResponse(workers=listed)))
-    else:
-        session.console().print(worker_table(listed))
+    response = operations_pb2.ListWorkersResponse(workers=listed)
+    session.print(response, lambda: worker_table(listed))
     return ExitCode.DONE
