@@ -98,7 +98,7 @@ def field_codec(
     return ValueCodec(_of_each(codec.decode, origin), _of_each(codec.encode, list))
 
 
-def enum_numbers(enum: type[Enum], descriptor: EnumDescriptor) -> dict[Any, int]:
+def enum_numbers(enum: type[Enum], descriptor: EnumDescriptor) -> dict[Any, Any]:
     """The proto's number of each value. Raises ValueError unless both have the same names."""
     numbers = {value.name: value.number for value in descriptor.values if value.number}
     odd = numbers.keys() ^ enum.__members__.keys()

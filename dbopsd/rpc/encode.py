@@ -1,22 +1,19 @@
 """The health reports as messages of the contract."""
 
+from typing import Final
+
 from dbops.v1 import health_pb2, resources_pb2
 from google.protobuf.duration_pb2 import Duration
 
 from dbopsd.health.board import DatabaseInfo
 from dbopsd.health.report import CheckResult, Report, ServerRole, State
+from dbopsd.rpc.codec_values import enum_numbers
 from dbopsd.rpc.times import duration, timestamp
 
-_STATES = {
-    State.HEALTHY: resources_pb2.Database.HEALTHY,
-    State.DEGRADED: resources_pb2.Database.DEGRADED,
-    State.UNHEALTHY: resources_pb2.Database.UNHEALTHY,
-    State.UNKNOWN: resources_pb2.Database.UNKNOWN,
-}
-_ROLES = {
+_STATES: Final = enum_numbers(State, resources_pb2.Database.State.DESCRIPTOR)
+_ROLES: Final = {
     None: resources_pb2.Database.SERVER_ROLE_UNSPECIFIED,
-    ServerRole.PRIMARY: resources_pb2.Database.PRIMARY,
-    ServerRole.STANDBY: resources_pb2.Database.STANDBY,
+    **enum_numbers(ServerRole, resources_pb2.Database.ServerRole.DESCRIPTOR),
 }
 
 

@@ -22,6 +22,7 @@ from dbopsd.operations.record import (
     WorkerInfo,
     WorkerState,
 )
+from dbopsd.rpc.codec_values import enum_numbers
 from dbopsd.rpc.encode import resource_name
 from dbopsd.rpc.operation_methods import OperationMethod
 from dbopsd.rpc.status import make_status
@@ -31,20 +32,8 @@ from dbopsd.rpc.validation import SEGMENT
 _log = logging.getLogger(__name__)
 
 _Metadata = operations_pb2.OperationMetadata
-_STATES: Final = {
-    State.QUEUED: _Metadata.QUEUED,
-    State.RUNNING: _Metadata.RUNNING,
-    State.CANCELLING: _Metadata.CANCELLING,
-    State.SUCCEEDED: _Metadata.SUCCEEDED,
-    State.FAILED: _Metadata.FAILED,
-    State.CANCELLED: _Metadata.CANCELLED,
-}
-_WORKER_STATES: Final = {
-    WorkerState.ACTIVE: operations_pb2.Worker.ACTIVE,
-    WorkerState.STOPPING: operations_pb2.Worker.STOPPING,
-    WorkerState.STOPPED: operations_pb2.Worker.STOPPED,
-    WorkerState.LOST: operations_pb2.Worker.LOST,
-}
+_STATES: Final = enum_numbers(State, _Metadata.State.DESCRIPTOR)
+_WORKER_STATES: Final = enum_numbers(WorkerState, operations_pb2.Worker.State.DESCRIPTOR)
 _OPERATION: Final = re.compile(rf"operations/({SEGMENT})")
 # protobuf's Duration holds no more: 10,000 years.
 _MAX_DURATION_S: Final = 315_576_000_000
