@@ -1,6 +1,7 @@
 """dbops.v1.OperationsService over a real channel, on a real control store."""
 
 import asyncio
+from dataclasses import replace
 
 import grpc
 import grpc.aio
@@ -132,6 +133,12 @@ class TestSchedules:
         for parent in ("databases/main", "databases/nope"):
             answer = await refused(api.schedules(parent=parent))
             assert (answer.code, answer.reason) == DENIED
+
+    @pytest.mark.parametrize("validate_only", [False, True])
+    async def test_a_request_of_another_version_is_refused(self, api, desk, validate_only):
+        await desk.schedule(replace(schedule(), request='{"steps":"many"}'))
+        answer = await refused(api.run_schedule(NIGHTLY, validate_only=validate_only))
+        assert (answer.code, answer.reason) == (grpc.StatusCode.UNIMPLEMENTED, "UNKNOWN_KIND")
 
     async def test_run_now_paused_or_not(self, api, desk):
         await desk.schedule(schedule())
