@@ -1,7 +1,9 @@
 """Keys, uniqueness, indexes and the numbers that go on."""
 
 import random
+import sqlite3
 import string
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +18,36 @@ def _long_keys(path: Path) -> None:
     run(path, "create index both on t(n, k)")
 
 
+def _application_collations(path: Path) -> None:
+    """Comparisons that plain SQLite does not know, in tables with and without a rowid."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.create_collation("unicase", _compare_folded)
+        for statement in (
+            "create table tags(tag text primary key collate unicase, usn integer) without rowid",
+            "create table decks(id integer primary key, name text not null collate unicase)",
+            "create unique index idx_decks_name on decks(name)",
+            "create table b(id integer primary key, t text, u text)",
+            "create unique index bu on b(t collate unicase)",
+            "create index bi on b(u collate unicase, id)",
+            "create table pairs(a text collate unicase, b int, primary key(b, a)) without rowid",
+            "insert into tags values('Verb',0),('\u00c4hre',1),('z',2)",
+            "insert into decks values(1,'Deutsch'),(2,'b')",
+            "insert into b values(1,'A','x'),(2,'c','X')",
+            "insert into pairs values('x',1),('y',1)",
+        ):
+            connection.execute(statement)
+
+
+def _compare_folded(one: str, other: str) -> int:
+    return (one.casefold() > other.casefold()) - (one.casefold() < other.casefold())
+
+
 CASES: Final = (
+    Case(
+        "application_collations",
+        "plain SQLite cannot open such a table, and PostgreSQL compares by another collation",
+        _application_collations,
+    ),
     sql(
         "null_in_primary_key",
         "SQLite's primary keys may be NULL, in many rows",

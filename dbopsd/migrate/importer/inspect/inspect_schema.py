@@ -16,6 +16,7 @@ from dbopsd.migrate.importer.inspect.create_statement import (
 from dbopsd.migrate.importer.inspect.foreign_keys import DeclaredKey, resolve
 from dbopsd.migrate.importer.inspect.sql_tokens import UnreadableSql
 from dbopsd.migrate.importer.model.source_schema import (
+    SQLITE_COLLATIONS,
     IndexedColumn,
     SourceColumn,
     SourceIndex,
@@ -51,7 +52,6 @@ _SEQUENCE: Final = """
     SELECT max(seq) FROM main.sqlite_sequence WHERE name = ? AND typeof(seq) = 'integer'
 """
 _VIRTUAL_GENERATED, _STORED_GENERATED = 2, 3
-_COLLATIONS: Final = frozenset({"BINARY", "NOCASE", "RTRIM"})
 _FTS3: Final = ("content", "segments", "segdir", "docsize", "stat")
 _RTREE: Final = ("node", "rowid", "parent")
 # SQLite tells the shadow tables of those modules only that it has.
@@ -316,7 +316,7 @@ def _column(row: Any, clauses: TableClauses, index: int, *, strict: bool) -> Sou
 
 def _collation(name: str) -> str:
     """SQLite's own in capitals; an application's as it is written."""
-    return name.upper() if name.upper() in _COLLATIONS else name
+    return name.upper() if name.upper() in SQLITE_COLLATIONS else name
 
 
 @contextmanager

@@ -123,6 +123,8 @@ class PlannedTable:
     """`rowid_column` where the plan makes it an identity, which goes on counting; empty: no."""
     last_number: int = 0
     """The largest number that `rowid_column` ever had, be its row there or not."""
+    own_collation: bool = False
+    """Whether the key's collation is the application's own, which other SQLites cannot open."""
     max_value_bytes: int = 0
     """The longest value found, where it was looked for; 0: it was not."""
 

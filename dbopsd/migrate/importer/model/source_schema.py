@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+SQLITE_COLLATIONS: Final = frozenset({"BINARY", "NOCASE", "RTRIM"})
+"""The collations that every SQLite has; others are an application's own."""
+
 
 class Affinity(Enum):
     """What SQLite tries to store in a column (https://sqlite.org/datatype3.html#type_affinity)."""

@@ -7,7 +7,12 @@ from typing import Final
 from dbopsd.db.identifiers import quoted
 from dbopsd.migrate.importer.model.plan import Fate, PlannedColumn, PlannedObject, PlannedTable
 from dbopsd.migrate.importer.model.source_profile import TableProfile
-from dbopsd.migrate.importer.model.source_schema import IndexedColumn, SourceIndex, SourceTable
+from dbopsd.migrate.importer.model.source_schema import (
+    SQLITE_COLLATIONS,
+    IndexedColumn,
+    SourceIndex,
+    SourceTable,
+)
 from dbopsd.migrate.importer.plan import ddl
 from dbopsd.migrate.importer.plan.names import Namespace
 from dbopsd.migrate.importer.translate.translator import NotTranslatable, Translator
@@ -150,8 +155,7 @@ def _is_folded(parts: TableContext, indexed: IndexedColumn) -> bool:
 
 def _is_lost(parts: TableContext, indexed: IndexedColumn) -> bool:
     """Whether SQLite compares the value by a collation that only the application has."""
-    known = indexed.collation == "BINARY" or indexed.collation in _FOLDED
-    return not known and _holds_text(parts, indexed)
+    return indexed.collation not in SQLITE_COLLATIONS and _holds_text(parts, indexed)
 
 
 def _holds_text(parts: TableContext, indexed: IndexedColumn) -> bool:

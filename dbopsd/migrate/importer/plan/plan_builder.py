@@ -20,6 +20,7 @@ from dbopsd.migrate.importer.model.plan import (
 from dbopsd.migrate.importer.model.requests import ImportRequest
 from dbopsd.migrate.importer.model.source_profile import ColumnProfile, TableProfile
 from dbopsd.migrate.importer.model.source_schema import (
+    SQLITE_COLLATIONS,
     SourceColumn,
     SourceSchema,
     SourceTable,
@@ -180,6 +181,8 @@ def _plan_table(
         rowid_column=rowid.target if rowid else "",
         identity=rowid.target if rowid and rowid.type in LARGEST_NUMBERS else "",
         last_number=max(table.sequence or 0, profile.max_rowid or 0),
+        own_collation=table.without_rowid
+        and not SQLITE_COLLATIONS.issuperset(table.primary_key_collations),
         max_value_bytes=max(
             (max(each.max_text_bytes, each.max_blob_bytes) for each in profile.columns.values()),
             default=0,

@@ -45,18 +45,68 @@ _MOST_LENGTH: Final = 1_000_000_000
 _OPCODES_BETWEEN_LOOKS: Final = 20_000
 
 
+# SQLite opens a table without a rowid only where it has the collation of the key.
+_LACKING_COLLATIONS: Final = """
+    SELECT DISTINCT x.coll FROM main.sqlite_schema AS s
+    JOIN pragma_index_list(s.name, 'main') AS i JOIN pragma_index_xinfo(i.name, 'main') AS x
+    WHERE s.type = 'table' AND s.sql LIKE '%WITHOUT%ROWID%' AND i.origin = 'pk'
+        AND upper(x.coll) NOT IN ('BINARY', 'NOCASE', 'RTRIM')
+"""
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that reads keys whose collation only their application has.
+
+    It reads them in the order in which they are stored. Nothing can be compared by such a
+    collation: a statement that does is interrupted, and `compared_by` names the collation.
+    """
+
+    compared_by = ""
+
+    def add_stand_in(self, collation: str) -> None:
+        """Have SQLite open tables whose key has the collation."""
+
+        def refuse(_one: str, _other: str) -> int:
+            self.compared_by = collation
+            self.interrupt()
+            return 0
+
+        self.create_collation(collation, refuse)
+
+
 def open_immutable(
-    path: Path, *, cancelled: Callable[[], bool] = lambda: False
+    path: Path, *, cancelled: Callable[[], bool] = lambda: False, stand_ins: bool = True
 ) -> sqlite3.Connection:
     """A connection to a file that nothing writes to. It takes no locks and makes no files.
 
     Its statements are our own: what a mapping has in SQL belongs into `mapping_sql`. They are
-    interrupted once this process has used up its time, and when `cancelled` says so.
+    interrupted once this process has used up its time, and when `cancelled` says so. With
+    `stand_ins` it opens tables whose key has a collation that only the application has, but
+    compares nothing by it.
     """
-    connection = connect_restricted(
-        lambda: sqlite3.connect(f"{uri_of(path)}&mode=ro", uri=True, isolation_level=None)
-    )
+
+    def connect() -> _Connection:
+        return sqlite3.connect(
+            f"{uri_of(path)}&mode=ro", uri=True, isolation_level=None, factory=_Connection
+        )
+
+    connection = connect_restricted(connect)
+    lacking = _lacking_collations(connection) if stand_ins else ()
+    if lacking:
+        # SQLite looks for them once, when it reads the schema.
+        connection.close()
+        connection = connect_restricted(connect)
+        for collation in lacking:
+            connection.add_stand_in(collation)
     return _restricted(connection, path, OWN_PRAGMAS, cancelled)
+
+
+def _lacking_collations(connection: sqlite3.Connection) -> list[str]:
+    try:
+        return [name for (name,) in connection.execute(_LACKING_COLLATIONS)]
+    except sqlite3.DatabaseError:
+        # The first statement of the caller fails as well, and the caller says what is wrong.
+        return []
 
 
 def open_for_recovery(copy: Path) -> sqlite3.Connection:
@@ -81,6 +131,8 @@ def mapping_sql(connection: sqlite3.Connection) -> Iterator[Authorizer]:
         yield authorizer
     finally:
         connection.set_authorizer(Authorizer(OWN_PRAGMAS))
+        if isinstance(connection, _Connection) and connection.compared_by:
+            raise sqlite3.OperationalError(f"no such collation sequence: {connection.compared_by}")
 
 
 def check_mapping_sql(path: Path, sql: str) -> None:

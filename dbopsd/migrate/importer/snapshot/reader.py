@@ -72,7 +72,7 @@ def read_table(
     selection = _Selection(table, table.copied if columns is None else columns)
     sql = selection.sql(key_range)
     rows = _fitting_rows(path, table, selection.variable, batch_rows, batch_bytes)
-    if rows < min(batch_rows, _FEWEST_ROWS):
+    if table.own_collation or rows < min(batch_rows, _FEWEST_ROWS):
         arrays = _read_rows(path, sql, selection.classes, batch_rows, batch_bytes)
     else:
         arrays = _read_arrow(path, sql, selection, rows)

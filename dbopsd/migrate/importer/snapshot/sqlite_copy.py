@@ -68,7 +68,9 @@ def check(
     module that they use. Raises `SourceCorrupt`, `NotSqlite`, `SourceUnreadable`,
     `SnapshotCancelled`.
     """
-    with contextlib.closing(open_immutable(copy, cancelled=cancelled)) as connection:
+    with contextlib.closing(
+        open_immutable(copy, cancelled=cancelled, stand_ins=False)
+    ) as connection:
         try:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             if integrity is Integrity.OFF:

@@ -11,9 +11,11 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from functools import cache
-from typing import Final
+from typing import Final, TypeVar
 
 from dbopsd.migrate.importer.model.errors import SqliteNotRestricted
+
+ConnectionT = TypeVar("ConnectionT", bound=sqlite3.Connection)
 
 _CONFIG: Final = {
     1004: 0,  # SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER: it hands out and takes addresses
@@ -35,7 +37,7 @@ _ENTRY: Final = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p,
 _lock: Final = threading.Lock()
 
 
-def connect_restricted(connect: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
+def connect_restricted(connect: Callable[[], ConnectionT]) -> ConnectionT:
     """The connection that `connect` opens, of which little is left that a file could use.
 
     It is defensive, trusts no schema, loads no extensions, and has no virtual tables but JSON's:

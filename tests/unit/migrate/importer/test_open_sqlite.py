@@ -269,3 +269,48 @@ def test_a_worker_loads_no_parser_and_opens_nothing():
         [sys.executable, "-c", program], capture_output=True, check=True, text=True
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.fixture
+def tagged(tmp_path):
+    """A table without a rowid whose key is compared as only its application does."""
+    path = tmp_path / "tagged.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.create_collation("unicase", lambda a, b: (a > b) - (a < b))
+        connection.executescript(
+            "CREATE TABLE tags (tag TEXT PRIMARY KEY COLLATE unicase, n INT) WITHOUT ROWID;"
+            "INSERT INTO tags VALUES ('b', 1), ('a', 2), ('c', 3);"
+        )
+    return path
+
+
+def test_a_key_of_an_unknown_collation_is_read_in_its_order(tagged):
+    with closing(open_immutable(tagged)) as connection:
+        rows = connection.execute("SELECT tag, n FROM tags NOT INDEXED WHERE n > 1").fetchall()
+    assert rows == [("a", 2), ("c", 3)]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT count(*) FROM tags WHERE tag = 'a'",
+        "SELECT tag FROM tags WHERE tag = 'c'",
+        "SELECT n FROM tags ORDER BY tag DESC, n",
+        "SELECT DISTINCT tag || '' COLLATE unicase FROM tags",
+    ],
+)
+def test_nothing_is_compared_by_an_unknown_collation(tagged, query):
+    with (
+        closing(open_immutable(tagged)) as connection,
+        pytest.raises(sqlite3.OperationalError, match="no such collation sequence: unicase"),
+        mapping_sql(connection),
+    ):
+        connection.execute(query).fetchall()
+
+
+def test_damage_is_not_looked_for_by_an_unknown_collation(tagged):
+    with (
+        closing(open_immutable(tagged, stand_ins=False)) as connection,
+        pytest.raises(sqlite3.OperationalError, match="no such collation sequence"),
+    ):
+        connection.execute("PRAGMA integrity_check").fetchall()
