@@ -3,7 +3,9 @@
 import asyncio
 import socket
 
+import grpc.aio
 import pytest
+from dbops.v1 import health_pb2, health_pb2_grpc
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -52,10 +54,21 @@ async def test_a_server_that_never_started_stops(kept):
     await RpcServer(ServerConfig(), board("main"), kept.telemetry).stop(1)
 
 
-async def test_stopping_ends_watches_once_the_board_drains(health, databases, kept):
-    server = RpcServer(ServerConfig(grpc_listen="127.0.0.1:0"), board("main"), kept.telemetry)
-    await server.start()
-    await asyncio.wait_for(server.stop(30), 5)
+async def test_stopping_ends_watches_once_the_board_drains(kept):
+    databases = board("main")
+    server = RpcServer(ServerConfig(grpc_listen="127.0.0.1:0"), databases, kept.telemetry)
+    port = await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        request = health_pb2.WatchHealthRequest(name="databases/main")
+        watch = health_pb2_grpc.HealthServiceStub(channel).WatchHealth(request)
+        assert (await watch.read()).health.name == "databases/main"
+        stopping = asyncio.create_task(server.stop(30))
+        await asyncio.sleep(0.1)
+        assert not watch.done(), "a running call has its time"
+        databases.drain()
+        await asyncio.wait_for(stopping, 10)
+        assert await watch.code() is grpc.StatusCode.UNAVAILABLE
+        assert "the daemon is stopping" in await watch.details()
     await server.stop(30)
 
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 
+import jwt
 import pytest
 from aiohttp import web
 
@@ -32,12 +33,16 @@ class Endpoint:
             await asyncio.wait_for(self.released.wait(), self.pause_s)
         return web.Response(text=self.body, status=self.status, headers=self.headers)
 
+    async def answer_other(self, _: web.Request) -> web.Response:
+        """What nobody configured."""
+        return web.Response(text=Issuer("key-2").jwks())
+
 
 @pytest.fixture
 async def endpoint() -> AsyncIterator[Endpoint]:
     made = Endpoint()
     application = web.Application()
-    application.add_routes([web.get("/jwks", made.answer)])
+    application.add_routes([web.get("/jwks", made.answer), web.get("/other", made.answer_other)])
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -89,6 +94,24 @@ class TestFile:
         path = tmp_path / "jwks.json"
         path.write_text(content)
         with pytest.raises(ConfigurationError, match=r"^auth\.jwt\.jwks: "):
+            Jwks(str(path)).load()
+
+    def test_a_private_key_among_them_is_passed_over(self, tmp_path):
+        """Somebody's mistake: who reads the file could sign, so nothing it signed is believed."""
+        issuer = Issuer("a")
+        published = json.loads(issuer.jwks())
+        private = jwt.get_algorithm_by_name("ES256").to_jwk(issuer.key("ES256"), as_dict=True)
+        assert "d" in private
+        published["keys"].append({**private, "kid": "private", "use": "sig"})
+        path = tmp_path / "jwks.json"
+        path.write_text(json.dumps(published))
+        jwks = Jwks(str(path))
+        jwks.load()
+        assert asyncio.run(jwks.key("a"))
+        with pytest.raises(JwtKeyUnknown):
+            asyncio.run(jwks.key("private"))
+        path.write_text(json.dumps({"keys": published["keys"][1:]}))
+        with pytest.raises(ConfigurationError, match="no public key"):
             Jwks(str(path)).load()
 
     def test_one_that_is_not_there(self, tmp_path):
@@ -160,7 +183,7 @@ class TestUrl:
         if how == "status":
             endpoint.status = 500
         elif how == "redirect":
-            endpoint.status, endpoint.headers = 302, {"Location": endpoint.url}
+            endpoint.status, endpoint.headers = 302, {"Location": "/other"}
         else:
             endpoint.body = {"nonsense": "<html>", "large": " " * 2_000_000, "empty": ""}[how]
         clock.now += 1000

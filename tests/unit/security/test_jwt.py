@@ -124,6 +124,22 @@ class TestForgeries:
         token = issuer.sign(algorithm="RS256", headers={"kid": issuer.key_id})
         await self.refused(make(), token)
 
+    async def test_with_another_algorithm_than_the_key_is_published_for(self, issuer, tmp_path):
+        """PS256 with a key for RS256: both are RSA, and the signature itself is right."""
+        published = json.loads(issuer.jwks())
+        for entry in published["keys"]:
+            if entry["kid"] == issuer.key_id_of("RS256"):
+                entry["alg"] = "RS256"
+        path = tmp_path / "jwks.json"
+        path.write_text(json.dumps(published))
+        jwks = Jwks(str(path))
+        jwks.load()
+        jwts = Jwts(jwt_config(str(path)), jwks)
+        headers = {"kid": issuer.key_id_of("RS256")}
+        assert await jwts.find(issuer.sign(algorithm="RS256", headers=headers))
+        token = issuer.sign(algorithm="PS256", key=issuer.key("RS256"), headers=headers)
+        await self.refused(jwts, token)
+
     async def test_with_an_algorithm_that_is_not_taken(self, issuer, make):
         await self.refused(make(algorithms=("RS256",)), issuer.sign())
 

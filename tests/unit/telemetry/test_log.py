@@ -96,12 +96,21 @@ def test_a_traceback_comes_along_redacted(set_up, stream, log_format):
         raise ValueError("postgresql://app:hunter2@db/x")
     except ValueError:
         log.exception("password=hunter2")
-    assert "ValueError" in stream.getvalue()
+    text = stream.getvalue()
+    if log_format == "json":
+        entry = json.loads(text)
+        assert entry["message"] == "password=***"
+        text = entry["exception"]
+    assert "Traceback" in text
+    assert "ValueError: postgresql://app:***@db/x" in text
     assert "hunter2" not in stream.getvalue()
 
 
 def test_an_extra_with_a_telling_name_is_redacted(set_up, stream):
     set_up(log_format="json").info("x", extra={"password": "hunter2", "dsn": "host=a pwd=hunter2"})
+    entry = json.loads(stream.getvalue())
+    assert (entry["message"], entry["password"]) == ("x", "***")
+    assert entry["dsn"].startswith("host=a pwd=")
     assert "hunter2" not in stream.getvalue()
 
 

@@ -1,9 +1,11 @@
 """What a start finds, and what the log says of it."""
 
+import errno
 import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -205,6 +207,99 @@ def test_the_lock_follows_a_directory_that_was_replaced(path, tmp_path):
     one.append([call(1)])
     with pytest.raises(AuditLogInUse):
         writer(path).open()
+    one.close()
+
+
+@pytest.fixture
+def steps(path, monkeypatch):
+    """What is asked of the system, in its order: `(what, which file)`."""
+    taken: list[tuple[str, str]] = []
+
+    def record(name):
+        real = getattr(os, name)
+
+        def call(*arguments, **options):
+            first = arguments[0]
+            if isinstance(first, int):
+                place = Path(f"/proc/self/fd/{first}").readlink()
+            else:
+                place = Path(first)
+            taken.append((name, place.name))
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(os, name, call)
+
+    for name in ("write", "fsync", "ftruncate", "replace", "rename"):
+        record(name)
+    return taken
+
+
+ANCHORED = [
+    ("write", "audit.head.new"),
+    ("fsync", "audit.head.new"),
+    ("replace", "audit.head.new"),
+]
+
+
+def test_what_is_acknowledged_is_on_the_disk_and_then_vouched_for(path, steps):
+    one = writer(path)
+    one.open()
+    steps.clear()
+    one.append([call(1), result(1)])
+    # The name of the new file, too.
+    written = [("write", "audit.jsonl"), ("fsync", "audit.jsonl")]
+    assert steps == [*written, ("fsync", "audit"), *ANCHORED]
+    steps.clear()
+    one.append([call(2)])
+    assert steps == [*written, *ANCHORED]
+    one.close()
+
+
+def test_a_full_file_has_its_new_name_before_the_next_one_begins(path, steps):
+    one = writer(path, rotate_bytes=100)
+    one.open()
+    one.append([call(1)])
+    steps.clear()
+    one.append([call(2)])
+    written = [("write", "audit.jsonl"), ("fsync", "audit.jsonl"), ("fsync", "audit")]
+    assert steps == [("rename", "audit.jsonl"), ("fsync", "audit"), *written, *ANCHORED]
+    one.close()
+
+
+def test_what_was_taken_back_is_off_the_disk(path, steps, monkeypatch):
+    """Or a loss of power would bring back what its caller was told was never written."""
+    one = writer(path)
+    one.open()
+    one.append([call(1)])
+    recorded = os.fsync
+
+    def fail_once(descriptor: int) -> None:
+        monkeypatch.setattr(os, "fsync", recorded)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail_once)
+    steps.clear()
+    with pytest.raises(OSError, match="Input/output error"):
+        one.append([call(2)])
+    assert steps == [
+        ("write", "audit.jsonl"),
+        ("ftruncate", "audit.jsonl"),
+        ("fsync", "audit.jsonl"),
+    ]
+    one.append([call(3)])
+    one.close()
+    assert events(path) == ["header", "call", "call"]
+    assert verify(path).whole
+
+
+def test_a_torn_line_is_off_the_disk_before_anything_is_added(path, steps):
+    write(path, [call(1)])
+    with path.open("ab") as file:
+        file.write(b'{"sequence":3')
+    one = writer(path)
+    steps.clear()
+    one.open()
+    assert steps[-2:] == [("ftruncate", "audit.jsonl"), ("fsync", "audit.jsonl")]
     one.close()
 
 
