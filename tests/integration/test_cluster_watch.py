@@ -186,6 +186,28 @@ async def write_outside_the_pool(database: Database) -> None:
         await session.execute(INSERT)
 
 
+async def test_a_short_cut_is_not_the_end_of_a_split_brain(
+    open_database: OpenDatabase, replication_pair: ReplicationPair, make_proxy: MakeProxy
+) -> None:
+    pair = replication_pair
+    pair.primary.execute(CREATE)
+    pair.wait_until_caught_up()
+    proxy = make_proxy(pair.standby.host, pair.standby.port)
+    dsn = pair.primary.dsn(**at(pair.primary, proxy), password=password(pair.primary))
+    database = await open_database(dsn, health=FAST, min_size=0)
+    async with probed(database) as prober:
+        await prober.healthy()
+        await asyncio.to_thread(pair.promote)
+        await prober.says("primaries", "SPLIT_BRAIN")
+        await asyncio.to_thread(proxy.cut)
+        cluster = database.cluster
+        assert cluster is not None
+        await eventually(lambda: cluster.view().hosts[1].gone)
+        with pytest.raises(SplitBrain):
+            await write(database)
+        await writes_go_on(database)
+
+
 async def test_work_that_writes_by_other_ways_is_ended(
     open_database: OpenDatabase, replication_pair: ReplicationPair
 ) -> None:
