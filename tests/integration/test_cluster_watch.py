@@ -282,7 +282,9 @@ async def test_a_standby_is_gone_for_as_long_as_it_is_gone(
     async with probed(database) as prober:
         await prober.healthy()
         await asyncio.to_thread(begin)
-        await asyncio.to_thread(pair.primary.execute, "CREATE TABLE IF NOT EXISTS new ()")
+        if how == "frozen":
+            # Only what the primary writes shows that it does not arrive.
+            await asyncio.to_thread(pair.primary.execute, "CREATE TABLE new ()")
         found = await prober.says("standbys", "STANDBY_GONE")
         assert (prober.report.state, found.value) == (State.UNHEALTHY, 1)
         assert str(pair.standby.port) in found.message
