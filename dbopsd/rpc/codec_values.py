@@ -95,7 +95,7 @@ def field_codec(
     if origin is not list and (origin is not tuple or arguments[1:] != (...,)):
         raise ValueError(f"a repeated field is not {type_}")
     codec = _value_codec(field, attribute, arguments[0], within)
-    return ValueCodec(_of_each(codec.decode, origin), _of_each(codec.encode, list))
+    return ValueCodec(_decode_each(codec.decode, origin), _encode_each(codec.encode))
 
 
 def enum_numbers(enum: type[Enum], descriptor: EnumDescriptor) -> dict[Any, Any]:
@@ -192,7 +192,7 @@ def _resource_id(pattern: str) -> ValueCodec:
     )
 
 
-def _of_each(convert: Convert | None, into: Convert) -> Convert:
+def _decode_each(convert: Convert | None, into: Convert) -> Convert:
     if convert is None:
         return into
 
@@ -206,6 +206,12 @@ def _of_each(convert: Convert | None, into: Convert) -> Convert:
         return converted if into is list else into(converted)
 
     return convert_each
+
+
+def _encode_each(convert: Convert | None) -> Convert:
+    if convert is None:
+        return list
+    return lambda values: [convert(value) for value in values]
 
 
 def _of_each_key(convert: Convert | None) -> Convert:
