@@ -12,7 +12,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python \
 PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 GENERATED := clients/python/dbops
 
-.PHONY: help install run demo test test-all check protos client docs lock bench soak clean
+.PHONY: help install run demo test test-quick test-all check protos client docs lock bench soak clean
 
 help: ## these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ demo: install ## import a legacy SQLite application's database, and show the rep
 
 test: install ## every test, against PostgreSQL 18
 	$(PYTEST) $(ARGS)
+
+test-quick: install ## the tests without servers, within a minute
+	$(PYTEST) tests/unit $(ARGS)
 
 test-all: install ## every test, the integration tests against PostgreSQL 15, 16, 17 and 18
 	$(PYTEST) --postgres=all --every-file $(ARGS)

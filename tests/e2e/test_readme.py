@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -27,7 +26,6 @@ from tests.support.patience import eventually_blocking
 from tests.support.servers import PostgresServer
 
 READMES = (ROOT / "README.md", ROOT / "clients" / "python" / "README.md")
-DEFAULT_PORTS = (50051, 8080)
 # Whose words a transcript may begin with.
 SHELL_COMMANDS = {"export", "python", "grpcurl", "dbops", "dbopsd", "curl", "echo"}
 
@@ -69,22 +67,25 @@ def blocks(*languages: str) -> "pytest.MarkDecorator":
 
 @pytest.fixture(scope="module")
 def plain_daemon() -> Iterator[Daemon]:
-    """`dbopsd serve` and nothing else, but for the state directory: what `make run` does."""
-    for port in DEFAULT_PORTS:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                pytest.fail(
-                    f"port {port}, which the README names, is taken on this machine: "
-                    "stop what listens there (`ss -ltnp` tells), perhaps a dbopsd of your own"
-                )
-    with Daemon(config=None) as daemon:
+    """`dbopsd serve` without a file, as `make run` starts it, but on free ports."""
+    listen = {
+        "DBOPSD_SERVER__GRPC_LISTEN": "127.0.0.1:0",
+        "DBOPSD_SERVER__HTTP_LISTEN": "127.0.0.1:0",
+    }
+    with Daemon(config=None, environment=listen) as daemon:
         wait_until_ready(daemon.wait_until_serving())
-        assert (daemon.grpc_port, daemon.http_port) == DEFAULT_PORTS
         yield daemon
         assert daemon.terminate() == 0
+
+
+def at(daemon: Daemon, text: str) -> str:
+    """What a README says of the default ports, said of the daemon's."""
+    return text.replace(":50051", f":{daemon.grpc_port}").replace(":8080", f":{daemon.http_port}")
+
+
+def server_of(daemon: Daemon) -> dict[str, str]:
+    """The environment in which `dbops` without --server finds the daemon."""
+    return {"DBOPS_SERVER": daemon.grpc_address}
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +110,11 @@ class Shell:
 
     _MARK = "-- end of output --"
 
-    def __init__(self) -> None:
+    def __init__(self, **environment: str) -> None:
         self._bash = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             cwd=ROOT,
-            env=clean_environment(),
+            env=clean_environment(**environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -139,8 +140,8 @@ class Shell:
 
 
 @pytest.fixture(scope="module")
-def shell() -> Iterator[Shell]:
-    opened = Shell()
+def shell(plain_daemon: Daemon) -> Iterator[Shell]:
+    opened = Shell(**server_of(plain_daemon))
     yield opened
     opened.close()
 
@@ -151,15 +152,16 @@ def test_every_block_has_a_test() -> None:
 
 
 @blocks("console")
-@pytest.mark.usefixtures("plain_daemon")
-def test_a_transcript(shell: Shell, block: Block, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_transcript(
+    plain_daemon: Daemon, shell: Shell, block: Block, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     scratch = tmp_path_factory.getbasetemp()
     commands = re.split(r"^\$ ", block.text, flags=re.MULTILINE)
     assert commands[0] == "", "a transcript begins with a command"
     for entry in commands[1:]:
         command, _, expected = entry.partition("\n")
         assert command.split()[0] in SHELL_COMMANDS, f"no test for {command!r} of {block.readme}"
-        made = shell.run(command.replace("/tmp/", f"{scratch}/"))
+        made = shell.run(at(plain_daemon, command).replace("/tmp/", f"{scratch}/"))
         assert normal(made) == normal(expected), command
 
 
@@ -227,9 +229,9 @@ def shell_lines() -> list[str]:
 
 
 @pytest.mark.parametrize("line", shell_lines())
-@pytest.mark.usefixtures("plain_daemon")
-def test_a_command(line: str, application: Path) -> None:
+def test_a_command(line: str, application: Path, plain_daemon: Daemon) -> None:
     command = shlex.split(line, comments=True)
+    server = server_of(plain_daemon)
     match command:
         case ["make", target]:
             test_a_target(target)
@@ -243,17 +245,17 @@ def test_a_command(line: str, application: Path) -> None:
             )
             assert done.returncode == 0, done.stderr
         case ["dbops", *_, "--watch"]:
-            assert "HEALTHY" in first_line(command)
+            assert "HEALTHY" in first_line(command, **server)
         case ["dbops", "operations", _, "run-import-7f3a"]:
-            answer = run(*command)
+            answer = run(*command, **server)
             assert answer.code == 3
             assert "operation 'run-import-7f3a' is not known" in answer.err
         case ["dbops", "operations" | "schedules" | "workers", "list", *_]:
-            answer = run(*command)
+            answer = run(*command, **server)
             assert (answer.code, answer.err) == (0, "")
             assert answer.out
         case ["dbops", "import", "describe" | "verify" | "revert", "run-import-7f3a", *_]:
-            answer = run(*command)
+            answer = run(*command, **server)
             assert answer.code == 3
             assert "operation 'run-import-7f3a' is not known" in answer.err
         case ["dbops", "import", _, "app.db", *_]:
@@ -261,11 +263,12 @@ def test_a_command(line: str, application: Path) -> None:
             names = {"app.db": "app.db", "plan.toml": "plan.toml"}
             if "--save" in command:
                 names["plan.toml"] = "saved.toml"
-            answer = run(*(str(application / names[w]) if w in names else w for w in command))
+            words = (str(application / names[w]) if w in names else w for w in command)
+            answer = run(*words, **server)
             assert answer.code == 0, answer.err
             assert "users" in answer.out
         case ["dbops", *arguments]:
-            answer = run("dbops", *arguments)
+            answer = run("dbops", *arguments, **server)
             assert (answer.code, answer.err) == (0, "")
             assert "main" in answer.out
         case [assignment, "dbopsd", "serve"] if assignment.startswith("DBOPSD_DATABASES__MAIN__"):
@@ -331,17 +334,12 @@ def test_a_program_that_starts_an_operation(nightly_daemon: Daemon) -> None:
     assert re.fullmatch(r"operations/\S+ demo stepped", answer.stdout.splitlines()[-1])
 
 
-def at(daemon: Daemon, program: str) -> str:
-    assert "127.0.0.1:50051" in program
-    return program.replace("127.0.0.1:50051", daemon.grpc_address)
-
-
 @blocks("python")
-@pytest.mark.usefixtures("plain_daemon")
-def test_a_program(block: Block, application: Path) -> None:
+def test_a_program(block: Block, application: Path, plain_daemon: Daemon) -> None:
     if "schedules.run" in block.text:
         return  # test_a_program_that_starts_an_operation runs it
-    program = block.text.replace("https://dbops.example.com", "127.0.0.1:50051")
+    address = plain_daemon.grpc_address
+    program = at(plain_daemon, block.text).replace("https://dbops.example.com", address)
     program = program.replace('token="…"', 'token="t0ken"')
     program = program.replace("/srv/app.db", str(application / "app.db"))
     # The transcripts have left tables of other names in `app`.
@@ -366,11 +364,11 @@ def test_a_program(block: Block, application: Path) -> None:
     assert reason == "DATABASE_NOT_FOUND"
 
 
-def first_line(command: list[str]) -> str:
+def first_line(command: list[str], **environment: str) -> str:
     """The first line that an endless command writes; it is interrupted then."""
     with subprocess.Popen(
         command,
-        env=clean_environment(),
+        env=clean_environment(**environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
