@@ -220,8 +220,8 @@ class ValuesRejected(DbopsError):
     def message(self) -> str:
         rows = "1 row has a value" if self.rows == 1 else f"{self.rows:,} rows have values"
         return (
-            f"{rows} that PostgreSQL cannot hold, most in {self.where}; nothing was published: say "
-            "in the mapping what is to become of them, or take --on-bad-rows quarantine"
+            f"{rows} that PostgreSQL cannot hold, most in {self.where}; nothing was published: "
+            "handle them in the mapping, or use --on-bad-rows quarantine"
         )
 
 

@@ -90,7 +90,7 @@ class TablesIncompatible(DbopsError):
     def message(self) -> str:
         return (
             f"the tables in schema '{self.schema}' cannot take what the file has, for "
-            f"{self.count} reasons: {self.problems}; say in the mapping what is to become of it"
+            f"{self.count} reasons: {self.problems}; handle them in the mapping"
         )
 
 
