@@ -1,4 +1,4 @@
-# The daemon with PostgreSQL 18's client tools, not as root. Its server is yours: configure [databases.…].
+# The daemon with PostgreSQL 18's client tools, as a non-root user. There is no embedded server: configure [databases.…].
 ARG PYTHON=3.11-slim-bookworm
 
 FROM python:${PYTHON} AS build
@@ -11,13 +11,13 @@ RUN /opt/dbopsd/bin/pip install --require-hashes --requirement requirements/runt
 COPY LICENSE README.md pyproject.toml ./
 COPY clients/python clients/python
 COPY dbopsd dbopsd
-# Isolated, the build would fetch whatever hatchling is the newest.
+# An isolated build would download the newest hatchling instead of the locked one.
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir wheels ./clients/python . \
  && /opt/dbopsd/bin/pip install --no-deps --no-index wheels/*.whl
 
 FROM python:${PYTHON}
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-# PostgreSQL's own package archive has version 18; Debian 12 stops at 15.
+# PostgreSQL's package archive has version 18; Debian 12 has only 15.
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates postgresql-common \
@@ -31,6 +31,6 @@ ENV PATH=/opt/dbopsd/bin:/usr/lib/postgresql/18/bin:$PATH \
 USER 10001
 VOLUME /var/lib/dbopsd
 EXPOSE 50051 8080
-# `serve` stops on SIGTERM, which is what a container gets.
+# `serve` stops on SIGTERM, the signal that stops a container.
 ENTRYPOINT ["dbopsd"]
 CMD ["serve"]
