@@ -33,6 +33,6 @@ def test_each_room_is_listed(name: str) -> None:
 @pytest.mark.parametrize("text", [ARCHITECTURE, CONTRIBUTING], ids=["architecture", "contributing"])
 def test_the_files_that_they_name_are_there(text: str) -> None:
     named = set(re.findall(r"(?<![\w/.])[a-z_]+(?:/[a-z_*]+)+\.(?:py|md|sql)\b", text))
-    roots = (ROOT, ROOT / "dbopsd", IMPORTER)
+    roots = (ROOT, ROOT / "dbopsd", IMPORTER, ROOT / "clients/python/dbops_client")
     assert named
     assert [each for each in sorted(named) if not any(any(root.glob(each)) for root in roots)] == []
