@@ -42,7 +42,8 @@ _LIMITS: Final = {
 }
 _LEAST_LENGTH: Final = 64 * 2**20
 _MOST_LENGTH: Final = 1_000_000_000
-_OPCODES_BETWEEN_LOOKS: Final = 20_000
+# Some milliseconds apart: each look is a call into Python, in the middle of a scan.
+_OPCODES_BETWEEN_LOOKS: Final = 100_000
 
 
 # SQLite opens a table without a rowid only where it has the collation of the key.
