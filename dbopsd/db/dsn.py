@@ -33,6 +33,10 @@ _KEEPALIVE = {
     "tcp_user_timeout": "15000",
 }
 
+CATALOG_ONLY = {"search_path": "pg_catalog, pg_temp"}
+"""Settings of a session that finds types, functions and operators in pg_catalog alone: a function
+that somebody else created is never called, however well it fits and whatever the role is set to."""
+
 _DEFAULT_PORT = "5432"
 _TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 # How long a host may take to accept a connection, when it is asked why one failed.

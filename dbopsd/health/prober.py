@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dbopsd.db.database import Database
-from dbopsd.db.dsn import Purpose
+from dbopsd.db.dsn import CATALOG_ONLY, Purpose
 from dbopsd.db.errors import ConnectFailed, ConnectionLost, DatabaseError, QueryTimeout
 from dbopsd.db.session import Session
 from dbopsd.db.statement import load_sql
@@ -228,6 +228,7 @@ class Prober:
             application_name="dbopsd-prober",
             query_timeout_s=self._give_up_s,
             settings={
+                **CATALOG_ONLY,
                 "statement_timeout": f"{_STATEMENT_TIMEOUT_S * 1000:.0f}",
                 "lock_timeout": "100",
                 # So that no function of anybody's is taken for the server's own.

@@ -76,6 +76,17 @@ class ImportDaemon:
             raise AssertionError(f"{done.err}the daemon's exit code: {ended}; its log: {log}")
         return Imported(done.code, done.err, json.loads(done.out))
 
+    def command(self, verb: str, operation: str) -> dict[str, Any]:
+        """`dbops import verify` or `revert` of an import: its result."""
+        done = run_dbops(
+            *(self.daemon.grpc_address, "import", verb, operation),
+            *("--output", "json", "--timeout", "60"),
+        )
+        if done.code:
+            raise AssertionError(f"{done.err}{done.out}")
+        told: dict[str, Any] = json.loads(done.out)
+        return told
+
 
 @contextmanager
 def import_daemon(server: PostgresServer) -> Iterator[ImportDaemon]:

@@ -1,9 +1,9 @@
 -- summary: SELECT pg_stat_activity connections
 SELECT
-  pg_has_role('pg_read_all_stats', 'USAGE') AS permitted,
-  count(*) FILTER (WHERE backend_type = 'client backend') AS used,
-  current_setting('max_connections')::int
-  - current_setting('superuser_reserved_connections')::int
+  pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS permitted,
+  pg_catalog.count(*) FILTER (WHERE backend_type = 'client backend') AS used,
+  pg_catalog.current_setting('max_connections')::pg_catalog.int4
+  - pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4
   -- PostgreSQL 16 on
-  - coalesce(current_setting('reserved_connections', true)::int, 0) AS available
-FROM pg_stat_activity
+  - coalesce(pg_catalog.current_setting('reserved_connections', true)::pg_catalog.int4, 0) AS available
+FROM pg_catalog.pg_stat_activity

@@ -1,16 +1,16 @@
 -- summary: SELECT pg_stat_activity idle in transaction
 SELECT
-  pg_has_role('pg_read_all_stats', 'USAGE') AS permitted,
+  pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS permitted,
   longest.seconds,
   longest.pid,
   longest.application_name
 FROM (SELECT 1) AS always
 LEFT JOIN (
   SELECT
-    extract(EPOCH FROM clock_timestamp() - state_change)::float8 AS seconds,
+    extract(EPOCH FROM pg_catalog.clock_timestamp() - state_change)::pg_catalog.float8 AS seconds,
     pid,
     application_name
-  FROM pg_stat_activity
+  FROM pg_catalog.pg_stat_activity
   WHERE state IN ('idle in transaction', 'idle in transaction (aborted)')
   ORDER BY state_change
   LIMIT 1

@@ -1,7 +1,7 @@
 -- summary: SELECT pg_database_size
 SELECT
-  pg_database_size(current_database()) AS size_bytes,
+  pg_catalog.pg_database_size(pg_catalog.current_database()) AS size_bytes,
   CASE
-    WHEN pg_has_role('pg_read_all_settings', 'USAGE') THEN current_setting('data_directory')
+    WHEN pg_catalog.pg_has_role('pg_read_all_settings', 'USAGE') THEN pg_catalog.current_setting('data_directory')
   END AS data_directory,
-  floor(extract(EPOCH FROM pg_postmaster_start_time()))::bigint AS started_at
+  pg_catalog.floor(extract(EPOCH FROM pg_catalog.pg_postmaster_start_time()))::pg_catalog.int8 AS started_at

@@ -1,5 +1,5 @@
 -- summary: SELECT pg_database transaction id age
-SELECT datname, age(datfrozenxid) AS xid_age, mxid_age(datminmxid) AS mxid_age
-FROM pg_database
-ORDER BY greatest(age(datfrozenxid), mxid_age(datminmxid)) DESC
+SELECT datname, pg_catalog.age(datfrozenxid) AS xid_age, pg_catalog.mxid_age(datminmxid) AS mxid_age
+FROM pg_catalog.pg_database
+ORDER BY greatest(pg_catalog.age(datfrozenxid), pg_catalog.mxid_age(datminmxid)) DESC
 LIMIT 1

@@ -1,10 +1,12 @@
 """`PlanImport`: the plan alone, with what it will take."""
 
+from dataclasses import replace
 from typing import Final
 
+from dbopsd.db.identifiers import quoted
 from dbopsd.migrate.importer import prepare
 from dbopsd.migrate.importer.model.mapping import write_mapping
-from dbopsd.migrate.importer.model.plan import Plan, PlannedTable
+from dbopsd.migrate.importer.model.plan import Plan, PlannedObject, PlannedTable
 from dbopsd.migrate.importer.model.report import ImportPlan, PlannedColumnReport, PlannedTableReport
 from dbopsd.migrate.importer.model.requests import ImportRequest
 from dbopsd.migrate.importer.processes.resources import (
@@ -12,6 +14,7 @@ from dbopsd.migrate.importer.processes.resources import (
     import_session,
     reading_process,
 )
+from dbopsd.migrate.importer.records import import_records
 from dbopsd.operations.kind import Run
 
 # As measured by `make bench` with two processes on two cores, verification and keys included; other
@@ -33,12 +36,13 @@ async def plan_import(run: Run, request: ImportRequest) -> ImportPlan:
         taken = await prepare.ensure_snapshot(run, reader, request)
         plan = await prepare.prepare_plan(run, reader, pool, request, taken, session)
     rows = sum(table.rows for table in plan.tables)
+    staging = import_records.staging_schema(run.operation)
     return ImportPlan(
         source=request.source,
         schema=request.schema,
         mapping=write_mapping(plan),
         tables=[_table(table) for table in plan.tables],
-        objects=list(plan.objects),
+        objects=[_object(each, staging, request.schema) for each in plan.objects],
         notes=list(plan.notes),
         rows=rows,
         source_size_bytes=taken.size_bytes,
@@ -50,6 +54,12 @@ async def plan_import(run: Run, request: ImportRequest) -> ImportPlan:
 def _estimate_s(plan: Plan, size_bytes: int) -> float:
     rows = sum(table.rows for table in plan.tables)
     return round(_LEAST_S + max(rows / _ROWS_PER_S, size_bytes / _BYTES_PER_S), 1)
+
+
+def _object(planned: PlannedObject, staging: str, schema: str) -> PlannedObject:
+    """The object with its statement as it would be where it is published."""
+    ddl = planned.ddl.replace(f"{quoted(staging)}.", f"{quoted(schema)}.")
+    return replace(planned, ddl=ddl)
 
 
 def _table(table: PlannedTable) -> PlannedTableReport:

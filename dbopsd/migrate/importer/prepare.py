@@ -93,8 +93,10 @@ async def prepare_plan(
     inspected = await reader.run_task(InspectFile(taken.path, request, profilers.count), Inspected)
     profiles = await _profile(run, profilers, taken, inspected)
     run.progress("plan")
-    plan = await reader.run_task(MakePlan(taken.path, inspected.schema, profiles, request), Plan)
-    plan = await rehearse(session, import_records.rehearsal_schema(run.operation), plan)
+    staging = import_records.staging_schema(run.operation)
+    making = MakePlan(taken.path, inspected.schema, profiles, request, staging)
+    plan = await reader.run_task(making, Plan)
+    plan = await rehearse(session, staging, plan)
     plan = await publication.check(session, request, plan)
     return replace(plan, notes=(*plan.notes, *ambiguous_time_notes(plan)))
 

@@ -49,7 +49,7 @@ async def profile_one_table(task: ProfileTable, context: Context) -> TableProfil
 async def plan_file(task: MakePlan, _context: Context) -> Plan:
     """Decide, and count the rows that conditions let through. Raises `InvalidMapping`."""
     mapping = read_mapping(task.request.mapping)
-    made = build_plan(task.schema, task.profiles, task.request, mapping)
+    made = build_plan(task.schema, task.profiles, task.request, mapping, task.staging)
     with closing(open_immutable(Path(task.snapshot))) as connection:
         return count_rows(connection, made)
 

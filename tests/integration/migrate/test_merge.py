@@ -264,7 +264,7 @@ async def test_rows_that_others_refer_to_cannot_give_way(
     ):
         with pytest.raises(TableInUse) as error:
             await attempt
-        assert error.value.dependents == "foreign key of_order of other"
+        assert error.value.dependents == "foreign key of_order of public.other"
     await Merge().check(session, asked(Mode.UPSERT), PLAN)
     assert emails(database_dsn) == ["new-1", "new-3"]
 

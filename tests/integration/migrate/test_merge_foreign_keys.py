@@ -100,7 +100,7 @@ async def test_rows_that_others_refer_to_do_not_go(
     before = everything(database_dsn)
     with pytest.raises(RowsReferredTo) as error:
         await take_back(session)
-    assert (error.value.rows, error.value.by) == (1, "foreign key likes of other")
+    assert (error.value.rows, error.value.by) == (1, "foreign key likes of public.other")
     assert everything(database_dsn) == before
 
 
@@ -111,7 +111,7 @@ async def test_rows_that_others_refer_to_do_not_go(
             f"{PARTITIONED} INSERT INTO p VALUES (2, 'b');"
             "CREATE TABLE other (id int CONSTRAINT likes REFERENCES p1 ON DELETE CASCADE);"
             "INSERT INTO other VALUES (2);",
-            *(MIRROR, "INSERT INTO p VALUES (1, 'a')", (P,), "likes of other"),
+            *(MIRROR, "INSERT INTO p VALUES (1, 'a')", (P,), "likes of public.other"),
             id="of a partition",
         ),
         pytest.param(
@@ -120,7 +120,7 @@ async def test_rows_that_others_refer_to_do_not_go(
             "INSERT INTO u VALUES (1, 'a'); INSERT INTO o VALUES (1, 'a', 'old');",
             UPSERT,
             "INSERT INTO u VALUES (1, 'A'); INSERT INTO o VALUES (1, 'A', 'new')",
-            *((U, O), "likes of o"),
+            *((U, O), "likes of public.o"),
             id="of another table of the import",
         ),
         pytest.param(
@@ -129,14 +129,14 @@ async def test_rows_that_others_refer_to_do_not_go(
             "INSERT INTO u VALUES (1, 'a'); INSERT INTO o VALUES (1, 'a', 'old');",
             UPSERT,
             "INSERT INTO u VALUES (1, 'A'); INSERT INTO o VALUES (1, 'A', 'old')",
-            *((U, O), "likes of o"),
+            *((U, O), "likes of public.o"),
             id="of another table of the import, and nothing else",
         ),
         pytest.param(
             "CREATE TABLE u (id int PRIMARY KEY, email text UNIQUE, boss text CONSTRAINT likes"
             " REFERENCES u (email) ON UPDATE CASCADE);"
             "INSERT INTO u VALUES (1, 'a', NULL), (2, 'b', 'a');",
-            *(UPSERT, "INSERT INTO u VALUES (1, 'A'), (2, 'B')", (U,), "likes of u"),
+            *(UPSERT, "INSERT INTO u VALUES (1, 'A'), (2, 'B')", (U,), "likes of public.u"),
             id="of the table itself",
         ),
         pytest.param(
@@ -144,7 +144,7 @@ async def test_rows_that_others_refer_to_do_not_go(
             " ON UPDATE CASCADE); CREATE TABLE third (email text CONSTRAINT likes"
             " REFERENCES other (email) ON UPDATE SET NULL); INSERT INTO u VALUES (1, 'a');"
             "INSERT INTO other VALUES ('a'); INSERT INTO third VALUES ('a');",
-            *(UPSERT, "INSERT INTO u VALUES (1, 'z')", (U,), "likes of third"),
+            *(UPSERT, "INSERT INTO u VALUES (1, 'z')", (U,), "likes of public.third"),
             id="of what refers to what refers to it",
         ),
         pytest.param(
@@ -153,7 +153,7 @@ async def test_rows_that_others_refer_to_do_not_go(
             "CREATE TABLE other (loud text CONSTRAINT likes REFERENCES u (loud)"
             " ON DELETE SET NULL, id int REFERENCES u ON UPDATE CASCADE);"
             "INSERT INTO u VALUES (1, 'a'), (2, 'b'); INSERT INTO other VALUES ('B', 1);",
-            *(MIRROR, "INSERT INTO u VALUES (1, 'a')", (U,), "likes of other"),
+            *(MIRROR, "INSERT INTO u VALUES (1, 'a')", (U,), "likes of public.other"),
             id="of what is computed",
         ),
         pytest.param(
@@ -169,7 +169,7 @@ async def test_rows_that_others_refer_to_do_not_go(
                     key=("id",),
                 ),
             ),
-            "likes of other",
+            "likes of public.other",
             id="of what is the same, but for zeros",
         ),
     ],
@@ -204,7 +204,9 @@ async def test_rows_further_away_that_came_since_stay(session: Session, database
         " ON UPDATE SET NULL); INSERT INTO third VALUES ('z'), ('z')",
     )
     before = everything(database_dsn)
-    with pytest.raises(ImportNotPublished, match=r"2 others .* by foreign key likes of third"):
+    with pytest.raises(
+        ImportNotPublished, match=r"2 others .* by foreign key likes of public.third"
+    ):
         await take_back(session)
     assert everything(database_dsn) == before
     do(database_dsn, "DELETE FROM third")
@@ -227,7 +229,7 @@ async def test_what_triggers_of_others_did_is_not_undone(
     await merge(session, database_dsn, UPSERT, "INSERT INTO u VALUES (2, 'c')", U)
     await take_back(session)
     await merge(session, database_dsn, UPSERT, "INSERT INTO u VALUES (1, 'z')", U, who="newer")
-    with pytest.raises(ImportNotPublished, match="a function that writes to changes"):
+    with pytest.raises(ImportNotPublished, match=r"a function that writes to public\.changes"):
         await take_back(session, "newer")
     assert everything(database_dsn)["changes"] == ["(1)"]
 

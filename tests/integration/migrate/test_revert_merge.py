@@ -282,7 +282,7 @@ async def test_rows_that_refer_to_what_was_brought_do_not_go_with_it(
     error = await refused(session, database_dsn, RowsReferredTo)
     assert isinstance(error.value, RowsReferredTo)
     assert (error.value.table, error.value.rows) == ('"public"."users"', 1)
-    assert error.value.by == "foreign key orders_user_id_fkey of orders"
+    assert error.value.by == "foreign key orders_user_id_fkey of public.orders"
     do(
         database_dsn,
         "DELETE FROM orders WHERE id = 50;"
@@ -291,7 +291,7 @@ async def test_rows_that_refer_to_what_was_brought_do_not_go_with_it(
     )
     error = await refused(session, database_dsn, RowsReferredTo)
     assert isinstance(error.value, RowsReferredTo)
-    assert (error.value.rows, error.value.by) == (2, "foreign key likes of other")
+    assert (error.value.rows, error.value.by) == (2, "foreign key likes of public.other")
     do(database_dsn, "DELETE FROM other WHERE u = 4")
     await take_back(session)
     assert everything(database_dsn) == before
@@ -318,7 +318,7 @@ async def test_what_changed_elsewhere_cannot_come_back(
     await merge(session, database_dsn, request_)
     assert everything(database_dsn, "other")["other"] == after
     error = await refused(session, database_dsn, ImportNotPublished)
-    assert "foreign key likes of other" in str(error.value)
+    assert "foreign key likes of public.other" in str(error.value)
 
 
 async def test_what_refers_elsewhere_follows(session: Session, database_dsn: str) -> None:
@@ -392,7 +392,7 @@ async def test_where_nothing_changes_nothing_is_kept(session: Session, database_
         ("DROP SCHEMA dbops_old_new CASCADE", "is not there any more"),
         ("ALTER TABLE users DROP CONSTRAINT users_pkey CASCADE", "any more that id of"),
         ("CREATE RULE r AS ON UPDATE TO users DO INSTEAD NOTHING", "has a rule by now, r"),
-        ("CREATE TABLE child () INHERITS (orders)", "that inherits from it by now, child"),
+        ("CREATE TABLE child () INHERITS (orders)", "that inherits from it by now, public.child"),
         # As an older version has it.
         ("UPDATE dbops.imports SET published = published #- '{0,merge}'", "kept nothing"),
         ("ALTER TABLE users RENAME TO x; CREATE TABLE users ()", "revert what came after it first"),

@@ -323,28 +323,31 @@ async def test_names_of_what_gives_way_are_free(session: Session, database_dsn: 
 IN_USE = {
     "foreign key": (
         "CREATE TABLE other (u bigint CONSTRAINT of_user REFERENCES users)",
-        ("users", "foreign key of_user of other"),
+        ("public.users", "foreign key of_user of public.other"),
     ),
-    "view": ("CREATE VIEW other AS SELECT * FROM user_orders", ("user_orders", "view other")),
+    "view": (
+        "CREATE VIEW other AS SELECT * FROM user_orders",
+        ("public.user_orders", "view public.other"),
+    ),
     "materialized view": (
         "CREATE MATERIALIZED VIEW other AS SELECT * FROM orders",
-        ("orders", "view other"),
+        ("public.orders", "view public.other"),
     ),
     "function": (
         "CREATE FUNCTION other() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM orders; END",
-        ("orders", "function other()"),
+        ("public.orders", "function public.other()"),
     ),
     "child": (
         "CREATE TABLE other () INHERITS (orders)",
-        ("orders", "table other, which inherits from it"),
+        ("public.orders", "table public.other, which inherits from it"),
     ),
     "parent": (
         "CREATE TABLE other (email text); ALTER TABLE users INHERIT other",
-        ("users", "table other, whose partition it is"),
+        ("public.users", "table public.other, whose partition it is"),
     ),
     "policy": (
         "ALTER TABLE users ENABLE ROW LEVEL SECURITY; CREATE POLICY mine ON users USING (id = 1)",
-        ("users", "policy mine of users"),
+        ("public.users", "policy mine of public.users"),
     ),
 }
 
@@ -352,9 +355,15 @@ IN_USE = {
 @pytest.mark.parametrize(
     ("statement", "told"),
     [
-        ("CREATE TABLE other (id bigint REFERENCES part)", "foreign key other_id_fkey of other"),
-        ("CREATE TABLE other (id bigint REFERENCES users)", "foreign key other_id_fkey of other"),
-        ("CREATE VIEW few AS SELECT * FROM part", "view few"),
+        (
+            "CREATE TABLE other (id bigint REFERENCES part)",
+            "foreign key other_id_fkey of public.other",
+        ),
+        (
+            "CREATE TABLE other (id bigint REFERENCES users)",
+            "foreign key other_id_fkey of public.other",
+        ),
+        ("CREATE VIEW few AS SELECT * FROM part", "view public.few"),
     ],
 )
 async def test_a_table_with_a_partition_that_others_go_on_with(

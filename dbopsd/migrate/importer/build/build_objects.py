@@ -8,7 +8,6 @@ from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.migrate.importer.model.plan import Fate, PlannedObject
 from dbopsd.migrate.importer.postgres import schemas
-from dbopsd.migrate.importer.postgres.schemas import set_search_path
 from dbopsd.migrate.importer.postgres.sequences import advance_sequences
 from dbopsd.migrate.importer.processes.concurrent_work import gather_or_cancel
 from dbopsd.migrate.importer.processes.resources import import_session
@@ -33,9 +32,7 @@ async def build_objects(run: Run, record: ImportRecord, processes: int) -> list[
         run.progress("keys and indexes", len(made), len(numbered), "{object}")
 
     async def create(session: Session, number: int, planned: PlannedObject) -> None:
-        made[number] = await create_object(
-            session, record.staging_schema, record.import_id, number, planned
-        )
+        made[number] = await create_object(session, record.import_id, number, planned)
         report_progress()
 
     by_table: dict[str, list[tuple[int, PlannedObject]]] = {}
@@ -78,14 +75,13 @@ async def analyse_tables(run: Run, record: ImportRecord, processes: int) -> None
 
 
 async def create_object(
-    session: Session, schema: str, import_id: str, number: int, planned: PlannedObject
+    session: Session, import_id: str, number: int, planned: PlannedObject
 ) -> PlannedObject:
     """Create an object of the plan, once, and record its fate. Returns it with the fate."""
     recorded = await import_records.find_object(session, import_id, number)
     if recorded is not None:
         return replace(planned, fate=recorded[0], reason=recorded[1])
     async with session.transaction():
-        await set_search_path(session, schema)
         made = await try_create_object(session, planned)
         await import_records.insert_object(session, import_id, number, made.fate, made.reason)
     return made

@@ -17,7 +17,10 @@ from dbopsd.migrate.importer.model.plan import (
     values_only,
 )
 from dbopsd.migrate.importer.plan import ddl
-from dbopsd.migrate.importer.postgres.schemas import create_schema, set_search_path
+from dbopsd.migrate.importer.postgres.catalog_names import qualified_type
+from dbopsd.migrate.importer.postgres.dependencies import check_dependencies
+from dbopsd.migrate.importer.postgres.schemas import create_schema
+from dbopsd.migrate.importer.records import import_records
 
 _REFUSED: Final = "PostgreSQL refuses it: "
 
@@ -27,21 +30,24 @@ class _Undo(Exception):
 
 
 async def rehearse(session: Session, schema: str, plan: Plan) -> Plan:
-    """The plan without what PostgreSQL refuses. `schema` is created for it and rolled back."""
+    """The plan without what PostgreSQL refuses. `schema` is created for it and rolled back.
+
+    Raises `UnexpectedDependency`.
+    """
     rehearsed = plan
     try:
         async with session.transaction():
             await create_schema(session, schema)
-            await set_search_path(session, schema)
-            rehearsed = await _Rehearsal(session, plan).run()
+            rehearsed = await _Rehearsal(session, schema, plan).run()
             raise _Undo
     except _Undo:
         return rehearsed
 
 
 class _Rehearsal:
-    def __init__(self, session: Session, plan: Plan) -> None:
+    def __init__(self, session: Session, schema: str, plan: Plan) -> None:
         self._session = session
+        self._schema = schema
         self._plan = plan
         self._objects = list(plan.objects)
 
@@ -55,16 +61,25 @@ class _Rehearsal:
         views = [each for each in kept if each.kind == "view" and each.ddl]
         others = [each for each in kept if each not in views]
         objects = [await self._object(each) if each.ddl else each for each in others]
-        return replace(
-            self._plan, tables=tuple(tables), objects=(*objects, *await self._views(views))
-        )
+        objects += await self._views(views)
+        await self._check_dependencies(tables, objects)
+        return replace(self._plan, tables=tuple(tables), objects=tuple(objects))
+
+    async def _check_dependencies(
+        self, tables: list[PlannedTable], objects: list[PlannedObject]
+    ) -> None:
+        """Raises `UnexpectedDependency`."""
+        names = [table.target for table in tables]
+        names += [each.target for each in objects if each.kind == "view" and each.ddl]
+        found = await import_records.fetch_relations(self._session, self._schema, names)
+        await check_dependencies(self._session, [oid for oid, *_ in found])
 
     async def _table(self, table: PlannedTable) -> PlannedTable | None:
         bare = replace(
             table,
             columns=tuple(replace(each, generated="", default="") for each in table.columns),
         )
-        problem = await find_problem(self._session, ddl.create_table(bare), "table")
+        problem = await find_problem(self._session, ddl.create_table(self._schema, bare), "table")
         if problem:
             self._set_fate(
                 lambda each: each.kind == "table" and each.table == table.source,
@@ -77,7 +92,7 @@ class _Rehearsal:
 
     async def _expressions(self, table: PlannedTable, column: PlannedColumn) -> PlannedColumn:
         name = f"{table.source}.{column.source}"
-        alter = f"ALTER TABLE {quoted(table.target)}"
+        alter = f"ALTER TABLE {quoted(self._schema, table.target)}"
         if column.default:
             set_default = (
                 f"{alter} ALTER COLUMN {quoted(column.target)} SET DEFAULT {column.default}"
@@ -87,7 +102,7 @@ class _Rehearsal:
             ) or await find_problem(
                 # Taken into a definition, 70000 for a smallint fails with the first row only.
                 self._session,
-                f"SELECT CAST(({column.default}) AS {column.type})",
+                f"SELECT CAST(({column.default}) AS {qualified_type(column.type)})",
                 "default",
             )
             if problem:

@@ -6,7 +6,7 @@ from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.migrate.importer.model.plan import PlannedTable
 from dbopsd.migrate.importer.plan import ddl
-from dbopsd.migrate.importer.postgres.schemas import create_schema, drop_schema, set_search_path
+from dbopsd.migrate.importer.postgres.schemas import create_schema, drop_schema
 from dbopsd.migrate.importer.records import import_records
 from dbopsd.migrate.importer.records.import_records import ImportRecord
 
@@ -21,9 +21,9 @@ async def create_staging(session: Session, record: ImportRecord) -> None:
         await drop_schema(session, record.staging_schema)
         await import_records.delete_record(session, record.import_id)
         await create_schema(session, record.staging_schema)
-        await set_search_path(session, record.staging_schema)
         for table in creation_order(record.plan.tables):
-            await session.execute(Statement(ddl.create_table(table), "CREATE TABLE"))
+            create = ddl.create_table(record.staging_schema, table)
+            await session.execute(Statement(create, "CREATE TABLE"))
         await import_records.insert_record(session, record)
 
 

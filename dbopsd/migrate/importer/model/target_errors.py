@@ -40,6 +40,24 @@ class ImportNotPublished(DbopsError):
 
 
 @dataclass(eq=False)
+class UnexpectedDependency(DbopsError):
+    """What an import created uses something that is not the import's own."""
+
+    reason: ClassVar[str] = "UNEXPECTED_DEPENDENCY"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    object: str
+    dependency: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the {self.object} would depend on {self.dependency}, which is neither the import's "
+            "own nor a function that it may call: nothing is published"
+        )
+
+
+@dataclass(eq=False)
 class TableInUse(DbopsError):
     """Others depend on a table that an import would replace, and would go on with the old one."""
 

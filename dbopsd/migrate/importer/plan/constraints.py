@@ -28,7 +28,7 @@ def plan_foreign_keys(
 
 
 def _check(parts: TableContext, check: CheckConstraint, names: Namespace) -> PlannedObject:
-    source, target = parts.source.name, parts.planned.target
+    source, target = parts.source.name, parts.target
     text = " ".join(check.expression.split())
     cut = text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
     about = ("check", f"{source}: {check.name or cut}")
@@ -36,7 +36,7 @@ def _check(parts: TableContext, check: CheckConstraint, names: Namespace) -> Pla
         condition = parts.translator.condition(check.expression)
     except NotTranslatable as why:
         return PlannedObject(*about, Fate.NOT_CARRIED, str(why), table=source)
-    name, _ = names.take(check.name or f"{target}_check")
+    name, _ = names.take(check.name or f"{parts.planned.target}_check")
     return PlannedObject(
         *about,
         Fate.CARRIED,
@@ -65,12 +65,10 @@ def _foreign_key(
     return PlannedObject(
         *about,
         Fate.CARRIED,
-        ddl=ddl.add_foreign_key(
-            planned.target, name, columns, to.planned.target, targets, _actions(foreign)
-        ),
+        ddl=ddl.add_foreign_key(parts.target, name, columns, to.target, targets, _actions(foreign)),
         table=source,
-        validate=ddl.validate(planned.target, name),
-        violations=ddl.count_orphans(planned.target, columns, to.planned.target, targets),
+        validate=ddl.validate(parts.target, name),
+        violations=ddl.count_orphans(parts.target, columns, to.target, targets),
     )
 
 

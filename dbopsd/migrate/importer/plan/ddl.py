@@ -1,9 +1,14 @@
-"""The statements that make things in PostgreSQL. Names are found by the session's search_path."""
+"""The statements that create things in PostgreSQL.
+
+Tables and views are named with their schema, types and functions with pg_catalog: nothing is found
+by the session's search_path. What is called a table here is its name as `quoted(schema, name)`.
+"""
 
 from collections.abc import Iterable, Sequence
 
 from dbopsd.db.identifiers import quoted
 from dbopsd.migrate.importer.model.plan import PlannedColumn, PlannedTable
+from dbopsd.migrate.importer.postgres.catalog_names import qualified_type
 
 
 def columns_of(names: Iterable[str]) -> str:
@@ -11,15 +16,15 @@ def columns_of(names: Iterable[str]) -> str:
     return ", ".join(quoted(name) for name in names)
 
 
-def create_table(table: PlannedTable) -> str:
+def create_table(schema: str, table: PlannedTable) -> str:
     """The table with its columns, without keys and constraints."""
     lines = ",\n  ".join(column_definition(column, table) for column in table.columns)
-    return f"CREATE TABLE {quoted(table.target)} (\n  {lines}\n)"
+    return f"CREATE TABLE {quoted(schema, table.target)} (\n  {lines}\n)"
 
 
 def column_definition(column: PlannedColumn, table: PlannedTable) -> str:
     """A column as CREATE TABLE and ADD COLUMN have it."""
-    parts = [quoted(column.target), column.type]
+    parts = [quoted(column.target), qualified_type(column.type)]
     if column.generated:
         parts.append(f"GENERATED ALWAYS AS ({column.generated}) STORED")
     elif column.target == table.identity:
@@ -33,10 +38,7 @@ def column_definition(column: PlannedColumn, table: PlannedTable) -> str:
 
 def add_key(table: str, constraint: str, kind: str, columns: Sequence[str]) -> str:
     """`kind` is PRIMARY KEY or UNIQUE."""
-    return (
-        f"ALTER TABLE {quoted(table)} ADD CONSTRAINT {quoted(constraint)} "
-        f"{kind} ({columns_of(columns)})"
-    )
+    return f"ALTER TABLE {table} ADD CONSTRAINT {quoted(constraint)} {kind} ({columns_of(columns)})"
 
 
 def create_index(
@@ -45,25 +47,22 @@ def create_index(
     """`columns` are expressions as an index has them, each with its order."""
     kind = "UNIQUE INDEX" if unique else "INDEX"
     condition = f" WHERE {where}" if where else ""
-    return f"CREATE {kind} {quoted(index)} ON {quoted(table)} ({', '.join(columns)}){condition}"
+    return f"CREATE {kind} {quoted(index)} ON {table} ({', '.join(columns)}){condition}"
 
 
 def add_check(table: str, constraint: str, condition: str) -> str:
     """Without a look at the rows that are there."""
-    return (
-        f"ALTER TABLE {quoted(table)} ADD CONSTRAINT {quoted(constraint)} "
-        f"CHECK ({condition}) NOT VALID"
-    )
+    return f"ALTER TABLE {table} ADD CONSTRAINT {quoted(constraint)} CHECK ({condition}) NOT VALID"
 
 
 def validate(table: str, constraint: str) -> str:
     """Have all rows looked at."""
-    return f"ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quoted(constraint)}"
+    return f"ALTER TABLE {table} VALIDATE CONSTRAINT {quoted(constraint)}"
 
 
 def count_check_violations(table: str, condition: str) -> str:
     """How many rows a CHECK does not hold for; NULL holds."""
-    return f"SELECT count(*) FROM {quoted(table)} WHERE NOT ({condition})"
+    return f"SELECT pg_catalog.count(*) FROM {table} WHERE NOT ({condition})"
 
 
 def add_foreign_key(
@@ -76,9 +75,9 @@ def add_foreign_key(
 ) -> str:
     """Without a look at the rows that are there."""
     return (
-        f"ALTER TABLE {quoted(table)} ADD CONSTRAINT {quoted(constraint)} "
+        f"ALTER TABLE {table} ADD CONSTRAINT {quoted(constraint)} "
         f"FOREIGN KEY ({columns_of(columns)}) "
-        f"REFERENCES {quoted(target)} ({columns_of(target_columns)}){actions} NOT VALID"
+        f"REFERENCES {target} ({columns_of(target_columns)}){actions} NOT VALID"
     )
 
 
@@ -92,12 +91,12 @@ def count_orphans(
         for name, other in zip(columns, target_columns, strict=True)
     )
     return (
-        f"SELECT count(*) FROM {quoted(table)} AS c WHERE {complete} "
-        f"AND NOT EXISTS (SELECT FROM {quoted(target)} AS p WHERE {same})"
+        f"SELECT pg_catalog.count(*) FROM {table} AS c WHERE {complete} "
+        f"AND NOT EXISTS (SELECT FROM {target} AS p WHERE {same})"
     )
 
 
 def create_view(view: str, columns: Sequence[str], query: str) -> str:
     """With the names of its columns where there are any."""
     names = f" ({columns_of(columns)})" if columns else ""
-    return f"CREATE VIEW {quoted(view)}{names} AS {query}"
+    return f"CREATE VIEW {view}{names} AS {query}"

@@ -15,7 +15,11 @@ from dbopsd.migrate.importer.model.source_schema import (
 )
 from dbopsd.migrate.importer.plan import ddl
 from dbopsd.migrate.importer.plan.names import Namespace
-from dbopsd.migrate.importer.translate.translator import NotTranslatable, Translator
+from dbopsd.migrate.importer.translate.translator import (
+    NotTranslatable,
+    Translator,
+    without_catalog,
+)
 
 _WITHOUT_ORDER: Final = ("json",)
 # What SQLite calls the index of a constraint.
@@ -23,7 +27,10 @@ _AUTOMATIC: Final = "sqlite_autoindex_"
 _TEXTS: Final = ("text", "character varying")
 # PostgreSQL compares by the database's collation then, and takes other values for equal.
 _LOST: Final = "the collation {} is the application's own: the database's default compares instead"
-_FOLDED: Final = {"NOCASE": 'lower({} COLLATE "C")', "RTRIM": "rtrim({}, ' ')"}
+_FOLDED: Final = {
+    "NOCASE": 'pg_catalog.lower({} COLLATE pg_catalog."C")',
+    "RTRIM": "pg_catalog.rtrim({}, ' ')",
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,13 @@ class TableContext:
     planned: PlannedTable
     profile: TableProfile
     translator: Translator
+    schema: str
+    """Where it is created."""
+
+    @property
+    def target(self) -> str:
+        """Its quoted name in PostgreSQL, with its schema."""
+        return quoted(self.schema, self.planned.target)
 
     def column(self, name: str) -> PlannedColumn | None:
         """The planned column of that name in the source; None: it is not carried."""
@@ -70,7 +84,7 @@ def _primary_key(parts: TableContext, names: Namespace) -> Iterator[PlannedObjec
     carried = [column for column in columns if column is not None]
     targets = [column.target for column in carried]
     without = [each.target for each in carried if not each.not_null]
-    fallback = ddl.create_index(planned.target, name, list(map(quoted, targets)), unique=False)
+    fallback = ddl.create_index(parts.target, name, list(map(quoted, targets)), unique=False)
     compared = [
         IndexedColumn(each, collation=collation)
         for each, collation in zip(source.primary_key, source.primary_key_collations, strict=True)
@@ -80,7 +94,7 @@ def _primary_key(parts: TableContext, names: Namespace) -> Iterator[PlannedObjec
         reasons.append(
             f"a UNIQUE constraint: {', '.join(without)} may be NULL, as it is in some rows"
         )
-    made = ddl.add_key(planned.target, name, "UNIQUE" if without else "PRIMARY KEY", targets)
+    made = ddl.add_key(parts.target, name, "UNIQUE" if without else "PRIMARY KEY", targets)
     yield PlannedObject(
         *(*about, Fate.CHANGED if reasons else Fate.CARRIED, "; ".join(reasons)),
         ddl=made,
@@ -115,10 +129,10 @@ def _index(parts: TableContext, index: SourceIndex, names: Namespace) -> Planned
     fate = Fate.CHANGED if reasons else Fate.CARRIED
     folded = any(_is_folded(parts, each) for each in index.columns)
     if index.constraint and not where and not folded:
-        made = ddl.add_key(planned.target, name, "UNIQUE", _targets(parts, index))
+        made = ddl.add_key(parts.target, name, "UNIQUE", _targets(parts, index))
     else:
-        made = ddl.create_index(planned.target, name, elements, unique=index.unique, where=where)
-    fallback = ddl.create_index(planned.target, name, elements, unique=False, where=where)
+        made = ddl.create_index(parts.target, name, elements, unique=index.unique, where=where)
+    fallback = ddl.create_index(parts.target, name, elements, unique=False, where=where)
     return PlannedObject(
         kind,
         shown,
@@ -144,7 +158,7 @@ def _element(parts: TableContext, indexed: IndexedColumn, reasons: list[str]) ->
     if not _is_folded(parts, indexed):
         return value + order
     folded = _FOLDED[indexed.collation].format(value)
-    reasons.append(f"over {folded}, which is what {indexed.collation} compares")
+    reasons.append(f"over {without_catalog(folded)}, which is what {indexed.collation} compares")
     return folded + order
 
 

@@ -70,8 +70,11 @@ def build_plan(
     profiles: MappingOf[str, TableProfile],
     request: ImportRequest,
     mapping: Mapping,
+    staging: str,
 ) -> Plan:
     """Build the plan. `profiles` has the profiles of the chosen tables by name.
+
+    Its statements create everything in the schema `staging`.
 
     Raises `SourceTableNotFound`, `InvalidMapping`.
     """
@@ -86,7 +89,7 @@ def build_plan(
         if planned is None:
             told.extend(about)
             continue
-        made = TableContext(table, planned, profile, Translator.of(table, planned, file))
+        made = TableContext(table, planned, profile, Translator.of(table, planned, file), staging)
         with_defaults, more = _with_expressions(made)
         parts[table.name] = replace(made, planned=with_defaults)
         told.extend((*about, *more))
@@ -94,7 +97,7 @@ def build_plan(
         if each.planned.identity:
             # PostgreSQL's own name for the sequence: nothing else is to have it.
             relations.take(f"{each.planned.target}_{each.planned.identity}_seq")
-    views = plan_views(schema.views, parts, relations, request.identifier_case, file)
+    views = plan_views(schema.views, parts, relations, request.identifier_case, file, staging)
     told.extend(_keys_and_constraints(parts, relations, request))
     told.extend(views)
     told.extend(_objects_not_carried(schema))

@@ -27,8 +27,12 @@ def plan_views(
     names: Namespace,
     style: IdentifierCase,
     file: FileBudget,
+    schema: str,
 ) -> list[PlannedObject]:
-    """The views, each after those that it reads; `style` is that of their columns' names."""
+    """The views, each after those that it reads, to be created in `schema`.
+
+    `style` is that of their columns' names.
+    """
     relations = {name: _relation(parts) for name, parts in tables.items()}
     made: list[PlannedObject] = []
     refused: list[PlannedObject] = []
@@ -51,14 +55,16 @@ def plan_views(
             name: replace(column, name=own.take(column.name)[0])
             for name, column in translated.columns.items()
         }
-        relations[view.name] = Relation(quoted(target), columns)
+        relations[view.name] = Relation(quoted(schema, target), columns)
         called = tuple(column.name for column in columns.values())
         as_they_are = columns == translated.columns
         made.append(
             PlannedObject(
                 *("view", view.name, Fate.CHANGED if changed else Fate.CARRIED),
                 reason=f"it is called '{target}': {changed}" if changed else "",
-                ddl=ddl.create_view(target, () if as_they_are else called, translated.sql),
+                ddl=ddl.create_view(
+                    quoted(schema, target), () if as_they_are else called, translated.sql
+                ),
                 target=target,
             )
         )
@@ -75,7 +81,7 @@ def _relation(parts: TableContext) -> Relation:
     plain = all(each.not_null for each in map(parts.column, parts.source.primary_key) if each)
     carried = all(parts.column(name) is not None for name in parts.source.primary_key)
     return Relation(
-        quoted(parts.planned.target),
+        parts.target,
         columns_of(parts.source, parts.planned),
         parts.source.primary_key if plain and carried else (),
     )

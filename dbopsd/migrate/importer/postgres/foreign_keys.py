@@ -60,7 +60,7 @@ class ForeignKey:
         """The condition that a row of the child references a row of the parent."""
         columns = zip(self.columns, self.parent_columns, self.parent_collations, strict=True)
         return " AND ".join(
-            f"{child}.{quoted(mine)} = {parent}.{quoted(other)}"
+            f"{child}.{quoted(mine)} OPERATOR(pg_catalog.=) {parent}.{quoted(other)}"
             # Two columns' own may contradict each other.
             + (f" COLLATE {collation}" if collation else "")
             for mine, other, collation in columns

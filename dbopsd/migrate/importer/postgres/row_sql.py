@@ -20,7 +20,8 @@ def drop_table(kept: str) -> str:
 def differ_as_text(names: Sequence[str], one: str, other: str) -> str:
     """The condition that values differ as text: for foreign keys 1.0 is not 1.00."""
     mine, theirs = (
-        ", ".join(f"{row}.{quoted(name)}::text" for name in names) for row in (one, other)
+        ", ".join(f"{row}.{quoted(name)}::pg_catalog.text" for name in names)
+        for row in (one, other)
     )
     return f"({mine}) IS DISTINCT FROM ({theirs})"
 
@@ -32,7 +33,7 @@ def key_order(
     types = {column.target: column.type for column in table.columns}
     return ", ".join(
         f"{row}.{quoted(name)}"
-        + (' COLLATE "C"' if read_type(types[name]).name in TEXTS else "")
+        + (' COLLATE pg_catalog."C"' if read_type(types[name]).name in TEXTS else "")
         + (" DESC" if last_first else "")
         for name in key
     )
@@ -40,7 +41,9 @@ def key_order(
 
 def same_key(key: Sequence[str], one: str, other: str) -> str:
     """The condition that two rows have the same key."""
-    return " AND ".join(f"{one}.{quoted(name)} = {other}.{quoted(name)}" for name in key)
+    return " AND ".join(
+        f"{one}.{quoted(name)} OPERATOR(pg_catalog.=) {other}.{quoted(name)}" for name in key
+    )
 
 
 def columns_besides(key: Sequence[str], table: PlannedTable) -> list[PlannedColumn]:

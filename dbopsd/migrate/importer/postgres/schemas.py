@@ -7,12 +7,6 @@ from dbopsd.migrate.importer.model.plan import PlannedTable
 from dbopsd.migrate.importer.postgres.sql import statement
 
 
-async def set_search_path(session: Session, schema: str) -> None:
-    """Look up names without a schema in `schema`, until the transaction ends."""
-    set_path = Statement("SET LOCAL search_path = {schema}", "SET search_path")
-    await session.execute(set_path.with_identifiers(schema=schema))
-
-
 async def create_schema(session: Session, schema: str) -> None:
     """Create a schema if it is missing."""
     # Not IF NOT EXISTS alone: that needs CREATE on the database though the schema is there.

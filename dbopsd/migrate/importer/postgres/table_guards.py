@@ -76,6 +76,9 @@ async def without_triggers(
     session: Session, record: ImportRecord, tables: Sequence[PlannedTable]
 ) -> AsyncIterator[None]:
     """Disable user triggers inside the block. All constraints are checked at its end."""
+    # The functions of CHECKs, domains and other tables' triggers find their names as they always
+    # do. Operators are looked for in pg_catalog first, which has the very ones for these types.
+    await session.fetch_one(statement("use_role_search_path"))
     enable = []
     for table in tables:
         target = qualified_name(record, table)

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Final
 
 from dbopsd.db.database import Database
+from dbopsd.db.dsn import CATALOG_ONLY
 from dbopsd.db.session import Session
+from dbopsd.db.statement import Statement
 from dbopsd.migrate.importer.processes.limits import Limits
 from dbopsd.migrate.importer.processes.messages import Setup
 from dbopsd.migrate.importer.processes.pool import Processes, processes
@@ -18,6 +20,9 @@ _MOST_PROCESSES: Final = 8
 
 # An import takes the time that it takes, and is ended by cancelling the operation.
 SETTINGS: Final = {
+    **CATALOG_ONLY,
+    # Or a backslash in a literal of the file's would escape what follows it.
+    "standard_conforming_strings": "on",
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "lock_timeout": "0",
@@ -25,12 +30,26 @@ SETTINGS: Final = {
     "client_min_messages": "error",
 }
 
+_CATALOG_ONLY: Final = Statement(
+    "SELECT pg_catalog.set_config("
+    "'dbops.search_path', pg_catalog.current_setting('search_path'), false"
+    "), pg_catalog.set_config('search_path', %s, false)",
+    "SET search_path",
+)
 
-def import_session(database: Database) -> AbstractAsyncContextManager[Session]:
-    """A session for statements that may take long. Raises a `ConnectFailed`."""
-    return database.dedicated_session(
-        "write", application_name=_APPLICATION, query_timeout_s=None, settings=SETTINGS
-    )
+
+@asynccontextmanager
+async def import_session(database: Database) -> AsyncIterator[Session]:
+    """A session for statements that may take long. Raises a `ConnectFailed`.
+
+    It finds things in pg_catalog alone. `dbops.search_path` is what the role would have instead.
+    """
+    settings = {name: value for name, value in SETTINGS.items() if name not in CATALOG_ONLY}
+    async with database.dedicated_session(
+        "write", application_name=_APPLICATION, query_timeout_s=None, settings=settings
+    ) as session:
+        await session.fetch_one(_CATALOG_ONLY, tuple(CATALOG_ONLY.values()))
+        yield session
 
 
 @asynccontextmanager

@@ -71,6 +71,8 @@ class MakePlan:
     schema: SourceSchema
     profiles: dict[str, TableProfile]
     request: ImportRequest
+    staging: str
+    """The schema in which the plan's statements create everything."""
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,13 @@ from dbopsd.migrate.importer.postgres.row_sql import (
 # How values are compared where `=` takes for the same what is not, as 1.0 and 1.00, 0.0 and -0.0,
 # or texts under some collations; and where there is no `=`. By type; others have a strict one.
 _IDENTITY: Final = {
-    "numeric": "numeric_send({})",
-    "double precision": "float8send({})",
-    "real": "float4send({})",
-    "text": '{} COLLATE "C"',
-    "character varying": '{} COLLATE "C"',
-    "json": "{}::text",
-    "jsonb": "jsonb_send({})",
+    "numeric": "pg_catalog.numeric_send({})",
+    "double precision": "pg_catalog.float8send({})",
+    "real": "pg_catalog.float4send({})",
+    "text": '{} COLLATE pg_catalog."C"',
+    "character varying": '{}::pg_catalog.text COLLATE pg_catalog."C"',
+    "json": "{}::pg_catalog.text",
+    "jsonb": "pg_catalog.jsonb_send({})",
 }
 
 
@@ -40,7 +40,7 @@ def copy_table(target: str, kept: str) -> str:
 
 def count_all(target: str) -> str:
     """Count the rows."""
-    return f"SELECT count(*) FROM {target}"
+    return f"SELECT pg_catalog.count(*) FROM {target}"
 
 
 def insert_all(columns: Sequence[str], target: str, kept: str) -> str:
@@ -119,7 +119,8 @@ def count_cascading(reference: ForeignKey, key: Sequence[str], target: str, stag
         f" AND EXISTS (SELECT FROM {staged} AS s WHERE {same_key(key, 's', 'c')})" if itself else ""
     )
     return (
-        f"SELECT count(*) FROM {reference.child} AS c WHERE EXISTS (SELECT FROM {target} AS t "
+        f"SELECT pg_catalog.count(*) FROM {reference.child} AS c "
+        f"WHERE EXISTS (SELECT FROM {target} AS t "
         f"WHERE {reference.refers('c', 't')} AND {_missing(key, 't', staged)}){stays}"
     )
 
@@ -134,7 +135,7 @@ def count_missing(table: PlannedTable, target: str, staged: str) -> str:
         for column in table.columns
     )
     return (
-        f"SELECT count(*) FROM (SELECT {names} FROM {staged} EXCEPT ALL "
+        f"SELECT pg_catalog.count(*) FROM (SELECT {names} FROM {staged} EXCEPT ALL "
         f"SELECT {names} FROM {target}) AS missing"
     )
 
@@ -151,7 +152,8 @@ def count_moving(
     if {column.target for column in table.columns}.issuperset(names):
         moves = differ_as_text(names, "b", "s")
     return (
-        f"SELECT count(*) FROM {reference.child} AS c WHERE EXISTS (SELECT FROM {before} AS b "
+        f"SELECT pg_catalog.count(*) FROM {reference.child} AS c "
+        f"WHERE EXISTS (SELECT FROM {before} AS b "
         f"JOIN {staged} AS s ON {same_key(key, 's', 'b')} "
         f"WHERE {reference.refers('c', 'b')} AND {moves})"
     )
@@ -160,7 +162,7 @@ def count_moving(
 def count_changed(key: Sequence[str], before: str, after: str) -> str:
     """Count the written rows that existed before."""
     return (
-        f"SELECT count(*) FROM {after} AS a "
+        f"SELECT pg_catalog.count(*) FROM {after} AS a "
         f"WHERE EXISTS (SELECT FROM {before} AS b WHERE {same_key(key, 'a', 'b')})"
     )
 

@@ -39,8 +39,8 @@ async def publish(
 ) -> list[PublishedTable]:
     """Put the staged rows where they are wanted, in one transaction, once.
 
-    Raises `NameTaken`, `TableInUse`, `TablesIncompatible`, `LockTimeout`, and what the target's own
-    constraints say.
+    Raises `NameTaken`, `TableInUse`, `TablesIncompatible`, `UnexpectedDependency`, `LockTimeout`,
+    and what the target's own constraints say.
     """
     order = LockOrder()
     way = _requested(request)

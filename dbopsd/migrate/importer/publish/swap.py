@@ -11,6 +11,7 @@ from dbopsd.migrate.importer.model.report import RevertedTable
 from dbopsd.migrate.importer.model.requests import ImportRequest
 from dbopsd.migrate.importer.model.target_errors import NameTaken, TableInUse
 from dbopsd.migrate.importer.postgres import schemas
+from dbopsd.migrate.importer.postgres.dependencies import check_dependencies
 from dbopsd.migrate.importer.postgres.sql import statement
 from dbopsd.migrate.importer.postgres.table_guards import LOCK_TIMEOUT, LockOrder
 from dbopsd.migrate.importer.publish.base import Publication
@@ -50,7 +51,7 @@ class Swap(Publication):
         """Replace the tables and views of the same names, and keep these in the previous schema.
 
         The new ones get the owners and privileges of the old ones. Does nothing if it is published
-        already. Raises `NameTaken`, `TableInUse`.
+        already. Raises `NameTaken`, `TableInUse`, `UnexpectedDependency`.
         """
         async with session.transaction():
             await session.execute(LOCK_TIMEOUT)
@@ -71,14 +72,17 @@ class Swap(Publication):
                 _, kind = standing[name]
                 with order.acquiring(name):
                     await _move(session, kind, name, record.target_schema, record.previous_schema)
-            relations = []
-            kinds = [(table.target, "TABLE") for table in record.plan.tables]
-            for name, kind in (*kinds, *((view, "VIEW") for view in views)):
+            kinds = {table.target: "TABLE" for table in record.plan.tables}
+            kinds |= dict.fromkeys(views, "VIEW")
+            for name, kind in kinds.items():
                 await _move(session, kind, name, record.staging_schema, record.target_schema)
-                oid, before = (
-                    await import_records.relation_oid(session, record.target_schema, name),
-                    standing.get(name),
-                )
+            found = await import_records.fetch_relations(session, record.target_schema, list(kinds))
+            oids = {name: oid for oid, name, _ in found}
+            # Before any of them has another owner, or can be read by others.
+            await check_dependencies(session, oids.values())
+            relations = []
+            for name, kind in kinds.items():
+                oid, before = oids[name], standing.get(name)
                 if before is not None:
                     located = (record.target_schema, name)
                     await _hand_over(session, kind, located, before=before[0], now=oid)

@@ -100,13 +100,8 @@ class PublishedTable:
 _PUBLISHED: Final = TypeAdapter(tuple[PublishedRelation, ...])
 
 
-def rehearsal_schema(import_id: str) -> str:
-    """The schema in which an import's plan is rehearsed. It is dropped afterwards."""
-    return f"dbops_try_{_short(import_id)}"
-
-
 def staging_schema(import_id: str) -> str:
-    """The schema in which an import's tables are created."""
+    """The schema in which an import's plan is rehearsed, and its tables are created."""
     return f"dbops_new_{_short(import_id)}"
 
 

@@ -37,14 +37,16 @@ def count_changed(kept: Kept) -> str:
     """Count the rows that differ from what was written: changed ones, and deleted ones."""
     if not kept.key:
         return (
-            f"SELECT 0, count(*) FROM (SELECT {_image(kept, 'a')} FROM {kept.after} AS a "
+            "SELECT 0, pg_catalog.count(*) "
+            f"FROM (SELECT {_image(kept, 'a')} FROM {kept.after} AS a "
             f"EXCEPT ALL SELECT {_image(kept, 't')} FROM {kept.target} AS t "
             f"WHERE {_image(kept, 't')} IN (SELECT {_image(kept, 'a')} FROM {kept.after} AS a)"
             ") AS missing"
         )
     there = f"t.{quoted(kept.key[0])} IS NOT NULL"
     return (
-        f"SELECT count(*) FILTER (WHERE {there}), count(*) FILTER (WHERE NOT ({there})) "
+        f"SELECT pg_catalog.count(*) FILTER (WHERE {there}), "
+        f"pg_catalog.count(*) FILTER (WHERE NOT ({there})) "
         f"FROM {kept.after} AS a LEFT JOIN {kept.target} AS t ON {same_key(kept.key, 'a', 't')} "
         f"WHERE {_image(kept, 'a')} IS DISTINCT FROM {_image(kept, 't')}"
     )
@@ -53,7 +55,7 @@ def count_changed(kept: Kept) -> str:
 def count_taken(kept: Kept) -> str:
     """Count the deleted rows whose key exists again."""
     return (
-        f"SELECT count(*) FROM {kept.before} AS b WHERE {_was_deleted(kept)} "
+        f"SELECT pg_catalog.count(*) FROM {kept.before} AS b WHERE {_was_deleted(kept)} "
         f"AND EXISTS (SELECT FROM {kept.target} AS t WHERE {same_key(kept.key, 'b', 't')})"
     )
 
@@ -115,10 +117,10 @@ def take_out(kept: Kept) -> str:
             f"AND (SELECT n FROM counted) >= 0 ORDER BY {kept.last_first} "
             f"ON CONFLICT ({columns_of(kept.key)}) DO UPDATE SET {values} RETURNING 1)"
         )
-        changed = "(SELECT count(*) FROM changed)"
+        changed = "(SELECT pg_catalog.count(*) FROM changed)"
     return (
         f"WITH removed AS ({removed} RETURNING 1), "
-        f"counted AS MATERIALIZED (SELECT count(*) AS n FROM removed){change} "
+        f"counted AS MATERIALIZED (SELECT pg_catalog.count(*) AS n FROM removed){change} "
         f"SELECT (SELECT n FROM counted), {changed}"
     )
 
@@ -130,13 +132,13 @@ def changes(kept: Kept) -> bool:
 
 def count_added(kept: Kept) -> str:
     """Count the added rows."""
-    return f"SELECT count(*) FROM {kept.after} AS a WHERE {_was_added(kept)}"
+    return f"SELECT pg_catalog.count(*) FROM {kept.after} AS a WHERE {_was_added(kept)}"
 
 
 def count_not_back(kept: Kept) -> str:
     """Count the rows that are not as they were before."""
     return (
-        f"SELECT count(*) FROM {kept.before} AS b LEFT JOIN {kept.target} AS t "
+        f"SELECT pg_catalog.count(*) FROM {kept.before} AS b LEFT JOIN {kept.target} AS t "
         f"ON {same_key(kept.key, 'b', 't')} "
         f"WHERE {_image(kept, 'b')} IS DISTINCT FROM {_image(kept, 't')}"
     )
@@ -145,7 +147,7 @@ def count_not_back(kept: Kept) -> str:
 def count_not_gone(kept: Kept) -> str:
     """Count the added rows that still exist, in a table with a key."""
     return (
-        f"SELECT count(*) FROM {kept.after} AS a WHERE {_was_added(kept)} "
+        f"SELECT pg_catalog.count(*) FROM {kept.after} AS a WHERE {_was_added(kept)} "
         f"AND EXISTS (SELECT FROM {kept.target} AS t WHERE {same_key(kept.key, 'a', 't')})"
     )
 
@@ -162,10 +164,11 @@ def _remove_copies(kept: Kept) -> str:
     return (
         f"DELETE FROM {kept.target} AS t USING ("
         "SELECT r.part, r.place, wanted.copies, "
-        "row_number() OVER (PARTITION BY r.image ORDER BY r.part, r.place DESC) AS number "
+        "pg_catalog.row_number() OVER ("
+        "PARTITION BY r.image ORDER BY r.part, r.place DESC) AS number "
         f"FROM (SELECT t.tableoid AS part, t.ctid AS place, {_image(kept, 't')} AS image "
         f"FROM {kept.target} AS t) AS r "
-        f"JOIN (SELECT {_image(kept, 'a')} AS image, count(*) AS copies "
+        f"JOIN (SELECT {_image(kept, 'a')} AS image, pg_catalog.count(*) AS copies "
         f"FROM {kept.after} AS a GROUP BY 1) AS wanted USING (image)) AS found "
         "WHERE found.number <= found.copies "
         "AND t.tableoid = found.part AND t.ctid = found.place"
@@ -174,10 +177,10 @@ def _remove_copies(kept: Kept) -> str:
 
 def _count_but(child: str, own: str, condition: str) -> str:
     """How many rows `c` of a child there are, without those that the import has there."""
-    count = f"SELECT count(*) FROM {child} AS c WHERE {condition}"
+    count = f"SELECT pg_catalog.count(*) FROM {child} AS c WHERE {condition}"
     if not own:
         return count
-    return f"SELECT ({count}) - (SELECT count(*) FROM {own} AS c WHERE {condition})"
+    return f"SELECT ({count}) - (SELECT pg_catalog.count(*) FROM {own} AS c WHERE {condition})"
 
 
 def _was_added(kept: Kept) -> str:
@@ -196,4 +199,4 @@ def _was_deleted(kept: Kept) -> str:
 
 def _image(kept: Kept, of: str) -> str:
     """All values of a row as one text, of which no two rows have the same."""
-    return f"ROW({', '.join(f'{of}.{quoted(name)}' for name in kept.stored)})::text"
+    return f"ROW({', '.join(f'{of}.{quoted(name)}' for name in kept.stored)})::pg_catalog.text"

@@ -65,31 +65,34 @@ def _one(name: str, arguments: Sequence[Typed]) -> Typed:
 def _count(arguments: Sequence[Typed], word: str) -> Call:
     result = Typed("{}", Kind.INTEGER, "bigint", nonnegative=True)
     if not arguments:
-        return Call("count(*)", result)
+        return Call("pg_catalog.count(*)", result)
     value = _one("count", arguments)
     if word and value.kind in {Kind.JSON, Kind.JSONB, Kind.JSON_PART}:
         raise NotTranslatable("count(DISTINCT)", f"a {value.kind.value} has no equality")
     if word and (value.collation or "BINARY") != "BINARY":
         raise NotTranslatable("count(DISTINCT)", f"it is by {value.collation}")
-    return Call(f"count({word}{value.sql})", result)
+    return Call(f"pg_catalog.count({word}{value.sql})", result)
 
 
 def _sum(arguments: Sequence[Typed], word: str) -> Call:
     value = number(_one("sum", arguments))
     if value.kind is Kind.INTEGER:
-        return Call(f"sum({word}{value.sql})", Typed("({})::bigint", Kind.INTEGER, "bigint"))
+        return Call(
+            f"pg_catalog.sum({word}{value.sql})",
+            Typed("({})::pg_catalog.int8", Kind.INTEGER, "bigint"),
+        )
     kind = Kind.NUMERIC if value.kind is Kind.NUMERIC else Kind.DOUBLE
-    return Call(f"sum({word}{double(value)})", Typed("{}", kind, Kind.DOUBLE.value))
+    return Call(f"pg_catalog.sum({word}{double(value)})", Typed("{}", kind, Kind.DOUBLE.value))
 
 
 def _total(arguments: Sequence[Typed], word: str) -> Call:
     value = double(_one("total", arguments))
-    return Call(f"sum({word}{value})", Typed("coalesce({}, 0)", Kind.DOUBLE))
+    return Call(f"pg_catalog.sum({word}{value})", Typed("coalesce({}, 0)", Kind.DOUBLE))
 
 
 def _average(arguments: Sequence[Typed], word: str) -> Call:
     value = double(_one("avg", arguments))
-    return Call(f"avg({word}{value})", Typed("{}", Kind.DOUBLE))
+    return Call(f"pg_catalog.avg({word}{value})", Typed("{}", Kind.DOUBLE))
 
 
 def _extreme(name: str) -> Callable[[Sequence[Typed], str], Call]:
@@ -99,7 +102,9 @@ def _extreme(name: str) -> Callable[[Sequence[Typed], str], Call]:
             value = number(value)
         if value.kind in _LEAST_UNSUPPORTED:
             raise NotTranslatable(f"{name}()", f"PostgreSQL has none of a {value.kind.value}")
-        return Call(f"{name}({extremal(value)})", replace(value, sql="{}", constant=None))
+        return Call(
+            f"pg_catalog.{name}({extremal(value)})", replace(value, sql="{}", constant=None)
+        )
 
     return translate
 
@@ -111,13 +116,15 @@ def _group_concat(arguments: Sequence[Typed], word: str) -> Call:
     if not isinstance(separator.constant, str):
         raise NotTranslatable("group_concat()", "its separator is no literal")
     value = as_text(arguments[0])
-    return Call(f"string_agg({word}{value.sql}, {separator.sql})", Typed("{}", Kind.TEXT))
+    return Call(
+        f"pg_catalog.string_agg({word}{value.sql}, {separator.sql})", Typed("{}", Kind.TEXT)
+    )
 
 
 def _rank(name: str, arguments: Sequence[Typed]) -> Call:
     if arguments:
         raise NotTranslatable(f"{name}()", "it takes no arguments")
-    return Call(f"{name}()", Typed("{}", Kind.INTEGER, "bigint", nonnegative=True))
+    return Call(f"pg_catalog.{name}()", Typed("{}", Kind.INTEGER, "bigint", nonnegative=True))
 
 
 def _share(name: str, arguments: Sequence[Typed]) -> Call:
@@ -129,12 +136,12 @@ def _neighbour(name: str, arguments: Sequence[Typed]) -> Call:
     steps = rest[0].constant if rest else 1
     if len(rest) > 1 or not isinstance(steps, int) or steps < 0:
         raise NotTranslatable(f"{name}()", "its second argument is no literal, or it has a third")
-    return Call(f"{name}({value.sql}, {steps})", replace(value, sql="{}", constant=None))
+    return Call(f"pg_catalog.{name}({value.sql}, {steps})", replace(value, sql="{}", constant=None))
 
 
 def _edge(name: str, arguments: Sequence[Typed]) -> Call:
     value = _one(name, arguments)
-    return Call(f"{name}({value.sql})", replace(value, sql="{}", constant=None))
+    return Call(f"pg_catalog.{name}({value.sql})", replace(value, sql="{}", constant=None))
 
 
 _AGGREGATES: Final[dict[str, Callable[[Sequence[Typed], str], Call]]] = {

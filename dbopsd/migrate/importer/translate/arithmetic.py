@@ -36,7 +36,9 @@ def invert(value: Typed) -> Typed:
     value = whole(value)
     if value.kind is Kind.NULL:
         return value
-    return Typed(f"(~ {value.sql}::bigint)", Kind.INTEGER, "bigint", volatile=value.volatile)
+    return Typed(
+        f"(~ {value.sql}::pg_catalog.int8)", Kind.INTEGER, "bigint", volatile=value.volatile
+    )
 
 
 def negate(value: Typed) -> Typed:
@@ -59,7 +61,7 @@ def cast(value: Typed, declared: str) -> Typed:
 def _plain(operator: str, left: Typed, right: Typed) -> Typed:
     nonnegative = operator != "-" and left.nonnegative and right.nonnegative
     if left.kind is right.kind is Kind.INTEGER:
-        first = left.sql if left.wide or right.wide else f"{left.sql}::bigint"
+        first = left.sql if left.wide or right.wide else f"{left.sql}::pg_catalog.int8"
         sql = f"({first} {operator} {right.sql})"
         return Typed(sql, Kind.INTEGER, "bigint", nonnegative=nonnegative)
     sql = f"({double(left)} {operator} {double(right)})"
@@ -88,7 +90,7 @@ def _remainder(_operator: str, left: Typed, right: Typed) -> Typed:
 def _bitwise(operator: str, left: Typed, right: Typed) -> Typed:
     known = (left.nonnegative, right.nonnegative)
     nonnegative = any(known) if operator == "&" else all(known)
-    sql = f"({left.sql} {operator} {right.sql}::bigint)"
+    sql = f"({left.sql} {operator} {right.sql}::pg_catalog.int8)"
     return Typed(sql, Kind.INTEGER, "bigint", nonnegative=nonnegative)
 
 
@@ -96,7 +98,7 @@ def _shifted(operator: str, left: Typed, right: Typed) -> Typed:
     left, places = whole(left), right.constant
     if not isinstance(places, int) or not 0 <= places < _BITS or left.kind is Kind.NULL:
         raise NotTranslatable(f"{left.sql} {operator}", "it is shifted by no literal from 0 to 63")
-    sql = f"({left.sql}::bigint {operator} {places})"
+    sql = f"({left.sql}::pg_catalog.int8 {operator} {places})"
     return Typed(sql, Kind.INTEGER, "bigint", volatile=left.volatile)
 
 
@@ -119,9 +121,9 @@ def _cast(value: Typed, declared: str) -> Typed | None:
         case Affinity.INTEGER if value.kind in {Kind.INTEGER, Kind.BOOLEAN}:
             return replace(whole(value), column=None)
         case Affinity.INTEGER if value.kind is Kind.DOUBLE and constant is None:
-            return Typed(f"trunc({value.sql})::bigint", Kind.INTEGER, "bigint")
+            return Typed(f"pg_catalog.trunc({value.sql})::pg_catalog.int8", Kind.INTEGER, "bigint")
         case Affinity.INTEGER | Affinity.NUMERIC if value.digits:
-            return Typed(f"{value.sql}::bigint", Kind.INTEGER, "bigint", nonnegative=True)
+            return Typed(f"{value.sql}::pg_catalog.int8", Kind.INTEGER, "bigint", nonnegative=True)
         case Affinity.INTEGER if isinstance(constant, float) and abs(constant) < 2**63:
             return integer(int(constant))
         case Affinity.REAL if value.kind in NUMBERS or value.kind is Kind.BOOLEAN:

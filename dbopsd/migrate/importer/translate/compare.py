@@ -109,14 +109,14 @@ def under(collation: str, sql: str, *, ordered: bool) -> str:
     """A text so that PostgreSQL compares it as that collation of SQLite's does."""
     match collation.upper():
         case "NOCASE":
-            return f'lower({sql} COLLATE "C")'
+            return f'pg_catalog.lower({sql} COLLATE pg_catalog."C")'
         case "RTRIM":
-            sql = f"rtrim({sql}, ' ')"
+            sql = f"pg_catalog.rtrim({sql}, ' ')"
         case "BINARY":
             pass
         case _:
             raise NotTranslatable(f"COLLATE {collation}", "it is an application's own collation")
-    return f'({sql} COLLATE "C")' if ordered else sql
+    return f'({sql} COLLATE pg_catalog."C")' if ordered else sql
 
 
 def _with_null(operator: str, left: Typed, right: Typed) -> Typed:
@@ -127,7 +127,7 @@ def _with_null(operator: str, left: Typed, right: Typed) -> Typed:
         if other.kind is Kind.NULL:
             return truth(value=False)
         return boolean(f"({other.sql} IS NOT NULL)")
-    return boolean("NULL::boolean")
+    return boolean("NULL::pg_catalog.bool")
 
 
 def _apart(left: Typed, right: Typed) -> NotTranslatable:
@@ -176,12 +176,12 @@ def _beside(operator: str, left: Typed, right: Typed) -> str:
     if left.kind is Kind.TIME:
         if read_time(constant.encode()) is None:
             raise NotTranslatable(right.sql, "it is no time of day")
-        return f"{right.sql}::time"
+        return f"{right.sql}::pg_catalog.time"
     if operator in ORDERINGS:
         raise NotTranslatable(left.sql, f"a {left.kind.value} has no such order in SQLite")
     if left.kind is Kind.UUID:
         try:
-            return f"'{uuid.UUID(constant)}'::uuid"
+            return f"'{uuid.UUID(constant)}'::pg_catalog.uuid"
         except ValueError as error:
             raise NotTranslatable(right.sql, "it is no UUID") from error
     shown_otherwise = constant in {"true", "false"} or constant[:1] in {"{", "["}
@@ -250,7 +250,7 @@ def _text_and_number(operator: str, left: Typed, right: Typed) -> Pair:
         if found is not None and math.isfinite(found):
             return repr(found) if found >= 0 else f"({found!r})", _plain(right)
     if left.digits and right.affinity in _NUMERIC:
-        return f"{left.sql}::bigint", _plain(right)
+        return f"{left.sql}::pg_catalog.int8", _plain(right)
     raise NotTranslatable(
         f"{left.sql} and {right.sql}", "SQLite compares a text with a number there"
     )
@@ -285,7 +285,7 @@ def _shown(operator: str, left: Typed, right: Typed) -> str:
     fitting = {Clock.EPOCH} if left.unit == "s" else {Clock.DATE, Clock.SECONDS}
     if shown is not None and left.unit in {"", "s"} and shown.clock in fitting:
         if left.kind is Kind.DATE and shown.clock is Clock.DATE:
-            return f"{shown.sql}::date"
+            return f"{shown.sql}::pg_catalog.date"
         if shown.clock is Clock.DATE:
             _refuse_midnight(operator, left)
         if left.kind is Kind.TIMESTAMP:
@@ -303,12 +303,12 @@ def _literal(operator: str, left: Typed, constant: str) -> str:
     if left.kind is Kind.DATE:
         if not only_date:
             raise NotTranslatable(f"'{constant}'", f"it is compared with the date {left.sql}")
-        return f"'{constant}'::date"
+        return f"'{constant}'::pg_catalog.date"
     if only_date:
         _refuse_midnight(operator, left)
     if found.offset_us is not None:
         raise NotTranslatable(f"'{constant}'", f"{left.sql} has no time zone")
-    return f"{text(constant).sql}::timestamp"
+    return f"{text(constant).sql}::pg_catalog.timestamp"
 
 
 def _refuse_midnight(operator: str, left: Typed) -> None:
@@ -324,4 +324,4 @@ def _instant(micros: int) -> str:
     moment = datetime(2000, 1, 1, tzinfo=UTC) + timedelta(
         days=micros // DAY_US, microseconds=micros % DAY_US
     )
-    return f"'{moment.isoformat(sep=' ')}'::timestamptz"
+    return f"'{moment.isoformat(sep=' ')}'::pg_catalog.timestamptz"

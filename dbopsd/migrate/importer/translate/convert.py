@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from dbopsd.migrate.importer.postgres.catalog_names import qualified_type
 from dbopsd.migrate.importer.translate.types import (
     MOMENTS,
     NUMBERS,
@@ -29,7 +30,7 @@ def condition(value: Typed) -> str:
     if value.kind is Kind.BOOLEAN:
         return value.sql
     if value.kind is Kind.NULL:
-        return "NULL::boolean"
+        return "NULL::pg_catalog.bool"
     if value.kind in NUMBERS:
         return f"({value.sql} <> 0)"
     raise NotTranslatable(value.sql, f"a {value.kind.value} is no condition in PostgreSQL")
@@ -40,13 +41,13 @@ def number(value: Typed) -> Typed:
     if value.kind is Kind.INTEGER:
         if value.wide or value.constant is not None:
             return value
-        return replace(value, sql=f"{value.sql}::bigint", type="bigint")
+        return replace(value, sql=f"{value.sql}::pg_catalog.int8", type="bigint")
     if value.kind is Kind.BOOLEAN:
-        sql = f"{value.sql}::integer::bigint"
+        sql = f"{value.sql}::pg_catalog.int4::pg_catalog.int8"
         return Typed(sql, Kind.INTEGER, "bigint", nonnegative=True, volatile=value.volatile)
     if value.kind is Kind.NUMERIC and value.type != Kind.DOUBLE.value:
         # SQLite's own arithmetic with them is that of doubles, and of integers that a double holds.
-        sql = f"{value.sql}::double precision"
+        sql = f"{value.sql}::pg_catalog.float8"
         return replace(value, sql=sql, type=Kind.DOUBLE.value, column=None, affinity=None)
     if value.kind in NUMBERS or value.kind is Kind.NULL:
         return value
@@ -55,7 +56,7 @@ def number(value: Typed) -> Typed:
         if isinstance(found, int):
             return integer(found)
     elif value.digits:
-        sql = f"{value.sql}::bigint"
+        sql = f"{value.sql}::pg_catalog.int8"
         return Typed(sql, Kind.INTEGER, "bigint", nonnegative=True, volatile=value.volatile)
     raise NotTranslatable(value.sql, f"SQLite would calculate with a {value.kind.value}")
 
@@ -74,16 +75,16 @@ def as_text(value: Typed) -> Typed:
         case Kind.TEXT:
             return value
         case Kind.NULL:
-            return replace(value, sql="NULL::text", kind=Kind.TEXT)
+            return replace(value, sql="NULL::pg_catalog.text", kind=Kind.TEXT)
         case Kind.INTEGER:
             if isinstance(value.constant, int):
                 return text(str(value.constant))
             digits = value.nonnegative
-            return _texted(value, f"{value.sql}::text", digits=digits)
+            return _texted(value, f"{value.sql}::pg_catalog.text", digits=digits)
         case Kind.BOOLEAN:
-            return _texted(value, f"{value.sql}::integer::text", digits=True)
+            return _texted(value, f"{value.sql}::pg_catalog.int4::pg_catalog.text", digits=True)
         case Kind.JSON:
-            return _texted(value, f"{value.sql}::text")
+            return _texted(value, f"{value.sql}::pg_catalog.text")
         case Kind.DATE if not value.unit:
             return _texted(value, iso_date(value.sql))
         case _:
@@ -104,7 +105,8 @@ def iso_date(sql: str) -> str:
 
 def padded(field: str, sql: str, digits: int) -> str:
     """A field of a date or a timestamp as so many digits, without its fraction."""
-    return f"lpad(trunc(extract({field} FROM {sql}))::integer::text, {digits}, '0')"
+    whole = f"pg_catalog.trunc(extract({field} FROM {sql}))::pg_catalog.int4"
+    return f"pg_catalog.lpad({whole}::pg_catalog.text, {digits}, '0')"
 
 
 def typed_json(value: Typed) -> Typed:
@@ -174,7 +176,7 @@ def double(value: Typed) -> str:
     found = number(value)
     if found.kind is Kind.DOUBLE or found.type == Kind.DOUBLE.value:
         return found.sql
-    return f"{found.sql}::double precision"
+    return f"{found.sql}::pg_catalog.float8"
 
 
 def assign(value: Typed, type_name: str) -> str:
@@ -183,13 +185,13 @@ def assign(value: Typed, type_name: str) -> str:
         return value.sql
     wanted = kind_of(type_name)
     if value.kind is Kind.NULL:
-        return f"NULL::{type_name}"
+        return f"NULL::{qualified_type(type_name)}"
     made = _assigned(value, wanted)
     if made is None:
         problem = f"a {value.kind.value} does not certainly become a {type_name}"
         raise NotTranslatable(value.sql, problem)
     sql, made_type = made
-    return sql if made_type == type_name else f"{sql}::{type_name}"
+    return sql if made_type == type_name else f"{sql}::{qualified_type(type_name)}"
 
 
 def _assigned(value: Typed, wanted: Kind) -> tuple[str, str] | None:
@@ -208,14 +210,14 @@ def _assigned(value: Typed, wanted: Kind) -> tuple[str, str] | None:
             made = _integer(value)
             return made.sql, made.type
         case Kind.INTEGER if textual_number:
-            return f"{value.sql}::bigint", "bigint"
+            return f"{value.sql}::pg_catalog.int8", "bigint"
         case Kind.DOUBLE if value.kind in NUMBERS or value.kind is Kind.BOOLEAN:
             return double(value), wanted.value
         case Kind.NUMERIC if value.kind in {Kind.INTEGER, Kind.BOOLEAN}:
             return _integer(value).sql, ""
         case Kind.NUMERIC if value.kind in NUMBERS:
             # By way of its text, which names the double exactly; a cast keeps fifteen digits.
-            return f"{value.sql}::text", ""
+            return f"{value.sql}::pg_catalog.text", ""
         case Kind.NUMERIC if textual_number:
             return value.sql, ""
         case Kind.TEXT:
@@ -228,7 +230,9 @@ def _moment(value: Typed, wanted: Kind) -> tuple[str, str] | None:
     if shown is None:
         return None
     if wanted is Kind.DATE:
-        return (f"{shown.sql}::date", wanted.value) if shown.clock is Clock.DATE else None
+        return (
+            (f"{shown.sql}::pg_catalog.date", wanted.value) if shown.clock is Clock.DATE else None
+        )
     if shown.clock in {Clock.EPOCH, Clock.TIME}:
         return None
     if wanted is Kind.TIMESTAMP:
@@ -243,7 +247,7 @@ def unified(values: Sequence[Typed], what: str) -> list[Typed]:
     kind = Kind.TEXT if known is None else known.kind
     type_name = kind.value if known is None else known.type or kind.value
     return [
-        replace(value, sql=f"NULL::{type_name}", kind=kind, type=type_name)
+        replace(value, sql=f"NULL::{qualified_type(type_name)}", kind=kind, type=type_name)
         if value.kind is Kind.NULL
         else value
         for value in made

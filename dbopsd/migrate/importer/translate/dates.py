@@ -22,7 +22,7 @@ from dbopsd.migrate.importer.translate.types import (
     text,
 )
 
-NOW: Final = "(now() AT TIME ZONE 'utc')"
+NOW: Final = "(pg_catalog.now() AT TIME ZONE 'utc')"
 _FORMATS: Final = {"date": "%Y-%m-%d", "time": "%H:%M:%S", "datetime": "%Y-%m-%d %H:%M:%S"}
 _CLOCKS: Final = {
     "%Y-%m-%d": (Clock.DATE, "day"),
@@ -46,7 +46,7 @@ _WORD: Final = re.compile(r"%.|[^%]+", re.DOTALL)
 _EPOCH_MS: Final = 210_866_760_000_000
 _DAY_MS: Final = "86400000"
 # The first day of a month before all times that SQLite has.
-_FIRST: Final = "'4713-01-01 00:00:00 BC'::timestamp without time zone"
+_FIRST: Final = "'4713-01-01 00:00:00 BC'::pg_catalog.timestamp"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class _Moment:
         """As SQLite has it once it calculates: to the nearest millisecond."""
         if not self.fine:
             return self.sql
-        return f"date_trunc('milliseconds', {self.sql} + interval '500 microseconds')"
+        half = "'500 microseconds'::pg_catalog.interval"
+        return f"pg_catalog.date_trunc('milliseconds', {self.sql} + {half})"
 
 
 def translate_date(name: str, arguments: Sequence[Typed], *, immutable: bool) -> Typed:
@@ -106,7 +107,9 @@ def _source(what: str, value: Typed, modifiers: list[str]) -> _Moment:
             return _Moment(NOW, now=True)
         found = read_timestamp(value.constant.encode())
         if found is not None and found.exact and found.offset_us is None:
-            return _Moment(f"{text(value.constant).sql}::timestamp", fine="." in value.constant)
+            return _Moment(
+                f"{text(value.constant).sql}::pg_catalog.timestamp", fine="." in value.constant
+            )
     shown = value.moment
     known = shown is not None and shown.clock is not Clock.TIME
     if shown is not None and known and (shown.clock is Clock.EPOCH) == from_epoch:
@@ -126,7 +129,7 @@ def _source(what: str, value: Typed, modifiers: list[str]) -> _Moment:
 
 def _of_text(value: Typed) -> _Moment:
     if value.kind is Kind.DATE:
-        return _Moment(f"{value.sql}::timestamp")
+        return _Moment(f"{value.sql}::pg_catalog.timestamp")
     if value.kind is Kind.TIMESTAMP:
         return _Moment(value.sql, fine=True)
     # To bring a time into UTC is a calculation for SQLite.
@@ -139,28 +142,28 @@ def _in_utc(sql: str) -> str:
 
 def _modified(what: str, sql: str, modifier: str) -> str:
     if found := _START.fullmatch(modifier):
-        return f"date_trunc('{found[1]}', {sql})"
+        return f"pg_catalog.date_trunc('{found[1]}', {sql})"
     shift = _SHIFT.fullmatch(modifier)
     if shift is None:
         raise NotTranslatable(what, f"its modifier '{modifier}' is not known here")
     sign, count, unit = shift.groups()
-    interval = f"interval '{sign}{int(count)} {unit}'"
+    interval = f"'{sign}{int(count)} {unit}'::pg_catalog.interval"
     if unit in {"month", "year"}:
         # The day of the month stays: 31 January and a month is 3 March, and not 28 February. So
         # years and months are counted from the first of a month on, and then days are added.
-        return f"({_FIRST} + (age({sql}, {_FIRST}) + {interval}))"
+        return f"({_FIRST} + (pg_catalog.age({sql}, {_FIRST}) + {interval}))"
     return f"({sql} + {interval})"
 
 
 def _julian_day(moment: _Moment) -> Typed:
-    since = f"floor(extract(epoch FROM {moment.calculated()}) * 1000) + {_EPOCH_MS}"
-    sql = f"(({since})::double precision / {_DAY_MS}::double precision)"
+    since = f"pg_catalog.floor(extract(epoch FROM {moment.calculated()}) * 1000) + {_EPOCH_MS}"
+    sql = f"(({since})::pg_catalog.float8 / {_DAY_MS}::pg_catalog.float8)"
     return Typed(sql, Kind.DOUBLE, nonnegative=True)
 
 
 def _seconds(moment: _Moment) -> Typed:
-    sql = f"floor(extract(epoch FROM {moment.calculated()}))::bigint"
-    shown = ShownMoment(f"date_trunc('second', {moment.calculated()})", Clock.EPOCH)
+    sql = f"pg_catalog.floor(extract(epoch FROM {moment.calculated()}))::pg_catalog.int8"
+    shown = ShownMoment(f"pg_catalog.date_trunc('second', {moment.calculated()})", Clock.EPOCH)
     return Typed(sql, Kind.INTEGER, "bigint", nonnegative=moment.now, moment=shown)
 
 
@@ -171,16 +174,18 @@ def _show(shape: str, moment: _Moment, *, immutable: bool) -> Typed:
             raise NotTranslatable(f"'{word}' in a time's format", "it is not known here")
     if shape == "%s":
         seconds = _seconds(moment)
-        return replace(seconds, sql=f"{seconds.sql}::text", kind=Kind.TEXT, digits=moment.now)
+        return replace(
+            seconds, sql=f"{seconds.sql}::pg_catalog.text", kind=Kind.TEXT, digits=moment.now
+        )
     clock = _CLOCKS.get(shape)
     shown = None
     if clock is not None:
-        shown = ShownMoment(f"date_trunc('{clock[1]}', {moment.sql})", clock[0])
+        shown = ShownMoment(f"pg_catalog.date_trunc('{clock[1]}', {moment.sql})", clock[0])
     digits = bool(words) and all(word in _FIELDS for word in words)
     template = None if immutable else _template(words)
     if template is not None:
         bare = moment.sql[1:-1] if moment.sql == NOW else moment.sql
-        sql = f"to_char({bare}, {template})"
+        sql = f"pg_catalog.to_char({bare}, {template})"
     else:
         sql = f"({join(' || ', (_piece(word, moment) for word in words or ['']))})"
     return Typed(sql, Kind.TEXT, digits=digits, moment=shown)
@@ -201,7 +206,7 @@ def _template(words: list[str]) -> str | None:
 
 def _piece(word: str, moment: _Moment) -> str:
     if word == "%s":
-        return f"floor(extract(epoch FROM {moment.calculated()}))::bigint::text"
+        return f"{_seconds(moment).sql}::pg_catalog.text"
     if word in _FIELDS:
         field, digits, _ = _FIELDS[word]
         # The day of the week is calculated, the others are what was written.

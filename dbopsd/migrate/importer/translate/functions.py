@@ -68,7 +68,7 @@ def _hex(arguments: Arguments) -> Typed:
     (value,) = arguments
     if value.kind is not Kind.BYTES:
         raise NotTranslatable("hex()", f"it is about a {value.kind.value}, and not a blob")
-    made = f"upper(encode({value.sql}, 'hex'))"
+    made = f"pg_catalog.upper(pg_catalog.encode({value.sql}, 'hex'))"
     # Of NULL it is an empty text.
     nullable = not value.volatile and value.constant is None
     return Typed(f"coalesce({made}, '')" if nullable else made, Kind.TEXT)
@@ -79,9 +79,9 @@ def _random_blob(arguments: Arguments) -> Typed:
     if not isinstance(size, int) or not 1 <= size <= _MAX_RANDOM:
         raise NotTranslatable("randomblob()", f"its size is no literal from 1 to {_MAX_RANDOM}")
     count = -(-size // _RANDOM_BYTES)
-    sql = " || ".join(["uuid_send(gen_random_uuid())"] * count)
+    sql = " || ".join(["pg_catalog.uuid_send(pg_catalog.gen_random_uuid())"] * count)
     if size % _RANDOM_BYTES:
-        sql = f"substr({sql}, 1, {size})"
+        sql = f"pg_catalog.substr({sql}, 1, {size})"
     elif count > 1:
         sql = f"({sql})"
     return Typed(sql, Kind.BYTES, volatile=True)
@@ -89,9 +89,9 @@ def _random_blob(arguments: Arguments) -> Typed:
 
 def _random(_arguments: Arguments) -> Typed:
     # Eight bytes of a UUID's that are all chance: random() has 53 bits only, none of them low.
-    uuid = "uuid_send(gen_random_uuid())"
-    octets = f"substr({uuid}, 10, 7) || substr({uuid}, 1, 1)"
-    sql = f"('x' || encode({octets}, 'hex'))::bit(64)::bigint"
+    uuid = "pg_catalog.uuid_send(pg_catalog.gen_random_uuid())"
+    octets = f"pg_catalog.substr({uuid}, 10, 7) || pg_catalog.substr({uuid}, 1, 1)"
+    sql = f"('x' || pg_catalog.encode({octets}, 'hex'))::pg_catalog.bit(64)::pg_catalog.int8"
     return Typed(sql, Kind.INTEGER, "bigint", volatile=True)
 
 
@@ -100,7 +100,7 @@ def _zero_blob(arguments: Arguments) -> Typed:
     if not isinstance(size, int) or not 0 <= size <= _MOST_ZEROS:
         problem = f"its size is no literal from 0 to {_MOST_ZEROS:,}"
         raise NotTranslatable("zeroblob()", problem)
-    return Typed(f"decode(repeat('00', {size}), 'hex')", Kind.BYTES)
+    return Typed(f"pg_catalog.decode(pg_catalog.repeat('00', {size}), 'hex')", Kind.BYTES)
 
 
 def _coalesce(arguments: Arguments) -> Typed:
@@ -162,7 +162,7 @@ def _abs(arguments: Arguments) -> Typed:
         return value
     return replace(
         value,
-        sql=f"abs({value.sql})",
+        sql=f"pg_catalog.abs({value.sql})",
         nonnegative=True,
         constant=None,
         column=None,
@@ -174,7 +174,7 @@ def _round(arguments: Arguments) -> Typed:
     value = number(arguments[0])
     places = arguments[1].constant if len(arguments) > 1 else 0
     if value.kind is Kind.INTEGER and isinstance(places, int):
-        sql = f"{value.sql}::double precision"
+        sql = f"{value.sql}::pg_catalog.float8"
         return Typed(sql, Kind.DOUBLE, nonnegative=value.nonnegative, integral=True)
     if places != 0 or value.kind not in NUMBERS:
         problem = "to a number of decimals SQLite rounds what it prints, and not the number"
@@ -184,8 +184,8 @@ def _round(arguments: Arguments) -> Typed:
     # As decimals, which PostgreSQL rounds as SQLite rounds doubles, half of one away from zero; by
     # way of its text, which has all digits of a double. Each operand stands in it once, so that
     # round(round(…)) does not grow with every level.
-    steps = f"round({double(value)}::text::numeric * {_STEPS})"
-    sql = f"round({steps} * {_STEP})::double precision"
+    steps = f"pg_catalog.round({double(value)}::pg_catalog.text::pg_catalog.numeric * {_STEPS})"
+    sql = f"pg_catalog.round({steps} * {_STEP})::pg_catalog.float8"
     return Typed(sql, Kind.DOUBLE, nonnegative=value.nonnegative, integral=True)
 
 
@@ -211,10 +211,14 @@ def _extreme_of_two(name: str, kind: str, first: str, second: str) -> str:
     """
     if kind == Kind.BYTES.value:
         # Their hexadecimal digits are in the order of the bytes.
-        one, other = (f"encode({each}, 'hex') COLLATE \"C\"" for each in (first, second))
-        return f"decode({_extreme_of_two(name, 'text', one, other)}, 'hex')"
+        one, other = (
+            f"pg_catalog.encode({each}, 'hex') COLLATE pg_catalog.\"C\"" for each in (first, second)
+        )
+        return f"pg_catalog.decode({_extreme_of_two(name, 'text', one, other)}, 'hex')"
     smaller, larger = _EXTREMES[kind]
-    return f"{larger}({second}, {first})" if name == "max" else f"{smaller}({first}, {second})"
+    if name == "max":
+        return f"pg_catalog.{larger}({second}, {first})"
+    return f"pg_catalog.{smaller}({first}, {second})"
 
 
 def ordered(value: Typed) -> str:

@@ -17,7 +17,7 @@ def like(value: Typed, pattern: Typed, escape: Typed | None = None, *, negated: 
     character = "" if escape is None else _escape(escape, pattern)
     # By the collation "C" only ASCII's letters are alike in PostgreSQL too.
     escaped = f"ESCAPE {literal(character).strip()}"
-    return boolean(f'({value.sql} COLLATE "C" {word} {pattern.sql} {escaped})')
+    return boolean(f'({value.sql} COLLATE pg_catalog."C" {word} {pattern.sql} {escaped})')
 
 
 def _escape(escape: Typed, pattern: Typed) -> str:
@@ -40,7 +40,7 @@ def glob(value: Typed, pattern: Typed) -> Typed:
     if "[" in parts:
         raise NotTranslatable(pattern.sql, "a '[' of it is never closed")
     expression = text("".join(["^", *map(_glob_part, parts), "$"]))
-    return boolean(f'({value.sql} COLLATE "C" ~ {expression.sql})')
+    return boolean(f'({value.sql} COLLATE pg_catalog."C" ~ {expression.sql})')
 
 
 def _glob_part(part: str) -> str:

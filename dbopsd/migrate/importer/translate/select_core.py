@@ -63,7 +63,7 @@ def names_of(part: Part, wanted: Sequence[str]) -> Sequence[str]:
 def shown(value: Typed) -> Typed:
     """A value as an outcome: a condition is 1 or 0 there, unless a boolean column is behind it."""
     if value.kind is Kind.BOOLEAN and value.column is None:
-        return Typed(f"{value.sql}::integer", Kind.INTEGER, "integer", nonnegative=True)
+        return Typed(f"{value.sql}::pg_catalog.int4", Kind.INTEGER, "integer", nonnegative=True)
     return value
 
 

@@ -33,19 +33,21 @@ def _texts(arguments: Arguments) -> list[str]:
 def _length(arguments: Arguments) -> Typed:
     (value,) = arguments
     if value.kind is Kind.BYTES:
-        sql = f"octet_length({value.sql})"
+        sql = f"pg_catalog.octet_length({value.sql})"
     else:
-        sql = f"length({as_text(value).sql})"
+        sql = f"pg_catalog.length({as_text(value).sql})"
     return Typed(sql, Kind.INTEGER, "integer", nonnegative=True)
 
 
 def _cased(name: str) -> Callable[[Arguments], Typed]:
     def translate(arguments: Arguments) -> Typed:
         value = as_text(arguments[0])
-        if name == "lower" and value.sql.startswith("upper(encode("):
-            return replace(value, sql=value.sql.removeprefix("upper(").removesuffix(")"))
+        if name == "lower" and value.sql.startswith("pg_catalog.upper(pg_catalog.encode("):
+            return replace(value, sql=value.sql.removeprefix("pg_catalog.upper(").removesuffix(")"))
         # SQLite changes ASCII's letters only.
-        return Typed(f'{name}({value.sql} COLLATE "C")', Kind.TEXT, digits=value.digits)
+        return Typed(
+            f'pg_catalog.{name}({value.sql} COLLATE pg_catalog."C")', Kind.TEXT, digits=value.digits
+        )
 
     return translate
 
@@ -53,7 +55,7 @@ def _cased(name: str) -> Callable[[Arguments], Typed]:
 def _trimmed(name: str) -> Callable[[Arguments], Typed]:
     def translate(arguments: Arguments) -> Typed:
         sqls = _texts(arguments)
-        return Typed(f"{name}({', '.join([*sqls, literal(' ')][:2])})", Kind.TEXT)
+        return Typed(f"pg_catalog.{name}({', '.join([*sqls, literal(' ')][:2])})", Kind.TEXT)
 
     return translate
 
@@ -64,7 +66,7 @@ def _substr(arguments: Arguments) -> Typed:
         value = as_text(value)
     elif not value.volatile:
         # Of an empty blob it is NULL.
-        value = replace(value, sql=f"nullif({value.sql}, ''::bytea)")
+        value = replace(value, sql=f"nullif({value.sql}, ''::pg_catalog.bytea)")
     first = start.constant
     if isinstance(first, int) and first < 0:
         if value.kind is Kind.BYTES or len(arguments) == 2:
@@ -72,26 +74,28 @@ def _substr(arguments: Arguments) -> Typed:
         return _among_the_last(value, arguments, -first)
     if isinstance(first, int) or start.nonnegative:
         place = (
-            start.sql if start.type != "bigint" or first is not None else f"{start.sql}::integer"
+            start.sql
+            if start.type != "bigint" or first is not None
+            else f"{start.sql}::pg_catalog.int4"
         )
     else:
         raise NotTranslatable("substr()", f"{start.sql} may be negative, and count from the end")
     length = f", {_count(arguments)}" if len(arguments) > 2 else ""
     digits = value.digits and len(arguments) == 2 and first == 1
-    return Typed(f"substr({value.sql}, {place}{length})", value.kind, digits=digits)
+    return Typed(f"pg_catalog.substr({value.sql}, {place}{length})", value.kind, digits=digits)
 
 
 def _from_the_end(value: Typed, arguments: Arguments, first: int) -> Typed:
     if value.kind is Kind.BYTES or len(arguments) > 2:
         raise NotTranslatable("substr()", "it counts a blob from its end")
-    return Typed(f"right({value.sql}, {-first})", Kind.TEXT)
+    return Typed(f"pg_catalog.right({value.sql}, {-first})", Kind.TEXT)
 
 
 def _among_the_last(value: Typed, arguments: Arguments, first: int) -> Typed:
     """Some of the last `first` characters, from the first of these on."""
     count = _count(arguments)
-    kept = value.sql if count >= first else f"left({value.sql}, {count - first})"
-    return Typed(f"right({kept}, {min(count, first)})", Kind.TEXT)
+    kept = value.sql if count >= first else f"pg_catalog.left({value.sql}, {count - first})"
+    return Typed(f"pg_catalog.right({kept}, {min(count, first)})", Kind.TEXT)
 
 
 def _count(arguments: Arguments) -> int:
@@ -105,7 +109,7 @@ def _count(arguments: Arguments) -> int:
 def _instr(arguments: Arguments) -> Typed:
     if Kind.BYTES in {each.kind for each in arguments}:
         raise NotTranslatable("instr()", "it is about a blob")
-    sql = f"strpos({', '.join(_texts(arguments))})"
+    sql = f"pg_catalog.strpos({', '.join(_texts(arguments))})"
     return Typed(sql, Kind.INTEGER, "integer", nonnegative=True)
 
 
@@ -114,11 +118,13 @@ def _replace(arguments: Arguments) -> Typed:
     # Where there is nothing to look for SQLite gives back the value as it is, a number too.
     if not wanted.constant and (value.kind is not Kind.TEXT or arguments[2].constant is None):
         raise NotTranslatable("replace()", "what it looks for may be an empty text")
-    return Typed(f"replace({', '.join(_texts(arguments))})", Kind.TEXT)
+    return Typed(f"pg_catalog.replace({', '.join(_texts(arguments))})", Kind.TEXT)
 
 
 def _unicode(arguments: Arguments) -> Typed:
-    return Typed(f"nullif(ascii({as_text(arguments[0]).sql}), 0)", Kind.INTEGER, "integer")
+    return Typed(
+        f"nullif(pg_catalog.ascii({as_text(arguments[0]).sql}), 0)", Kind.INTEGER, "integer"
+    )
 
 
 def _char(arguments: Arguments) -> Typed:
@@ -154,14 +160,17 @@ def _formatted(word: str, value: Typed) -> str:
         return f"coalesce({as_text(value).sql}, '')"
     found = whole(value) if word.endswith("d") else null()
     if found.kind is Kind.INTEGER and not width:
-        return f"coalesce({found.sql}, 0)::text"
+        return f"coalesce({found.sql}, 0)::pg_catalog.text"
     padded = width.startswith("0") and len(width) <= len("0255")
     if found.kind is Kind.INTEGER and padded and int(width) <= _MOST_DIGITS:
         digits = int(width)
-        zeros = f"('{'0' * digits}' || coalesce({found.sql}, 0)::text)"
+        zeros = f"('{'0' * digits}' || coalesce({found.sql}, 0)::pg_catalog.text)"
         # Those zeros go that are too many, and a sign goes before the others.
-        sql = f"regexp_replace({zeros}, '^0{{0,{digits}}}(.{{{digits},}})$', {_FIRST_GROUP})"
-        return sql if found.nonnegative else f"regexp_replace({sql}, '^(0*)-', {_SIGNED})"
+        pattern = f"'^0{{0,{digits}}}(.{{{digits},}})$'"
+        sql = f"pg_catalog.regexp_replace({zeros}, {pattern}, {_FIRST_GROUP})"
+        return (
+            sql if found.nonnegative else f"pg_catalog.regexp_replace({sql}, '^(0*)-', {_SIGNED})"
+        )
     raise NotTranslatable(f"'{word}' in printf()", "it is not known here")
 
 

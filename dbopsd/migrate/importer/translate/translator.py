@@ -38,6 +38,7 @@ from dbopsd.migrate.importer.translate.types import (
     of_column,
     text,
     unknown_name,
+    without_catalog,
 )
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "UnknownRelation",
     "columns_of",
     "translate_view",
+    "without_catalog",
 ]
 
 _WORDS = {
@@ -244,18 +246,18 @@ def _refuse(name: str) -> None:
 def _computed(value: Typed, kind: Kind, type_name: str) -> str:
     shown = value.moment
     if shown is not None:
-        present = shown.sql == f"date_trunc('second', {NOW})"
+        present = shown.sql == f"pg_catalog.date_trunc('second', {NOW})"
         if kind is Kind.TIMESTAMPTZ and shown.clock in {Clock.SECONDS, Clock.EPOCH} and present:
-            return "now()"
+            return "pg_catalog.now()"
         if kind is Kind.TIMESTAMP and shown.clock in {Clock.SECONDS, Clock.EPOCH} and present:
             return NOW
         if kind is Kind.DATE and shown.clock is Clock.DATE:
-            return f"{shown.sql}::date"
+            return f"{shown.sql}::pg_catalog.date"
         if kind is Kind.TIME and shown.clock is Clock.TIME:
-            return f"{shown.sql}::time"
+            return f"{shown.sql}::pg_catalog.time"
     if kind is Kind.UUID and value.volatile:
         if value.kind is Kind.TEXT:
-            return f"{value.sql}::uuid"
+            return f"{value.sql}::pg_catalog.uuid"
         if value.kind is Kind.BYTES:
-            return f"encode({value.sql}, 'hex')::uuid"
+            return f"pg_catalog.encode({value.sql}, 'hex')::pg_catalog.uuid"
     return assign(value, type_name)

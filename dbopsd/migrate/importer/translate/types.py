@@ -37,7 +37,9 @@ class NotTranslatable(DbopsError):
 
     @property
     def message(self) -> str:
-        return f"{cut(self.construct, _SHOWN)} is not translated: {cut(self.problem, 2 * _SHOWN)}"
+        construct = cut(without_catalog(self.construct), _SHOWN)
+        problem = cut(without_catalog(self.problem), 2 * _SHOWN)
+        return f"{construct} is not translated: {problem}"
 
 
 @dataclass(eq=False)
@@ -45,6 +47,11 @@ class UnknownRelation(NotTranslatable):
     """A query reads a table or a view that is not there, or not yet; `construct` is its name."""
 
     reason: ClassVar[str] = "RELATION_NOT_TRANSLATED"
+
+
+def without_catalog(sql: str) -> str:
+    """SQL as people write it, where they read it."""
+    return sql[: 8 * _SHOWN].replace("pg_catalog.", "")
 
 
 def cut(text: str, length: int = 60) -> str:
@@ -229,7 +236,7 @@ def integer(value: int) -> Typed:
 def real(value: float) -> Typed:
     """A constant."""
     text = repr(value).replace("inf", "Infinity")
-    return Typed(f"'{text}'::double precision", Kind.DOUBLE, constant=value)
+    return Typed(f"'{text}'::pg_catalog.float8", Kind.DOUBLE, constant=value)
 
 
 def text(value: str) -> Typed:
@@ -242,7 +249,7 @@ def text(value: str) -> Typed:
 
 def blob(value: bytes) -> Typed:
     """A constant."""
-    return Typed(f"'\\x{value.hex()}'::bytea", Kind.BYTES, constant=value)
+    return Typed(f"'\\x{value.hex()}'::pg_catalog.bytea", Kind.BYTES, constant=value)
 
 
 def boolean(sql: str) -> Typed:

@@ -25,7 +25,9 @@ def planned(sql: str, mapping: str = "") -> Plan:
         connection.executescript(sql)
         schema = inspect_schema(connection)
         profiles = {table.name: profile_table(connection, table) for table in schema.tables}
-    return build_plan(schema, profiles, ImportRequest(source="app.db"), read_mapping(mapping))
+    return build_plan(
+        schema, profiles, ImportRequest(source="app.db"), read_mapping(mapping), "staging"
+    )
 
 
 def _compare_folded(one: str, other: str) -> int:

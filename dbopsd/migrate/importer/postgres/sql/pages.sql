@@ -1,2 +1,2 @@
 -- summary: SELECT pg_relation_size
-SELECT (pg_relation_size(to_regclass(%s)) / current_setting('block_size')::bigint)::bigint
+SELECT (pg_catalog.pg_relation_size(pg_catalog.to_regclass(%s)) / pg_catalog.current_setting('block_size')::pg_catalog.int8)::pg_catalog.int8

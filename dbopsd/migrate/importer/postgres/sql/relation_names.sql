@@ -2,10 +2,10 @@
 -- The names in a schema: those that relations have, and those that types have.
 SELECT
     ARRAY(
-        SELECT c.relname::text FROM pg_class AS c
-        WHERE c.relnamespace = to_regnamespace(quote_ident(%(schema)s))
+        SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = pg_catalog.to_regnamespace(pg_catalog.quote_ident(%(schema)s))
     ),
     ARRAY(
-        SELECT t.typname::text FROM pg_type AS t
-        WHERE t.typnamespace = to_regnamespace(quote_ident(%(schema)s))
+        SELECT t.typname::pg_catalog.text FROM pg_catalog.pg_type AS t
+        WHERE t.typnamespace = pg_catalog.to_regnamespace(pg_catalog.quote_ident(%(schema)s))
     )

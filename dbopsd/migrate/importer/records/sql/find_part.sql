@@ -1,2 +1,2 @@
 -- summary: SELECT dbops.import_parts
-SELECT copied::text FROM dbops.import_parts WHERE import_id = %s AND source_table = %s AND part = %s
+SELECT copied::pg_catalog.text FROM dbops.import_parts WHERE import_id = %s AND source_table = %s AND part = %s

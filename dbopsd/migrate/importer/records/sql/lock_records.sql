@@ -1,2 +1,2 @@
 -- summary: SELECT pg_advisory_xact_lock
-SELECT pg_advisory_xact_lock(hashtextextended('dbops.imports', 0))
+SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('dbops.imports', 0))

@@ -1,2 +1,2 @@
 -- summary: SELECT to_regclass
-SELECT to_regclass('dbops.import_rejects') IS NOT NULL
+SELECT pg_catalog.to_regclass('dbops.import_rejects') IS NOT NULL
