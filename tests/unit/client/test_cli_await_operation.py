@@ -143,6 +143,17 @@ async def test_elsewhere_ctrl_c_leaves_it_running_and_says_how_to_watch(operatio
     assert operations_server.named("CancelOperation") == []
 
 
+async def test_an_operation_that_the_command_started_is_left_running_too(operations_server):
+    server = ("--server", operations_server.target)
+    process = await run_dbops(*server, "import", "run", "/srv/app.db", "--database", "main")
+    await asyncio.wait_for(process.stderr.readline(), 20)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = await asyncio.wait_for(process.communicate(), 20)
+    assert (process.returncode, stdout) == (3, b"")
+    assert b"is still running. To watch it run 'dbops operations watch" in stderr
+    assert operations_server.named("CancelOperation") == []
+
+
 async def go_away(process):
     """Read its standard error no more."""
     pipe = process._transport.get_pipe_transport(2)

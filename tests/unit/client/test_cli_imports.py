@@ -105,6 +105,11 @@ class TestFailed:
             schema="app",
         )
 
+    def test_people_see_no_report_where_there_is_none(self, operations_server, dbops_operations):
+        operations_server.endings["RunImport"] = operation(error=("ABORTED", "lost", "LOST"))
+        ran = dbops_operations(*RUN)
+        assert (ran.exit_code, ran.stdout) == (1, "")
+
     @pytest.mark.parametrize("args", [PLAN, VERIFY, REVERT])
     def test_another_prints_nothing_then(self, operations_server, dbops_operations, args):
         error = ("FAILED_PRECONDITION", "it is encrypted", "FILE_ENCRYPTED")
