@@ -1,4 +1,4 @@
-"""The configuration reference, written from the models and the checks themselves."""
+"""The configuration reference, generated from the models and the checks."""
 
 import json
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ def markdown() -> str:
 def _keys() -> Iterator[str]:
     yield "# Configuration"
     yield ""
-    yield "Written by `make docs` from the program itself. One TOML file, named by `--config` or"
-    yield "`DBOPSD_CONFIG`; every key also in the environment, which wins. A table may stand there"
-    yield "whole, as JSON. Sizes take `kB`, `MB`, `GB`, `TB` and `KiB`, `MiB`, `GiB`, `TiB`."
+    yield "`make docs` generates this page from the program. The configuration is one TOML file,"
+    yield "named by `--config` or `DBOPSD_CONFIG`. An environment variable overrides a key; a whole"
+    yield "table is JSON. Units of sizes are `kB`, `MB`, `GB`, `TB` and `KiB`, `MiB`, `GiB`, `TiB`."
     tables = {path for _, path in sections()}
     for model, path in sections():
         yield ""
@@ -46,7 +46,7 @@ def _checks() -> Iterator[str]:
     yield ""
     yield "## Checks and their thresholds"
     yield ""
-    yield "| check | what | unit | warning | critical | every |"
+    yield "| check | measures | unit | warning | critical | every |"
     yield "|---|---|---|---|---|---|"
     for check in (*PROBER_CHECKS, *load_checks()):
         warning, critical = check.thresholds.warning, check.thresholds.critical
@@ -68,7 +68,7 @@ def _default(field: object) -> str:
         factory = getattr(field, "default_factory", None)
         if factory is dict:
             return "none"
-        return "see there" if factory is not None else "required"
+        return "see text" if factory is not None else "required"
     if default is None:
         return "unset"
     if isinstance(default, bool | tuple):

@@ -1,7 +1,7 @@
 """The configuration: one TOML file, every key also as `DBOPSD_…` in the environment.
 
-Read once at start, checked whole, handed down; nothing else in dbopsd reads the environment. The
-text under each key is its documentation: `dbopsd config-reference` prints it.
+It is read and checked once at start. Nothing else in dbopsd reads the environment. The text under
+each key is its documentation: `dbopsd config-reference` prints it.
 """
 
 from dbopsd.config.audit import AuditConfig

@@ -9,32 +9,32 @@ from dbopsd.config.values import Section
 
 
 class AuditConfig(Section):
-    """`[audit]`: the log of the calls that change something.
+    """`[audit]`: the log of calls that change something.
 
     These are the methods that need the role `OPERATOR` or `ADMIN`; refused calls are logged too.
     """
 
     enabled: bool = True
-    """Keep it. While it cannot be written, calls that change something are refused."""
+    """Write the audit log. While it cannot be written, calls that change something are rejected."""
 
     path: Path | None = None
-    """The file that is written, such as `/var/log/dbopsd/audit.jsonl`.
+    """The path of the log, such as `/var/log/dbopsd/audit.jsonl`.
 
-    Unset: `audit/audit.jsonl` in the state directory. Full files, the anchor and the lock are
-    beside it.
+    Unset: `audit/audit.jsonl` in the state directory. Rotated files, the anchor and the lock are in
+    the same directory.
     """
 
     rotate_bytes: ByteSize = Field(default=ByteSize(64 * 1024 * 1024), ge=4096)
-    """From which size on a new file is begun, such as "64MiB"."""
+    """The size at which the file is rotated, such as "64MiB"."""
 
     keep_files: Annotated[int, Field(ge=1)] | None = None
-    """How many full files are kept. Unset: all. The log says when it removes some."""
+    """How many rotated files are kept. Unset: all. The log records each removal."""
 
     keep_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
-    """For how many days a full file is kept, looked at when a new one is begun. Unset: for ever."""
+    """How many days a rotated file is kept, checked at each rotation. Unset: for ever."""
 
     otlp: bool = False
-    """Send each record to `telemetry.otlp_endpoint` too, as an OTLP log record."""
+    """Also send each record to `telemetry.otlp_endpoint` as an OTLP log record."""
 
     @field_validator("path")
     @classmethod

@@ -1,4 +1,4 @@
-"""`[auth]`: who calls, and what they may."""
+"""`[auth]`: authentication and roles."""
 
 import re
 from pathlib import Path
@@ -43,13 +43,13 @@ def _jwks(value: str) -> str:
 
 
 class _Grant(Section):
-    """What a credential lets its holder do."""
+    """The roles that a credential grants."""
 
     role: RoleName | None = None
-    """What its holder may do to every database. Unset: nothing, but for `databases`."""
+    """The role for every database. Unset: only the roles in `databases`."""
 
     databases: dict[str, RoleName] = Field(default_factory=dict)
-    """What its holder may do to single databases, over `role`: `{ main = "ADMIN" }`."""
+    """Roles for single databases, which override `role`: `{ main = "ADMIN" }`."""
 
     @model_validator(mode="after")
     def _grants_something(self) -> Self:
@@ -59,33 +59,33 @@ class _Grant(Section):
 
 
 class TokenConfig(_Grant):
-    """`[auth.tokens.NAME]`: a bearer token; `dbopsd token new` makes one and writes its table."""
+    """`[auth.tokens.NAME]`: a bearer token. `dbopsd token new` generates one and its table."""
 
     hash: Annotated[str, AfterValidator(_hash)]
-    """`sha256:` and the SHA-256 of the token, in hexadecimal. The token itself is kept nowhere."""
+    """`sha256:` and the SHA-256 of the token in hexadecimal. The token itself is not stored."""
 
     expire_time: AwareDatetime | None = None
-    """From when on it is refused, such as `2027-01-31T00:00:00Z`. Unset: never."""
+    """When the token expires, such as `2027-01-31T00:00:00Z`. Unset: never."""
 
 
 class CertificateConfig(_Grant):
-    """`[auth.certificates.NAME]`: a client certificate, by a DNS or URI name or its common name."""
+    """`[auth.certificates.NAME]`: a client certificate, by DNS name, URI or common name."""
 
 
 class JwtConfig(Section):
-    """`[auth.jwt]`: JSON Web Tokens of an identity provider, as bearer tokens."""
+    """`[auth.jwt]`: JSON Web Tokens from an identity provider, as bearer tokens."""
 
     issuer: Annotated[str, Field(min_length=1)]
-    """What the claim `iss` must be."""
+    """The required value of the claim `iss`."""
 
     audience: Annotated[str, Field(min_length=1)]
-    """What the claim `aud` must be, or have in it."""
+    """The required value of the claim `aud`, or one of its values."""
 
     jwks: Annotated[str, AfterValidator(_jwks)]
-    """The issuer's public keys: the path of a JWKS file, read again when it changes, or its URL.
+    """The issuer's public keys: the path of a JWKS file, reloaded when it changes, or a URL.
 
-    A URL is asked every five minutes, and when a key is not known yet. `http://` only to this
-    machine.
+    A URL is fetched every five minutes, and when a key is unknown. `http://` is allowed only for
+    this machine.
     """
 
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = (
@@ -94,22 +94,23 @@ class JwtConfig(Section):
         "ES256",
         "EdDSA",
     )
-    """The signatures taken."""
+    """The accepted signature algorithms."""
 
     leeway_s: Annotated[float, Field(ge=0, le=300)] = 30.0
-    """By how much the clocks of the issuer and the daemon may differ, in seconds."""
+    """The allowed clock difference between the issuer and the daemon, in seconds."""
 
     name_claim: Annotated[str, Field(min_length=1)] = "sub"
-    """The claim that names the caller, in the audit log and elsewhere."""
+    """The claim with the caller's name, used in the audit log and elsewhere."""
 
     roles_claim: Annotated[str, Field(min_length=1)] = "roles"
-    """The claim with the roles, a list or a text: `OPERATOR`, or `OPERATOR:main` for one database.
+    """The claim with the roles, a list or a string: `OPERATOR`, or `OPERATOR:main` for one
+    database.
 
-    `realm_access.roles` looks for `roles` in `realm_access`. What is no role is passed over.
+    `realm_access.roles` means `roles` in `realm_access`. Unknown roles are ignored.
     """
 
     role_map: dict[str, str] = Field(default_factory=dict)
-    """The issuer's own names for roles: `{ dba = "ADMIN", dev = "VIEWER:main" }`."""
+    """The issuer's names for roles: `{ dba = "ADMIN", dev = "VIEWER:main" }`."""
 
     @field_validator("role_map")
     @classmethod
@@ -121,42 +122,42 @@ class JwtConfig(Section):
 
 
 class AuthConfig(Section):
-    """`[auth]`: who calls, and what they may: `VIEWER`, `OPERATOR`, `ADMIN`.
+    """`[auth]`: authentication and the roles `VIEWER`, `OPERATOR` and `ADMIN`.
 
-    With nothing configured here everybody who reaches a listener may do everything.
+    If nothing is configured here, everyone who can reach a listener has full access.
     """
 
     tokens: dict[str, TokenConfig] = Field(default_factory=dict)
-    """Bearer tokens, by the name of who has it."""
+    """Bearer tokens, by the name of their holder."""
 
     tokens_file: Path | None = None
-    """A file with further `[auth.tokens.NAME]` tables, read again when it changes.
+    """A file with more `[auth.tokens.NAME]` tables, reloaded when it changes.
 
-    `dbopsd token new --append` writes it. Only its owner may be able to write to it.
+    `dbopsd token new --append` writes to it. Only its owner may have write permission.
     """
 
     jwt: JwtConfig | None = None
-    """JSON Web Tokens of an identity provider."""
+    """JSON Web Tokens from an identity provider."""
 
     certificates: dict[str, CertificateConfig] = Field(default_factory=dict)
-    """Client certificates signed by `server.tls.client_ca`, by a name that stands in them."""
+    """Client certificates signed by `server.tls.client_ca`, by one of their names."""
 
     anonymous: RoleName | None = None
-    """What callers without a credential may do. Unset: nothing where a credential is configured.
+    """The role of callers without a credential. Unset: none, if any credential is configured.
 
-    More than `VIEWER` counts as no authentication on addresses beyond loopback.
+    A role above `VIEWER` counts as no authentication on addresses beyond loopback.
     """
 
     open_services: tuple[OpenService, ...] = ("health",)
-    """What needs no credential: `health`, `reflection`, `channelz`; else each needs `VIEWER`.
+    """Services without a credential: `health`, `reflection`, `channelz`. Others need `VIEWER`.
 
-    `health` is `grpc.health.v1` and, over HTTP, `/livez` and `/readyz`. The names of databases are
-    told there only to callers with `VIEWER` on them.
+    `health` is `grpc.health.v1` and, over HTTP, `/livez` and `/readyz`. It reveals the names of
+    databases only to callers with `VIEWER` on them.
     """
 
     @property
     def configured(self) -> bool:
-        """Whether there is any credential that could be asked for."""
+        """Whether any credential is configured."""
         return bool(self.tokens or self.tokens_file or self.jwt or self.certificates)
 
     @field_validator("tokens")

@@ -10,31 +10,31 @@ from dbopsd.config.values import RESOURCE_ID, Seconds, Section
 
 
 class PoolConfig(Section):
-    """`[databases.NAME.pool]`: the shared connections."""
+    """`[databases.NAME.pool]`: the shared connection pool."""
 
     min_size: Annotated[int, Field(ge=0, le=1000)] = 2
-    """How many connections are kept open."""
+    """The number of connections that are kept open."""
 
     max_size: Annotated[int, Field(ge=1, le=1000)] = 20
-    """How many connections there are at most."""
+    """The maximum number of connections."""
 
     timeout_s: Seconds = 30.0
     """How long a caller waits for a connection, in seconds."""
 
     query_timeout_s: Seconds = 30.0
-    """How long one statement may run, in seconds: `statement_timeout`, and a guard of our own."""
+    """How long a statement may run, in seconds. The server and dbopsd both enforce it."""
 
     connect_timeout_s: Annotated[int, Field(ge=2, le=300)] = 5
-    """How long connecting to one host may take, in whole seconds, at least libpq's 2."""
+    """How long connecting to one host may take, in whole seconds; libpq's minimum is 2."""
 
     max_idle_s: Seconds = 600.0
-    """After how long without use a connection above `min_size` is closed, in seconds."""
+    """How long a connection above `min_size` may be idle before it is closed, in seconds."""
 
     max_lifetime_s: Seconds = 3600.0
-    """After how long a connection is replaced, less up to 5 % at random, in seconds."""
+    """The lifetime of a connection, in seconds, reduced by up to 5 % at random."""
 
     leak_after_s: Seconds = 60.0
-    """After how long a connection held by one caller counts as leaked, in seconds."""
+    """How long a caller may hold a connection before it counts as leaked, in seconds."""
 
     @model_validator(mode="after")
     def _sizes_in_order(self) -> Self:
@@ -44,13 +44,13 @@ class PoolConfig(Section):
 
 
 class ThresholdConfig(Section):
-    """`[databases.NAME.health.thresholds.CHECK]`: over the check's own thresholds."""
+    """`[databases.NAME.health.thresholds.CHECK]`: overrides the check's thresholds."""
 
     warning: Annotated[float, Field(ge=0)] | None = None
-    """From this value on the check is DEGRADED, in the check's unit. Unset: its default."""
+    """The value from which the check is DEGRADED, in its unit. Unset: the default."""
 
     critical: Annotated[float, Field(ge=0)] | None = None
-    """From this value on the check is UNHEALTHY, in the check's unit. Unset: its default."""
+    """The value from which the check is UNHEALTHY, in its unit. Unset: the default."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -60,61 +60,62 @@ class ThresholdConfig(Section):
 
 
 class DatabaseHealthConfig(Section):
-    """`[databases.NAME.health]`: the prober."""
+    """`[databases.NAME.health]`: health checks."""
 
     interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 1.0
-    """How often the database is asked whether it answers, in seconds."""
+    """The interval between two probes of the database, in seconds."""
 
     storage_limit: Annotated[ByteSize, Field(gt=0)] | None = None
-    """How large the database may grow, such as "200GB", where the disk cannot be seen from here."""
+    """The size limit of the database, such as "200GB", if dbopsd cannot see the server's disk."""
 
     expect_standbys: Annotated[int, Field(ge=0, le=100)] | None = None
-    """How many standbys must stream from the primary, those that `dsn` does not name included.
+    """How many standbys must stream from the primary, including those that `dsn` does not name.
 
-    Whatever it is, each host of `dsn` must answer and follow the primary.
+    In any case, each host of `dsn` must answer and follow the primary.
     """
 
     thresholds: dict[str, ThresholdConfig] = Field(default_factory=dict)
-    """Thresholds over the defaults, by check: `connections = { warning = 0.6, critical = 0.8 }`."""
+    """Thresholds that override the defaults, by check: `connections = { warning = 0.6, critical =
+    0.8 }`."""
 
 
 class DatabaseConfig(Section):
-    """`[databases.NAME]`: a database to look after."""
+    """`[databases.NAME]`: a database."""
 
     dsn: SecretStr | None = None
     """libpq's connection string, `key=value …` or `postgresql://…`. Secret.
 
-    Several hosts, comma-separated, name a cluster: writes go to the one that takes them, reads
-    are spread over the standbys. Unset: this is the embedded PostgreSQL, which `dbopsd serve` runs
-    in its state directory; one database at most.
+    Several hosts, comma-separated, name a cluster: writes go to the primary, reads are spread over
+    the standbys. Unset: this is the embedded PostgreSQL, which `dbopsd serve` runs in its state
+    directory; one database at most.
     """
 
     password_file: Path | None = None
-    """A file with the password alone, read at each connection, so that it can be changed."""
+    """A file that contains only the password. It is read at each connection, so it can change."""
 
     import_roots: tuple[Path, ...] = ()
-    """Directories on the workers' machine that SQLite files may be imported from.
+    """Directories on the workers' machine from which SQLite files can be imported.
 
-    Unset: anywhere, for the workers of a daemon that listens on loopback only; nowhere otherwise.
+    Unset: any directory, if the daemon listens on loopback only; otherwise none.
     """
 
     import_memory_limit: Annotated[ByteSize, Field(ge=256 * 2**20)] = ByteSize(4 * 2**30)
-    """How much memory each process of an import may have, such as "4GB"."""
+    """How much memory each process of an import may use, such as "4GB"."""
 
     import_cpu_limit_s: Seconds = 300.0
-    """How long a process of an import may compute without progress, in seconds of processor time.
+    """How long a process of an import may run without progress, in seconds of processor time.
 
-    One second more for each MB of the file. SQL of a mapping or of the file may never end.
+    Each MB of the file adds one second. SQL in a mapping or in the file may otherwise never end.
     """
 
     pool: PoolConfig = Field(default_factory=PoolConfig)
-    """The shared connections."""
+    """The shared connection pool."""
 
     health: DatabaseHealthConfig = Field(default_factory=DatabaseHealthConfig)
-    """The prober."""
+    """Health checks."""
 
     schedules: dict[str, ScheduleConfig] = Field(default_factory=dict)
-    """Operations that the clock starts, by their names."""
+    """Scheduled operations, by name."""
 
     @property
     def embedded(self) -> bool:

@@ -19,22 +19,22 @@ class OperationsConfig(Section):
     """How long an operation and its result are kept after its end, in seconds."""
 
     worker_concurrency: Annotated[int, Field(ge=1, le=1000)] = 4
-    """How many operations one worker runs at once."""
+    """How many operations a worker runs at once."""
 
     total_concurrency: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """How many operations all workers together run at once. Unset: as many as they can."""
+    """How many operations all workers together run at once. Unset: no common limit."""
 
     heartbeat_s: Annotated[float, Field(ge=0.1, le=60)] = 2.0
-    """How often a worker says that it is there, in seconds."""
+    """The interval between a worker's heartbeats, in seconds."""
 
     takeover_after_s: Annotated[float, Field(ge=1, le=600)] = 15.0
-    """After how long without a heartbeat another worker takes a worker's operations, in seconds."""
+    """How long a heartbeat may be missing before other workers take over, in seconds."""
 
     max_lost_workers: Annotated[int, Field(ge=1, le=1000)] = 5
-    """After how many workers that vanished while they ran it an operation is given up."""
+    """The number of lost workers after which an operation fails."""
 
     clean_up_timeout_s: Seconds = 60.0
-    """How long a failed or cancelled operation may take to remove what it left, in seconds."""
+    """How long the clean-up of a failed or cancelled operation may take, in seconds."""
 
     @model_validator(mode="after")
     def _hears_some_heartbeats(self) -> Self:
@@ -48,16 +48,16 @@ class OperationsConfig(Section):
 
 
 class ScheduleConfig(Section):
-    """`[databases.NAME.schedules.SCHEDULE]`: an operation that the clock starts."""
+    """`[databases.NAME.schedules.SCHEDULE]`: an operation that is started by cron."""
 
     kind: str
     """The kind of operation, such as `create-backup`."""
 
     cron: str
-    """When: minute, hour, day of the month, month, day of the week."""
+    """The times to start, as minute, hour, day of the month, month and day of the week."""
 
     time_zone: str = "UTC"
-    """The IANA time zone that `cron` is read in, such as `Europe/Berlin`."""
+    """The IANA time zone of `cron`, such as `Europe/Berlin`."""
 
     request: dict[str, Any] = Field(default_factory=dict)
     """The fields of the request of the kind's method, in protobuf's JSON (`docs/operations.md`)."""

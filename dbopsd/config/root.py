@@ -15,14 +15,14 @@ from dbopsd.config.values import RESOURCE_ID, Section, is_loopback
 
 ENV_PREFIX = "DBOPSD_"
 EMBEDDED_NAME = "main"
-"""The database that is there when none is configured."""
+"""The name of the database if none is configured."""
 
 
 class HealthConfig(Section):
-    """`[health]`: what the daemon's own readiness means."""
+    """`[health]`: the readiness of the daemon."""
 
     readiness_requires: Literal["all", "any", "none"] = "all"
-    """How many databases must be HEALTHY or DEGRADED for `readiness`, `""` and `/readyz`."""
+    """Which databases must be HEALTHY or DEGRADED for `readiness`, `""` and `/readyz`."""
 
 
 class Config(BaseSettings):
@@ -40,22 +40,22 @@ class Config(BaseSettings):
     """Where the daemon listens and keeps its files."""
 
     auth: AuthConfig = Field(default_factory=AuthConfig)
-    """Who calls, and what they may."""
+    """Authentication and roles."""
 
     audit: AuditConfig = Field(default_factory=AuditConfig)
-    """The log of the calls that change something."""
+    """The log of calls that change something."""
 
     telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig)
     """OpenTelemetry traces and metrics, and the log."""
 
     health: HealthConfig = Field(default_factory=HealthConfig)
-    """What the daemon's own readiness means."""
+    """The readiness of the daemon."""
 
     operations: OperationsConfig = Field(default_factory=OperationsConfig)
     """Long-running operations and the workers that run them."""
 
     databases: dict[str, DatabaseConfig] = Field(default_factory=dict, validate_default=True)
-    """The databases to look after. None: an embedded PostgreSQL, named `main`."""
+    """The databases. None: an embedded PostgreSQL named `main`."""
 
     @field_validator("databases")
     @classmethod

@@ -1,4 +1,4 @@
-"""Where each table of the configuration stands."""
+"""The tables of the configuration and their paths."""
 
 from collections.abc import Iterator
 

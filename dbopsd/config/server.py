@@ -25,64 +25,65 @@ class ServerConfig(Section):
     """`[server]`: where the daemon listens and keeps its files."""
 
     grpc_listen: ListenAddress = "127.0.0.1:50051"
-    """Where gRPC is served, `host:port`. Port 0 takes a free one, which the log names."""
+    """The address of the gRPC server, `host:port`. Port 0 chooses a free port, which is logged."""
 
     http_listen: ListenAddress = "127.0.0.1:8080"
-    """Where the HTTP health paths are served, `host:port`. Port 0 takes a free one."""
+    """The address of the HTTP server, `host:port`. Port 0 chooses a free port."""
 
     insecure_listen: bool = False
-    """Serve on addresses beyond loopback without TLS or without authentication."""
+    """Allow addresses beyond loopback without TLS or without authentication."""
 
     tls: TlsConfig = Field(default_factory=TlsConfig)
     """TLS for both listeners."""
 
     state_dir: Path = Field(default_factory=_default_state_dir)
-    """Where the daemon keeps its files, the embedded PostgreSQL among them.
+    """The directory for the daemon's files and the embedded PostgreSQL.
 
-    `/var/lib/dbopsd` for root, else `$XDG_STATE_HOME/dbopsd` (`~/.local/state/dbopsd`).
+    Default: `/var/lib/dbopsd` for root, otherwise `$XDG_STATE_HOME/dbopsd`
+    (`~/.local/state/dbopsd`).
     """
 
     control_url: SecretStr | None = None
-    """The PostgreSQL database that keeps operations, `postgresql://…`. Secret.
+    """The PostgreSQL database of the control store, `postgresql://…`. Secret.
 
-    Unset: a SQLite file in the state directory. Several daemons and workers of other machines
-    share one PostgreSQL database.
+    Unset: a SQLite file in the state directory. Several daemons, or workers on other machines, need
+    the same PostgreSQL database.
     """
 
     workers: Annotated[int, Field(ge=0, le=64)] = 1
-    """How many worker processes `serve` keeps up here. 0: none; `dbopsd worker` runs them."""
+    """How many worker processes `dbopsd serve` runs. 0: none; use `dbopsd worker` instead."""
 
     shutdown_delay_s: Annotated[float, Field(ge=0, le=300)] = 0.5
-    """How long everything is still served after SIGTERM with readiness off, in seconds.
+    """How long calls are served after SIGTERM while readiness is off, in seconds.
 
-    So that who asks for readiness stops sending before connections are refused: set it above the
-    time between two probes of your load balancer.
+    Load balancers then stop sending before connections are refused. Set it above the interval of
+    your load balancer's probes.
     """
 
     shutdown_grace_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
-    """How long running calls may take to end after that, in seconds."""
+    """How long running calls may then take to complete, in seconds."""
 
     max_message_bytes: ByteSize = Field(default=ByteSize(4 * 1024 * 1024), ge=1024, le=2**31 - 1)
-    """The largest request the gRPC server takes, as a number of bytes or such as "4MiB"."""
+    """The maximum size of a gRPC request, in bytes or such as "4MiB"."""
 
     max_streams_per_connection: Annotated[int, Field(ge=1, le=1_000_000)] = 100
-    """How many gRPC calls may run at once over one connection; more wait in the client."""
+    """How many gRPC calls may run at once on a connection; others wait in the client."""
 
     max_calls_per_client: Annotated[int, Field(ge=1, le=1_000_000)] = 200
-    """How many calls of one caller, or of one address, may run at once; more are refused."""
+    """How many calls of one caller or address may run at once; others are rejected."""
 
     max_connections: Annotated[int, Field(ge=16, le=1_000_000)] = 1000
-    """How many connections each listener keeps open; beyond, those used least are closed.
+    """How many connections each listener keeps open. Above that, the least used are closed.
 
-    A connection takes a descriptor. Where the system's limit is too low for all of them, there are
-    fewer: `dbopsd check-config` says how many descriptors are needed.
+    Each connection takes a file descriptor. If the system's limit is too low, fewer connections are
+    kept. `dbopsd check-config` prints how many descriptors are needed.
     """
 
     http_hosts: tuple[str, ...] = ()
-    """Names that HTTP requests may have in `Host`; others are answered with 421.
+    """Accepted names in the `Host` header of HTTP requests; others get status 421.
 
-    IP addresses, `localhost`, the machine's name and the host of `http_listen` are always taken.
-    `*.example.com` stands for every name below it, `*` for any.
+    IP addresses, `localhost`, the machine's name and the host of `http_listen` are always accepted.
+    `*.example.com` means every name below it, `*` any name.
     """
 
     @field_validator("http_hosts")

@@ -12,13 +12,15 @@ class TelemetryConfig(Section):
     """`[telemetry]`: OpenTelemetry traces and metrics, and the log."""
 
     otlp_endpoint: str | None = None
-    """Where traces and metrics go, such as `http://localhost:4317`. Unset: nowhere."""
+    """The URL for traces and metrics, such as `http://localhost:4317`. Unset: nothing is
+    exported."""
 
     otlp_protocol: Literal["grpc", "http/protobuf"] = "grpc"
-    """How they go there. With `http/protobuf`, `/v1/traces` and `/v1/metrics` are appended."""
+    """The protocol. With `http/protobuf`, `/v1/traces` and `/v1/metrics` are appended to the
+    URL."""
 
     otlp_headers: dict[str, SecretStr] = Field(default_factory=dict)
-    """Headers sent along, such as an API key. Secret."""
+    """Additional headers, such as an API key. Secret."""
 
     @field_validator("otlp_headers")
     @classmethod
@@ -37,26 +39,27 @@ class TelemetryConfig(Section):
     """The resource attribute `service.name`."""
 
     resource_attributes: dict[str, str] = Field(default_factory=dict)
-    """Further resource attributes, such as `deployment.environment.name`."""
+    """More resource attributes, such as `deployment.environment.name`."""
 
     sample_ratio: Ratio = 1.0
-    """The share of new traces that are kept, 0 to 1. A caller's own decision is followed."""
+    """The share of new traces that are sampled, 0 to 1. A caller's sampling decision is
+    respected."""
 
     trace_health_checks: bool = False
-    """Give each call of `grpc.health.v1` a span too.
+    """Create a span for each call of `grpc.health.v1`.
 
-    Without it those that no trace of the caller's asks for leave one only when they fail: load
-    balancers and Kubernetes ask every few seconds, for ever. They are measured either way.
+    If false, a call without a caller's trace has a span only if it fails, because load balancers
+    and Kubernetes call every few seconds. Metrics count all calls.
     """
 
     metrics_interval_s: Seconds = 15.0
     """How often metrics are exported, in seconds."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least level of a log line on standard error."""
+    """The minimum level of log lines on standard error."""
 
     log_format: Literal["text", "json"] = "text"
-    """`text` for people, `json` (an object a line, with trace and span id) for machines."""
+    """`text` for people, or `json`: one object per line, with trace and span ID."""
 
     @field_validator("otlp_endpoint")
     @classmethod

@@ -9,26 +9,26 @@ from dbopsd.config.values import Section
 
 
 class TlsConfig(Section):
-    """`[server.tls]`: TLS 1.2 and up, for gRPC and HTTP alike.
+    """`[server.tls]`: TLS 1.2 or later, for both gRPC and HTTP.
 
-    The files are read again when they change. What then does not fit together is not taken: the
-    log says so, and the certificate before it stays.
+    The files are reloaded when they change. If certificate and key do not match, dbopsd logs this
+    and keeps the previous certificate.
     """
 
     cert: Path | None = None
-    """The certificate and those between it and its root, in PEM. Unset: no TLS."""
+    """The certificate and its intermediate certificates, in PEM. Unset: no TLS."""
 
     key: Path | None = None
-    """The certificate's private key, in PEM and without a passphrase."""
+    """The private key of the certificate, in PEM, without a passphrase."""
 
     client_ca: Path | None = None
-    """The authorities, in PEM, that sign the certificates of clients. Unset: none is asked for."""
+    """The CAs of client certificates, in PEM. Unset: no client certificate is requested."""
 
     require_client_cert: bool = True
-    """With `client_ca`: refuse clients that show no certificate of its.
+    """With `client_ca`: reject clients without a certificate from these CAs.
 
-    With `false` HTTP lets them in, to show a token instead; gRPC then asks for none, for it knows
-    only to demand one or to do without.
+    If false, HTTP accepts them with a token instead. gRPC then requests no certificate, because it
+    can only require one or ignore it.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""The kinds of values that keys have, and what every table has in common."""
+"""Types of values, and the base class of every table."""
 
 import ipaddress
 import re

@@ -37,7 +37,7 @@ async def _never(_subject: Subject) -> Measurement:
 REACHABLE_CHECK = Check(
     name="reachable",
     unit="s",
-    about="time to the answer of a one-row query, or since it was asked while none came",
+    about="response time of a one-row query, or the time waited so far",
     reason="SLOW_ANSWER",
     measure=_never,
     thresholds=Thresholds(1.0, 5.0),
@@ -68,7 +68,7 @@ _LOOK_FOR_PRIMARY_S = 1.0
 LOGIN_CHECK = Check(
     name="login",
     unit="s",
-    about="time to log in anew",
+    about="time of a new login",
     reason="SLOW_LOGIN",
     measure=_never,
     thresholds=Thresholds(1.0, 5.0),

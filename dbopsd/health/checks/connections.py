@@ -17,7 +17,7 @@ async def _measure(subject: Subject) -> Measurement:
 CHECK = Check(
     name="connections",
     unit="1",
-    about="client connections over those that an ordinary role can have",
+    about="ratio of client connections to those that an ordinary role can have",
     reason="CONNECTIONS_NEAR_LIMIT",
     measure=_measure,
     thresholds=Thresholds(0.70, 0.90),

@@ -21,7 +21,7 @@ async def _measure(subject: Subject) -> Measurement:
 CHECK = Check(
     name="idle_in_transaction",
     unit="s",
-    about="longest time that a backend has idled within a transaction",
+    about="longest time that a backend has been idle in a transaction",
     reason="IDLE_IN_TRANSACTION",
     measure=_measure,
     thresholds=Thresholds(60, 600),

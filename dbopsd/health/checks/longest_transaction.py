@@ -19,7 +19,7 @@ async def _measure(subject: Subject) -> Measurement:
 CHECK = Check(
     name="longest_transaction",
     unit="s",
-    about="age of the oldest open transaction of a client, or prepared one",
+    about="age of the oldest open or prepared transaction",
     reason="LONG_TRANSACTION",
     measure=_measure,
     thresholds=Thresholds(300, 3600),

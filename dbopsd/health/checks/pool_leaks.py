@@ -16,7 +16,7 @@ async def _measure(subject: Subject) -> Measurement:
 CHECK = Check(
     name="pool_leaks",
     unit="{connection}",
-    about="connections of the daemon's pool held for longer than pool.leak_after_s",
+    about="pool connections held for longer than pool.leak_after_s",
     reason="CONNECTION_LEAKED",
     measure=_measure,
     thresholds=Thresholds(warning=1),

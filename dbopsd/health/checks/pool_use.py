@@ -14,7 +14,7 @@ async def _measure(subject: Subject) -> Measurement:
 CHECK = Check(
     name="pool_use",
     unit="1",
-    about="lent connections of the daemon's pool over its max_size",
+    about="ratio of pool connections in use to pool.max_size",
     reason="POOL_NEAR_LIMIT",
     measure=_measure,
     thresholds=Thresholds(warning=0.90),

@@ -20,7 +20,7 @@ async def _measure(subject: Subject) -> Measurement:
 CHECK = Check(
     name="pool_waiting",
     unit="{caller}",
-    about="callers that wait for a connection of the daemon's pool",
+    about="callers waiting for a pool connection",
     reason="POOL_EXHAUSTED",
     measure=_measure,
     thresholds=Thresholds(warning=1),

@@ -29,7 +29,7 @@ async def _measure(subject: Subject) -> Measurement:
 CHECK = Check(
     name="primaries",
     unit="{host}",
-    about="hosts of the dsn that take writes; while there are two, dbopsd writes to neither",
+    about="hosts of the dsn that accept writes; if there are two, dbopsd writes to neither",
     reason="SPLIT_BRAIN",
     measure=_measure,
     thresholds=Thresholds(critical=2),

@@ -51,7 +51,7 @@ def _grown(subject: Subject) -> float | None:
 CHECK = Check(
     name="replication_delay",
     unit="s",
-    about="time by which a standby is behind, at most: one that is cut off ages with the clock",
+    about="upper bound of a standby's delay; it grows with the clock while the standby is cut off",
     reason="REPLICATION_DELAY",
     measure=_measure,
     thresholds=Thresholds(30, 300),

@@ -37,7 +37,7 @@ async def _measure(subject: Subject) -> Measurement:
 CHECK = Check(
     name="replication_receive_lag",
     unit="By",
-    about="WAL that a standby has not flushed yet; critical is the default of max_wal_size",
+    about="WAL that a standby has not flushed; critical is the default of max_wal_size",
     reason="REPLICATION_LAG",
     measure=_measure,
     thresholds=Thresholds(256 * MIB, GIB),

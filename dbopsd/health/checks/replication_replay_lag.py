@@ -28,7 +28,7 @@ async def _measure(subject: Subject) -> Measurement:
 CHECK = Check(
     name="replication_replay_lag",
     unit="By",
-    about="WAL that a standby received and did not replay yet",
+    about="WAL that a standby has received but not replayed",
     reason="REPLICATION_LAG",
     measure=_measure,
     thresholds=Thresholds(256 * MIB, GIB),

@@ -37,7 +37,7 @@ async def _measure(subject: Subject) -> Measurement:
 CHECK = Check(
     name="replication_slots",
     unit="By",
-    about="most WAL that a replication slot keeps from being removed",
+    about="most WAL that a replication slot retains",
     reason="SLOT_RETAINS_WAL",
     measure=_measure,
     thresholds=Thresholds(2 * GIB, 20 * GIB),

@@ -41,8 +41,8 @@ def _all_well(view: ClusterView) -> str:
 CHECK = Check(
     name="standbys",
     unit="{standby}",
-    about="standbys that are gone: hosts of the dsn that do not answer or receive no WAL, and what "
-    "health.expect_standbys misses",
+    about="lost standbys: hosts of the dsn that do not answer or receive no WAL, plus any missing "
+    "from health.expect_standbys",
     reason="STANDBY_GONE",
     measure=_measure,
     thresholds=Thresholds(critical=1),

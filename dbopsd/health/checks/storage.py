@@ -69,7 +69,7 @@ def _human(size_bytes: float) -> str:
 CHECK = Check(
     name="storage",
     unit="1",
-    about="used share of the server's disk, or of health.storage_limit where that is set",
+    about="used share of the server's disk, or of health.storage_limit if set",
     reason="STORAGE_NEAR_FULL",
     measure=_measure,
     thresholds=Thresholds(0.80, 0.95),

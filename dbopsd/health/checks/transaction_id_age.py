@@ -19,7 +19,7 @@ async def _measure(subject: Subject) -> Measurement:
 CHECK = Check(
     name="transaction_id_age",
     unit="1",
-    about="age of the oldest unfrozen id over the age at which the server refuses to write; "
+    about="ratio of the oldest unfrozen ID's age to the age at which the server stops writes; "
     "critical is the default of vacuum_failsafe_age",
     reason="WRAPAROUND_NEAR",
     measure=_measure,

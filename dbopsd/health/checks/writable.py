@@ -31,7 +31,7 @@ async def _measure(subject: Subject) -> Measurement:
 CHECK = Check(
     name="writable",
     unit="1",
-    about="1 where the server takes writes, 0 where it is in recovery or read-only",
+    about="1 if the server accepts writes, 0 if it is in recovery or read-only",
     reason="READ_ONLY",
     measure=_measure,
     every_s=1,
