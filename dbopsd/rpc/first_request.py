@@ -57,7 +57,9 @@ class FirstRequest:
         if len(waiting) >= self._most:
             oldest = next(iter(waiting))
             del waiting[oldest]
-            oldest.reschedule(asyncio.get_running_loop().time())
+            # One whose time is up already is about to leave by itself.
+            if not oldest.expired():
+                oldest.reschedule(asyncio.get_running_loop().time())
         try:
             async with asyncio.timeout(self._timeout_s) as timeout:
                 waiting[timeout] = None

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 
 import grpc.aio
@@ -139,6 +140,25 @@ async def test_one_more_takes_the_place_of_the_oldest():
     for call in pending:
         call.cancel()
     await asyncio.gather(*pending, return_exceptions=True)
+    assert first_request.waiting == 0
+
+
+async def test_one_whose_time_is_up_already_makes_room_too():
+    first_request = FirstRequest(1, 0.05)
+    waiting = first_request.unary("x/Y", refuse)
+    first = asyncio.create_task(waiting(never(), Context()))
+    await asyncio.sleep(0)
+    # The loop finds both due in one round: the second one comes to a first whose time is up, but
+    # which has not run since.
+    second: list[asyncio.Task[None]] = []
+    asyncio.get_running_loop().call_later(
+        0.01, lambda: second.append(asyncio.create_task(waiting(never(), Context())))
+    )
+    time.sleep(0.1)
+    with pytest.raises(RequestMissing):
+        await first
+    with pytest.raises(RequestMissing):
+        await second[0]
     assert first_request.waiting == 0
 
 
