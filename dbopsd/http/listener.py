@@ -146,6 +146,8 @@ class Listener:
         surplus = self._connections.surplus()
         for peer in surplus:
             _hang_up(self._sockets.pop(peer))
+        for peer in self._deadlines.keys() - self._sockets.keys():
+            self._deadlines.pop(peer).cancel()
         self._full.closed(len(surplus))
 
     async def _serve(self, accepted: socket.socket) -> None:

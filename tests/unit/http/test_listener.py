@@ -101,6 +101,24 @@ async def test_who_has_sent_one_may_take_its_time_for_the_next():
             assert used.open == 1
 
 
+async def test_nothing_is_kept_of_connections_that_made_room():
+    server = web.Server(never_asked)
+    listener = Listener(server, Connections(MOST), None, first_request_s=0.5)
+    try:
+        port = await listener.open("127.0.0.1", 0)
+        with await asyncio.to_thread(Flood, port, 3 * MOST) as flood:
+            await eventually(lambda: flood.open == 0, 10)
+        await eventually(lambda: not listener._deadlines, 5)
+    finally:
+        listener.close()
+        await server.shutdown(0)
+        await listener.end()
+
+
+async def never_asked(_request: web.BaseRequest) -> web.Response:
+    raise AssertionError("no request was sent")
+
+
 async def test_without_descriptors_it_pauses_and_says_so_once(caplog):
     async with listening(10) as port:
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
