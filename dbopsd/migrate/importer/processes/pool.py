@@ -35,7 +35,7 @@ _SMALL_BYTES: Final = 16 * 2**20
 
 T = TypeVar("T")
 OnProgress = Callable[[int], None]
-"""SpanRecord how many units a task has done since it last told."""
+"""Called with how many units a task has done since the last call."""
 
 
 def is_small(size_bytes: int) -> bool:
