@@ -23,18 +23,18 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ListDatabasesRequest(_message.Message):
-    """Asks for a page of the databases."""
+    """The request of `ListDatabases`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many databases a page holds at most, 1 to 1000; 0 means 100, and more than 1000 means 1000. Less than 0 is
-    INVALID_ARGUMENT.
+    """The maximum number of databases in a page, 1 to 1000. 0 means 100, and more than 1000 means 1000. A negative number
+    is INVALID_ARGUMENT.
     """
     page_token: _builtins.str
-    """`next_page_token` of the page before. Empty for the first page; any other text is INVALID_ARGUMENT."""
+    """The `next_page_token` of the previous page. Empty for the first page. Any other text is INVALID_ARGUMENT."""
     def __init__(
         self,
         *,
@@ -51,17 +51,17 @@ Global___ListDatabasesRequest: _TypeAlias = ListDatabasesRequest  # noqa: Y015
 
 @_typing.final
 class ListDatabasesResponse(_message.Message):
-    """A page of the databases."""
+    """A page of databases."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DATABASES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Where the next page starts. Empty on the last page."""
+    """The token of the next page. Empty on the last page."""
     @_builtins.property
     def databases(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Database]:
-        """The databases, by name."""
+        """The databases, ordered by name."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ Global___ListDatabasesResponse: _TypeAlias = ListDatabasesResponse  # noqa: Y015
 
 @_typing.final
 class GetHealthRequest(_message.Message):
-    """Asks how well a database is."""
+    """The request of `GetHealth`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -101,7 +101,7 @@ Global___GetHealthRequest: _TypeAlias = GetHealthRequest  # noqa: Y015
 
 @_typing.final
 class WatchHealthRequest(_message.Message):
-    """Asks to be told how well a database is, and each change of it."""
+    """The request of `WatchHealth`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -110,8 +110,8 @@ class WatchHealthRequest(_message.Message):
     name: _builtins.str
     """The database, `databases/{database}`."""
     every_probe: _builtins.bool
-    """False (the default): a message comes when a state, a reason, the server's role or its version changes.
-    True: one comes after each probe too, so that values and ages can be followed.
+    """If false (the default), a message is sent when a state, a reason, the server's role or its version changes. If
+    true, a message is also sent after each probe, with new values and ages.
     """
     def __init__(
         self,
@@ -136,7 +136,7 @@ class WatchHealthResponse(_message.Message):
     HEALTH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def health(self) -> Global___DatabaseHealth:
-        """How well the database is now."""
+        """The health of the database."""
 
     def __init__(
         self,
@@ -153,7 +153,7 @@ Global___WatchHealthResponse: _TypeAlias = WatchHealthResponse  # noqa: Y015
 
 @_typing.final
 class DatabaseHealth(_message.Message):
-    """How well a database is."""
+    """The health of a database."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -168,13 +168,13 @@ class DatabaseHealth(_message.Message):
     name: _builtins.str
     """The database, `databases/{database}`."""
     state: _resources_pb2.Database.State.ValueType
-    """The worst state of the checks. UNKNOWN until the first probe has answered or failed; later on, a check that could
-    not be measured counts as DEGRADED.
+    """The worst state of the checks. UNKNOWN until the first probe has answered or failed. After that, a check that
+    cannot be measured counts as DEGRADED.
     """
     explanation: _builtins.str
-    """One line for people: why the state is not HEALTHY. Empty when it is."""
+    """Why the state is not HEALTHY, in one line for people. Empty if it is HEALTHY."""
     server_role: _resources_pb2.Database.ServerRole.ValueType
-    """What the server was at its last answer."""
+    """The server's role at its last answer."""
     server_version: _builtins.str
     """The server's version at its last answer, such as `18.6`. Empty before the first one."""
     @_builtins.property
@@ -183,11 +183,11 @@ class DatabaseHealth(_message.Message):
 
     @_builtins.property
     def age(self) -> _duration_pb2.Duration:
-        """The time from `answer_time` to the moment this message was made. Unset before the first answer."""
+        """The time from `answer_time` to the creation of this message. Unset before the first answer."""
 
     @_builtins.property
     def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___HealthCheck]:
-        """Everything that was looked at, in a fixed order."""
+        """The checks, in a fixed order."""
 
     def __init__(
         self,
@@ -211,7 +211,7 @@ Global___DatabaseHealth: _TypeAlias = DatabaseHealth  # noqa: Y015
 
 @_typing.final
 class HealthCheck(_message.Message):
-    """One thing that was looked at."""
+    """A health check."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -226,32 +226,32 @@ class HealthCheck(_message.Message):
     MEASURE_TIME_FIELD_NUMBER: _builtins.int
     AGE_FIELD_NUMBER: _builtins.int
     check: _builtins.str
-    """Which check this is, such as `connections`: stable, lower case with underscores."""
+    """The name of the check, such as `connections`. Stable, lower case with underscores."""
     state: _resources_pb2.Database.State.ValueType
-    """How well this one thing is."""
+    """The state of the check."""
     value: _builtins.float
-    """What was measured, in `unit`. Unset where there is nothing to measure (no standby is connected, say) or it could
-    not be measured.
+    """The measured value, in `unit`. Unset if there is nothing to measure (for example, no standby is connected) or it
+    could not be measured.
     """
     unit: _builtins.str
-    """The unit of `value` and of the thresholds, a UCUM code: `s` seconds, `By` bytes, `1` a ratio, and a word
-    in braces, such as `{connection}`, a count of such things.
+    """The unit of `value` and of the thresholds, a UCUM code: `s` seconds, `By` bytes, `1` a ratio, and a word in braces,
+    such as `{connection}`, a count.
     """
     warning_threshold: _builtins.float
-    """From this value on the check is DEGRADED, in `unit`. Unset where the check has no such threshold."""
+    """The value from which the check is DEGRADED, in `unit`. Unset if the check has no such threshold."""
     critical_threshold: _builtins.float
-    """From this value on the check is UNHEALTHY, in `unit`. Unset where the check has no such threshold."""
+    """The value from which the check is UNHEALTHY, in `unit`. Unset if the check has no such threshold."""
     reason: _builtins.str
-    """Why the state is not HEALTHY, for programs: UPPER_SNAKE_CASE, such as `CONNECTION_REFUSED`. Empty when it is."""
+    """Why the state is not HEALTHY, for programs: UPPER_SNAKE_CASE, such as `CONNECTION_REFUSED`. Empty if it is HEALTHY."""
     message: _builtins.str
-    """One line for people: what was found, and what to do where something is wrong. Never holds a credential."""
+    """The finding, in one line for people, with advice if something is wrong. Never contains a credential."""
     @_builtins.property
     def measure_time(self) -> _timestamp_pb2.Timestamp:
-        """When this was measured. Unset if it never was."""
+        """When the value was measured. Unset if it never was."""
 
     @_builtins.property
     def age(self) -> _duration_pb2.Duration:
-        """The time from `measure_time` to the moment this message was made. Unset if it was never measured."""
+        """The time from `measure_time` to the creation of this message. Unset if it was never measured."""
 
     def __init__(
         self,

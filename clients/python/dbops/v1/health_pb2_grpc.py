@@ -26,20 +26,20 @@ if _version_not_supported:
 
 
 class HealthServiceStub:
-    """Is the database well?
+    """Reports the health of databases.
 
-    Every answer comes from the newest snapshot that the database's prober left behind, with its age: no call ever waits
-    for a database, so that an answer comes in under 100 ms while the database hangs.
+    Every answer is the newest report of the database's prober, with its age. No call waits for a database, so the answer
+    takes less than 100 ms even if the database hangs.
 
-    Every error that the daemon itself answers carries `google.rpc.ErrorInfo` with `domain` "dbops.v1" and a `reason` for
-    programs. gRPC answers without one where a call does not reach the daemon's code: a request above the size limit is
-    RESOURCE_EXHAUSTED, a deadline that passed DEADLINE_EXCEEDED.
+    Every error from the daemon carries `google.rpc.ErrorInfo` with `domain` "dbops.v1" and a `reason` for programs.
+    Errors from gRPC itself do not: RESOURCE_EXHAUSTED for a request above the size limit, DEADLINE_EXCEEDED for a
+    deadline that has passed.
 
     - INVALID_ARGUMENT, `INVALID_FIELD`: a field is missing or malformed; `metadata["field"]` names it, and
     `google.rpc.BadRequest` describes it.
     - INVALID_ARGUMENT, `MALFORMED_REQUEST`: the request is not a message of the method's type.
     - NOT_FOUND, `DATABASE_NOT_FOUND`: no database of that name is configured; `metadata["database"]` names it.
-    - UNAVAILABLE, `SHUTTING_DOWN`: the daemon is stopping; call again elsewhere, or later.
+    - UNAVAILABLE, `SHUTTING_DOWN`: the daemon is stopping; retry elsewhere or later.
     """
 
     def __init__(self, channel):
@@ -66,39 +66,39 @@ class HealthServiceStub:
 
 
 class HealthServiceServicer:
-    """Is the database well?
+    """Reports the health of databases.
 
-    Every answer comes from the newest snapshot that the database's prober left behind, with its age: no call ever waits
-    for a database, so that an answer comes in under 100 ms while the database hangs.
+    Every answer is the newest report of the database's prober, with its age. No call waits for a database, so the answer
+    takes less than 100 ms even if the database hangs.
 
-    Every error that the daemon itself answers carries `google.rpc.ErrorInfo` with `domain` "dbops.v1" and a `reason` for
-    programs. gRPC answers without one where a call does not reach the daemon's code: a request above the size limit is
-    RESOURCE_EXHAUSTED, a deadline that passed DEADLINE_EXCEEDED.
+    Every error from the daemon carries `google.rpc.ErrorInfo` with `domain` "dbops.v1" and a `reason` for programs.
+    Errors from gRPC itself do not: RESOURCE_EXHAUSTED for a request above the size limit, DEADLINE_EXCEEDED for a
+    deadline that has passed.
 
     - INVALID_ARGUMENT, `INVALID_FIELD`: a field is missing or malformed; `metadata["field"]` names it, and
     `google.rpc.BadRequest` describes it.
     - INVALID_ARGUMENT, `MALFORMED_REQUEST`: the request is not a message of the method's type.
     - NOT_FOUND, `DATABASE_NOT_FOUND`: no database of that name is configured; `metadata["database"]` names it.
-    - UNAVAILABLE, `SHUTTING_DOWN`: the daemon is stopping; call again elsewhere, or later.
+    - UNAVAILABLE, `SHUTTING_DOWN`: the daemon is stopping; retry elsewhere or later.
     """
 
     def ListDatabases(self, request, context):
-        """Lists the databases that the daemon looks after, by name.
+        """Lists the configured databases, ordered by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetHealth(self, request, context):
-        """Says how well one database is, with every check behind it.
+        """Gets the health of a database, with every check.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchHealth(self, request, context):
-        """Streams how well one database is: its present state at once, then each change, until the caller ends the stream
-        or the daemon stops. A slow reader misses states in between, never the newest one.
+        """Streams the health of a database: the current state immediately, then each change, until the caller ends the stream
+        or the daemon stops. A slow reader can miss intermediate states, but never the newest one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,20 +131,20 @@ def add_HealthServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class HealthService:
-    """Is the database well?
+    """Reports the health of databases.
 
-    Every answer comes from the newest snapshot that the database's prober left behind, with its age: no call ever waits
-    for a database, so that an answer comes in under 100 ms while the database hangs.
+    Every answer is the newest report of the database's prober, with its age. No call waits for a database, so the answer
+    takes less than 100 ms even if the database hangs.
 
-    Every error that the daemon itself answers carries `google.rpc.ErrorInfo` with `domain` "dbops.v1" and a `reason` for
-    programs. gRPC answers without one where a call does not reach the daemon's code: a request above the size limit is
-    RESOURCE_EXHAUSTED, a deadline that passed DEADLINE_EXCEEDED.
+    Every error from the daemon carries `google.rpc.ErrorInfo` with `domain` "dbops.v1" and a `reason` for programs.
+    Errors from gRPC itself do not: RESOURCE_EXHAUSTED for a request above the size limit, DEADLINE_EXCEEDED for a
+    deadline that has passed.
 
     - INVALID_ARGUMENT, `INVALID_FIELD`: a field is missing or malformed; `metadata["field"]` names it, and
     `google.rpc.BadRequest` describes it.
     - INVALID_ARGUMENT, `MALFORMED_REQUEST`: the request is not a message of the method's type.
     - NOT_FOUND, `DATABASE_NOT_FOUND`: no database of that name is configured; `metadata["database"]` names it.
-    - UNAVAILABLE, `SHUTTING_DOWN`: the daemon is stopping; call again elsewhere, or later.
+    - UNAVAILABLE, `SHUTTING_DOWN`: the daemon is stopping; retry elsewhere or later.
     """
 
     @staticmethod

@@ -27,20 +27,20 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class HealthServiceStub:
-    """Is the database well?
+    """Reports the health of databases.
 
-    Every answer comes from the newest snapshot that the database's prober left behind, with its age: no call ever waits
-    for a database, so that an answer comes in under 100 ms while the database hangs.
+    Every answer is the newest report of the database's prober, with its age. No call waits for a database, so the answer
+    takes less than 100 ms even if the database hangs.
 
-    Every error that the daemon itself answers carries `google.rpc.ErrorInfo` with `domain` "dbops.v1" and a `reason` for
-    programs. gRPC answers without one where a call does not reach the daemon's code: a request above the size limit is
-    RESOURCE_EXHAUSTED, a deadline that passed DEADLINE_EXCEEDED.
+    Every error from the daemon carries `google.rpc.ErrorInfo` with `domain` "dbops.v1" and a `reason` for programs.
+    Errors from gRPC itself do not: RESOURCE_EXHAUSTED for a request above the size limit, DEADLINE_EXCEEDED for a
+    deadline that has passed.
 
     - INVALID_ARGUMENT, `INVALID_FIELD`: a field is missing or malformed; `metadata["field"]` names it, and
       `google.rpc.BadRequest` describes it.
     - INVALID_ARGUMENT, `MALFORMED_REQUEST`: the request is not a message of the method's type.
     - NOT_FOUND, `DATABASE_NOT_FOUND`: no database of that name is configured; `metadata["database"]` names it.
-    - UNAVAILABLE, `SHUTTING_DOWN`: the daemon is stopping; call again elsewhere, or later.
+    - UNAVAILABLE, `SHUTTING_DOWN`: the daemon is stopping; retry elsewhere or later.
     """
 
     @_typing.overload
@@ -48,57 +48,57 @@ class HealthServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> HealthServiceAsyncStub: ...
     ListDatabases: _grpc.UnaryUnaryMultiCallable[_health_pb2.ListDatabasesRequest, _health_pb2.ListDatabasesResponse]
-    """Lists the databases that the daemon looks after, by name."""
+    """Lists the configured databases, ordered by name."""
     GetHealth: _grpc.UnaryUnaryMultiCallable[_health_pb2.GetHealthRequest, _health_pb2.DatabaseHealth]
-    """Says how well one database is, with every check behind it."""
+    """Gets the health of a database, with every check."""
     WatchHealth: _grpc.UnaryStreamMultiCallable[_health_pb2.WatchHealthRequest, _health_pb2.WatchHealthResponse]
-    """Streams how well one database is: its present state at once, then each change, until the caller ends the stream
-    or the daemon stops. A slow reader misses states in between, never the newest one.
+    """Streams the health of a database: the current state immediately, then each change, until the caller ends the stream
+    or the daemon stops. A slow reader can miss intermediate states, but never the newest one.
     """
 
 @_typing.type_check_only
 class HealthServiceAsyncStub(HealthServiceStub):
-    """Is the database well?
+    """Reports the health of databases.
 
-    Every answer comes from the newest snapshot that the database's prober left behind, with its age: no call ever waits
-    for a database, so that an answer comes in under 100 ms while the database hangs.
+    Every answer is the newest report of the database's prober, with its age. No call waits for a database, so the answer
+    takes less than 100 ms even if the database hangs.
 
-    Every error that the daemon itself answers carries `google.rpc.ErrorInfo` with `domain` "dbops.v1" and a `reason` for
-    programs. gRPC answers without one where a call does not reach the daemon's code: a request above the size limit is
-    RESOURCE_EXHAUSTED, a deadline that passed DEADLINE_EXCEEDED.
+    Every error from the daemon carries `google.rpc.ErrorInfo` with `domain` "dbops.v1" and a `reason` for programs.
+    Errors from gRPC itself do not: RESOURCE_EXHAUSTED for a request above the size limit, DEADLINE_EXCEEDED for a
+    deadline that has passed.
 
     - INVALID_ARGUMENT, `INVALID_FIELD`: a field is missing or malformed; `metadata["field"]` names it, and
       `google.rpc.BadRequest` describes it.
     - INVALID_ARGUMENT, `MALFORMED_REQUEST`: the request is not a message of the method's type.
     - NOT_FOUND, `DATABASE_NOT_FOUND`: no database of that name is configured; `metadata["database"]` names it.
-    - UNAVAILABLE, `SHUTTING_DOWN`: the daemon is stopping; call again elsewhere, or later.
+    - UNAVAILABLE, `SHUTTING_DOWN`: the daemon is stopping; retry elsewhere or later.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListDatabases: _aio.UnaryUnaryMultiCallable[_health_pb2.ListDatabasesRequest, _health_pb2.ListDatabasesResponse]  # type: ignore[assignment]
-    """Lists the databases that the daemon looks after, by name."""
+    """Lists the configured databases, ordered by name."""
     GetHealth: _aio.UnaryUnaryMultiCallable[_health_pb2.GetHealthRequest, _health_pb2.DatabaseHealth]  # type: ignore[assignment]
-    """Says how well one database is, with every check behind it."""
+    """Gets the health of a database, with every check."""
     WatchHealth: _aio.UnaryStreamMultiCallable[_health_pb2.WatchHealthRequest, _health_pb2.WatchHealthResponse]  # type: ignore[assignment]
-    """Streams how well one database is: its present state at once, then each change, until the caller ends the stream
-    or the daemon stops. A slow reader misses states in between, never the newest one.
+    """Streams the health of a database: the current state immediately, then each change, until the caller ends the stream
+    or the daemon stops. A slow reader can miss intermediate states, but never the newest one.
     """
 
 class HealthServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Is the database well?
+    """Reports the health of databases.
 
-    Every answer comes from the newest snapshot that the database's prober left behind, with its age: no call ever waits
-    for a database, so that an answer comes in under 100 ms while the database hangs.
+    Every answer is the newest report of the database's prober, with its age. No call waits for a database, so the answer
+    takes less than 100 ms even if the database hangs.
 
-    Every error that the daemon itself answers carries `google.rpc.ErrorInfo` with `domain` "dbops.v1" and a `reason` for
-    programs. gRPC answers without one where a call does not reach the daemon's code: a request above the size limit is
-    RESOURCE_EXHAUSTED, a deadline that passed DEADLINE_EXCEEDED.
+    Every error from the daemon carries `google.rpc.ErrorInfo` with `domain` "dbops.v1" and a `reason` for programs.
+    Errors from gRPC itself do not: RESOURCE_EXHAUSTED for a request above the size limit, DEADLINE_EXCEEDED for a
+    deadline that has passed.
 
     - INVALID_ARGUMENT, `INVALID_FIELD`: a field is missing or malformed; `metadata["field"]` names it, and
       `google.rpc.BadRequest` describes it.
     - INVALID_ARGUMENT, `MALFORMED_REQUEST`: the request is not a message of the method's type.
     - NOT_FOUND, `DATABASE_NOT_FOUND`: no database of that name is configured; `metadata["database"]` names it.
-    - UNAVAILABLE, `SHUTTING_DOWN`: the daemon is stopping; call again elsewhere, or later.
+    - UNAVAILABLE, `SHUTTING_DOWN`: the daemon is stopping; retry elsewhere or later.
     """
 
     @_abc_1.abstractmethod
@@ -107,7 +107,7 @@ class HealthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _health_pb2.ListDatabasesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_health_pb2.ListDatabasesResponse, _abc.Awaitable[_health_pb2.ListDatabasesResponse]]:
-        """Lists the databases that the daemon looks after, by name."""
+        """Lists the configured databases, ordered by name."""
 
     @_abc_1.abstractmethod
     def GetHealth(
@@ -115,7 +115,7 @@ class HealthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _health_pb2.GetHealthRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_health_pb2.DatabaseHealth, _abc.Awaitable[_health_pb2.DatabaseHealth]]:
-        """Says how well one database is, with every check behind it."""
+        """Gets the health of a database, with every check."""
 
     @_abc_1.abstractmethod
     def WatchHealth(
@@ -123,8 +123,8 @@ class HealthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _health_pb2.WatchHealthRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_health_pb2.WatchHealthResponse], _abc.AsyncIterator[_health_pb2.WatchHealthResponse]]:
-        """Streams how well one database is: its present state at once, then each change, until the caller ends the stream
-        or the daemon stops. A slow reader misses states in between, never the newest one.
+        """Streams the health of a database: the current state immediately, then each change, until the caller ends the stream
+        or the daemon stops. A slow reader can miss intermediate states, but never the newest one.
         """
 
 def add_HealthServiceServicer_to_server(servicer: HealthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class PlanImportRequest(_message.Message):
-    """Asks what an import would do. The fields are those of `RunImportRequest`, and mean the same."""
+    """The request of `PlanImport`. The fields have the same meaning as in `RunImportRequest`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -45,44 +45,46 @@ class PlanImportRequest(_message.Message):
     name: _builtins.str
     """The database to import into, `databases/{database}`."""
     source: _builtins.str
-    """The SQLite file: a path on the machine of the daemon's workers, inside the database's `import_roots`. A relative one
-    is looked up from the first of these on.
+    """The SQLite file: a path on the machine of the daemon's workers, inside the database's `import_roots`. A relative
+    path starts at the first of these.
     """
     schema: _builtins.str
-    """The PostgreSQL schema that the tables would go to, 1 to 63 bytes. Default: `public`."""
+    """The PostgreSQL schema of the tables, 1 to 63 bytes. Default: `public`."""
     target: Global___RunImportRequest.Target.ValueType
     """Where the tables would come from. Default: CREATE."""
     mode: Global___RunImportRequest.Mode.ValueType
-    """What would become of the rows that are there. Default: REPLACE."""
+    """What would happen to existing rows. Default: REPLACE."""
     delete_missing: _builtins.bool
-    """Whether rows would be deleted whose key no imported row has; with UPSERT only, and without QUARANTINE. Default: false."""
+    """Delete rows whose key no imported row has. Only with UPSERT, and not with QUARANTINE. Default: false."""
     bad_rows: Global___RunImportRequest.BadRows.ValueType
-    """What would become of rows with a value that PostgreSQL cannot hold. Default: FAIL."""
+    """What would happen to rows with a value that PostgreSQL cannot hold. Default: FAIL."""
     integrity: Global___RunImportRequest.Integrity.ValueType
-    """How closely the file is checked before it is read. Default: QUICK."""
+    """How thoroughly SQLite checks the file first. Default: QUICK."""
     identifier_case: Global___RunImportRequest.IdentifierCase.ValueType
-    """What becomes of names. Default: PRESERVE."""
+    """The case of names. Default: PRESERVE."""
     mapping: _builtins.str
-    """What is to be done otherwise than would be planned, in TOML; `ImportPlan.mapping` is one. Default: nothing."""
+    """Overrides of the plan, in TOML, in the format of `ImportPlan.mapping`. Default: none."""
     max_examples: _builtins.int
-    """How many bad values are named at most, of each table, 0 to 10000. Default: 100."""
+    """The maximum number of bad values that are listed per table, 0 to 10000. Default: 100."""
     request_id: _builtins.str
-    """The caller's own id of this request, 1 to 64 printable ASCII characters, best a UUID: the same id twice is one operation."""
+    """The caller's id of this request, 1 to 64 printable ASCII characters, preferably a UUID. Requests with the same id
+    start one operation. Default: none.
+    """
     validate_only: _builtins.bool
-    """Start nothing, and fail where starting would. The answer is then an operation that is done and has no name and no
-    response. Default: false.
+    """Check the request and start nothing. The call fails if the real call would fail; otherwise it returns an operation
+    that is done, without a name and a response. Default: false.
     """
     @_builtins.property
     def tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The only tables to carry, by their names in the file. Default: all."""
+        """The tables to import, by their names in the file. Default: all."""
 
     @_builtins.property
     def exclude_tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tables not to carry, by their names in the file. Default: none."""
+        """The tables to leave out, by their names in the file. Default: none."""
 
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
-        """How long the operation may take from now, above 0 s and at most 10 years. Not set: as long as it takes."""
+        """The maximum duration of the operation, above 0 s and at most 10 years. Unset: no limit."""
 
     def __init__(
         self,
@@ -116,7 +118,7 @@ Global___PlanImportRequest: _TypeAlias = PlanImportRequest  # noqa: Y015
 
 @_typing.final
 class RunImportRequest(_message.Message):
-    """Asks for an import."""
+    """The request of `RunImport`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -129,23 +131,23 @@ class RunImportRequest(_message.Message):
         MODE_UNSPECIFIED: RunImportRequest._Mode.ValueType  # 0
         """As REPLACE."""
         REPLACE: RunImportRequest._Mode.ValueType  # 1
-        """They give way to the imported ones. The tables are kept, so that the import can be reverted."""
+        """Replace them with the imported rows. The old tables are kept, so that the import can be reverted."""
         APPEND: RunImportRequest._Mode.ValueType  # 2
-        """They stay, and the imported ones come to them. A key that is there already fails the import."""
+        """Keep them and add the imported rows. The import fails if a key already exists."""
         UPSERT: RunImportRequest._Mode.ValueType  # 3
-        """Those with the key of an imported row give way to it, the others stay."""
+        """Replace rows that have the key of an imported row, and keep the others."""
 
     class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
-        """What becomes of the rows that the target tables have."""
+        """What happens to existing rows of the target tables."""
 
     MODE_UNSPECIFIED: RunImportRequest.Mode.ValueType  # 0
     """As REPLACE."""
     REPLACE: RunImportRequest.Mode.ValueType  # 1
-    """They give way to the imported ones. The tables are kept, so that the import can be reverted."""
+    """Replace them with the imported rows. The old tables are kept, so that the import can be reverted."""
     APPEND: RunImportRequest.Mode.ValueType  # 2
-    """They stay, and the imported ones come to them. A key that is there already fails the import."""
+    """Keep them and add the imported rows. The import fails if a key already exists."""
     UPSERT: RunImportRequest.Mode.ValueType  # 3
-    """Those with the key of an imported row give way to it, the others stay."""
+    """Replace rows that have the key of an imported row, and keep the others."""
 
     class _Target:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -156,9 +158,9 @@ class RunImportRequest(_message.Message):
         TARGET_UNSPECIFIED: RunImportRequest._Target.ValueType  # 0
         """As CREATE."""
         CREATE: RunImportRequest._Target.ValueType  # 1
-        """The import makes them as its plan has them."""
+        """The import creates them from its plan."""
         EXISTING: RunImportRequest._Target.ValueType  # 2
-        """They are there, made by migrations; columns are found by their names, and what does not fit is an error before
+        """They already exist, for example from migrations. Columns are matched by name. A mismatch is an error before
         anything is copied.
         """
 
@@ -168,9 +170,9 @@ class RunImportRequest(_message.Message):
     TARGET_UNSPECIFIED: RunImportRequest.Target.ValueType  # 0
     """As CREATE."""
     CREATE: RunImportRequest.Target.ValueType  # 1
-    """The import makes them as its plan has them."""
+    """The import creates them from its plan."""
     EXISTING: RunImportRequest.Target.ValueType  # 2
-    """They are there, made by migrations; columns are found by their names, and what does not fit is an error before
+    """They already exist, for example from migrations. Columns are matched by name. A mismatch is an error before
     anything is copied.
     """
 
@@ -183,19 +185,23 @@ class RunImportRequest(_message.Message):
         BAD_ROWS_UNSPECIFIED: RunImportRequest._BadRows.ValueType  # 0
         """As FAIL."""
         FAIL: RunImportRequest._BadRows.ValueType  # 1
-        """The import fails, after it has found all of them. Nothing is published."""
+        """The import fails after it has found all such rows. Nothing is published."""
         QUARANTINE: RunImportRequest._BadRows.ValueType  # 2
-        """They are kept apart, in a table and in the report; the rest arrives, and the outcome is SUCCEEDED_WITH_REJECTS."""
+        """Such rows are not imported, but listed in a table and in the report. The other rows are published, and the
+        outcome is SUCCEEDED_WITH_REJECTS.
+        """
 
     class BadRows(_BadRows, metaclass=_BadRowsEnumTypeWrapper):
-        """What becomes of rows with a value that its column in PostgreSQL cannot hold."""
+        """What happens to rows with a value that its column in PostgreSQL cannot hold."""
 
     BAD_ROWS_UNSPECIFIED: RunImportRequest.BadRows.ValueType  # 0
     """As FAIL."""
     FAIL: RunImportRequest.BadRows.ValueType  # 1
-    """The import fails, after it has found all of them. Nothing is published."""
+    """The import fails after it has found all such rows. Nothing is published."""
     QUARANTINE: RunImportRequest.BadRows.ValueType  # 2
-    """They are kept apart, in a table and in the report; the rest arrives, and the outcome is SUCCEEDED_WITH_REJECTS."""
+    """Such rows are not imported, but listed in a table and in the report. The other rows are published, and the
+    outcome is SUCCEEDED_WITH_REJECTS.
+    """
 
     class _Integrity:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -206,23 +212,23 @@ class RunImportRequest(_message.Message):
         INTEGRITY_UNSPECIFIED: RunImportRequest._Integrity.ValueType  # 0
         """As QUICK."""
         QUICK: RunImportRequest._Integrity.ValueType  # 1
-        """`PRAGMA quick_check`: the pages and the rows."""
+        """`PRAGMA quick_check`: checks pages and rows."""
         FULL: RunImportRequest._Integrity.ValueType  # 2
-        """`PRAGMA integrity_check`: the indexes too, which takes a multiple of the time."""
+        """`PRAGMA integrity_check`: also checks indexes, and takes several times as long."""
         OFF: RunImportRequest._Integrity.ValueType  # 3
-        """Not at all."""
+        """No check."""
 
     class Integrity(_Integrity, metaclass=_IntegrityEnumTypeWrapper):
-        """How closely SQLite checks the file before it is read."""
+        """How thoroughly SQLite checks the file before it is read."""
 
     INTEGRITY_UNSPECIFIED: RunImportRequest.Integrity.ValueType  # 0
     """As QUICK."""
     QUICK: RunImportRequest.Integrity.ValueType  # 1
-    """`PRAGMA quick_check`: the pages and the rows."""
+    """`PRAGMA quick_check`: checks pages and rows."""
     FULL: RunImportRequest.Integrity.ValueType  # 2
-    """`PRAGMA integrity_check`: the indexes too, which takes a multiple of the time."""
+    """`PRAGMA integrity_check`: also checks indexes, and takes several times as long."""
     OFF: RunImportRequest.Integrity.ValueType  # 3
-    """Not at all."""
+    """No check."""
 
     class _IdentifierCase:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -233,19 +239,19 @@ class RunImportRequest(_message.Message):
         IDENTIFIER_CASE_UNSPECIFIED: RunImportRequest._IdentifierCase.ValueType  # 0
         """As PRESERVE."""
         PRESERVE: RunImportRequest._IdentifierCase.ValueType  # 1
-        """They stay as they are, and SQL has to quote those that hold capitals."""
+        """Names stay as they are. SQL must quote names with capitals."""
         LOWER: RunImportRequest._IdentifierCase.ValueType  # 2
-        """They become lower case, so that unquoted SQL finds them."""
+        """Names become lower case, so that SQL needs no quotes."""
 
     class IdentifierCase(_IdentifierCase, metaclass=_IdentifierCaseEnumTypeWrapper):
-        """What becomes of the names of tables, columns and the like."""
+        """The case of the names of tables, columns and other objects."""
 
     IDENTIFIER_CASE_UNSPECIFIED: RunImportRequest.IdentifierCase.ValueType  # 0
     """As PRESERVE."""
     PRESERVE: RunImportRequest.IdentifierCase.ValueType  # 1
-    """They stay as they are, and SQL has to quote those that hold capitals."""
+    """Names stay as they are. SQL must quote names with capitals."""
     LOWER: RunImportRequest.IdentifierCase.ValueType  # 2
-    """They become lower case, so that unquoted SQL finds them."""
+    """Names become lower case, so that SQL needs no quotes."""
 
     NAME_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
@@ -268,54 +274,58 @@ class RunImportRequest(_message.Message):
     name: _builtins.str
     """The database to import into, `databases/{database}`."""
     source: _builtins.str
-    """The SQLite file: a path on the machine of the daemon's workers, inside the database's `import_roots`. A relative one
-    is looked up from the first of these on. Other processes may go on writing to it.
+    """The SQLite file: a path on the machine of the daemon's workers, inside the database's `import_roots`. A relative
+    path starts at the first of these. Other processes may keep writing to the file.
     """
     schema: _builtins.str
-    """The PostgreSQL schema that the tables go to, 1 to 63 bytes; made where it is not there. Neither `pg_…` nor
+    """The PostgreSQL schema of the tables, 1 to 63 bytes, created if it does not exist. Neither `pg_…` nor
     `information_schema`. Default: `public`.
     """
     target: Global___RunImportRequest.Target.ValueType
     """Where the tables come from. Default: CREATE."""
     mode: Global___RunImportRequest.Mode.ValueType
-    """What becomes of the rows that are there. Default: REPLACE."""
+    """What happens to existing rows. Default: REPLACE."""
     delete_missing: _builtins.bool
-    """Delete rows whose key no imported row has. INVALID_ARGUMENT unless `mode` is UPSERT, and with `bad_rows` QUARANTINE: a
-    row that is kept apart is not imported, and what was there of it would go. Default: false.
+    """Delete rows whose key no imported row has. INVALID_ARGUMENT unless `mode` is UPSERT, or if `bad_rows` is
+    QUARANTINE: an existing row would be deleted if its new version is rejected. Default: false.
     """
     bad_rows: Global___RunImportRequest.BadRows.ValueType
-    """What becomes of rows with a value that PostgreSQL cannot hold. Default: FAIL."""
+    """What happens to rows with a value that PostgreSQL cannot hold. Default: FAIL."""
     integrity: Global___RunImportRequest.Integrity.ValueType
-    """How closely the file is checked before it is read. Default: QUICK."""
+    """How thoroughly SQLite checks the file first. Default: QUICK."""
     identifier_case: Global___RunImportRequest.IdentifierCase.ValueType
-    """What becomes of names. Default: PRESERVE."""
+    """The case of names. Default: PRESERVE."""
     mapping: _builtins.str
-    """What is to be done otherwise than would be planned, in TOML; `ImportPlan.mapping` is one. Default: nothing."""
+    """Overrides of the plan, in TOML, in the format of `ImportPlan.mapping`. Default: none."""
     max_examples: _builtins.int
-    """How many rejected values, and how many differences, the report names at most, of each table, 0 to 10000. They are
-    all counted whatever it is. Default: 100.
+    """The maximum number of rejected values, and of differences, that the report lists per table, 0 to 10000. The counts
+    always include all of them. Default: 100.
     """
     request_id: _builtins.str
-    """The caller's own id of this request, 1 to 64 printable ASCII characters, best a UUID: the same id twice is one operation."""
+    """The caller's id of this request, 1 to 64 printable ASCII characters, preferably a UUID. Requests with the same id
+    start one operation. Default: none.
+    """
     validate_only: _builtins.bool
-    """Start nothing, and fail where starting would. The answer is then an operation that is done and has no name and no
-    response. Default: false.
+    """Check the request and start nothing. The call fails if the real call would fail; otherwise it returns an operation
+    that is done, without a name and a response. Default: false.
     """
     processes: _builtins.int
-    """How many processes copy side by side, 1 to 64. 0, the default: one for each processor, at least 2, at most 8."""
+    """The number of processes that copy in parallel, 1 to 64. 0, the default: one per processor, but at least 2 and at
+    most 8.
+    """
     skip_verification: _builtins.bool
-    """Publish without having read every value back. Default: false."""
+    """Publish without reading every value back. Default: false."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The only tables to carry, by their names in the file. Default: all."""
+        """The tables to import, by their names in the file. Default: all."""
 
     @_builtins.property
     def exclude_tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tables not to carry, by their names in the file. Default: none."""
+        """The tables to leave out, by their names in the file. Default: none."""
 
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
-        """How long the operation may take from now, above 0 s and at most 10 years. Not set: as long as it takes."""
+        """The maximum duration of the operation, above 0 s and at most 10 years. Unset: no limit."""
 
     def __init__(
         self,
@@ -351,7 +361,7 @@ Global___RunImportRequest: _TypeAlias = RunImportRequest  # noqa: Y015
 
 @_typing.final
 class VerifyImportRequest(_message.Message):
-    """Asks whether what an import brought is what a SQLite file holds."""
+    """The request of `VerifyImport`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -363,24 +373,26 @@ class VerifyImportRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The database that was imported into, `databases/{database}`."""
+    """The target database of the import, `databases/{database}`."""
     operation: _builtins.str
     """The operation of the import, `operations/{operation}`."""
     source: _builtins.str
-    """The SQLite file to compare with, a path as `RunImportRequest.source`. Default: the import's own."""
+    """The SQLite file to compare with, a path as in `RunImportRequest.source`. Default: the file that was imported."""
     max_examples: _builtins.int
-    """How many differences are named at most, of each table, 0 to 10000. They are all counted whatever it is.
+    """The maximum number of differences that are listed per table, 0 to 10000. The counts always include all of them.
     Default: 100.
     """
     request_id: _builtins.str
-    """The caller's own id of this request, 1 to 64 printable ASCII characters, best a UUID: the same id twice is one operation."""
+    """The caller's id of this request, 1 to 64 printable ASCII characters, preferably a UUID. Requests with the same id
+    start one operation. Default: none.
+    """
     validate_only: _builtins.bool
-    """Start nothing, and fail where starting would. The answer is then an operation that is done and has no name and no
-    response. Default: false.
+    """Check the request and start nothing. The call fails if the real call would fail; otherwise it returns an operation
+    that is done, without a name and a response. Default: false.
     """
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
-        """How long the operation may take from now, above 0 s and at most 10 years. Not set: as long as it takes."""
+        """The maximum duration of the operation, above 0 s and at most 10 years. Unset: no limit."""
 
     def __init__(
         self,
@@ -405,7 +417,7 @@ Global___VerifyImportRequest: _TypeAlias = VerifyImportRequest  # noqa: Y015
 
 @_typing.final
 class RevertImportRequest(_message.Message):
-    """Asks for what stood there before an import."""
+    """The request of `RevertImport`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -415,18 +427,20 @@ class RevertImportRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The database that was imported into, `databases/{database}`."""
+    """The target database of the import, `databases/{database}`."""
     operation: _builtins.str
     """The operation of the import, `operations/{operation}`."""
     request_id: _builtins.str
-    """The caller's own id of this request, 1 to 64 printable ASCII characters, best a UUID: the same id twice is one operation."""
+    """The caller's id of this request, 1 to 64 printable ASCII characters, preferably a UUID. Requests with the same id
+    start one operation. Default: none.
+    """
     validate_only: _builtins.bool
-    """Start nothing, and fail where starting would. The answer is then an operation that is done and has no name and no
-    response. Default: false.
+    """Check the request and start nothing. The call fails if the real call would fail; otherwise it returns an operation
+    that is done, without a name and a response. Default: false.
     """
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
-        """How long the operation may take from now, above 0 s and at most 10 years. Not set: as long as it takes."""
+        """The maximum duration of the operation, above 0 s and at most 10 years. Unset: no limit."""
 
     def __init__(
         self,
@@ -447,7 +461,7 @@ Global___RevertImportRequest: _TypeAlias = RevertImportRequest  # noqa: Y015
 
 @_typing.final
 class ImportPlan(_message.Message):
-    """What an import would do."""
+    """The plan of an import: the result of `PlanImport`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -464,30 +478,30 @@ class ImportPlan(_message.Message):
     source: _builtins.str
     """The SQLite file."""
     schema: _builtins.str
-    """The PostgreSQL schema that the tables would go to."""
+    """The PostgreSQL schema of the tables."""
     mapping: _builtins.str
-    """The whole plan in TOML: edit it, and give it back as `RunImportRequest.mapping`."""
+    """The whole plan in TOML. Edit it and pass it as `RunImportRequest.mapping`."""
     rows: _builtins.int
-    """How many rows would be carried."""
+    """The number of rows that would be imported."""
     estimated_bytes: _builtins.int
-    """How much room it would take in PostgreSQL, indexes included, in bytes, roughly."""
+    """The estimated size in PostgreSQL, including indexes, in bytes."""
     source_size_bytes: _builtins.int
     """The size of the file, in bytes."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedImportTable]:
-        """The tables that would be carried."""
+        """The tables that would be imported."""
 
     @_builtins.property
     def objects(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportObject]:
-        """What would become of everything but the values: keys, indexes, checks, views, triggers, …."""
+        """The fate of each object that is not a value: keys, indexes, checks, views, triggers, …."""
 
     @_builtins.property
     def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What else is worth knowing, a line each, for people."""
+        """Further notes for people, one line each."""
 
     @_builtins.property
     def estimated_duration(self) -> _duration_pb2.Duration:
-        """How long the import would take, roughly."""
+        """The estimated duration of the import."""
 
     def __init__(
         self,
@@ -526,10 +540,10 @@ class PlannedImportTable(_message.Message):
     target: _builtins.str
     """Its name in PostgreSQL, without the schema."""
     rows: _builtins.int
-    """How many rows would be carried."""
+    """The number of rows that would be imported."""
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedImportColumn]:
-        """The columns that would be carried, in their order."""
+        """The columns that would be imported, in order."""
 
     def __init__(
         self,
@@ -563,11 +577,11 @@ class PlannedImportColumn(_message.Message):
     target: _builtins.str
     """Its name in PostgreSQL."""
     type: _builtins.str
-    """Its type in PostgreSQL, as DDL has it: `bigint`, `numeric(10,2)`."""
+    """Its PostgreSQL type in DDL, such as `bigint` or `numeric(10,2)`."""
     conversion: _builtins.str
-    """How its values are made, such as `integer`, `text`, `timestamptz`."""
+    """The conversion of its values, such as `integer`, `text`, `timestamptz`."""
     evidence: _builtins.str
-    """Why, for people: what is declared, and what was found in it."""
+    """The reason, for people: the declared type, and the values that were found."""
     def __init__(
         self,
         *,
@@ -587,7 +601,7 @@ Global___PlannedImportColumn: _TypeAlias = PlannedImportColumn  # noqa: Y015
 
 @_typing.final
 class ImportObject(_message.Message):
-    """What becomes of an object: of everything that is not a value."""
+    """The fate of an object, which is anything that is not a value."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -600,23 +614,23 @@ class ImportObject(_message.Message):
         FATE_UNSPECIFIED: ImportObject._Fate.ValueType  # 0
         """Never sent."""
         CARRIED: ImportObject._Fate.ValueType  # 1
-        """It arrives as it is."""
+        """It is imported unchanged."""
         CHANGED: ImportObject._Fate.ValueType  # 2
-        """It arrives in another form; `reason` says which, and why."""
+        """It is imported in another form; `reason` says which one, and why."""
         NOT_CARRIED: ImportObject._Fate.ValueType  # 3
-        """It does not arrive; `reason` says why."""
+        """It is not imported; `reason` says why."""
 
     class Fate(_Fate, metaclass=_FateEnumTypeWrapper):
-        """What becomes of it."""
+        """The fate of the object."""
 
     FATE_UNSPECIFIED: ImportObject.Fate.ValueType  # 0
     """Never sent."""
     CARRIED: ImportObject.Fate.ValueType  # 1
-    """It arrives as it is."""
+    """It is imported unchanged."""
     CHANGED: ImportObject.Fate.ValueType  # 2
-    """It arrives in another form; `reason` says which, and why."""
+    """It is imported in another form; `reason` says which one, and why."""
     NOT_CARRIED: ImportObject.Fate.ValueType  # 3
-    """It does not arrive; `reason` says why."""
+    """It is not imported; `reason` says why."""
 
     KIND_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
@@ -625,19 +639,19 @@ class ImportObject(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     DDL_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """What it is, for programs and people: `table`, `column`, `primary key`, `unique`, `foreign key`, `check`, `default`,
-    `index`, `generated column`, `view`, `trigger`, `virtual table`, `collation`, `sequence`.
+    """The kind of object, for programs and people: `table`, `column`, `primary key`, `unique`, `foreign key`, `check`,
+    `default`, `index`, `generated column`, `view`, `trigger`, `virtual table`, `collation`, `sequence`.
     """
     name: _builtins.str
-    """Its name in the file, or what stands for one where it has none."""
+    """Its name in the file, or a description if it has no name."""
     table: _builtins.str
-    """The table in the file that it belongs to. Empty: it belongs to none."""
+    """The table in the file that it belongs to. Empty: none."""
     fate: Global___ImportObject.Fate.ValueType
-    """What becomes of it."""
+    """The fate of the object."""
     reason: _builtins.str
-    """Why, for people. Empty if it is carried."""
+    """The reason, for people. Empty if it is imported unchanged."""
     ddl: _builtins.str
-    """The statement that makes it in PostgreSQL. Empty where none does, or its table's own statement."""
+    """The statement that creates it in PostgreSQL. Empty if there is none, or if the statement of its table creates it."""
     def __init__(
         self,
         *,
@@ -658,7 +672,7 @@ Global___ImportObject: _TypeAlias = ImportObject  # noqa: Y015
 
 @_typing.final
 class ImportReport(_message.Message):
-    """What became of an import: `Operation.response`, and, if it failed, one of `Operation.error.details`."""
+    """The result of `RunImport`: `Operation.response`, or, if the import failed, one of `Operation.error.details`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -671,23 +685,23 @@ class ImportReport(_message.Message):
         OUTCOME_UNSPECIFIED: ImportReport._Outcome.ValueType  # 0
         """Never sent."""
         SUCCEEDED: ImportReport._Outcome.ValueType  # 1
-        """Every row of the plan arrived and was published."""
+        """Every row of the plan was published."""
         SUCCEEDED_WITH_REJECTS: ImportReport._Outcome.ValueType  # 2
-        """It was published without the rows that were kept apart, as QUARANTINE asks."""
+        """The rows were published, except those that were rejected with QUARANTINE."""
         FAILED: ImportReport._Outcome.ValueType  # 3
-        """Nothing was published; everything is as it was before."""
+        """Nothing was published, and nothing was changed."""
 
     class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
-        """How an import ended."""
+        """The outcome of an import."""
 
     OUTCOME_UNSPECIFIED: ImportReport.Outcome.ValueType  # 0
     """Never sent."""
     SUCCEEDED: ImportReport.Outcome.ValueType  # 1
-    """Every row of the plan arrived and was published."""
+    """Every row of the plan was published."""
     SUCCEEDED_WITH_REJECTS: ImportReport.Outcome.ValueType  # 2
-    """It was published without the rows that were kept apart, as QUARANTINE asks."""
+    """The rows were published, except those that were rejected with QUARANTINE."""
     FAILED: ImportReport.Outcome.ValueType  # 3
-    """Nothing was published; everything is as it was before."""
+    """Nothing was published, and nothing was changed."""
 
     OPERATION_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
@@ -711,61 +725,61 @@ class ImportReport(_message.Message):
     operation: _builtins.str
     """The operation of the import, `operations/{operation}`."""
     outcome: Global___ImportReport.Outcome.ValueType
-    """How it ended."""
+    """The outcome."""
     problem: _builtins.str
-    """Why it failed, in one line, for people. Empty if it did not."""
+    """The reason for the failure, in one line, for people. Empty if it did not fail."""
     source: _builtins.str
     """The SQLite file."""
     schema: _builtins.str
     """The PostgreSQL schema."""
     rows: _builtins.int
-    """How many rows the plan carries: of the file, in the tables that are carried."""
+    """The number of rows in the plan: the rows of the imported tables in the file."""
     copied_rows: _builtins.int
-    """How many of them were copied."""
+    """How many of these rows were copied."""
     rejected_rows: _builtins.int
-    """How many of them were not, for a value that PostgreSQL cannot hold."""
+    """How many of these rows were rejected because of a value that PostgreSQL cannot hold."""
     verified_rows: _builtins.int
-    """How many were read back and compared, with all their columns. 0: nothing was verified."""
+    """How many of these rows were read back and compared, with all columns. 0: nothing was verified."""
     rejects_table: _builtins.str
-    """The table with the rows that were kept apart, `schema.table`. Empty: there are none."""
+    """The table with the rejected values, `schema.table`. Empty: none were rejected."""
     previous_schema: _builtins.str
-    """The schema that keeps the tables that were replaced, or the rows that were changed or deleted and those that were
-    written, for `RevertImport`. Empty: there were none.
+    """The schema that keeps what `RevertImport` needs: the replaced tables, or the changed and deleted rows and those
+    that were written. Empty: there were none.
     """
     rejects_file: _builtins.str
-    """The same values in a file on the machine of the worker that ran the import, by its path: JSON Lines, an object a value
-    with `table`, `key`, `column`, `reason`, `value` and `raw_base64`, which is null where the value is NULL. It stays until
-    somebody deletes it. Empty: there are none.
+    """The path of a file with the same values, on the machine of the worker that ran the import. It is JSON Lines, one
+    object per value, with `table`, `key`, `column`, `reason`, `value` and `raw_base64` (null for NULL). dbopsd never
+    deletes it. Empty: none were rejected.
     """
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportedTable]:
-        """What became of each table's rows."""
+        """The counts of each table."""
 
     @_builtins.property
     def objects(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportObject]:
-        """What became of everything but the values: keys, indexes, checks, views, triggers, …."""
+        """The fate of each object that is not a value: keys, indexes, checks, views, triggers, …."""
 
     @_builtins.property
     def reject_counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectCount]:
-        """How many values did not arrive, by table, column and reason: of all of them."""
+        """The number of all rejected values, by table, column and reason."""
 
     @_builtins.property
     def rejects(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectedValue]:
-        """The values that did not arrive, up to the request's `max_examples` of each table."""
+        """The rejected values, up to the request's `max_examples` per table."""
 
     @_builtins.property
     def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportDifference]:
-        """Where PostgreSQL held something else than the file, up to the request's `max_examples` of each table. The import
-        failed if there is one.
+        """The differences between PostgreSQL and the file, up to the request's `max_examples` per table. The import fails if
+        there are any.
         """
 
     @_builtins.property
     def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What else is worth knowing, a line each, for people."""
+        """Further notes for people, one line each."""
 
     @_builtins.property
     def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportStage]:
-        """How long each stage took, in their order."""
+        """The duration of each stage, in order."""
 
     def __init__(
         self,
@@ -800,7 +814,7 @@ Global___ImportReport: _TypeAlias = ImportReport  # noqa: Y015
 
 @_typing.final
 class ImportedTable(_message.Message):
-    """What became of a table's rows."""
+    """The counts of a table."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -821,28 +835,28 @@ class ImportedTable(_message.Message):
     target: _builtins.str
     """Its name in PostgreSQL, without the schema."""
     rows: _builtins.int
-    """How many rows the file has, of those that the plan carries."""
+    """The number of rows in the plan."""
     copied_rows: _builtins.int
-    """How many were copied."""
+    """How many rows were copied."""
     copied_bytes: _builtins.int
-    """How large they were on the way, as binary COPY has them, in bytes."""
+    """The size of these rows in binary COPY, in bytes."""
     rejected_rows: _builtins.int
-    """How many were not copied, for a value that PostgreSQL cannot hold."""
+    """How many rows were rejected because of a value that PostgreSQL cannot hold."""
     changed_values: _builtins.int
-    """How many values arrived as something else because the mapping says so: NULL, clamped, replaced."""
+    """How many values the mapping changed: to NULL, clamped, or replaced."""
     verified_rows: _builtins.int
-    """How many rows were read back and compared, each with all its columns; where others are among them, how many of the
-    file's were looked for. 0: not verified.
+    """How many rows were read back and compared, with all columns. If the table has other rows too, how many rows of the
+    file were looked for. 0: not verified.
     """
     differing_rows: _builtins.int
-    """How many of them differ."""
+    """How many of the compared rows differ."""
     merged_rows: _builtins.int
-    """With APPEND and UPSERT: how many rows were added to the target or changed there."""
+    """With APPEND and UPSERT: how many rows were added or changed in the target."""
     deleted_rows: _builtins.int
     """With `delete_missing`: how many rows were deleted from the target."""
     @_builtins.property
     def copy_duration(self) -> _duration_pb2.Duration:
-        """How long copying took, summed over the processes that copied it side by side."""
+        """The duration of copying, summed over all processes."""
 
     def __init__(
         self,
@@ -870,7 +884,7 @@ Global___ImportedTable: _TypeAlias = ImportedTable  # noqa: Y015
 
 @_typing.final
 class RejectCount(_message.Message):
-    """How many values of a column did not arrive for one reason."""
+    """The number of values of a column that were rejected for one reason."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -881,11 +895,11 @@ class RejectCount(_message.Message):
     table: _builtins.str
     """The table in the file."""
     column: _builtins.str
-    """The column in the file. Empty: it is about whole rows."""
+    """The column in the file. Empty: the whole row was rejected."""
     reason: _builtins.str
-    """Why, for programs: UPPER_SNAKE_CASE, such as `NOT_AN_INTEGER`, `INVALID_UTF8`, `NUL_CHARACTER`."""
+    """The reason, for programs: UPPER_SNAKE_CASE, such as `NOT_AN_INTEGER`, `INVALID_UTF8`, `NUL_CHARACTER`."""
     count: _builtins.int
-    """How many."""
+    """The number of values."""
     def __init__(
         self,
         *,
@@ -904,7 +918,7 @@ Global___RejectCount: _TypeAlias = RejectCount  # noqa: Y015
 
 @_typing.final
 class RejectedValue(_message.Message):
-    """A value that did not arrive, and with it its row."""
+    """A rejected value. Its row was not imported."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -916,13 +930,13 @@ class RejectedValue(_message.Message):
     table: _builtins.str
     """The table in the file."""
     column: _builtins.str
-    """The column in the file. Empty: it is about the whole row."""
+    """The column in the file. Empty: the whole row was rejected."""
     key: _builtins.str
-    """The row's primary key as `column=value, …` with SQLite's literals, or `rowid=…` where it has none."""
+    """The row's primary key as `column=value, …` with SQLite's literals, or `rowid=…` if the table has none."""
     reason: _builtins.str
-    """Why, for programs: as `RejectCount.reason`."""
+    """The reason, for programs, as in `RejectCount.reason`."""
     value: _builtins.str
-    """What stands in the file, for people: SQLite's literal of it, cut to 200 characters."""
+    """The value in the file, for people: a SQLite literal, truncated to 200 characters."""
     def __init__(
         self,
         *,
@@ -942,7 +956,7 @@ Global___RejectedValue: _TypeAlias = RejectedValue  # noqa: Y015
 
 @_typing.final
 class ImportDifference(_message.Message):
-    """A place where PostgreSQL holds something else than the file."""
+    """A difference between PostgreSQL and the file."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -954,13 +968,13 @@ class ImportDifference(_message.Message):
     table: _builtins.str
     """The table in the file."""
     column: _builtins.str
-    """The column in the file. Empty: the row is on one side only."""
+    """The column in the file. Empty: only one side has the row."""
     key: _builtins.str
-    """The row's primary key, as `RejectedValue.key`."""
+    """The row's primary key, as in `RejectedValue.key`."""
     source: _builtins.str
-    """What the file has, for people. Empty: no such row."""
+    """The value in the file, for people. Empty: the file has no such row."""
     target: _builtins.str
-    """What PostgreSQL has, for people. Empty: no such row."""
+    """The value in PostgreSQL, for people. Empty: PostgreSQL has no such row."""
     def __init__(
         self,
         *,
@@ -980,17 +994,17 @@ Global___ImportDifference: _TypeAlias = ImportDifference  # noqa: Y015
 
 @_typing.final
 class ImportStage(_message.Message):
-    """How long a stage took."""
+    """The duration of a stage."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     STAGE_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
-    """Which: `snapshot`, `inspect`, `profile`, `plan`, `copy`, `finish`, `verify`, `publish` and the like."""
+    """The name of the stage, such as `snapshot`, `inspect`, `profile`, `plan`, `copy`, `finish`, `verify` or `publish`."""
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
-        """How long it took, over all attempts."""
+        """Its duration, summed over all attempts."""
 
     def __init__(
         self,
@@ -1008,7 +1022,7 @@ Global___ImportStage: _TypeAlias = ImportStage  # noqa: Y015
 
 @_typing.final
 class VerifyImportResponse(_message.Message):
-    """Whether what an import brought is what the file holds."""
+    """The result of `VerifyImport`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1023,22 +1037,22 @@ class VerifyImportResponse(_message.Message):
     operation: _builtins.str
     """The operation of the import, `operations/{operation}`."""
     source: _builtins.str
-    """The SQLite file that was compared with."""
+    """The SQLite file that was compared."""
     schema: _builtins.str
     """The PostgreSQL schema."""
     equal: _builtins.bool
-    """Whether no difference was found."""
+    """True if no difference was found."""
     verified_rows: _builtins.int
-    """How many rows were compared, each with all its columns."""
+    """How many rows were compared, with all columns."""
     differing_rows: _builtins.int
-    """How many of them differ, those that are on one side only included, but for those of others."""
+    """How many rows differ, including those that only one side has. Rows that the import did not add are ignored."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportedTable]:
-        """What was found of each table."""
+        """The counts of each table."""
 
     @_builtins.property
     def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportDifference]:
-        """The differences, up to the request's `max_examples` of each table."""
+        """The differences, up to the request's `max_examples` per table."""
 
     def __init__(
         self,
@@ -1062,7 +1076,7 @@ Global___VerifyImportResponse: _TypeAlias = VerifyImportResponse  # noqa: Y015
 
 @_typing.final
 class RevertImportResponse(_message.Message):
-    """What stands there again."""
+    """The result of `RevertImport`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1077,16 +1091,16 @@ class RevertImportResponse(_message.Message):
     """The PostgreSQL schema."""
     @_builtins.property
     def restored_tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The tables that stood there before the import and stand there again, without the schema."""
+        """The restored tables, without the schema."""
 
     @_builtins.property
     def removed_tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The tables that the import had brought and that are gone, without the schema."""
+        """The imported tables that were removed, without the schema."""
 
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevertedTable]:
-        """Of tables that stayed (EXISTING, APPEND, UPSERT): what became of their rows. Empty, too, where the worker or its
-        connection died with that done, before it could tell.
+        """The row counts of tables that stayed (EXISTING, APPEND, UPSERT). Also empty if the worker or its connection died
+        after the commit, before it could report.
         """
 
     def __init__(
@@ -1108,7 +1122,7 @@ Global___RevertImportResponse: _TypeAlias = RevertImportResponse  # noqa: Y015
 
 @_typing.final
 class RevertedTable(_message.Message):
-    """What became of the rows of a table that was there before an import, and stayed."""
+    """The row counts of a table that existed before the import and stayed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1118,9 +1132,9 @@ class RevertedTable(_message.Message):
     target: _builtins.str
     """Its name in PostgreSQL, without the schema."""
     removed_rows: _builtins.int
-    """How many rows were taken out: after APPEND and UPSERT those that the import had added, else all that were there."""
+    """How many rows were deleted. After APPEND and UPSERT: those that the import added; otherwise all rows."""
     restored_rows: _builtins.int
-    """How many rows are as they were before: those that the import had changed or deleted."""
+    """How many rows were restored: those that the import had changed or deleted."""
     def __init__(
         self,
         *,

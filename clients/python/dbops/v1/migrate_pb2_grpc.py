@@ -27,39 +27,42 @@ if _version_not_supported:
 
 
 class MigrateServiceStub:
-    """Moves databases forward: from a SQLite file into PostgreSQL.
+    """Imports SQLite files into PostgreSQL.
 
-    An import reads one consistent state of a SQLite file, which it never changes, makes the tables, keys, indexes, checks
-    and views in PostgreSQL, copies every row, reads every value back, and only then publishes all of it in one
-    transaction. What does not arrive as it was, or not at all, is named in the `ImportReport` with its reason.
+    An import reads one consistent state of a SQLite file and never changes the file. It creates the tables, keys,
+    indexes, checks and views in PostgreSQL, copies every row and reads every value back. Then it publishes everything in
+    one transaction. The `ImportReport` lists everything that was changed or left out, with the reason.
 
-    Every method starts an operation, as `OperationsService` tells. Besides the errors that `HealthService` and
-    `OperationsService` list, answered at once or as `Operation.error`:
+    Every method starts an operation, as described in `OperationsService`. Errors are returned immediately or as
+    `Operation.error`. In addition to those of `HealthService` and `OperationsService`:
 
-    - INVALID_ARGUMENT, `PATH_OUTSIDE_ROOTS`: the file is outside the directories that the database's `import_roots` allow.
-    - INVALID_ARGUMENT, `INVALID_MAPPING`: `mapping` is no TOML, or has a key, a type or a name that cannot be.
-    - NOT_FOUND, `SOURCE_TABLE_NOT_FOUND`: the file has no table of a name that the request or its mapping has.
+    - INVALID_ARGUMENT, `PATH_OUTSIDE_ROOTS`: the file is outside the database's `import_roots`.
+    - INVALID_ARGUMENT, `INVALID_MAPPING`: `mapping` is not TOML, or has an invalid key, type or name.
+    - NOT_FOUND, `SOURCE_TABLE_NOT_FOUND`: the file has no table with a name in the request or its mapping.
     - NOT_FOUND, `IMPORT_NOT_FOUND`: the database has no record of the import.
-    - FAILED_PRECONDITION, `SOURCE_NOT_FOUND`, and others that begin with `SOURCE_`, `SNAPSHOT_` or `HOT_JOURNAL`: the file
-    is not there, no SQLite, encrypted, damaged, locked, or does not fit into the state directory.
-    - FAILED_PRECONDITION, `VALUES_REJECTED`: values that their columns cannot hold; the report counts and names them.
-    - FAILED_PRECONDITION, `ROW_TOO_LARGE`: a row is beyond a limit of PostgreSQL: with very many columns, a page's size.
-    - FAILED_PRECONDITION, `REJECTS_UNWRITABLE`: the file with the values that were kept apart cannot be written, for a full
-    disk, say; nothing was published.
-    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows,
-    or others inherit from them, or they have rules.
-    - FAILED_PRECONDITION, `TABLE_IN_USE`: others depend on a table that would be replaced.
+    - FAILED_PRECONDITION, `SOURCE_NOT_FOUND`, and others that begin with `SOURCE_`, `SNAPSHOT_` or `HOT_JOURNAL`: the
+    file does not exist, is not SQLite, is encrypted, damaged or locked, or does not fit into the state directory.
+    - FAILED_PRECONDITION, `VALUES_REJECTED`: columns cannot hold some values; the report counts and lists them.
+    - FAILED_PRECONDITION, `ROW_TOO_LARGE`: a row exceeds a limit of PostgreSQL. With very many columns, this is the size
+    of a page.
+    - FAILED_PRECONDITION, `REJECTS_UNWRITABLE`: the file with the rejected values cannot be written, for example because
+    the disk is full; nothing was published.
+    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, existing tables cannot take the rows,
+    have inheritance children, or have rules.
+    - FAILED_PRECONDITION, `TABLE_IN_USE`: other objects depend on a table that would be replaced.
     - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
-    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more, or what a
-    revert would need was not kept, or others' rows would go or change with those that it takes out or puts back.
-    - FAILED_PRECONDITION, `ROWS_CHANGED_SINCE`: rows that an import merged are not as it left them; nothing was put back.
-    - FAILED_PRECONDITION, `ROWS_REFERRED_TO`: others' rows refer to rows that a revert would take out, or to values that it
-    would change; nothing was put back.
-    - DATA_LOSS, `REVERT_INCOMPLETE`: rows are not as they were kept after they were put back, or, of a table without a key,
-    another number of them went than came; nothing was put back.
-    - DATA_LOSS, `ROWS_DIFFER`: rows were read back otherwise than they were sent; nothing was published.
-    - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; nothing was kept.
-    - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import was killed, time and again.
+    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: the imported tables no longer exist, or rows that a revert needs were
+    not kept, or a revert would delete or change other rows as well.
+    - FAILED_PRECONDITION, `ROWS_CHANGED_SINCE`: merged rows have changed since the import; nothing was restored.
+    - FAILED_PRECONDITION, `ROWS_REFERRED_TO`: other rows refer to rows that a revert would delete, or to values that it
+    would change; nothing was restored.
+    - DATA_LOSS, `REVERT_INCOMPLETE`: restored rows differ from the kept ones, or, in a table without a key, the number
+    of deleted rows differs from the number of added ones; nothing was restored.
+    - DATA_LOSS, `ROWS_DIFFER`: rows that were read back differ from those that were sent; nothing was published.
+    - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; the merge was rolled back.
+    - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import died repeatedly.
+    - RESOURCE_EXHAUSTED, `IMPORT_MEMORY_LIMIT`, `IMPORT_CPU_LIMIT`: a process of the import exceeded the database's
+    `import_memory_limit` or `import_cpu_limit_s`.
     """
 
     def __init__(self, channel):
@@ -91,75 +94,78 @@ class MigrateServiceStub:
 
 
 class MigrateServiceServicer:
-    """Moves databases forward: from a SQLite file into PostgreSQL.
+    """Imports SQLite files into PostgreSQL.
 
-    An import reads one consistent state of a SQLite file, which it never changes, makes the tables, keys, indexes, checks
-    and views in PostgreSQL, copies every row, reads every value back, and only then publishes all of it in one
-    transaction. What does not arrive as it was, or not at all, is named in the `ImportReport` with its reason.
+    An import reads one consistent state of a SQLite file and never changes the file. It creates the tables, keys,
+    indexes, checks and views in PostgreSQL, copies every row and reads every value back. Then it publishes everything in
+    one transaction. The `ImportReport` lists everything that was changed or left out, with the reason.
 
-    Every method starts an operation, as `OperationsService` tells. Besides the errors that `HealthService` and
-    `OperationsService` list, answered at once or as `Operation.error`:
+    Every method starts an operation, as described in `OperationsService`. Errors are returned immediately or as
+    `Operation.error`. In addition to those of `HealthService` and `OperationsService`:
 
-    - INVALID_ARGUMENT, `PATH_OUTSIDE_ROOTS`: the file is outside the directories that the database's `import_roots` allow.
-    - INVALID_ARGUMENT, `INVALID_MAPPING`: `mapping` is no TOML, or has a key, a type or a name that cannot be.
-    - NOT_FOUND, `SOURCE_TABLE_NOT_FOUND`: the file has no table of a name that the request or its mapping has.
+    - INVALID_ARGUMENT, `PATH_OUTSIDE_ROOTS`: the file is outside the database's `import_roots`.
+    - INVALID_ARGUMENT, `INVALID_MAPPING`: `mapping` is not TOML, or has an invalid key, type or name.
+    - NOT_FOUND, `SOURCE_TABLE_NOT_FOUND`: the file has no table with a name in the request or its mapping.
     - NOT_FOUND, `IMPORT_NOT_FOUND`: the database has no record of the import.
-    - FAILED_PRECONDITION, `SOURCE_NOT_FOUND`, and others that begin with `SOURCE_`, `SNAPSHOT_` or `HOT_JOURNAL`: the file
-    is not there, no SQLite, encrypted, damaged, locked, or does not fit into the state directory.
-    - FAILED_PRECONDITION, `VALUES_REJECTED`: values that their columns cannot hold; the report counts and names them.
-    - FAILED_PRECONDITION, `ROW_TOO_LARGE`: a row is beyond a limit of PostgreSQL: with very many columns, a page's size.
-    - FAILED_PRECONDITION, `REJECTS_UNWRITABLE`: the file with the values that were kept apart cannot be written, for a full
-    disk, say; nothing was published.
-    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows,
-    or others inherit from them, or they have rules.
-    - FAILED_PRECONDITION, `TABLE_IN_USE`: others depend on a table that would be replaced.
+    - FAILED_PRECONDITION, `SOURCE_NOT_FOUND`, and others that begin with `SOURCE_`, `SNAPSHOT_` or `HOT_JOURNAL`: the
+    file does not exist, is not SQLite, is encrypted, damaged or locked, or does not fit into the state directory.
+    - FAILED_PRECONDITION, `VALUES_REJECTED`: columns cannot hold some values; the report counts and lists them.
+    - FAILED_PRECONDITION, `ROW_TOO_LARGE`: a row exceeds a limit of PostgreSQL. With very many columns, this is the size
+    of a page.
+    - FAILED_PRECONDITION, `REJECTS_UNWRITABLE`: the file with the rejected values cannot be written, for example because
+    the disk is full; nothing was published.
+    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, existing tables cannot take the rows,
+    have inheritance children, or have rules.
+    - FAILED_PRECONDITION, `TABLE_IN_USE`: other objects depend on a table that would be replaced.
     - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
-    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more, or what a
-    revert would need was not kept, or others' rows would go or change with those that it takes out or puts back.
-    - FAILED_PRECONDITION, `ROWS_CHANGED_SINCE`: rows that an import merged are not as it left them; nothing was put back.
-    - FAILED_PRECONDITION, `ROWS_REFERRED_TO`: others' rows refer to rows that a revert would take out, or to values that it
-    would change; nothing was put back.
-    - DATA_LOSS, `REVERT_INCOMPLETE`: rows are not as they were kept after they were put back, or, of a table without a key,
-    another number of them went than came; nothing was put back.
-    - DATA_LOSS, `ROWS_DIFFER`: rows were read back otherwise than they were sent; nothing was published.
-    - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; nothing was kept.
-    - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import was killed, time and again.
+    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: the imported tables no longer exist, or rows that a revert needs were
+    not kept, or a revert would delete or change other rows as well.
+    - FAILED_PRECONDITION, `ROWS_CHANGED_SINCE`: merged rows have changed since the import; nothing was restored.
+    - FAILED_PRECONDITION, `ROWS_REFERRED_TO`: other rows refer to rows that a revert would delete, or to values that it
+    would change; nothing was restored.
+    - DATA_LOSS, `REVERT_INCOMPLETE`: restored rows differ from the kept ones, or, in a table without a key, the number
+    of deleted rows differs from the number of added ones; nothing was restored.
+    - DATA_LOSS, `ROWS_DIFFER`: rows that were read back differ from those that were sent; nothing was published.
+    - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; the merge was rolled back.
+    - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import died repeatedly.
+    - RESOURCE_EXHAUSTED, `IMPORT_MEMORY_LIMIT`, `IMPORT_CPU_LIMIT`: a process of the import exceeded the database's
+    `import_memory_limit` or `import_cpu_limit_s`.
     """
 
     def PlanImport(self, request, context):
-        """Finds out what an import would do, and changes nothing: each column's type with the evidence for it, what becomes of
-        each object, how long it would take. PostgreSQL itself has tried each object without rows by then.
+        """Plans an import and changes nothing. The plan has each column's type with the evidence for it, the fate of each
+        object, and an estimate of the duration. PostgreSQL creates each object without rows, in a transaction that is
+        rolled back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RunImport(self, request, context):
-        """Imports a SQLite file. One import runs on a database at a time.
+        """Imports a SQLite file. Only one import runs per database.
 
-        It ends FAILED, with nothing published, where a row or a value does not arrive and `bad_rows` does not allow it. The
-        `ImportReport` of an import that failed is among `Operation.error.details`.
+        It fails and publishes nothing if a row or a value cannot be imported and `bad_rows` does not allow that.
+        `Operation.error.details` has the `ImportReport` of a failed import.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyImport(self, request, context):
-        """Compares what an import brought with a SQLite file, every value, and changes nothing. Finding differences is no
-        failure: `VerifyImportResponse.equal` says whether there are any. After APPEND, and UPSERT without `delete_missing`,
-        rows that the file does not have are none: they are others'.
+        """Compares every imported value with a SQLite file and changes nothing. Differences do not fail the operation; see
+        `VerifyImportResponse.equal`. After APPEND, or UPSERT without `delete_missing`, rows that the file does not have
+        are ignored: the import did not add them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevertImport(self, request, context):
-        """Puts back, in one transaction, what stood in the place of an import's tables before. What was written to these since
-        then goes with them.
+        """Restores the tables that an import replaced, in one transaction. Rows that were written to the imported tables
+        since then are moved away with them.
 
-        Of APPEND and UPSERT it takes out the rows that were added, and puts back those that were changed or deleted. It is
-        refused if one of them was changed or deleted since, or if others' rows refer to one that was added. Sequences
-        do not go back.
+        After APPEND and UPSERT, it deletes added rows and restores those that were changed or deleted. It is rejected if
+        one of these rows has changed since, or if other rows refer to an added one. Sequences are not reset.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -197,39 +203,42 @@ def add_MigrateServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MigrateService:
-    """Moves databases forward: from a SQLite file into PostgreSQL.
+    """Imports SQLite files into PostgreSQL.
 
-    An import reads one consistent state of a SQLite file, which it never changes, makes the tables, keys, indexes, checks
-    and views in PostgreSQL, copies every row, reads every value back, and only then publishes all of it in one
-    transaction. What does not arrive as it was, or not at all, is named in the `ImportReport` with its reason.
+    An import reads one consistent state of a SQLite file and never changes the file. It creates the tables, keys,
+    indexes, checks and views in PostgreSQL, copies every row and reads every value back. Then it publishes everything in
+    one transaction. The `ImportReport` lists everything that was changed or left out, with the reason.
 
-    Every method starts an operation, as `OperationsService` tells. Besides the errors that `HealthService` and
-    `OperationsService` list, answered at once or as `Operation.error`:
+    Every method starts an operation, as described in `OperationsService`. Errors are returned immediately or as
+    `Operation.error`. In addition to those of `HealthService` and `OperationsService`:
 
-    - INVALID_ARGUMENT, `PATH_OUTSIDE_ROOTS`: the file is outside the directories that the database's `import_roots` allow.
-    - INVALID_ARGUMENT, `INVALID_MAPPING`: `mapping` is no TOML, or has a key, a type or a name that cannot be.
-    - NOT_FOUND, `SOURCE_TABLE_NOT_FOUND`: the file has no table of a name that the request or its mapping has.
+    - INVALID_ARGUMENT, `PATH_OUTSIDE_ROOTS`: the file is outside the database's `import_roots`.
+    - INVALID_ARGUMENT, `INVALID_MAPPING`: `mapping` is not TOML, or has an invalid key, type or name.
+    - NOT_FOUND, `SOURCE_TABLE_NOT_FOUND`: the file has no table with a name in the request or its mapping.
     - NOT_FOUND, `IMPORT_NOT_FOUND`: the database has no record of the import.
-    - FAILED_PRECONDITION, `SOURCE_NOT_FOUND`, and others that begin with `SOURCE_`, `SNAPSHOT_` or `HOT_JOURNAL`: the file
-    is not there, no SQLite, encrypted, damaged, locked, or does not fit into the state directory.
-    - FAILED_PRECONDITION, `VALUES_REJECTED`: values that their columns cannot hold; the report counts and names them.
-    - FAILED_PRECONDITION, `ROW_TOO_LARGE`: a row is beyond a limit of PostgreSQL: with very many columns, a page's size.
-    - FAILED_PRECONDITION, `REJECTS_UNWRITABLE`: the file with the values that were kept apart cannot be written, for a full
-    disk, say; nothing was published.
-    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, tables that are there cannot take the rows,
-    or others inherit from them, or they have rules.
-    - FAILED_PRECONDITION, `TABLE_IN_USE`: others depend on a table that would be replaced.
+    - FAILED_PRECONDITION, `SOURCE_NOT_FOUND`, and others that begin with `SOURCE_`, `SNAPSHOT_` or `HOT_JOURNAL`: the
+    file does not exist, is not SQLite, is encrypted, damaged or locked, or does not fit into the state directory.
+    - FAILED_PRECONDITION, `VALUES_REJECTED`: columns cannot hold some values; the report counts and lists them.
+    - FAILED_PRECONDITION, `ROW_TOO_LARGE`: a row exceeds a limit of PostgreSQL. With very many columns, this is the size
+    of a page.
+    - FAILED_PRECONDITION, `REJECTS_UNWRITABLE`: the file with the rejected values cannot be written, for example because
+    the disk is full; nothing was published.
+    - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, existing tables cannot take the rows,
+    have inheritance children, or have rules.
+    - FAILED_PRECONDITION, `TABLE_IN_USE`: other objects depend on a table that would be replaced.
     - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
-    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: what is to be verified or reverted is not there any more, or what a
-    revert would need was not kept, or others' rows would go or change with those that it takes out or puts back.
-    - FAILED_PRECONDITION, `ROWS_CHANGED_SINCE`: rows that an import merged are not as it left them; nothing was put back.
-    - FAILED_PRECONDITION, `ROWS_REFERRED_TO`: others' rows refer to rows that a revert would take out, or to values that it
-    would change; nothing was put back.
-    - DATA_LOSS, `REVERT_INCOMPLETE`: rows are not as they were kept after they were put back, or, of a table without a key,
-    another number of them went than came; nothing was put back.
-    - DATA_LOSS, `ROWS_DIFFER`: rows were read back otherwise than they were sent; nothing was published.
-    - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; nothing was kept.
-    - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import was killed, time and again.
+    - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: the imported tables no longer exist, or rows that a revert needs were
+    not kept, or a revert would delete or change other rows as well.
+    - FAILED_PRECONDITION, `ROWS_CHANGED_SINCE`: merged rows have changed since the import; nothing was restored.
+    - FAILED_PRECONDITION, `ROWS_REFERRED_TO`: other rows refer to rows that a revert would delete, or to values that it
+    would change; nothing was restored.
+    - DATA_LOSS, `REVERT_INCOMPLETE`: restored rows differ from the kept ones, or, in a table without a key, the number
+    of deleted rows differs from the number of added ones; nothing was restored.
+    - DATA_LOSS, `ROWS_DIFFER`: rows that were read back differ from those that were sent; nothing was published.
+    - DATA_LOSS, `MERGE_INCOMPLETE`: a trigger or a rule of the target changed merged rows; the merge was rolled back.
+    - ABORTED, `IMPORT_PROCESS_DIED`: a process of the import died repeatedly.
+    - RESOURCE_EXHAUSTED, `IMPORT_MEMORY_LIMIT`, `IMPORT_CPU_LIMIT`: a process of the import exceeded the database's
+    `import_memory_limit` or `import_cpu_limit_s`.
     """
 
     @staticmethod

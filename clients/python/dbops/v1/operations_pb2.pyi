@@ -24,7 +24,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class OperationMetadata(_message.Message):
-    """What is known of an operation while it is queued, while it runs and after its end: `google.longrunning.Operation.metadata`."""
+    """The state of an operation, queued, running or ended: `google.longrunning.Operation.metadata`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -37,35 +37,35 @@ class OperationMetadata(_message.Message):
         STATE_UNSPECIFIED: OperationMetadata._State.ValueType  # 0
         """Only in the answer to a request with `validate_only`, which starts nothing."""
         QUEUED: OperationMetadata._State.ValueType  # 1
-        """It waits for a worker."""
+        """It is waiting for a worker."""
         RUNNING: OperationMetadata._State.ValueType  # 2
-        """A worker is at it."""
+        """A worker is running it."""
         CANCELLING: OperationMetadata._State.ValueType  # 3
-        """Cancelling was asked for; its worker is ending it and cleans up."""
+        """It is being cancelled: its worker ends it and cleans up."""
         SUCCEEDED: OperationMetadata._State.ValueType  # 4
-        """It ended, and its result was checked. `Operation.response` has it."""
+        """It ended with a result, `Operation.response`."""
         FAILED: OperationMetadata._State.ValueType  # 5
-        """It ended without a result. `Operation.error` says why."""
+        """It failed. `Operation.error` says why."""
         CANCELLED: OperationMetadata._State.ValueType  # 6
-        """It was ended by `CancelOperation`. `Operation.error` has code CANCELLED."""
+        """`CancelOperation` ended it. `Operation.error` has code CANCELLED."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
-        """How far an operation has come."""
+        """The state of an operation."""
 
     STATE_UNSPECIFIED: OperationMetadata.State.ValueType  # 0
     """Only in the answer to a request with `validate_only`, which starts nothing."""
     QUEUED: OperationMetadata.State.ValueType  # 1
-    """It waits for a worker."""
+    """It is waiting for a worker."""
     RUNNING: OperationMetadata.State.ValueType  # 2
-    """A worker is at it."""
+    """A worker is running it."""
     CANCELLING: OperationMetadata.State.ValueType  # 3
-    """Cancelling was asked for; its worker is ending it and cleans up."""
+    """It is being cancelled: its worker ends it and cleans up."""
     SUCCEEDED: OperationMetadata.State.ValueType  # 4
-    """It ended, and its result was checked. `Operation.response` has it."""
+    """It ended with a result, `Operation.response`."""
     FAILED: OperationMetadata.State.ValueType  # 5
-    """It ended without a result. `Operation.error` says why."""
+    """It failed. `Operation.error` says why."""
     CANCELLED: OperationMetadata.State.ValueType  # 6
-    """It was ended by `CancelOperation`. `Operation.error` has code CANCELLED."""
+    """`CancelOperation` ended it. `Operation.error` has code CANCELLED."""
 
     DATABASE_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
@@ -84,50 +84,52 @@ class OperationMetadata(_message.Message):
     CANCEL_TIME_FIELD_NUMBER: _builtins.int
     TRACE_ID_FIELD_NUMBER: _builtins.int
     database: _builtins.str
-    """The database that it works on, `databases/{database}`."""
+    """The database of the operation, `databases/{database}`."""
     kind: _builtins.str
-    """What it does, in the field's words and dashes, such as `create-backup`."""
+    """The kind of operation, in lower case with hyphens, such as `create-backup`."""
     state: Global___OperationMetadata.State.ValueType
-    """How far it has come."""
+    """Its state."""
     stage: _builtins.str
-    """What it is doing, for people, such as "copying". Empty until it says so."""
+    """The current stage, for people, such as "copying". Empty until it reports one."""
     requester: _builtins.str
-    """Who asked for it: the caller's name, or `databases/…/schedules/…` for one that the clock started."""
+    """Who requested it: the caller's name, or `databases/…/schedules/…` for a scheduled start."""
     request_id: _builtins.str
-    """The request's own id, if it had one."""
+    """The `request_id` of the request, if it had one."""
     attempt: _builtins.int
-    """How many times a worker began with it, from 1. It begins again, where it had left off, when its worker is gone."""
+    """The number of the attempt, from 1. If its worker is lost, a new attempt continues after the last finished step. 0
+    while it is queued.
+    """
     worker: _builtins.str
-    """The worker that is at it or was last, `workers/{worker}`. Empty while it waits for its first."""
+    """The current or last worker, `workers/{worker}`. Empty until it first starts."""
     trace_id: _builtins.str
-    """The W3C trace id, 32 hexadecimal digits, that its spans are part of. Empty where the request was not traced."""
+    """The W3C trace ID of its spans, 32 hexadecimal digits. Empty if the request was not traced."""
     @_builtins.property
     def progress(self) -> Global___OperationProgress:
-        """How much of the stage is done. Not set where it cannot be known."""
+        """The progress of the stage. Unset if unknown."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was asked for."""
+        """When it was requested."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """When a worker first began with it. Not set while it waits."""
+        """When a worker first started it. Unset while it is queued."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When anything of this last changed."""
+        """When any of these fields last changed."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """When it ended. Not set before."""
+        """When it ended. Unset until then."""
 
     @_builtins.property
     def deadline_time(self) -> _timestamp_pb2.Timestamp:
-        """When it is ended as FAILED with DEADLINE_EXCEEDED if it has not ended by itself. Not set: never."""
+        """When it fails with DEADLINE_EXCEEDED if it has not ended before. Unset: no deadline."""
 
     @_builtins.property
     def cancel_time(self) -> _timestamp_pb2.Timestamp:
-        """When cancelling was first asked for."""
+        """When a cancel was first requested. Unset: never."""
 
     def __init__(
         self,
@@ -159,7 +161,7 @@ Global___OperationMetadata: _TypeAlias = OperationMetadata  # noqa: Y015
 
 @_typing.final
 class OperationProgress(_message.Message):
-    """How much of a stage is done."""
+    """The progress of a stage."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -169,16 +171,16 @@ class OperationProgress(_message.Message):
     RATE_FIELD_NUMBER: _builtins.int
     REMAINING_FIELD_NUMBER: _builtins.int
     done: _builtins.int
-    """How much is done, in `unit`."""
+    """The amount done, in `unit`."""
     total: _builtins.int
-    """How much there is in all, in `unit`. 0: not known."""
+    """The total amount, in `unit`. 0: unknown."""
     unit: _builtins.str
-    """What is counted, in UCUM's letters or braces: `By`, `{row}`, `{file}`."""
+    """The unit, as a UCUM code: `By`, `{row}`, `{file}`."""
     rate: _builtins.float
-    """How much is done in a second at present, in `unit`/s. 0: not known yet."""
+    """The current rate, in `unit`/s. 0: unknown."""
     @_builtins.property
     def remaining(self) -> _duration_pb2.Duration:
-        """How long the stage will take from `update_time` on, at this rate. Not set: not known."""
+        """The remaining time of the stage at this rate, from `update_time`. Unset: unknown."""
 
     def __init__(
         self,
@@ -199,7 +201,7 @@ Global___OperationProgress: _TypeAlias = OperationProgress  # noqa: Y015
 
 @_typing.final
 class WatchOperationRequest(_message.Message):
-    """Asks to be told of an operation, until it has ended."""
+    """The request of `WatchOperation`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -221,7 +223,7 @@ Global___WatchOperationRequest: _TypeAlias = WatchOperationRequest  # noqa: Y015
 
 @_typing.final
 class WatchOperationResponse(_message.Message):
-    """An operation as it was when it was sent."""
+    """One state of a watched operation."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -245,7 +247,7 @@ Global___WatchOperationResponse: _TypeAlias = WatchOperationResponse  # noqa: Y0
 
 @_typing.final
 class Schedule(_message.Message):
-    """Starts an operation by the clock: one `[databases.….schedules.…]` table of the configuration."""
+    """A schedule that starts operations, configured by one `[databases.….schedules.…]` table."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -263,22 +265,22 @@ class Schedule(_message.Message):
     kind: _builtins.str
     """The kind of operation that it starts."""
     cron: _builtins.str
-    """When, as five fields of cron: minute, hour, day of the month, month, day of the week."""
+    """The times to start, as five cron fields: minute, hour, day of the month, month, day of the week."""
     time_zone: _builtins.str
-    """The IANA time zone that `cron` is read in, such as `Europe/Berlin`."""
+    """The IANA time zone of `cron`, such as `Europe/Berlin`."""
     paused: _builtins.bool
     """Whether it is paused."""
     last_operation: _builtins.str
-    """The operation that it started then, `operations/{operation}`; empty if it could not."""
+    """The operation that it started for `last_time`, `operations/{operation}`. Empty if the start failed."""
     last_problem: _builtins.str
-    """Why it could not start one at `last_time`. Empty if it did."""
+    """Why the start for `last_time` failed. Empty if it succeeded."""
     @_builtins.property
     def next_time(self) -> _timestamp_pb2.Timestamp:
-        """When it is next due. Not set while it is paused."""
+        """When it is next due. Unset while it is paused."""
 
     @_builtins.property
     def last_time(self) -> _timestamp_pb2.Timestamp:
-        """The time for which it last started an operation, or was found unable to. Not set before the first."""
+        """The last scheduled time for which it started an operation or failed to. Unset before the first."""
 
     def __init__(
         self,
@@ -303,7 +305,7 @@ Global___Schedule: _TypeAlias = Schedule  # noqa: Y015
 
 @_typing.final
 class ListSchedulesRequest(_message.Message):
-    """Asks for a page of the schedules."""
+    """The request of `ListSchedules`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -311,13 +313,13 @@ class ListSchedulesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """The database whose schedules are asked for, `databases/{database}`; `databases/-` for those of every one."""
+    """The database, `databases/{database}`, or `databases/-` for all databases."""
     page_size: _builtins.int
-    """How many schedules a page holds at most, 1 to 1000; 0 means 100, and more than 1000 means 1000. Less than 0 is
-    INVALID_ARGUMENT.
+    """The maximum number of schedules in a page, 1 to 1000. 0 means 100, and more than 1000 means 1000. A negative number
+    is INVALID_ARGUMENT.
     """
     page_token: _builtins.str
-    """`next_page_token` of the page before. Empty for the first page; any other text is INVALID_ARGUMENT."""
+    """The `next_page_token` of the previous page. Empty for the first page. Any other text is INVALID_ARGUMENT."""
     def __init__(
         self,
         *,
@@ -335,17 +337,17 @@ Global___ListSchedulesRequest: _TypeAlias = ListSchedulesRequest  # noqa: Y015
 
 @_typing.final
 class ListSchedulesResponse(_message.Message):
-    """A page of the schedules."""
+    """A page of schedules."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SCHEDULES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Where the next page starts. Empty on the last page."""
+    """The token of the next page. Empty on the last page."""
     @_builtins.property
     def schedules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Schedule]:
-        """The schedules, by name."""
+        """The schedules, ordered by name."""
 
     def __init__(
         self,
@@ -363,7 +365,7 @@ Global___ListSchedulesResponse: _TypeAlias = ListSchedulesResponse  # noqa: Y015
 
 @_typing.final
 class RunScheduleRequest(_message.Message):
-    """Asks for a schedule's operation now."""
+    """The request of `RunSchedule`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -373,10 +375,12 @@ class RunScheduleRequest(_message.Message):
     name: _builtins.str
     """The schedule, `databases/{database}/schedules/{schedule}`."""
     request_id: _builtins.str
-    """The caller's own id of this request, 1 to 64 printable ASCII characters, best a UUID: the same id twice is one operation."""
+    """The caller's id of this request, 1 to 64 printable ASCII characters, preferably a UUID. Requests with the same id
+    start one operation. Default: none.
+    """
     validate_only: _builtins.bool
-    """Start nothing, and fail where starting would. The answer is then an operation that is done and has no name and no
-    response. Default: false.
+    """Check the request and start nothing. The call fails if the real call would fail; otherwise it returns an operation
+    that is done, without a name and a response. Default: false.
     """
     def __init__(
         self,
@@ -395,7 +399,7 @@ Global___RunScheduleRequest: _TypeAlias = RunScheduleRequest  # noqa: Y015
 
 @_typing.final
 class PauseScheduleRequest(_message.Message):
-    """Asks a schedule to pause."""
+    """The request of `PauseSchedule`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -417,7 +421,7 @@ Global___PauseScheduleRequest: _TypeAlias = PauseScheduleRequest  # noqa: Y015
 
 @_typing.final
 class ResumeScheduleRequest(_message.Message):
-    """Asks a schedule to go on."""
+    """The request of `ResumeSchedule`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -452,27 +456,27 @@ class Worker(_message.Message):
         STATE_UNSPECIFIED: Worker._State.ValueType  # 0
         """Never sent."""
         ACTIVE: Worker._State.ValueType  # 1
-        """Its heartbeat is fresh."""
+        """Its heartbeat is recent."""
         STOPPING: Worker._State.ValueType  # 2
-        """It ends what it runs, or hands it to another, and takes nothing new."""
+        """It is shutting down: it completes or hands over its operations and takes no new ones."""
         STOPPED: Worker._State.ValueType  # 3
-        """It stopped as it was asked to."""
+        """It was shut down."""
         LOST: Worker._State.ValueType  # 4
-        """Its heartbeat is missing; its operations go to others."""
+        """Its heartbeat is missing. Other workers take over its operations."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
-        """Whether it is there."""
+        """The state of the worker."""
 
     STATE_UNSPECIFIED: Worker.State.ValueType  # 0
     """Never sent."""
     ACTIVE: Worker.State.ValueType  # 1
-    """Its heartbeat is fresh."""
+    """Its heartbeat is recent."""
     STOPPING: Worker.State.ValueType  # 2
-    """It ends what it runs, or hands it to another, and takes nothing new."""
+    """It is shutting down: it completes or hands over its operations and takes no new ones."""
     STOPPED: Worker.State.ValueType  # 3
-    """It stopped as it was asked to."""
+    """It was shut down."""
     LOST: Worker.State.ValueType  # 4
-    """Its heartbeat is missing; its operations go to others."""
+    """Its heartbeat is missing. Other workers take over its operations."""
 
     NAME_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
@@ -483,26 +487,26 @@ class Worker(_message.Message):
     HEARTBEAT_TIME_FIELD_NUMBER: _builtins.int
     OPERATIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Resource name: `workers/{worker}`. A process has a name of its own, not to be used again."""
+    """Resource name: `workers/{worker}`. Each process has a unique name that is never reused."""
     state: Global___Worker.State.ValueType
-    """Whether it is there."""
+    """The state of the worker."""
     host: _builtins.str
-    """The machine that it runs on."""
+    """The host name of its machine."""
     pid: _builtins.int
-    """Its process id there."""
+    """Its process ID on that machine."""
     version: _builtins.str
-    """dbopsd's version."""
+    """The version of dbopsd that it runs."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When it started."""
 
     @_builtins.property
     def heartbeat_time(self) -> _timestamp_pb2.Timestamp:
-        """Its last heartbeat."""
+        """The time of its last heartbeat."""
 
     @_builtins.property
     def operations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The operations that it is at, `operations/{operation}`."""
+        """The operations that it is running, `operations/{operation}`."""
 
     def __init__(
         self,
@@ -526,18 +530,18 @@ Global___Worker: _TypeAlias = Worker  # noqa: Y015
 
 @_typing.final
 class ListWorkersRequest(_message.Message):
-    """Asks for a page of the workers."""
+    """The request of `ListWorkers`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many workers a page holds at most, 1 to 1000; 0 means 100, and more than 1000 means 1000. Less than 0 is
-    INVALID_ARGUMENT.
+    """The maximum number of workers in a page, 1 to 1000. 0 means 100, and more than 1000 means 1000. A negative number
+    is INVALID_ARGUMENT.
     """
     page_token: _builtins.str
-    """`next_page_token` of the page before. Empty for the first page; any other text is INVALID_ARGUMENT."""
+    """The `next_page_token` of the previous page. Empty for the first page. Any other text is INVALID_ARGUMENT."""
     def __init__(
         self,
         *,
@@ -554,17 +558,17 @@ Global___ListWorkersRequest: _TypeAlias = ListWorkersRequest  # noqa: Y015
 
 @_typing.final
 class ListWorkersResponse(_message.Message):
-    """A page of the workers."""
+    """A page of workers."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     WORKERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Where the next page starts. Empty on the last page."""
+    """The token of the next page. Empty on the last page."""
     @_builtins.property
     def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Worker]:
-        """The workers, by name."""
+        """The workers, ordered by name."""
 
     def __init__(
         self,

@@ -27,30 +27,31 @@ if _version_not_supported:
 
 
 class OperationsServiceStub:
-    """Watches long-running operations, and shows who runs them and what starts them by the clock.
+    """Watches long-running operations, and manages schedules and workers.
 
-    A method that does heavy work answers at once with a `google.longrunning.Operation`, `operations/{operation}`; the work
-    is done by a worker process, goes on when any process dies, and is asked about by `google.longrunning.Operations`
-    (Get, List, Wait, Cancel, Delete) and by `WatchOperation`. `Operation.metadata` is an `OperationMetadata`,
-    `Operation.response` the message that the method names, `Operation.error` a `google.rpc.Status` with
+    A method with long work immediately returns a `google.longrunning.Operation`, `operations/{operation}`. A worker
+    process does the work, which survives the death of any process. Use `google.longrunning.Operations` (Get, List, Wait,
+    Cancel, Delete) and `WatchOperation` to follow it. `Operation.metadata` is an `OperationMetadata`,
+    `Operation.response` is the message that the method declares, `Operation.error` is a `google.rpc.Status` with
     `google.rpc.ErrorInfo`. An operation and its result are kept for `operations.retention_s` after its end.
 
-    `ListOperations` takes a `filter` of conditions joined by `AND`: `done = true`, `metadata.database = "databases/main"`,
-    `metadata.kind = "…"`, `metadata.state = RUNNING`, `metadata.requester = "…"`, `metadata.create_time > "2026-01-31T12:00:00Z"`
-    (also `>=`, `<`, `<=`); `!=` for all but times; at most 32 conditions. The newest
-    comes first.
+    `ListOperations` takes a `filter` of conditions joined by `AND`: `done = true`, `metadata.database =
+    "databases/main"`, `metadata.kind = "…"`, `metadata.state = RUNNING`, `metadata.requester = "…"`,
+    `metadata.create_time > "2026-01-31T12:00:00Z"` (also `>=`, `<`, `<=`); `!=` for everything except times; at most 32
+    conditions. The newest operation comes first.
 
-    Besides the errors that `HealthService` lists:
+    Errors, in addition to those of `HealthService`:
 
-    - NOT_FOUND, `OPERATION_NOT_FOUND`, `SCHEDULE_NOT_FOUND`: there is none of that name, or it is kept no longer.
-    - PERMISSION_DENIED, `OPERATION_HIDDEN`: it is of a database that the caller may not see, or there is none of that name.
-    - ABORTED, `OPERATION_IN_THE_WAY`: another operation excludes it now; `metadata["operation"]` names it.
-    - ALREADY_EXISTS, `REQUEST_ID_REUSED`: the `request_id` was used before, with another request.
+    - NOT_FOUND, `OPERATION_NOT_FOUND`, `SCHEDULE_NOT_FOUND`: it does not exist, or is no longer kept.
+    - PERMISSION_DENIED, `OPERATION_HIDDEN`: it belongs to a database that the caller may not read, or does not exist.
+    - ABORTED, `OPERATION_IN_THE_WAY`: a running operation excludes it; `metadata["operation"]` names it.
+    - ALREADY_EXISTS, `REQUEST_ID_REUSED`: the `request_id` was already used with a different request.
     - FAILED_PRECONDITION, `OPERATION_DONE`: it has ended and cannot be cancelled; `OPERATION_NOT_DONE`: it has not ended and
     cannot be deleted.
-    - FAILED_PRECONDITION, `SPLIT_BRAIN`, as `Operation.error`: two hosts of the database's cluster take writes. Nothing is
-    written until one is gone. `DIFFERENT_CLUSTERS`: the hosts that take writes are of different clusters.
-    - UNAVAILABLE, `CONTROL_STORE_UNAVAILABLE`: operations cannot be kept or read now; health and the like go on.
+    - FAILED_PRECONDITION, `SPLIT_BRAIN`, as `Operation.error`: two hosts of the database's cluster accept writes.
+    Nothing is written until one is gone. `DIFFERENT_CLUSTERS`: the hosts that accept writes belong to different
+    clusters.
+    - UNAVAILABLE, `CONTROL_STORE_UNAVAILABLE`: operations cannot be written or read; health and similar calls continue.
     """
 
     def __init__(self, channel):
@@ -92,73 +93,73 @@ class OperationsServiceStub:
 
 
 class OperationsServiceServicer:
-    """Watches long-running operations, and shows who runs them and what starts them by the clock.
+    """Watches long-running operations, and manages schedules and workers.
 
-    A method that does heavy work answers at once with a `google.longrunning.Operation`, `operations/{operation}`; the work
-    is done by a worker process, goes on when any process dies, and is asked about by `google.longrunning.Operations`
-    (Get, List, Wait, Cancel, Delete) and by `WatchOperation`. `Operation.metadata` is an `OperationMetadata`,
-    `Operation.response` the message that the method names, `Operation.error` a `google.rpc.Status` with
+    A method with long work immediately returns a `google.longrunning.Operation`, `operations/{operation}`. A worker
+    process does the work, which survives the death of any process. Use `google.longrunning.Operations` (Get, List, Wait,
+    Cancel, Delete) and `WatchOperation` to follow it. `Operation.metadata` is an `OperationMetadata`,
+    `Operation.response` is the message that the method declares, `Operation.error` is a `google.rpc.Status` with
     `google.rpc.ErrorInfo`. An operation and its result are kept for `operations.retention_s` after its end.
 
-    `ListOperations` takes a `filter` of conditions joined by `AND`: `done = true`, `metadata.database = "databases/main"`,
-    `metadata.kind = "…"`, `metadata.state = RUNNING`, `metadata.requester = "…"`, `metadata.create_time > "2026-01-31T12:00:00Z"`
-    (also `>=`, `<`, `<=`); `!=` for all but times; at most 32 conditions. The newest
-    comes first.
+    `ListOperations` takes a `filter` of conditions joined by `AND`: `done = true`, `metadata.database =
+    "databases/main"`, `metadata.kind = "…"`, `metadata.state = RUNNING`, `metadata.requester = "…"`,
+    `metadata.create_time > "2026-01-31T12:00:00Z"` (also `>=`, `<`, `<=`); `!=` for everything except times; at most 32
+    conditions. The newest operation comes first.
 
-    Besides the errors that `HealthService` lists:
+    Errors, in addition to those of `HealthService`:
 
-    - NOT_FOUND, `OPERATION_NOT_FOUND`, `SCHEDULE_NOT_FOUND`: there is none of that name, or it is kept no longer.
-    - PERMISSION_DENIED, `OPERATION_HIDDEN`: it is of a database that the caller may not see, or there is none of that name.
-    - ABORTED, `OPERATION_IN_THE_WAY`: another operation excludes it now; `metadata["operation"]` names it.
-    - ALREADY_EXISTS, `REQUEST_ID_REUSED`: the `request_id` was used before, with another request.
+    - NOT_FOUND, `OPERATION_NOT_FOUND`, `SCHEDULE_NOT_FOUND`: it does not exist, or is no longer kept.
+    - PERMISSION_DENIED, `OPERATION_HIDDEN`: it belongs to a database that the caller may not read, or does not exist.
+    - ABORTED, `OPERATION_IN_THE_WAY`: a running operation excludes it; `metadata["operation"]` names it.
+    - ALREADY_EXISTS, `REQUEST_ID_REUSED`: the `request_id` was already used with a different request.
     - FAILED_PRECONDITION, `OPERATION_DONE`: it has ended and cannot be cancelled; `OPERATION_NOT_DONE`: it has not ended and
     cannot be deleted.
-    - FAILED_PRECONDITION, `SPLIT_BRAIN`, as `Operation.error`: two hosts of the database's cluster take writes. Nothing is
-    written until one is gone. `DIFFERENT_CLUSTERS`: the hosts that take writes are of different clusters.
-    - UNAVAILABLE, `CONTROL_STORE_UNAVAILABLE`: operations cannot be kept or read now; health and the like go on.
+    - FAILED_PRECONDITION, `SPLIT_BRAIN`, as `Operation.error`: two hosts of the database's cluster accept writes.
+    Nothing is written until one is gone. `DIFFERENT_CLUSTERS`: the hosts that accept writes belong to different
+    clusters.
+    - UNAVAILABLE, `CONTROL_STORE_UNAVAILABLE`: operations cannot be written or read; health and similar calls continue.
     """
 
     def WatchOperation(self, request, context):
-        """Streams an operation: as it is now, at once, then each change, and last as it ended; then the stream ends. A slow
-        reader misses states in between, never the last one.
+        """Streams an operation: its current state immediately, then each change, and its final state. Then the stream ends. A
+        slow reader can miss intermediate states, but never the last one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListSchedules(self, request, context):
-        """Lists the schedules of the configuration, by name.
+        """Lists the configured schedules, ordered by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RunSchedule(self, request, context):
-        """Starts a schedule's operation now, whether the schedule is paused or not. `Operation.response` is that of the
-        schedule's own kind of operation. Needs, besides, the role that starting that kind needs.
+        """Starts a schedule's operation now, even if the schedule is paused. `Operation.response` depends on the schedule's
+        kind of operation. The caller also needs the role for starting that kind.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PauseSchedule(self, request, context):
-        """Has a schedule start nothing until it is resumed. What it would have started meanwhile is not made up for. Pausing
-        a paused one changes nothing, so that the call can be tried again as it is, without a `request_id`.
+        """Pauses a schedule until it is resumed. Times that pass in between are skipped. Idempotent: it can be retried
+        without a `request_id`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResumeSchedule(self, request, context):
-        """Has a paused schedule go on with its next time. Resuming one that is not paused changes nothing, so that
-        the call can be tried again as it is, without a `request_id`.
+        """Resumes a paused schedule with its next time. Idempotent: it can be retried without a `request_id`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListWorkers(self, request, context):
-        """Lists the worker processes that run operations, by name: those that are there, and those that vanished within
+        """Lists the worker processes that run operations, ordered by name: current workers, and those that were lost within
         the last day.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -207,30 +208,31 @@ def add_OperationsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OperationsService:
-    """Watches long-running operations, and shows who runs them and what starts them by the clock.
+    """Watches long-running operations, and manages schedules and workers.
 
-    A method that does heavy work answers at once with a `google.longrunning.Operation`, `operations/{operation}`; the work
-    is done by a worker process, goes on when any process dies, and is asked about by `google.longrunning.Operations`
-    (Get, List, Wait, Cancel, Delete) and by `WatchOperation`. `Operation.metadata` is an `OperationMetadata`,
-    `Operation.response` the message that the method names, `Operation.error` a `google.rpc.Status` with
+    A method with long work immediately returns a `google.longrunning.Operation`, `operations/{operation}`. A worker
+    process does the work, which survives the death of any process. Use `google.longrunning.Operations` (Get, List, Wait,
+    Cancel, Delete) and `WatchOperation` to follow it. `Operation.metadata` is an `OperationMetadata`,
+    `Operation.response` is the message that the method declares, `Operation.error` is a `google.rpc.Status` with
     `google.rpc.ErrorInfo`. An operation and its result are kept for `operations.retention_s` after its end.
 
-    `ListOperations` takes a `filter` of conditions joined by `AND`: `done = true`, `metadata.database = "databases/main"`,
-    `metadata.kind = "…"`, `metadata.state = RUNNING`, `metadata.requester = "…"`, `metadata.create_time > "2026-01-31T12:00:00Z"`
-    (also `>=`, `<`, `<=`); `!=` for all but times; at most 32 conditions. The newest
-    comes first.
+    `ListOperations` takes a `filter` of conditions joined by `AND`: `done = true`, `metadata.database =
+    "databases/main"`, `metadata.kind = "…"`, `metadata.state = RUNNING`, `metadata.requester = "…"`,
+    `metadata.create_time > "2026-01-31T12:00:00Z"` (also `>=`, `<`, `<=`); `!=` for everything except times; at most 32
+    conditions. The newest operation comes first.
 
-    Besides the errors that `HealthService` lists:
+    Errors, in addition to those of `HealthService`:
 
-    - NOT_FOUND, `OPERATION_NOT_FOUND`, `SCHEDULE_NOT_FOUND`: there is none of that name, or it is kept no longer.
-    - PERMISSION_DENIED, `OPERATION_HIDDEN`: it is of a database that the caller may not see, or there is none of that name.
-    - ABORTED, `OPERATION_IN_THE_WAY`: another operation excludes it now; `metadata["operation"]` names it.
-    - ALREADY_EXISTS, `REQUEST_ID_REUSED`: the `request_id` was used before, with another request.
+    - NOT_FOUND, `OPERATION_NOT_FOUND`, `SCHEDULE_NOT_FOUND`: it does not exist, or is no longer kept.
+    - PERMISSION_DENIED, `OPERATION_HIDDEN`: it belongs to a database that the caller may not read, or does not exist.
+    - ABORTED, `OPERATION_IN_THE_WAY`: a running operation excludes it; `metadata["operation"]` names it.
+    - ALREADY_EXISTS, `REQUEST_ID_REUSED`: the `request_id` was already used with a different request.
     - FAILED_PRECONDITION, `OPERATION_DONE`: it has ended and cannot be cancelled; `OPERATION_NOT_DONE`: it has not ended and
     cannot be deleted.
-    - FAILED_PRECONDITION, `SPLIT_BRAIN`, as `Operation.error`: two hosts of the database's cluster take writes. Nothing is
-    written until one is gone. `DIFFERENT_CLUSTERS`: the hosts that take writes are of different clusters.
-    - UNAVAILABLE, `CONTROL_STORE_UNAVAILABLE`: operations cannot be kept or read now; health and the like go on.
+    - FAILED_PRECONDITION, `SPLIT_BRAIN`, as `Operation.error`: two hosts of the database's cluster accept writes.
+    Nothing is written until one is gone. `DIFFERENT_CLUSTERS`: the hosts that accept writes belong to different
+    clusters.
+    - UNAVAILABLE, `CONTROL_STORE_UNAVAILABLE`: operations cannot be written or read; health and similar calls continue.
     """
 
     @staticmethod

@@ -29,35 +29,35 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     ROLE_UNSPECIFIED: _Role.ValueType  # 0
     """No role. A method that declares none is denied to everybody."""
     VIEWER: _Role.ValueType  # 1
-    """Reads: health, metrics, lists, running operations."""
+    """May read health, metrics, lists and operations."""
     OPERATOR: _Role.ValueType  # 2
-    """Takes and tests backups, checks migrations, plans imports."""
+    """May also take and test backups, check migrations and plan imports."""
     ADMIN: _Role.ValueType  # 3
-    """Restores, deletes, migrates, imports."""
+    """May also restore, delete, migrate and import."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
-    """What a caller may do. Each role includes the ones before it."""
+    """The role of a caller. Each role includes the previous ones."""
 
 ROLE_UNSPECIFIED: Role.ValueType  # 0
 """No role. A method that declares none is denied to everybody."""
 VIEWER: Role.ValueType  # 1
-"""Reads: health, metrics, lists, running operations."""
+"""May read health, metrics, lists and operations."""
 OPERATOR: Role.ValueType  # 2
-"""Takes and tests backups, checks migrations, plans imports."""
+"""May also take and test backups, check migrations and plan imports."""
 ADMIN: Role.ValueType  # 3
-"""Restores, deletes, migrates, imports."""
+"""May also restore, delete, migrate and import."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 @_typing.final
 class MethodRole(_message.Message):
-    """The role of a method whose proto is not ours to annotate."""
+    """The role of a method whose proto belongs to another project."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ROLE_FIELD_NUMBER: _builtins.int
     FULL_NAME_FIELD_NUMBER: _builtins.int
     role: Global___Role.ValueType
-    """The least role that may call the method."""
+    """The minimum role for calling the method."""
     full_name: _builtins.str
     """The method, as `package.Service/Method`."""
     def __init__(
@@ -77,6 +77,8 @@ Global___MethodRole: _TypeAlias = MethodRole  # noqa: Y015
 ROLE_FIELD_NUMBER: _builtins.int
 METHOD_ROLE_FIELD_NUMBER: _builtins.int
 role: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Role.ValueType]
-"""The least role that may call the method. Every method of this package declares one; the server reads it from here."""
+"""The minimum role for calling the method. Every method of this package declares one, and the server reads it from
+here.
+"""
 method_role: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FileOptions, _containers.RepeatedCompositeFieldContainer[Global___MethodRole]]
-"""The roles of methods that this package serves and other packages declare."""
+"""The roles of methods that this server implements but other packages declare."""

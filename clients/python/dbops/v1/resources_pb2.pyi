@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Database(_message.Message):
-    """A PostgreSQL database that the daemon looks after: one `[databases.…]` table of its configuration."""
+    """A PostgreSQL database, configured by one `[databases.…]` table."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -34,27 +34,27 @@ class Database(_message.Message):
         STATE_UNSPECIFIED: Database._State.ValueType  # 0
         """Never sent."""
         HEALTHY: Database._State.ValueType  # 1
-        """Everything measured is within its thresholds."""
+        """All measured values are within their thresholds."""
         DEGRADED: Database._State.ValueType  # 2
-        """Something is past its warning threshold; the database serves."""
+        """A value is past its warning threshold. The database still serves."""
         UNHEALTHY: Database._State.ValueType  # 3
-        """Something is past its critical threshold, or the database does not answer."""
+        """A value is past its critical threshold, or the database does not answer."""
         UNKNOWN: Database._State.ValueType  # 4
-        """Not measured yet, or it could not be measured. The reason stands beside it."""
+        """Not measured yet, or not measurable. See the reason."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
-        """How well a database, or one thing about it, is."""
+        """The state of a database, or of one of its checks."""
 
     STATE_UNSPECIFIED: Database.State.ValueType  # 0
     """Never sent."""
     HEALTHY: Database.State.ValueType  # 1
-    """Everything measured is within its thresholds."""
+    """All measured values are within their thresholds."""
     DEGRADED: Database.State.ValueType  # 2
-    """Something is past its warning threshold; the database serves."""
+    """A value is past its warning threshold. The database still serves."""
     UNHEALTHY: Database.State.ValueType  # 3
-    """Something is past its critical threshold, or the database does not answer."""
+    """A value is past its critical threshold, or the database does not answer."""
     UNKNOWN: Database.State.ValueType  # 4
-    """Not measured yet, or it could not be measured. The reason stands beside it."""
+    """Not measured yet, or not measurable. See the reason."""
 
     class _ServerRole:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -63,19 +63,19 @@ class Database(_message.Message):
     class _ServerRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Database._ServerRole.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         SERVER_ROLE_UNSPECIFIED: Database._ServerRole.ValueType  # 0
-        """Not known: the server has not answered since the daemon started."""
+        """Unknown: the server has not answered since the daemon started."""
         PRIMARY: Database._ServerRole.ValueType  # 1
-        """Takes writes."""
+        """Accepts writes."""
         STANDBY: Database._ServerRole.ValueType  # 2
         """Replays another server's WAL (`pg_is_in_recovery()`): a streaming standby, or a server that is recovering."""
 
     class ServerRole(_ServerRole, metaclass=_ServerRoleEnumTypeWrapper):
-        """What the server is within its replication cluster."""
+        """The role of the server in its cluster."""
 
     SERVER_ROLE_UNSPECIFIED: Database.ServerRole.ValueType  # 0
-    """Not known: the server has not answered since the daemon started."""
+    """Unknown: the server has not answered since the daemon started."""
     PRIMARY: Database.ServerRole.ValueType  # 1
-    """Takes writes."""
+    """Accepts writes."""
     STANDBY: Database.ServerRole.ValueType  # 2
     """Replays another server's WAL (`pg_is_in_recovery()`): a streaming standby, or a server that is recovering."""
 
@@ -91,18 +91,20 @@ class Database(_message.Message):
     1 to 63 characters of `a-z`, `0-9` and `-`, starting with a letter.
     """
     postgres_database: _builtins.str
-    """PostgreSQL's own name of the database, such as `postgres`."""
+    """The name of the database in PostgreSQL, such as `postgres`."""
     embedded: _builtins.bool
-    """Whether the daemon itself runs the server (it does when the configuration names no database)."""
+    """Whether this is the embedded PostgreSQL, which the daemon runs."""
     state: Global___Database.State.ValueType
-    """The database's present state, the same as `DatabaseHealth.state`."""
+    """The current state, the same as `DatabaseHealth.state`."""
     server_role: Global___Database.ServerRole.ValueType
-    """What the server was at its last answer."""
+    """The server's role at its last answer."""
     server_version: _builtins.str
     """The server's version at its last answer, such as `18.6`. Empty before the first one."""
     @_builtins.property
     def hosts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Where the database is, as `host:port` or as a socket directory, in the order of its DSN. Never holds a credential."""
+        """The hosts of the database, as `host:port` or as a socket directory, in the order of its DSN. Never contains a
+        credential.
+        """
 
     def __init__(
         self,
