@@ -49,7 +49,10 @@ async def resolve_addresses(name: str) -> tuple[str, ...]:
 
 
 class ClusterWatch:
-    """The hosts of `dsn`, looked at every `interval_s` seconds while the watch runs."""
+    """The hosts of `dsn`, looked at every `interval_s` seconds while the watch runs.
+
+    That is while somebody holds it, and for `linger_s` seconds after the last write.
+    """
 
     def __init__(
         self,
@@ -58,12 +61,14 @@ class ClusterWatch:
         *,
         interval_s: float,
         connect_timeout_s: int,
+        linger_s: float = _LINGER_S,
         resolve: Resolve = resolve_addresses,
     ) -> None:
         self._dsn = dsn
         self._telemetry = telemetry
         self._interval_s = interval_s
         self._connect_timeout_s = connect_timeout_s
+        self._linger_s = linger_s
         self._resolve = resolve
         self._probes = {host: self._probe(host) for host in dsn.each_host}
         self._tasks: dict[Host, asyncio.Task[None]] = {}
@@ -96,6 +101,11 @@ class ClusterWatch:
                 # None of a name's addresses has answered yet: one of them should.
                 views[0] = replace(views[0], expected=True)
             yield from views
+
+    @property
+    def watching(self) -> bool:
+        """Whether the watch runs."""
+        return self._task is not None and not self._task.done()
 
     def refuse_writes(self) -> None:
         """Raise `WritesRefused` while two hosts take writes, as far as is known now."""
@@ -181,7 +191,7 @@ class ClusterWatch:
     async def _look(self, timeout_s: float) -> None:
         """Look at every host anew, at the slow ones for `timeout_s` seconds."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
+            async with self.running(), asyncio.timeout(timeout_s):
                 await self._resolved.wait()
                 for _ in range(_LOOKS):
                     await asyncio.gather(*(probe.look() for probe in self._probes.values()))
@@ -191,8 +201,12 @@ class ClusterWatch:
     def _want(self) -> None:
         if self._closed:
             return
-        self._wanted_until = time.monotonic() + _LINGER_S
-        if self._task is None or self._task.done():
+        self._wanted_until = time.monotonic() + self._linger_s
+        if not self.watching:
+            # What was known when the last watch ended may be hours old.
+            self._probes = {host: self._probe(host) for host in self._dsn.each_host}
+            self._resolved.clear()
+            self._refused = False
             self._task = asyncio.create_task(
                 self._watch(), name=f"{self._dsn.database}-cluster-watch"
             )

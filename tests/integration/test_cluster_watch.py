@@ -384,13 +384,21 @@ async def test_servers_of_two_clusters_get_no_writes(
 def watch_of(recording: Recording) -> Callable[..., ClusterWatch]:
     """`watch_of(dsn, resolve) -> ClusterWatch`."""
 
-    def make(dsn: str, resolve: Callable[[str], Awaitable[tuple[str, ...]]]) -> ClusterWatch:
+    async def no_addresses(_name: str) -> tuple[str, ...]:
+        return ()
+
+    def make(
+        dsn: str,
+        resolve: Callable[[str], Awaitable[tuple[str, ...]]] = no_addresses,
+        linger_s: float = 30,
+    ) -> ClusterWatch:
         telemetry = DatabaseTelemetry("main", recording.telemetry.tracer, NoOpMeter("test"))
         return ClusterWatch(
             Dsn.parse("main", dsn),
             telemetry,
             interval_s=0.1,
             connect_timeout_s=2,
+            linger_s=linger_s,
             resolve=resolve,
         )
 
@@ -423,15 +431,31 @@ async def test_each_address_of_a_name_is_a_host_and_missed_once_it_has_answered(
         await watch.close()
 
 
+async def test_a_watch_that_begins_anew_believes_nothing_of_the_last_one(
+    watch_of: Callable[..., ClusterWatch], replication_pair: ReplicationPair
+) -> None:
+    pair = replication_pair
+    watch = watch_of(pair.dsn(), linger_s=0.5)
+    try:
+        await watch.admit()
+        await eventually(lambda: not watch.watching)
+        # Another primary appears while nobody looks.
+        await asyncio.to_thread(pair.promote)
+        with pytest.raises(SplitBrain):
+            await watch.admit()
+        await eventually(lambda: not watch.watching)
+        # And so does its end.
+        await asyncio.to_thread(pair.primary.stop, "immediate")
+        await watch.admit()
+    finally:
+        await watch.close()
+
+
 async def test_a_watch_that_nobody_needs_ends(
     watch_of: Callable[..., ClusterWatch], postgres: PostgresServer
 ) -> None:
-    async def resolve(_name: str) -> tuple[str, ...]:
-        return ()
-
-    watch = watch_of(postgres.dsn(), resolve)
+    watch = watch_of(postgres.dsn(), linger_s=0.5)
     await watch.admit()
     connected = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dbopsd-hosts'"
     assert postgres.execute(connected) == [(1,)]
-    await watch.close()
     await eventually(lambda: postgres.execute(connected) == [(0,)])
