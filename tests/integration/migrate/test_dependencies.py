@@ -107,11 +107,6 @@ STRANGE = {
         "table of users",
         "collation public.loud",
     ),
-    "trigger": (
-        "CREATE TRIGGER t AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION public.note()",
-        "table users",
-        "trigger t",
-    ),
     "rule": (
         "CREATE RULE r AS ON DELETE TO users DO INSTEAD NOTHING",
         "table users",
@@ -159,12 +154,13 @@ async def test_what_uses_anything_else_is_not_published(
 
 
 async def test_what_uses_its_own_is_published(session: Session, database_dsn: str) -> None:
-    """Keys, foreign keys, sequences, views of views, and functions that a translation may have."""
+    """Keys, foreign keys, sequences, functions of translations, and a trigger for an audit."""
     record = await stage(session, database_dsn, "new")
     with person(database_dsn, record.staging_schema) as connection:
         connection.execute(
             "ALTER TABLE users ADD CHECK (pg_catalog.length(email) < 50);"
             'ALTER TABLE users ADD l text GENERATED ALWAYS AS (lower(email COLLATE "C")) STORED;'
+            "CREATE TRIGGER t AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION public.note();"
             "CREATE INDEX by_lower ON users (lower(email)) WHERE id > 0;"
             "DROP VIEW user_orders; CREATE VIEW user_orders AS SELECT u.email, max(o.note) AS note"
             " FROM users AS u JOIN orders AS o ON o.user_id = u.id GROUP BY u.id"

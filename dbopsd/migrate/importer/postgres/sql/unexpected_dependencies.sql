@@ -1,6 +1,7 @@
 -- summary: SELECT pg_depend of definitions
 -- What the definitions of an import's own tables and views (by oid) use that is neither the import's
--- own nor a function of pg_catalog that it may call: what uses it, and what that is.
+-- own nor a function of pg_catalog that it may call: what uses it, and what that is. Triggers are
+-- none of these: no import creates any, but a database's event trigger may, as for an audit.
 -- PostgreSQL does not record that something depends on what came with initdb, as on pg_authid. So
 -- the definitions themselves are read, too. In their text a name or a value cannot look like a field:
 -- blanks are escaped in names, and values are bytes.
@@ -91,10 +92,6 @@ WHERE d.refclassid <> 'pg_catalog.pg_namespace'::pg_catalog.regclass
             WHERE t.oid = d.refobjid AND t.typrelid IN (SELECT oid FROM own)
         )
     )
-UNION
-SELECT 'table ' || pg_catalog.quote_ident(o.relname), 'trigger ' || pg_catalog.quote_ident(t.tgname)
-FROM pg_catalog.pg_trigger AS t JOIN own AS o ON o.oid = t.tgrelid
-WHERE NOT t.tgisinternal
 UNION
 SELECT 'table ' || pg_catalog.quote_ident(n.of), 'a rule of its own'
 FROM definitions AS n
