@@ -15,7 +15,7 @@ import psycopg
 
 from dbopsd.db.cluster_view import SILENT_AFTER_S, HostAnswer, HostView, Identity
 from dbopsd.db.connection import Connection
-from dbopsd.db.dsn import Dsn, Host
+from dbopsd.db.dsn import CATALOG_ONLY, Dsn, Host
 from dbopsd.db.errors import ConnectionLost, DatabaseError, PermissionMissing, QueryTimeout
 from dbopsd.db.session import Session
 from dbopsd.db.spans import DatabaseTelemetry
@@ -30,10 +30,9 @@ _HOST: Final = load_sql(__package__, "cluster_host.sql").statement
 
 APPLICATION: Final = "dbopsd-hosts"
 _SETTINGS: Final = {
+    **CATALOG_ONLY,
     "statement_timeout": "2000",
     "lock_timeout": "100",
-    # So that no function of anybody's is taken for the server's own.
-    "search_path": "pg_catalog",
 }
 # When a connection without an answer is given up for a new one. A server that was merely stopped
 # answers on the old one once it goes on, and each new try leaves it a backend.

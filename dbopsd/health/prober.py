@@ -231,8 +231,6 @@ class Prober:
                 **CATALOG_ONLY,
                 "statement_timeout": f"{_STATEMENT_TIMEOUT_S * 1000:.0f}",
                 "lock_timeout": "100",
-                # So that no function of anybody's is taken for the server's own.
-                "search_path": "pg_catalog",
             },
         )
 
