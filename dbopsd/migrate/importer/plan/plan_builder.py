@@ -115,14 +115,25 @@ def count_rows(connection: sqlite3.Connection, plan: Plan) -> Plan:
         for column in table.columns:
             if column.expression:
                 where = f"tables.{table.source}.columns.{column.source}.expression"
-                query = f"SELECT (\n{column.expression}\n) FROM main.{name} LIMIT 0"  # noqa: S608
-                _ask(connection, query, where)
+                _check_expression(connection, name, column.expression, where)
         if table.where:
+            where = f"tables.{table.source}.where"
+            _check_expression(connection, name, table.where, where)
             query = f"SELECT count(*) FROM main.{name} WHERE (\n{table.where}\n)"  # noqa: S608
-            rows = _ask(connection, query, f"tables.{table.source}.where")
-            table = replace(table, rows=rows)  # noqa: PLW2901
+            table = replace(table, rows=_ask(connection, query, where))  # noqa: PLW2901
         tables.append(table)
     return replace(plan, tables=tuple(tables))
+
+
+def _check_expression(connection: sqlite3.Connection, name: str, sql: str, where: str) -> None:
+    """Check that it is one expression over a single row. Raises `InvalidMapping`.
+
+    A condition may not have aggregates. No text that ends a parenthesis before it begins another
+    one fits into both forms: it would take away rows, or the limits of the part that is copied.
+    """
+    for form in ("(\n{}\n)", "CAST(\n{}\n AS TEXT)"):
+        query = f"SELECT 1 FROM main.{name} WHERE {form.format(sql)} IS NULL LIMIT 0"  # noqa: S608
+        _ask(connection, query, where)
 
 
 def _ask(connection: sqlite3.Connection, query: str, where: str) -> int:

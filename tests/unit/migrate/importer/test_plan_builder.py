@@ -1,17 +1,21 @@
 """What a plan notes of a file, and what is not certain about it."""
 
+import json
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from dbopsd.migrate.importer.inspect.inspect_schema import inspect_schema
+from dbopsd.migrate.importer.model.errors import InvalidMapping
 from dbopsd.migrate.importer.model.mapping import read_mapping
 from dbopsd.migrate.importer.model.plan import Fate, Plan, PlannedObject
 from dbopsd.migrate.importer.model.requests import ImportRequest
-from dbopsd.migrate.importer.plan.plan_builder import build_plan
+from dbopsd.migrate.importer.plan.plan_builder import build_plan, count_rows
 from dbopsd.migrate.importer.plan.time_units import ambiguous_time_notes
 from dbopsd.migrate.importer.profile.profile_table import profile_table
+from dbopsd.migrate.importer.snapshot.open_sqlite import open_immutable
 
 MIXED = """
 CREATE TABLE events (at TIMESTAMP);
@@ -28,6 +32,13 @@ def planned(sql: str, mapping: str = "") -> Plan:
     return build_plan(
         schema, profiles, ImportRequest(source="app.db"), read_mapping(mapping), "staging"
     )
+
+
+def counted(path: Path, sql: str, mapping: str) -> Plan:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(sql)
+    with closing(open_immutable(path)) as connection:
+        return count_rows(connection, planned(sql, mapping))
 
 
 def _compare_folded(one: str, other: str) -> int:
@@ -203,3 +214,47 @@ def test_constraints_are_made_without_a_look_at_the_rows_and_validated_apart() -
         assert constraint.ddl.endswith(" NOT VALID")
         assert "VALIDATE CONSTRAINT" in constraint.validate
     assert " ON UPDATE SET NULL ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED" in foreign.ddl
+
+
+NUMBERS = "CREATE TABLE t (a); INSERT INTO t VALUES (1), (2), (3);"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "count(*)",
+        "max(a)",
+        "group_concat(a)",
+        "row_number() OVER ()",
+        "1) OR (1",
+        "1), (2",
+        "1 AS TEXT), CAST(2",
+        "1 AS TEXT) OR CAST(2",
+        "1) FROM t UNION SELECT (2",
+        "1); SELECT (2",
+        "/* nothing */",
+    ],
+)
+@pytest.mark.parametrize("key", ["where", "expression"])
+def test_sql_of_a_mapping_is_one_expression_over_a_row(tmp_path: Path, key: str, text: str) -> None:
+    table = "[tables.t]" if key == "where" else "[tables.t.columns.a]\ntype = 'text'"
+    with pytest.raises(InvalidMapping):
+        counted(tmp_path / "a.db", NUMBERS, f"{table}\n{key} = '{text}'")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a > 1 OR a IS NULL -- a comment",
+        "a IN (SELECT max(a) FROM t) /* and one more */",
+        "CASE WHEN a = ')' THEN '(' ELSE a END",
+        "(SELECT count(*) FROM t AS o WHERE o.a < t.a)",
+        "CAST(a AS TEXT) COLLATE NOCASE",
+    ],
+)
+def test_whatever_is_one_expression_is_taken(tmp_path: Path, text: str) -> None:
+    quoted = json.dumps(text)
+    mapping = f"[tables.t]\nwhere = {quoted}\n"
+    mapping += f"[tables.t.columns.a]\ntype = 'text'\nexpression = {quoted}"
+    (table,) = counted(tmp_path / "a.db", NUMBERS, mapping).tables
+    assert table.where == table.columns[0].expression == text
