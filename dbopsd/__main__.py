@@ -33,9 +33,9 @@ _config_option = click.option(
     type=click.Path(path_type=Path),
     envvar=CONFIG_FILE_VARIABLE,
     show_envvar=True,
-    help="The configuration, a TOML file. Every key may also stand in the environment, as "
-    "DBOPSD_SECTION__KEY. A database without a dsn, or no database at all: an embedded PostgreSQL "
-    "in the state directory.",
+    help="The configuration, a TOML file. Environment variables such as DBOPSD_SECTION__KEY "
+    "override its keys. A database without a dsn, or no database at all, means an embedded "
+    "PostgreSQL in the state directory.",
 )
 
 
@@ -47,15 +47,15 @@ def build_cli(features: Sequence[Feature] = (), *, module: str = "dbopsd") -> cl
     def cli() -> None:
         """Run the operations side of PostgreSQL as one gRPC service.
 
-        Exit codes: 0 stopped as asked; 2 could not start, with the reason in one line.
+        Exit codes: 0 stopped by a signal; 2 could not start, with the reason in one line.
         """
 
     @cli.command()
     @_config_option
     def serve(config_file: Path | None) -> None:
-        """Serve until SIGTERM or Ctrl-C; a second one does not wait for running calls.
+        """Serve until SIGTERM or Ctrl-C. A second signal does not wait for running calls.
 
-        Keeps `server.workers` worker processes up, which do the work of long-running operations.
+        Runs `server.workers` worker processes, which do the work of long-running operations.
         """
         config = _prepare(config_file)
         where = ("--config", str(config_file.absolute())) if config_file else ()
@@ -75,12 +75,12 @@ def build_cli(features: Sequence[Feature] = (), *, module: str = "dbopsd") -> cl
         supervised: bool,
         embedded_dsn: str,
     ) -> None:
-        """Run operations until SIGTERM or Ctrl-C; others go on with what is unfinished then.
+        """Run operations until SIGTERM or Ctrl-C. Other workers continue the unfinished ones.
 
-        `dbopsd serve` starts its own. Start more, here or on other machines, against the same
+        `dbopsd serve` starts its own workers. Start more, here or on other machines, with the same
         `server.control_url` and the same databases.
 
-        Exit code 3: it was not heard of for too long, and others have its operations.
+        Exit code 3: its heartbeat was missing for too long, and other workers took over.
         """
         config = _prepare(config_file)
         _run(
@@ -97,9 +97,9 @@ def build_cli(features: Sequence[Feature] = (), *, module: str = "dbopsd") -> cl
     @cli.command("check-config")
     @_config_option
     def check_config(config_file: Path | None) -> None:
-        """Check the configuration whole, without starting anything.
+        """Check the whole configuration without starting anything.
 
-        Says how many file descriptors the daemon needs, and how many it would have from here.
+        Prints how many file descriptors the daemon needs, and how many it would have.
         """
         with _refusing():
             config = load_config(config_file)
@@ -122,7 +122,7 @@ def build_cli(features: Sequence[Feature] = (), *, module: str = "dbopsd") -> cl
 
 
 def _prepare(config_file: Path | None) -> Config:
-    """What every process does first, so that nothing it writes is anybody else's to read."""
+    """Load the configuration, make new files private, and set up the log."""
     with _refusing():
         config = load_config(config_file)
     os.umask(0o077)
@@ -131,26 +131,26 @@ def _prepare(config_file: Path | None) -> Config:
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a process's work to its end, and end with it."""
+    """Run `main`, then exit the process with its status."""
 
-    async def to_its_end() -> int:
+    async def run_main() -> int:
         status = 0
         try:
             await main
         except DbopsError as exc:
             status = _complain(exc)
-        # Threads that wait for a control store that is away would keep the process for ever.
+        # Threads that wait for an unavailable control store would keep the process alive.
         leaving = threading.Timer(_LEAVE_S, os._exit, (status,))
         leaving.daemon = True
         leaving.start()
         return status
 
-    sys.exit(asyncio.run(to_its_end()))
+    sys.exit(asyncio.run(run_main()))
 
 
 @contextlib.contextmanager
 def _refusing() -> Iterator[None]:
-    """End the process with one line and an exit code where a `DbopsError` says why."""
+    """Exit with one line and an exit code on a `DbopsError`."""
     try:
         yield
     except DbopsError as exc:
@@ -158,7 +158,7 @@ def _refusing() -> Iterator[None]:
 
 
 def _complain(exc: DbopsError) -> int:
-    """Say what is wrong; the exit code for it."""
+    """Print the error and return its exit code."""
     click.echo(f"dbopsd: {exc}", err=True)
     return EXIT_LOST if isinstance(exc, app.LostWorker) else EXIT_CANNOT_START
 

@@ -107,8 +107,8 @@ class MalformedRequest(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"the request of {self.method} is not a message of its type: "
-            "generate the client anew from the protos, or ask this server by reflection"
+            f"the request of {self.method} is not a message of its type: regenerate the client "
+            "from the protos, or use server reflection"
         )
 
 
@@ -124,8 +124,8 @@ class DatabaseNotFound(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"database '{self.database}' is not configured: "
-            "`dbops databases list` names those that are"
+            f"database '{self.database}' is not configured: `dbops databases list` lists the "
+            "databases"
         )
 
 
@@ -138,7 +138,7 @@ class ShuttingDown(DbopsError):
 
     @property
     def message(self) -> str:
-        return "the daemon is stopping: call again elsewhere, or once it is back"
+        return "the daemon is stopping: retry elsewhere, or when it is back"
 
 
 @dataclass(eq=False)
@@ -154,8 +154,8 @@ class ListenerUnavailable(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"cannot listen on {self.address}: {self.problem}; "
-            "[server] grpc_listen and http_listen choose other addresses"
+            f"cannot listen on {self.address}: {self.problem}; choose other addresses with "
+            "[server] grpc_listen and http_listen"
         )
 
 
@@ -170,7 +170,7 @@ class MethodNotFound(DbopsError):
 
     @property
     def message(self) -> str:
-        return f"method '{self.method}' is not served here: ask this server by reflection"
+        return f"method '{self.method}' is not served here: see server reflection for all methods"
 
 
 @dataclass(eq=False)
@@ -198,4 +198,4 @@ class ServiceNotFound(DbopsError):
 
     @property
     def message(self) -> str:
-        return f"service '{self.service}' is not known here: Health.List names those that are"
+        return f"service '{self.service}' is unknown: Health.List lists the services"

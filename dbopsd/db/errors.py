@@ -159,8 +159,9 @@ class QueryTimeout(DatabaseError):
     @property
     def message(self) -> str:
         return (
-            f"'{self.statement}' had no answer from database '{self.database}' within "
-            f"{self.timeout_s:g} s: the connection was closed; whether it took effect is not known"
+            f"'{self.statement}' got no answer from database '{self.database}' within "
+            f"{self.timeout_s:g} s: the connection was closed, and the statement may have taken "
+            "effect"
         )
 
 
@@ -273,8 +274,8 @@ class SplitBrain(WritesRefused):
     def message(self) -> str:
         return (
             f"database '{self.database}' has two primaries, {self.hosts}: nothing is written until "
-            "one is gone; stop the one whose changes are to be given up, or make it a standby of "
-            "the other (pg_rewind, pg_basebackup)"
+            "one is gone; stop the one whose changes you give up, or make it a standby of the "
+            "other (pg_rewind, pg_basebackup)"
         )
 
 
@@ -287,8 +288,9 @@ class DifferentClusters(WritesRefused):
     @property
     def message(self) -> str:
         return (
-            f"the dsn of database '{self.database}' names servers of different clusters that take "
-            f"writes, {self.hosts}: nothing is written until it names hosts of one cluster only"
+            f"the dsn of database '{self.database}' names servers of different clusters that "
+            f"accept writes, {self.hosts}: nothing is written until it names hosts of only one "
+            "cluster"
         )
 
 

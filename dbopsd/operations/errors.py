@@ -18,8 +18,8 @@ class OperationNotFound(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"operation '{self.operation}' is not known, or is kept no longer: "
-            "`dbops operations list` names those that are"
+            f"operation '{self.operation}' does not exist or is no longer kept; `dbops operations "
+            "list` lists all operations"
         )
 
 
@@ -37,8 +37,8 @@ class OperationInTheWay(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"{self.kind} cannot start on database '{self.database}' while operations/"
-            f"{self.operation} is not done: wait for it, or cancel it"
+            f"{self.kind} cannot start on database '{self.database}' while "
+            f"operations/{self.operation} is running or queued: wait for it, or cancel it"
         )
 
     @property
@@ -63,8 +63,8 @@ class RequestIdReused(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"request_id '{self.request_id}' was used before, with another request, for "
-            f"operations/{self.operation}: take a new id for a new request"
+            f"request_id '{self.request_id}' was already used with a different request, for "
+            f"operations/{self.operation}: use a new id"
         )
 
 
@@ -128,8 +128,8 @@ class OperationTimedOut(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"operations/{self.operation} did not end within its {self.timeout_s:g} s: "
-            "see what held it up, or allow it more"
+            f"operations/{self.operation} exceeded its timeout of {self.timeout_s:g} s: find out "
+            "what delayed it, or raise the timeout"
         )
 
 
@@ -147,8 +147,8 @@ class WorkersLost(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"operations/{self.operation} was given up: {self.attempts} workers in a row vanished "
-            "while they ran it; their logs, and the kernel's for memory, have the cause"
+            f"operations/{self.operation} lost {self.attempts} workers in a row and was given up: "
+            "see their logs, and the kernel log for out-of-memory kills"
         )
 
 
@@ -163,10 +163,7 @@ class UnknownKind(DbopsError):
 
     @property
     def message(self) -> str:
-        return (
-            f"kind of operation '{self.kind}' is not known here: "
-            "another version of dbopsd may have it"
-        )
+        return f"this dbopsd has no kind of operation '{self.kind}': another version may have it"
 
 
 @dataclass(eq=False)
@@ -181,8 +178,8 @@ class ScheduleNotFound(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"schedule '{self.schedule}' is not configured: "
-            "`dbops schedules list` names those that are"
+            f"schedule '{self.schedule}' is not configured: `dbops schedules list` lists the "
+            "schedules"
         )
 
 
@@ -213,10 +210,7 @@ class ChildOutputTooLarge(DbopsError):
 
     @property
     def message(self) -> str:
-        return (
-            f"{self.program} was ended: it wrote more than {self.limit_bytes} bytes, "
-            "which is more than is kept of a program's output"
-        )
+        return f"{self.program} was ended because its output exceeded {self.limit_bytes} bytes"
 
 
 @dataclass(eq=False)
@@ -258,8 +252,8 @@ class ControlStoreUnavailable(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"the control store {self.store} cannot be used now: {self.problem}; "
-            "operations wait, everything else goes on"
+            f"the control store {self.store} is unavailable: {self.problem}; operations wait, "
+            "everything else continues"
         )
 
 
@@ -285,6 +279,6 @@ class CleanUpFailed(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"operations/{self.operation} ended ({self.failure}), and what it left could not be "
-            f"removed: {self.problem}"
+            f"operations/{self.operation} ended ({self.failure}), and its clean-up failed: "
+            f"{self.problem}"
         )

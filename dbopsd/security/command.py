@@ -1,4 +1,4 @@
-"""`dbopsd token`: making bearer tokens."""
+"""`dbopsd token`: create bearer tokens."""
 
 import re
 import sys
@@ -19,53 +19,53 @@ _ROLES: Final = get_args(RoleName)
 
 
 def _duration(_context: click.Context, _option: click.Parameter, value: str | None) -> Any:
-    """`90d` as a timedelta."""
+    """Parse `90d` as a timedelta."""
     if value is None:
         return None
     match = re.fullmatch(r"([1-9][0-9]{0,4})([mhdw])", value, re.ASCII)
     if match is None:
-        raise click.BadParameter("it is not a number and m, h, d or w, such as 90d")
+        raise click.BadParameter("must be a number and m, h, d or w, such as 90d")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def _grants(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> Any:
-    """`main=ADMIN`, any number of times, as a dict."""
+    """Parse every `main=ADMIN` into one dict."""
     granted = {}
     for value in values:
         database, separator, role = value.partition("=")
         if not separator or role not in _ROLES:
-            raise click.BadParameter(f"it is not DATABASE=ROLE with one of {', '.join(_ROLES)}")
+            raise click.BadParameter(f"must be DATABASE=ROLE with one of {', '.join(_ROLES)}")
         granted[database] = role
     return granted
 
 
 @click.group("token")
 def token() -> None:
-    """Bearer tokens of those who call the daemon."""
+    """Manage bearer tokens for callers of the daemon."""
 
 
 @token.command("new")
-@click.option("--name", required=True, help="Who has it, as it stands in the audit log.")
-@click.option("--role", type=click.Choice(_ROLES), help="What they may do to every database.")
+@click.option("--name", required=True, help="The name of the caller, as in the audit log.")
+@click.option("--role", type=click.Choice(_ROLES), help="The role for every database.")
 @click.option(
     "--database",
     "databases",
     callback=_grants,
     multiple=True,
     metavar="DATABASE=ROLE",
-    help="What they may do to one database, such as main=ADMIN. Any number of times.",
+    help="A role for one database, such as main=ADMIN. Repeatable.",
 )
 @click.option(
     "--expires",
     callback=_duration,
     metavar="DURATION",
-    help="How long it is good for, such as 90d.",
+    help="How long the token is valid, such as 90d.",
 )
 @click.option(
     "--append",
     "file",
     type=click.Path(path_type=Path),
-    help="Add it to this file, the daemon's auth.tokens_file, which needs no restart.",
+    help="Add it to this file, the daemon's auth.tokens_file. No restart is needed.",
 )
 def new(
     name: str,
@@ -74,10 +74,10 @@ def new(
     expires: timedelta | None,
     file: Path | None,
 ) -> None:
-    """Make a token: it is printed once and kept nowhere.
+    """Create a token. It is printed once and not stored.
 
-    The token alone is on standard output; on standard error is the table with its hash that the
-    configuration needs.
+    Standard output has only the token. Standard error has the table for the configuration, with
+    the hash of the token.
     """
     made = new_token()
     entry: dict[str, Any] = {"hash": hash_token(made), "databases": databases}

@@ -24,8 +24,8 @@ class CredentialMissing(Unauthenticated):
 
     reason: ClassVar[str] = "CREDENTIAL_MISSING"
     text: ClassVar[str] = (
-        "this needs a credential: send `authorization: Bearer …` with a token, or a JWT, or "
-        "show a client certificate, as [auth] of this daemon has it"
+        "this call needs a credential: send `authorization: Bearer …` with a token or a JWT, or "
+        "use a client certificate, as configured in [auth]"
     )
 
 
@@ -41,7 +41,7 @@ class CredentialChanged(Unauthenticated):
 
     reason: ClassVar[str] = "CREDENTIAL_CHANGED"
     text: ClassVar[str] = (
-        "what the credential allows has changed since the stream began: call again"
+        "the roles of the credential have changed since the stream began: call again"
     )
 
 
@@ -121,8 +121,8 @@ class JwtKeysUnavailable(DbopsError):
     @property
     def message(self) -> str:
         return (
-            "the keys of the JWT issuer cannot be fetched now: call again later; "
-            "the daemon's log has the cause"
+            "the keys of the JWT issuer cannot be fetched: retry later, and see the daemon's log "
+            "for the cause"
         )
 
 

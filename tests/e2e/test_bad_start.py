@@ -134,7 +134,7 @@ def test_a_port_in_use(listener: str, databases: str, taken_port: int) -> None:
         line = only_line(Answer(code, daemon.output_text(), daemon.log_text()))
         assert line == (
             f"cannot listen on 127.0.0.1:{taken_port}: the port is in use by another process; "
-            "[server] grpc_listen and http_listen choose other addresses"
+            "choose other addresses with [server] grpc_listen and http_listen"
         )
         assert server_processes(daemon.data_dir) == []
 

@@ -226,7 +226,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing(
         assert refusal_of(refusal) == AWAY
         assert "full" in (refusal.details() or "")
         assert client.health()
-        said = "cannot be used now"
+        said = "is unavailable"
         eventually_blocking(lambda: said in running.log_text(), 10, "the worker says it")
 
         (small_disk / "ballast").unlink()

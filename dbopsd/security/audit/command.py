@@ -1,4 +1,4 @@
-"""`dbopsd audit`: looking at the audit log from the command line."""
+"""`dbopsd audit`: verify and print the audit log."""
 
 import json
 import sys
@@ -24,14 +24,14 @@ _config_option = click.option(
     type=click.Path(path_type=Path),
     envvar=CONFIG_FILE_VARIABLE,
     show_envvar=True,
-    help="The configuration, which says where the log is.",
+    help="The configuration, which has the path of the log.",
 )
 _path_argument = click.argument("path", type=click.Path(path_type=Path), required=False)
 
 
 @click.group()
 def audit() -> None:
-    """Look at the audit log."""
+    """Verify and print the audit log."""
 
 
 @audit.command()
@@ -39,11 +39,11 @@ def audit() -> None:
 @_config_option
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def verify(path: Path | None, config_file: Path | None, output: str) -> None:
-    """Check that nothing was changed in the log, put into it or taken out of it.
+    """Check that no record of the log was changed, added or removed.
 
-    PATH is the file that is being written, audit.jsonl; without it, the one of the configuration.
-    A daemon may be writing it. Exit codes: 0 whole; 1 broken, with where and how; 2 there is no
-    log there, or it cannot be read.
+    PATH is the current file, audit.jsonl. Default: the path in the configuration. The daemon may
+    be running. Exit codes: 0 whole; 1 broken, with the place and the problem; 2 the log does not
+    exist or cannot be read.
     """
     log = path or _configured(config_file)
     try:
@@ -67,12 +67,12 @@ def verify(path: Path | None, config_file: Path | None, output: str) -> None:
     type=click.IntRange(min=1),
     default=20,
     show_default=True,
-    help="How many records, counted from the end.",
+    help="How many records to print.",
 )
 def tail(path: Path | None, config_file: Path | None, lines: int) -> None:
-    """Print the newest records of the file that is being written, one a line.
+    """Print the newest records of the current file, one per line.
 
-    They are not checked: that is what `verify` does.
+    The records are not verified; use `verify` for that.
     """
     log = path or _configured(config_file)
     try:
@@ -120,5 +120,5 @@ def _for_people(line: str) -> str:
     resource = fields.get("resource")
     words += [str(name) for name in resource.values()] if isinstance(resource, dict) else []
     words += [str(fields[key]) for key in ("status", "reason", "operation") if fields.get(key)]
-    # A forged line may hold anything, and a terminal obeys some of it.
+    # A forged line can contain control characters, which a terminal would obey.
     return "".join(char if char.isprintable() else "?" for char in " ".join(words))

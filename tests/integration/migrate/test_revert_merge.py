@@ -266,7 +266,7 @@ async def test_one_after_the_other(session: Session, database_dsn: str) -> None:
     rows = "INSERT INTO users VALUES (1, 'Z', NULL), (4, 'd', '{}'), (2, 'B', NULL);"
     await merge(session, database_dsn, UPSERT, USERS, rows=rows, who="newer")
     error = await refused(session, database_dsn, RowsChangedSince)
-    assert "Revert what came after it first" in str(error.value)
+    assert "Revert the later changes first" in str(error.value)
     assert await take_back(session, "newer") == [RevertedTable("users", 0, 2)]
     assert everything(database_dsn) == between
     await take_back(session)

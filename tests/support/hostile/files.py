@@ -61,7 +61,7 @@ def _wide(columns: int, value: int | None) -> Case:
         fill(path, f"create table wide({names})", f"insert into wide values({marks})", rows)
         run(path, "create table t(id integer primary key, s text)", "insert into t values(1,'a')")
 
-    impossible = "" if value is None else "row rowid=1 of table 'wide' does not go into PostgreSQL"
+    impossible = "" if value is None else "row rowid=1 of table 'wide' does not fit into PostgreSQL"
     return Case(
         f"columns_{columns}_{'empty' if value is None else 'full'}",
         "more columns than PostgreSQL, or one of its rows, has room for",
@@ -158,7 +158,7 @@ CASES: Final = (
         "columns_700_short_texts",
         "one row of many, in which each value would go, is larger than a page",
         _short_texts,
-        impossible="row id=3 of table 'wide' does not go into PostgreSQL",
+        impossible="row id=3 of table 'wide' does not fit into PostgreSQL",
     ),
     _wide(1000, None),
     _wide(1500, None),

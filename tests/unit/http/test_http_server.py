@@ -264,7 +264,7 @@ async def test_a_port_in_use_is_said(databases, telemetry):
             await server.start()
         assert str(caught.value) == (
             f"cannot listen on {address}: the port is in use by another process; "
-            "[server] grpc_listen and http_listen choose other addresses"
+            "choose other addresses with [server] grpc_listen and http_listen"
         )
         await server.stop(1)
 

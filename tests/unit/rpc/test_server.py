@@ -35,7 +35,7 @@ async def test_a_port_in_use_is_said_in_one_line(kept, capfd, listener):
         await other.stop(0)
     assert str(caught.value) == (
         f"cannot listen on 127.0.0.1:{port}: the port is in use by another process; "
-        "[server] grpc_listen and http_listen choose other addresses"
+        "choose other addresses with [server] grpc_listen and http_listen"
     )
     # gRPC's core would write a line of its own.
     assert capfd.readouterr().err == ""

@@ -25,7 +25,7 @@ class SourceNotFound(SourceError):
 
     @property
     def message(self) -> str:
-        return f"there is no file {self.source} on the worker's machine: check the path"
+        return f"{self.source} does not exist on the worker's machine: check the path"
 
 
 @dataclass(eq=False)
@@ -39,8 +39,8 @@ class SourceUnreadable(SourceError):
     @property
     def message(self) -> str:
         return (
-            f"cannot read {self.source}: {self.problem}; "
-            "it must be a regular file that the worker's account may read"
+            f"cannot read {self.source}: {self.problem}; it must be a regular file that the "
+            "worker's user can read"
         )
 
 
@@ -110,8 +110,8 @@ class SourceLocked(SourceError):
     def message(self) -> str:
         who = "another process" if self.holder is None else f"process {self.holder}"
         return (
-            f"{self.source} is locked: {who} would not let go of it for {self.waited_s:g} s; "
-            "import again once its transaction has ended"
+            f"{self.source} is locked: {who} held the lock for {self.waited_s:g} s; import again "
+            "after its transaction has ended"
         )
 
 
@@ -126,8 +126,8 @@ class SourceUnstable(SourceError):
     @property
     def message(self) -> str:
         return (
-            f"{self.source} changed {self.attempts} times while it was copied, and nothing that "
-            "respects SQLite's locks does that: stop what writes to it, or import a copy"
+            f"{self.source} changed {self.attempts} times while it was copied, so its writer "
+            "ignores SQLite's locks: stop the writer, or import a copy"
         )
 
 
@@ -142,9 +142,9 @@ class HotJournal(SourceError):
     @property
     def message(self) -> str:
         return (
-            f"a writer of {self.source} died in the middle of a transaction, and its journal "
-            f"cannot be played back in a copy: {self.problem}; open the file once with the "
-            "program that writes it, which settles it, and import again"
+            f"a writer of {self.source} died in a transaction, and its journal cannot be rolled "
+            f"back in a copy: {self.problem}; open the file once with the program that writes it, "
+            "then import again"
         )
 
 
@@ -161,8 +161,8 @@ class SnapshotNoSpace(SourceError):
     @property
     def message(self) -> str:
         return (
-            f"the copy of {self.source} needs {self.needed_bytes} bytes in {self.directory}, and "
-            f"{self.free_bytes} are free there: make room, or move the daemon's state directory"
+            f"the copy of {self.source} needs {self.needed_bytes} bytes in {self.directory}, but "
+            f"only {self.free_bytes} are free: free up space, or move the daemon's state directory"
         )
 
 
@@ -200,8 +200,8 @@ class SnapshotLost(SourceError):
     @property
     def message(self) -> str:
         return (
-            f"the copy of {self.source} that this import began with is not on this machine: "
-            "another machine's worker made it, or it was removed; start the import again"
+            f"this import's copy of {self.source} is not on this machine: a worker on another "
+            "machine made it, or it was removed; start the import again"
         )
 
 
@@ -240,9 +240,9 @@ class RowTooLarge(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"the row {self.key} of table '{self.table}' does not go into PostgreSQL: "
-            f"{self.problem}; nothing was published: in the mapping leave columns of the table out "
-            "(`skip`), make one of several (`expression`), or leave such rows out (`where`)"
+            f"the row {self.key} of table '{self.table}' does not fit into PostgreSQL: "
+            f"{self.problem}; nothing was published: in the mapping, skip columns of the table "
+            "(`skip`), combine several into one (`expression`), or exclude such rows (`where`)"
         )
 
 
@@ -259,8 +259,8 @@ class RejectsUnwritable(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"cannot write the values that did not arrive to {self.path}: {self.problem}; nothing "
-            "was published: make room there, or let the daemon's account write there, and import "
+            f"cannot write the rejected values to {self.path}: {self.problem}; nothing was "
+            "published: free up space, or give the daemon's user write permission, and import "
             "again"
         )
 
@@ -278,8 +278,8 @@ class RowsDiffer(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"{self.rows:,} rows were read back otherwise than they were sent, in {self.tables}; "
-            "nothing was published: the report names them"
+            f"{self.rows:,} rows that were read back differ from those that were sent, in "
+            f"{self.tables}; nothing was published: see the report"
         )
 
 

@@ -19,8 +19,8 @@ class ImportNotFound(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"database '{self.database}' has no record of import operations/{self.import_id}: "
-            "it was another database's, or it failed and was cleaned up"
+            f"database '{self.database}' has no record of import operations/{self.import_id}: it "
+            "belongs to another database, or it failed and was cleaned up"
         )
 
 
@@ -52,8 +52,8 @@ class UnexpectedDependency(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"the {self.object} would depend on {self.dependency}, which is neither the import's "
-            "own nor a function that it may call: nothing is published"
+            f"the {self.object} would depend on {self.dependency}, which the import did not create "
+            "and may not call: nothing was published"
         )
 
 
@@ -70,8 +70,8 @@ class TableInUse(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"{self.table} cannot be replaced while it is depended on by {self.dependents}: import "
-            "their tables too, drop them and make them again afterwards, or use mode 'upsert'"
+            f"{self.table} cannot be replaced because {self.dependents} depend on it: import their "
+            "tables too, drop and recreate them afterwards, or use mode 'upsert'"
         )
 
 
@@ -107,7 +107,7 @@ class TablesIncompatible(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"the tables in schema '{self.schema}' cannot take what the file has, for "
+            f"the tables in schema '{self.schema}' cannot take the rows of the file, for "
             f"{self.count} reasons: {self.problems}; handle them in the mapping"
         )
 
@@ -125,8 +125,8 @@ class MergeIncomplete(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"{self.rows:,} rows are not in {self.table} as the file has them after they were put "
-            "there: a trigger or a rule of the table changes them; nothing was kept"
+            f"{self.rows:,} merged rows in {self.table} differ from the file: a trigger or a rule "
+            "of the table changes them; the merge was rolled back"
         )
 
 
@@ -160,10 +160,10 @@ class RowsChangedSince(DbopsError):
             if name
         )
         return (
-            f"{self.table} was written to since: of the rows that the import wrote "
-            f"{self.changed:,} are changed and {self.missing:,} gone, and {self.taken:,} keys of "
-            "rows that it deleted are taken; nothing was put back. Revert what came after it "
-            f"first, or put these rows right by hand: {kept}"
+            f"{self.table} has changed since the import: of the rows that it wrote, "
+            f"{self.changed:,} are changed and {self.missing:,} are gone; {self.taken:,} keys of "
+            "rows that it deleted are taken. Nothing was restored. Revert the later changes "
+            f"first, or correct these rows by hand: {kept}"
         )
 
 
@@ -183,9 +183,9 @@ class RowsReferredTo(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"{self.rows:,} rows that the import did not write refer, by {self.by}, to what it "
-            f"brought into {self.table} and what would go again; nothing was put back. Have them "
-            "refer to others, or delete those of no use, and revert it then"
+            f"{self.rows:,} rows that the import did not write refer, by {self.by}, to rows of "
+            f"{self.table} that a revert would remove or change. Nothing was restored. Change or "
+            "delete the referring rows, then revert"
         )
 
 
@@ -202,6 +202,6 @@ class RevertIncomplete(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"{self.rows:,} rows of {self.table} are not as they were before the import after they "
-            "were put back: a foreign key, a trigger or a rule changes them; nothing was put back"
+            f"{self.rows:,} restored rows of {self.table} differ from those before the import: a "
+            "foreign key, a trigger or a rule changes them; the revert was rolled back"
         )

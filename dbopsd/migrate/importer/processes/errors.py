@@ -55,9 +55,8 @@ class ProcessDied(DbopsError):
             how = signal.Signals(-self.exit_status).name
         said = f": {self.said}" if self.said else ""
         return (
-            f"a process of the import died ({how}) at '{self.stage}', time and again{said}; "
-            "something in the file or the mapping may be the cause: leave tables or SQL out, one "
-            "by one"
+            f"a process of the import died ({how}) repeatedly at '{self.stage}'{said}; something "
+            "in the file or the mapping may be the cause: leave out tables or SQL one by one"
         )
 
 
@@ -74,9 +73,9 @@ class MemoryUsedUp(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"at '{self.stage}' a process of the import needed more than the {self.limit_bytes:,} "
-            "bytes of memory that it may have: look at what the mapping's SQL and the file's "
-            "generated columns and CHECKs compute, or raise the database's import_memory_limit"
+            f"at '{self.stage}' a process of the import exceeded its memory limit of "
+            f"{self.limit_bytes:,} bytes: check the mapping's SQL and the file's generated columns "
+            "and CHECKs, or raise the database's import_memory_limit"
         )
 
 
@@ -93,8 +92,8 @@ class CpuTimeUsedUp(DbopsError):
     @property
     def message(self) -> str:
         return (
-            f"at '{self.stage}' a process of the import computed for more than {self.limit_s:g} s, "
-            "and a second for each MB of the file, without any progress: look at what the "
-            "mapping's SQL and the file's generated columns and CHECKs compute, or raise the "
-            "database's import_cpu_limit_s"
+            f"at '{self.stage}' a process of the import used more than {self.limit_s:g} s of "
+            "processor time, plus a second for each MB of the file, without progress: check the "
+            "mapping's SQL and the file's generated columns and CHECKs, or raise the database's "
+            "import_cpu_limit_s"
         )

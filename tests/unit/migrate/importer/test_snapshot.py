@@ -439,7 +439,7 @@ def test_a_database_that_is_locked_for_long_is_waited_for_only_so_long(
         with pytest.raises(SourceLocked) as error:
             take_snapshot(source, scratch, lock_timeout_s=0.3)
         assert error.value.holder == holder.pid
-        assert f"process {holder.pid} would not let go of it for 0.3 s" in str(error.value)
+        assert f"process {holder.pid} held the lock for 0.3 s" in str(error.value)
         asked = iter([False, False, True])
         with pytest.raises(SnapshotCancelled):
             take_snapshot(source, scratch, cancelled=lambda: next(asked))
@@ -458,7 +458,7 @@ def test_an_exclusive_connection_in_wal_mode_is_waited_for_too(folder: Path, scr
 
 
 def test_what_is_not_there_or_not_a_file_is_named(folder: Path, scratch: Path) -> None:
-    with pytest.raises(SourceNotFound, match="there is no file"):
+    with pytest.raises(SourceNotFound, match="does not exist"):
         take_snapshot(folder / "nothing.db", scratch)
     with pytest.raises(SourceUnreadable, match="it is a directory"):
         take_snapshot(folder, scratch)
@@ -470,7 +470,7 @@ def test_what_is_not_there_or_not_a_file_is_named(folder: Path, scratch: Path) -
     with pytest.raises(SourceUnreadable, match=r"app\.db-wal: it is a symbolic link"):
         take_snapshot(folder / "app.db", scratch)
     (folder / "app.db-wal").unlink()
-    with pytest.raises(SourceNotFound, match="there is no file"):
+    with pytest.raises(SourceNotFound, match="does not exist"):
         take_snapshot(folder / "no" / "folder.db", scratch)
     with pytest.raises(SourceUnreadable, match="not a directory"):
         take_snapshot(folder / "app.db" / "x", scratch)
