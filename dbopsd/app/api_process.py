@@ -1,4 +1,4 @@
-"""The API process: everything that it is made of, from its start to its stop."""
+"""The API process: its components, start and stop."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Parts that the API process and the workers both are made of."""
+"""Components of both the API process and the workers."""
 
 import tempfile
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration that shows only against the rest of the program."""
+"""Check a configuration against the features of the program."""
 
 import importlib.util
 from collections.abc import Sequence

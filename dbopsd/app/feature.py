@@ -1,4 +1,4 @@
-"""What a feature brings that starts long-running operations."""
+"""A feature: its services and its kinds of operations."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The schedules of the configuration, each for a kind of operation that there is."""
+"""The configured schedules, each with a known kind of operation."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What SIGTERM and SIGINT do to a process that serves or works."""
+"""Handle SIGTERM and SIGINT in the API process and in workers."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""A worker process: everything that it is made of, from its start to its stop."""
+"""A worker process: its components, start and stop."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Reading the configuration from its file and the environment."""
+"""Read the configuration from its file and the environment."""
 
 import difflib
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Where a key of the configuration came from: the file, or which variable of the environment."""
+"""The origin of each key: the file, or a variable of the environment."""
 
 import os
 from collections.abc import Mapping, Sequence

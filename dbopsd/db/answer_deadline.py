@@ -1,4 +1,4 @@
-"""The way out of waiting for a server that hangs."""
+"""Deadlines for answers of a server that may hang."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""A blocking connection that waits for its server only so long: for threads, and their pools."""
+"""A blocking connection with a limit on waiting, for threads and their pools."""
 
 import select
 import time

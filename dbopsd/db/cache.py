@@ -1,4 +1,4 @@
-"""Look-ups that may be a little old: settings, versions, catalogue names."""
+"""A cache for lookups that may be slightly stale: settings, versions, catalog names."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""Watches every host of a cluster, and says whether anything may be written to it.
+"""Watch every host of a cluster and decide whether it may be written to.
 
 libpq takes the first host that accepts writes and asks no other, so a second primary would go
 unseen, and so would a standby that is gone. The API process watches all the time; a worker while

@@ -1,4 +1,4 @@
-"""A psycopg connection that can always be got rid of, hung server or not."""
+"""A psycopg connection that can always be closed, even if the server hangs."""
 
 import asyncio
 import contextlib

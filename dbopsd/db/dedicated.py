@@ -1,4 +1,4 @@
-"""A session for a process of its own, which has no pool, no configuration and one connection."""
+"""A session for a child process: one connection, no pool, no configuration."""
 
 import contextlib
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Doing work again that failed for a passing reason, and only where that is safe."""
+"""Retry work after a transient failure, only where that is safe."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar

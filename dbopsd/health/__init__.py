@@ -1,1 +1,1 @@
-"""Is a database well? Probers look, reports say, the board holds the newest report of each."""
+"""Database health: probers make reports, and the board holds the newest one of each database."""

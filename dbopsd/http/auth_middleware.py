@@ -1,4 +1,4 @@
-"""Nobody gets to a handler without being known and allowed to, nor with too many calls at once.
+"""Authenticate, authorise and limit every HTTP request before its handler.
 
 Every path here reads, so each takes the role VIEWER; what a path tells of one database its handler
 looks at.

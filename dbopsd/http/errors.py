@@ -1,4 +1,4 @@
-"""Every error is `{"error": {"reason": …, "message": …}}`, an unforeseen one without its text."""
+"""Errors as JSON, `{"error": {"reason": …, "message": …}}`; an unexpected one has no details."""
 
 import logging
 from typing import Final

@@ -1,1 +1,1 @@
-"""Long-running operations: what one is, and DBOS behind it."""
+"""Long-running operations, on DBOS."""

@@ -1,4 +1,4 @@
-"""The control store, which blocks, for callers in an event loop."""
+"""Asynchronous access to the control store, whose calls block."""
 
 import asyncio
 import contextvars

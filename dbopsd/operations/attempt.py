@@ -1,4 +1,4 @@
-"""One attempt at an operation: what its kind's code works with while it runs."""
+"""One attempt of an operation: the interface for the code of its kind."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What a feature says of a kind of operation that it brings."""
+"""The declaration of a kind of operation."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,4 +1,4 @@
-"""What is measured of operations."""
+"""Metrics of operations."""
 
 import time
 from typing import Final

@@ -1,4 +1,4 @@
-"""Hears what the other processes of a control store publish, in an event loop."""
+"""Receive notifications from the other processes of a control store, in an event loop."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Has a thread that polls look when there is something to see, and seldom otherwise."""
+"""An event for a polling thread: wake it on a notification, otherwise poll rarely."""
 
 import threading
 import time

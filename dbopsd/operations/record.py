@@ -1,4 +1,4 @@
-"""What is known of an operation, a worker and a schedule."""
+"""The records of operations, workers and schedules."""
 
 import uuid
 from collections.abc import Mapping

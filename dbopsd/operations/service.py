@@ -1,4 +1,4 @@
-"""Long-running operations as the API sees them: asked for, looked up, watched, ended."""
+"""The API's service for operations: start, get, list, watch, cancel and delete."""
 
 import json
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Nobody gets to a servicer without being known and allowed to, nor with too many calls at once."""
+"""Authenticate, authorise and limit every gRPC call before its servicer."""
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator

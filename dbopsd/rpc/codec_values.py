@@ -1,4 +1,4 @@
-"""How the values of a field and of its attribute go together, by the types of both.
+"""Convert between the value of a field and its attribute, by their types.
 
 - A scalar is `str`, `bytes`, `bool`, `int` or `float`.
 - An enum is an `Enum` with values of the same names. The proto's value 0 stands for "not set".

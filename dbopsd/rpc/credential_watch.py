@@ -1,4 +1,4 @@
-"""A stream that runs for hours ends when the credential that it was let in with is good no more."""
+"""End a stream when its credential is no longer valid."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

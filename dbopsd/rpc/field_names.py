@@ -1,4 +1,4 @@
-"""Where a field of the contract and its attribute have different names: one line for each.
+"""Fields of the contract whose attribute has a different name, one line each.
 
 By the message's full name. Everything else goes by equal names (`codec.py`).
 """

@@ -1,4 +1,4 @@
-"""Whether an address can be listened on, and why not."""
+"""Check whether an address can be listened on."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""What the protos say about the methods that are served."""
+"""Options of methods, read from the protos."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How a method that does heavy work starts it, and what it answers."""
+"""Start the operation of a method, and answer with it."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Where servicers are registered: each of their methods is wrapped, once, on its way to gRPC."""
+"""Register servicers with gRPC, each method wrapped once."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias

@@ -1,4 +1,4 @@
-"""How an error of ours looks to a caller: its status code and its `google.rpc.Status`."""
+"""Encode an error as a status code and a `google.rpc.Status`."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,1 +1,1 @@
-"""Who calls, what they may, and the record of what they did."""
+"""Authentication, authorisation and the audit log."""

@@ -1,4 +1,4 @@
-"""The way in: TLS, who calls and how often, kept up with the files that they stand in."""
+"""Access to the listeners: TLS, credentials and limits, reloaded when their files change."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Whose an address is: what is counted, limited or slowed down together."""
+"""Groups of addresses that are counted, limited or delayed together."""
 
 import ipaddress
 from typing import Final

@@ -1,4 +1,4 @@
-"""From the credentials of a call to its caller."""
+"""Authenticate a call by its credentials."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""Client certificates, which TLS has verified: whose they are, by the names in them."""
+"""Identify a caller by the names in a client certificate, which TLS has verified."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

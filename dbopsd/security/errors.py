@@ -1,4 +1,4 @@
-"""Why a caller is not let in. None of these ever holds a credential, not even a part of one."""
+"""Errors of authentication and authorisation. None contains a credential or a part of one."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Credentials that were refused: said in the log, and answered later and later.
+"""Rejected credentials: logged, and answered with a growing delay.
 
 A token cannot be guessed, however fast one tries. But whoever tries should be seen, and cost
 little. Only calls that failed wait, so that nobody is kept out by others behind the same address.

@@ -1,4 +1,4 @@
-"""Telling that files have changed, without anything of the kernel's to run out of."""
+"""Detect changed files by polling, without a kernel resource that can run out."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Says that a listener is full, however often that happens, in few lines."""
+"""Log that a listener is full, at a limited rate."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""An issuer's public keys: out of a file that is read again, or from a URL that is asked again."""
+"""An issuer's public keys, from a file or a URL, both reloaded."""
 
 import asyncio
 import json

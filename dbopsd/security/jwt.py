@@ -1,4 +1,4 @@
-"""JSON Web Tokens: whether the issuer made one for us, and what it says its bearer may do."""
+"""Verify JSON Web Tokens and read their roles."""
 
 import hashlib
 import re

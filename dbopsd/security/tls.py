@@ -1,4 +1,4 @@
-"""The listeners' certificate: read, checked whole, and read again when its files change."""
+"""The certificate of the listeners: read, checked, and reloaded when its files change."""
 
 import logging
 import os

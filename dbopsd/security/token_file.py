@@ -1,4 +1,4 @@
-"""Writing tokens down: as TOML, and into a file that the daemon reads."""
+"""Write tokens as TOML, and to a file that the daemon reads."""
 
 import fcntl
 import json

@@ -1,4 +1,4 @@
-"""Bearer tokens: made here, known only by their hashes."""
+"""Create bearer tokens and hash them."""
 
 import hashlib
 import hmac

@@ -1,1 +1,1 @@
-"""Traces, metrics and logs: how they are made, named and sent; nothing here knows what they say."""
+"""Traces, metrics and logs: created, named and exported here."""

@@ -1,4 +1,4 @@
-"""What the exporters complain about, at most one line a minute."""
+"""A log filter for exporter errors: at most one line a minute."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""The daemon's log: one line or one JSON object an event on standard error."""
+"""The daemon's log on standard error: one line or one JSON object per event."""
 
 import json
 import logging

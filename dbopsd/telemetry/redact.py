@@ -1,4 +1,4 @@
-"""Credentials are struck out of text: the last line of defence, where one got that far."""
+"""Redact credentials in text: the last line of defence."""
 
 import re
 from typing import Final

@@ -1,4 +1,4 @@
-"""Which spans are kept."""
+"""The sampler: which spans are recorded."""
 
 from collections.abc import Sequence
 

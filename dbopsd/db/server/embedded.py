@@ -1,4 +1,4 @@
-"""The PostgreSQL that dbopsd brings itself: made, started, watched and stopped with the daemon."""
+"""The embedded PostgreSQL: created, started, supervised and stopped by the daemon."""
 
 import asyncio
 import logging

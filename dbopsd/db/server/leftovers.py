@@ -1,4 +1,4 @@
-"""PostgreSQL processes that still work in a data directory, found in /proc and ended.
+"""Find PostgreSQL processes left over in a data directory, and end them.
 
 A daemon that was killed leaves a server that is just shutting down; a postmaster that was killed
 leaves backends that may not have noticed. A new server must not start beside either.

@@ -1,4 +1,4 @@
-"""Starting PostgreSQL's programs as the server's account, so that none outlives this process."""
+"""Start PostgreSQL's programs as the server's account; none outlives this process."""
 
 import asyncio
 import contextlib

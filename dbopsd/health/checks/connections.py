@@ -1,4 +1,4 @@
-"""How many of the server's connections are taken."""
+"""How many of the server's connections are in use."""
 
 from dbopsd.db.statement import load_sql
 from dbopsd.health.check import Check, Measurement, Subject

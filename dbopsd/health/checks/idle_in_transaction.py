@@ -1,4 +1,4 @@
-"""A client that opened a transaction and went away: it holds its locks meanwhile."""
+"""Sessions that are idle in a transaction and hold its locks."""
 
 from dbopsd.db.statement import load_sql
 from dbopsd.health.check import Check, Measurement, Subject

@@ -1,4 +1,4 @@
-"""Whether anybody waits for one of the daemon's pooled connections."""
+"""How many callers wait for one of the daemon's pooled connections."""
 
 from dbopsd.health.check import Check, Measurement, Subject
 from dbopsd.health.report import State, Thresholds

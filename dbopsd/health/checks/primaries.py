@@ -1,4 +1,4 @@
-"""How many hosts of the cluster take writes: more than one is a split brain."""
+"""How many hosts of the cluster accept writes: more than one is a split brain."""
 
 from dbopsd.db.errors import DifferentClusters
 from dbopsd.health.check import Check, Measurement, Subject

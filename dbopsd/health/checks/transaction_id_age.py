@@ -1,4 +1,4 @@
-"""How near the server is to running out of transaction ids."""
+"""How close the server is to transaction ID wraparound."""
 
 from dbopsd.db.statement import load_sql
 from dbopsd.health.check import Check, Measurement, Subject

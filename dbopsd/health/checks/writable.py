@@ -1,4 +1,4 @@
-"""Whether writes are taken: in recovery or read-only they are not."""
+"""Whether the server accepts writes: not in recovery, nor if it is read-only."""
 
 from dbopsd.db.statement import load_sql
 from dbopsd.health.check import Check, Measurement, Subject

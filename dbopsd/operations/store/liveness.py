@@ -1,4 +1,4 @@
-"""Which workers are there: their heartbeats, by the store's own clock."""
+"""Heartbeats of workers, by the store's clock."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final

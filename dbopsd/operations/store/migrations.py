@@ -1,4 +1,4 @@
-"""Bringing the control store to the version that this dbopsd works with."""
+"""Migrate the control store to the version of this dbopsd."""
 
 import logging
 import threading

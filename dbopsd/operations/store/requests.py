@@ -1,4 +1,4 @@
-"""What callers ask of the control store: create, look up, list, cancel and delete operations."""
+"""Requests to the control store: create, get, list, cancel and delete operations."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Rows of the control store as the records that everybody else speaks."""
+"""Convert rows of the control store to records."""
 
 import json
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Connections to the control store, and what it says when it cannot be used."""
+"""Connections to the control store, and its errors."""
 
 import os
 from collections.abc import Callable, Iterator

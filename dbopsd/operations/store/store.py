@@ -1,4 +1,4 @@
-"""The control store as a whole: opened when first used, found again when it was away."""
+"""The control store: opened on first use, reconnected after an outage."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""The anchor: which record is the newest, kept beside the log, so that a cut at its end shows."""
+"""The anchor: the newest record's number and hash, next to the log. It reveals a truncated end."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The audit log as the configuration has it."""
+"""Create the audit log from the configuration."""
 
 from pathlib import Path
 

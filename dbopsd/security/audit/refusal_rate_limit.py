@@ -1,4 +1,4 @@
-"""How many refusals of callers that nobody knows the log has lines for: it shares its disk."""
+"""Limit the refusals of unauthenticated callers in the log, which could fill the disk."""
 
 import time
 from collections import OrderedDict

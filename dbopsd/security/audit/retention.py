@@ -1,4 +1,4 @@
-"""Which full files have been kept for long enough."""
+"""Which rotated files have expired."""
 
 import time
 from collections.abc import Callable
