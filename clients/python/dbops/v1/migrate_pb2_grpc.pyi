@@ -51,6 +51,8 @@ class MigrateServiceStub:
     - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, existing tables cannot take the rows,
       have inheritance children, or have rules.
     - FAILED_PRECONDITION, `TABLE_IN_USE`: other objects depend on a table that would be replaced.
+    - FAILED_PRECONDITION, `UNEXPECTED_DEPENDENCY`: a view, a CHECK, a default or an index would depend on something that is
+      neither imported nor a known function of PostgreSQL; nothing was published.
     - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
     - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: the imported tables no longer exist, or rows that a revert needs were
       not kept, or a revert would delete or change other rows as well.
@@ -119,6 +121,8 @@ class MigrateServiceAsyncStub(MigrateServiceStub):
     - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, existing tables cannot take the rows,
       have inheritance children, or have rules.
     - FAILED_PRECONDITION, `TABLE_IN_USE`: other objects depend on a table that would be replaced.
+    - FAILED_PRECONDITION, `UNEXPECTED_DEPENDENCY`: a view, a CHECK, a default or an index would depend on something that is
+      neither imported nor a known function of PostgreSQL; nothing was published.
     - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
     - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: the imported tables no longer exist, or rows that a revert needs were
       not kept, or a revert would delete or change other rows as well.
@@ -183,6 +187,8 @@ class MigrateServiceServicer(metaclass=_abc_1.ABCMeta):
     - FAILED_PRECONDITION, `TABLES_INCOMPATIBLE`: with EXISTING, APPEND or UPSERT, existing tables cannot take the rows,
       have inheritance children, or have rules.
     - FAILED_PRECONDITION, `TABLE_IN_USE`: other objects depend on a table that would be replaced.
+    - FAILED_PRECONDITION, `UNEXPECTED_DEPENDENCY`: a view, a CHECK, a default or an index would depend on something that is
+      neither imported nor a known function of PostgreSQL; nothing was published.
     - ALREADY_EXISTS, `NAME_TAKEN`: an index, a sequence or a type has the name of an imported table or view.
     - FAILED_PRECONDITION, `IMPORT_NOT_PUBLISHED`: the imported tables no longer exist, or rows that a revert needs were
       not kept, or a revert would delete or change other rows as well.
