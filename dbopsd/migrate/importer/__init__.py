@@ -1,1 +1,1 @@
-"""From a SQLite file into PostgreSQL, whole and verified."""
+"""Import a SQLite file into PostgreSQL, complete and verified."""

@@ -1,4 +1,4 @@
-"""`PlanImport`: the plan alone, with what it will take."""
+"""`PlanImport`: make a plan, with an estimate of time and space."""
 
 from dataclasses import replace
 from typing import Final

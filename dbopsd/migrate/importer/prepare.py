@@ -1,4 +1,4 @@
-"""From a file to a plan that can be carried out: snapshot, inspect, profile, plan, check."""
+"""Prepare an import: snapshot, inspect, profile, plan, check."""
 
 import asyncio
 from collections.abc import Sequence

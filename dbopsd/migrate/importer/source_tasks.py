@@ -1,4 +1,4 @@
-"""The tasks that find out what is in a file and what is to become of it."""
+"""The tasks that inspect and profile a file and plan its import."""
 
 import sqlite3
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""Creates what the staged tables have besides rows, and collects their statistics."""
+"""Create keys, indexes and other objects on the staged tables, and analyse them."""
 
 from dataclasses import replace
 from typing import Final

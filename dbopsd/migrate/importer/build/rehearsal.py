@@ -1,4 +1,4 @@
-"""Creates everything of a plan without rows, and undoes it, to learn what PostgreSQL refuses."""
+"""Create all objects of a plan without rows and roll back, to find what PostgreSQL rejects."""
 
 from collections.abc import Callable
 from dataclasses import replace

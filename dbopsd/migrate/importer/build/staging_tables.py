@@ -1,4 +1,4 @@
-"""The staged tables, in a schema of their own: empty and without keys at first."""
+"""Create the staged tables in a separate schema, empty and without keys."""
 
 from collections.abc import Iterable
 

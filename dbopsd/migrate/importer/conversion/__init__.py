@@ -1,1 +1,1 @@
-"""The values: how each kind of SQLite value becomes a PostgreSQL one."""
+"""Conversions from SQLite values to PostgreSQL values."""

@@ -1,4 +1,4 @@
-"""boolean."""
+"""The conversion to boolean."""
 
 from typing import ClassVar, Final
 

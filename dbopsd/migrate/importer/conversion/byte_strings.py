@@ -1,4 +1,4 @@
-"""bytea."""
+"""The conversion to bytea."""
 
 from typing import ClassVar
 

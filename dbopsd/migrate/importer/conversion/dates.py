@@ -1,4 +1,4 @@
-"""date."""
+"""The conversion to date."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""What the fields of a binary COPY hold, for people: where a difference is told."""
+"""Decode the fields of a binary COPY for people, to show differences."""
 
 import struct
 import uuid

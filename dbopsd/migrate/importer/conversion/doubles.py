@@ -1,4 +1,4 @@
-"""double precision and real."""
+"""Conversions to double precision and real."""
 
 import math
 import struct

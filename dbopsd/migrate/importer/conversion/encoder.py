@@ -1,4 +1,4 @@
-"""Makes the rows of a binary COPY from what was read, and finds those that cannot be made."""
+"""Encode rows as binary COPY, and find those that cannot be encoded."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -39,10 +39,10 @@ _TRAILER: Final = 2
 
 @dataclass(frozen=True)
 class Reject:
-    """A value that its column cannot hold, and with it its row."""
+    """A value that its column cannot hold. Its row is rejected."""
 
     key: str
-    """What the row is called: `id=5`."""
+    """The key of the row, such as `id=5`."""
     column: str
     """The source's."""
     reason: str
@@ -56,16 +56,16 @@ class Reject:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What became of a batch."""
+    """The result of encoding a batch."""
 
     data: bytes
     """The rows as a binary COPY has them, without its header and its trailer."""
     rows: int
-    """How many are in `data`."""
+    """The number of rows in `data`."""
     digest: Digest
-    """Of them."""
+    """The digest of the rows in `data`."""
     rejected_rows: int = 0
-    """How many are not in `data`."""
+    """The number of rejected rows, which are not in `data`."""
     rejects: tuple[Reject, ...] = ()
     reject_counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """How many values, by column and reason: all, also those that `rejects` leaves out."""

@@ -1,4 +1,4 @@
-"""smallint, integer and bigint."""
+"""Conversions to smallint, integer and bigint."""
 
 import re
 from typing import ClassVar, Final

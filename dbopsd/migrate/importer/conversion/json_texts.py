@@ -1,4 +1,4 @@
-"""json and jsonb."""
+"""Conversions to json and jsonb."""
 
 from typing import ClassVar, Final
 

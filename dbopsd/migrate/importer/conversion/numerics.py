@@ -1,4 +1,4 @@
-"""numeric and numeric(p,s)."""
+"""Conversions to numeric and numeric(p,s)."""
 
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any, ClassVar, Final

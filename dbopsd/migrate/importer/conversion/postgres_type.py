@@ -1,4 +1,4 @@
-"""A PostgreSQL type as DDL writes it, taken apart."""
+"""Parse a PostgreSQL type as written in DDL."""
 
 import re
 from dataclasses import dataclass

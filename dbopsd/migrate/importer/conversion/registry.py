@@ -1,4 +1,4 @@
-"""The conversions by name: a further one is a class in a file of its own, and a line here."""
+"""The conversions by name. To add one, write a class in its own file and add a line here."""
 
 from collections.abc import Mapping
 from typing import Final

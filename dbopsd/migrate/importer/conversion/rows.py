@@ -1,4 +1,4 @@
-"""A row of a binary COPY taken apart and put together."""
+"""Split and join the rows of a binary COPY."""
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence

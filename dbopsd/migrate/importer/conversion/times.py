@@ -1,4 +1,4 @@
-"""time."""
+"""The conversion to time."""
 
 from typing import ClassVar
 

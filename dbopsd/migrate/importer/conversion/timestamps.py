@@ -1,4 +1,4 @@
-"""timestamp and timestamptz."""
+"""Conversions to timestamp and timestamptz."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""uuid."""
+"""The conversion to uuid."""
 
 import re
 from typing import ClassVar, Final

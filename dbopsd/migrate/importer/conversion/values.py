@@ -1,4 +1,4 @@
-"""Values as SQLite has them, and batches of them as Arrow arrays."""
+"""SQLite values, and batches of them as Arrow arrays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

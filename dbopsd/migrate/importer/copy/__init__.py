@@ -1,1 +1,1 @@
-"""Rows into the staged tables, by several processes, and the values that are rejected."""
+"""Copy rows into the staged tables with several processes, and collect rejected values."""

@@ -68,7 +68,7 @@ class NotSqlite(SourceError):
     reason: ClassVar[str] = "SOURCE_NOT_SQLITE"
 
     found: str
-    """What it looks like instead."""
+    """A description of the file's content."""
 
     @property
     def message(self) -> str:

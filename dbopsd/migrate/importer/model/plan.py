@@ -13,7 +13,7 @@ class Fate(Enum):
 
     CARRIED = "CARRIED"
     CHANGED = "CHANGED"
-    """It arrives in another form; the reason says which."""
+    """It is imported in another form; the reason says which one."""
     NOT_CARRIED = "NOT_CARRIED"
 
 

@@ -1,4 +1,4 @@
-"""What an import tells of itself: the results of its kinds of operation."""
+"""The results of the import operations."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -10,38 +10,38 @@ STAGES: Final = (
     *("snapshot", "plan", "stage", "copy", "verify", "keys and indexes", "statistics"),
     *("rejects", "publish"),
 )
-"""Of an import, in their order."""
+"""The stages of an import, in order."""
 
 
 class Outcome(Enum):
-    """How an import ended."""
+    """The outcome of an import."""
 
     SUCCEEDED = "SUCCEEDED"
     SUCCEEDED_WITH_REJECTS = "SUCCEEDED_WITH_REJECTS"
-    """It was published without the rows that were kept apart."""
+    """The rows were published, except the rejected ones."""
     FAILED = "FAILED"
-    """Nothing was published; everything is as it was before."""
+    """Nothing was published, and nothing was changed."""
 
 
 @dataclass(frozen=True)
 class RejectedValue:
-    """A value that did not arrive, and with it its row."""
+    """A rejected value. Its row was not imported."""
 
     table: str
     """The source table."""
     column: str
-    """The source column; empty: it is about the whole row."""
+    """The source column. Empty: the whole row was rejected."""
     key: str
     """The row's primary key, or `rowid=5`: `id=5`, `auth='EPSG', code=4326`."""
     reason: str
     """For programs: NOT_AN_INTEGER, INVALID_UTF8, NUL_CHARACTER, …."""
     value: str
-    """What is there, for people: SQLite's literal of it, cut to 200 characters."""
+    """The value for people: a SQLite literal, truncated to 200 characters."""
 
 
 @dataclass(frozen=True)
 class RejectCount:
-    """How many values did not arrive for one reason, in one column."""
+    """The number of values rejected for one reason, in one column."""
 
     table: str
     column: str
@@ -51,37 +51,37 @@ class RejectCount:
 
 @dataclass(frozen=True)
 class Difference:
-    """A place where PostgreSQL holds something else than the file."""
+    """A difference between PostgreSQL and the file."""
 
     table: str
     column: str
-    """Empty: the row is on one side only."""
+    """Empty: only one side has the row."""
     key: str
     source: str
-    """What the file has, for people; empty: no such row."""
+    """The value in the file, for people. Empty: the file has no such row."""
     target: str
-    """What PostgreSQL has, for people; empty: no such row."""
+    """The value in PostgreSQL, for people. Empty: PostgreSQL has no such row."""
 
 
 @dataclass(frozen=True)
 class TableReport:
-    """What became of one table's rows."""
+    """The row counts of one table."""
 
     source: str
     target: str
     """Its name in PostgreSQL, without the schema."""
     rows: int
-    """That the file has, and the plan carries."""
+    """The rows of the file that the plan includes."""
     copied_rows: int = 0
     copied_bytes: int = 0
-    """As binary COPY has them."""
+    """The size in binary COPY."""
     rejected_rows: int = 0
     changed_values: int = 0
     """Values that a policy of the mapping changed: NULL, CLAMP, REPLACE."""
     copy_duration_s: float = 0.0
-    """Summed over the processes that copied it side by side."""
+    """Summed over all processes."""
     verified_rows: int = 0
-    """Rows compared, each with all its columns; 0: not verified."""
+    """Rows compared, with all columns. 0: not verified."""
     differing_rows: int = 0
     merged_rows: int = 0
     """With APPEND and UPSERT: rows that were added or changed in the target."""
@@ -95,7 +95,7 @@ class ImportPlan:
     source: str
     schema: str
     mapping: str
-    """The whole plan in TOML: edit it and give it back as `mapping`."""
+    """The whole plan in TOML. Edit it and pass it as `mapping`."""
     tables: list["PlannedTableReport"] = field(default_factory=list)
     objects: list[PlannedObject] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -103,7 +103,7 @@ class ImportPlan:
     source_size_bytes: int = 0
     estimated_duration_s: float = 0.0
     estimated_bytes: int = 0
-    """In PostgreSQL, with indexes."""
+    """The estimated size in PostgreSQL, including indexes."""
 
 
 @dataclass(frozen=True)
@@ -146,26 +146,26 @@ class ImportReport:
     tables: list[TableReport] = field(default_factory=list)
     objects: list[PlannedObject] = field(default_factory=list)
     reject_counts: list[RejectCount] = field(default_factory=list)
-    """Of all of them."""
+    """The counts of all rejected values."""
     rejects: list[RejectedValue] = field(default_factory=list)
-    """Up to the request's `max_examples` of each table."""
+    """Up to the request's `max_examples` per table."""
     differences: list[Difference] = field(default_factory=list)
-    """Up to the request's `max_examples` of each table."""
+    """Up to the request's `max_examples` per table."""
     notes: list[str] = field(default_factory=list)
     problem: str = ""
-    """Why it failed, in one line; empty: it did not."""
+    """The reason for the failure, in one line. Empty if it did not fail."""
     rows: int = 0
     copied_rows: int = 0
     rejected_rows: int = 0
     verified_rows: int = 0
     stages: list[ImportStage] = field(default_factory=list)
-    """How long each stage took, in their order."""
+    """The duration of each stage, in order."""
     rejects_table: str = ""
-    """Where the rows are that were kept apart, `schema.table`; empty: there are none."""
+    """The table with the rejected values, `schema.table`. Empty: none were rejected."""
     rejects_file: str = ""
-    """The same values in a file on the worker's machine, its path; empty: there are none."""
+    """The path of the same values in a file on the worker's machine. Empty: none were rejected."""
     previous_schema: str = ""
-    """Where the tables or rows are kept that gave way, and what a revert needs; empty: nothing."""
+    """The schema that keeps replaced tables or rows for a revert. Empty: there are none."""
 
 
 @dataclass(frozen=True)
@@ -185,14 +185,14 @@ class VerifyReport:
 
 @dataclass(frozen=True)
 class RevertedTable:
-    """What became of the rows of a table that was there before the import, and stayed."""
+    """The row counts of a table that existed before the import and stayed."""
 
     target: str
     """Its name in PostgreSQL, without the schema."""
     removed_rows: int = 0
-    """After APPEND and UPSERT those that the import had added, else all that were there."""
+    """After APPEND and UPSERT: rows that the import had added; otherwise all rows."""
     restored_rows: int = 0
-    """That the import had changed or deleted, and are as they were before."""
+    """Rows that the import had changed or deleted, and that were restored."""
 
 
 @dataclass(frozen=True)
@@ -202,8 +202,8 @@ class RevertReport:
     import_id: str
     schema: str
     restored_tables: list[str] = field(default_factory=list)
-    """That stood there before the import, and stand there again."""
+    """The tables that were restored."""
     removed_tables: list[str] = field(default_factory=list)
-    """That the import had brought, and are gone."""
+    """The imported tables that were removed."""
     tables: list[RevertedTable] = field(default_factory=list)
-    """Those that stayed, and had rows taken out or put back."""
+    """Tables that stayed, with deleted or restored rows."""

@@ -1,4 +1,4 @@
-"""What is asked of an import: the requests of its kinds of operation."""
+"""The requests of the import operations."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -14,78 +14,78 @@ _MAX_PROCESSES: Final = 64
 
 
 class Mode(Enum):
-    """What becomes of the rows that the target tables have."""
+    """What happens to existing rows of the target tables."""
 
     REPLACE = "replace"
-    """They give way to the imported ones; the tables are kept for a revert."""
+    """Replace them with the imported rows. The old tables are kept for a revert."""
     APPEND = "append"
-    """They stay, and the imported ones come to them. A key that is there already is an error."""
+    """Keep them and add the imported rows. A key that already exists is an error."""
     UPSERT = "upsert"
-    """Those with the key of an imported row give way to it, the others stay."""
+    """Replace rows that have the key of an imported row, and keep the others."""
 
 
 class Target(Enum):
     """Where the tables come from."""
 
     CREATE = "create"
-    """The plan makes them."""
+    """The import creates them from its plan."""
     EXISTING = "existing"
-    """They are there, made by migrations; columns are found by their names."""
+    """They already exist. Columns are matched by name."""
 
 
 class BadRows(Enum):
-    """What becomes of rows with a value that its column cannot hold."""
+    """What happens to rows with a value that its column cannot hold."""
 
     FAIL = "fail"
-    """The import fails, after it has found all of them."""
+    """The import fails after it has found all such rows."""
     QUARANTINE = "quarantine"
-    """They are kept apart, in a table and in the report; the rest arrives."""
+    """Such rows are listed in a table and in the report; the others are published."""
 
 
 class Integrity(Enum):
-    """How closely SQLite checks the file before it is read."""
+    """How thoroughly SQLite checks the file before it is read."""
 
     QUICK = "quick"
-    """`PRAGMA quick_check`: the pages and the rows."""
+    """`PRAGMA quick_check`: checks pages and rows."""
     FULL = "full"
-    """`PRAGMA integrity_check`: the indexes too."""
+    """`PRAGMA integrity_check`: also checks indexes."""
     OFF = "off"
 
 
 class IdentifierCase(Enum):
-    """What names become."""
+    """The case of names."""
 
     PRESERVE = "preserve"
-    """They stay as they are, and need quotes in PostgreSQL where they have capitals."""
+    """Names stay as they are. Names with capitals need quotes in PostgreSQL."""
     LOWER = "lower"
-    """Lower case, so that unquoted SQL finds them."""
+    """Names become lower case, so that SQL needs no quotes."""
 
 
 @dataclass(frozen=True)
 class ImportRequest(Request):
-    """What `PlanImport` and `RunImport` have in common."""
+    """The common fields of `PlanImport` and `RunImport`."""
 
     source: str
     """The SQLite file: a path on the worker's machine, inside the database's `import_roots`."""
     schema: str = "public"
-    """The target schema; made where it is not there."""
+    """The target schema, created if it does not exist."""
     target: Target = Target.CREATE
     mode: Mode = Mode.REPLACE
     delete_missing: bool = False
     """With UPSERT: rows whose key no imported row has are deleted."""
     tables: tuple[str, ...] = ()
-    """The only tables that are carried; empty: all."""
+    """The tables to import. Empty: all."""
     exclude_tables: tuple[str, ...] = ()
     bad_rows: BadRows = BadRows.FAIL
     integrity: Integrity = Integrity.QUICK
     identifier_case: IdentifierCase = IdentifierCase.PRESERVE
     mapping: str = ""
-    """Overrides of the plan, in TOML (`docs/import.md`); a saved plan is one too."""
+    """Overrides of the plan, in TOML (`docs/import.md`). A saved plan has the same format."""
     max_examples: int = 100
-    """How many rejected values and differences the report names at most, of each table."""
+    """The maximum number of rejected values and of differences listed per table."""
 
     def check(self) -> None:
-        """Raise `InvalidField`, or `InvalidMapping` for what shows without the file."""
+        """Raise `InvalidField`, or `InvalidMapping` for errors that show without the file."""
         _check_schema(self.schema)
         _check_tables("tables", self.tables)
         _check_tables("exclude_tables", self.exclude_tables)
@@ -104,15 +104,15 @@ class ImportRequest(Request):
 
 @dataclass(frozen=True)
 class RunImportRequest(ImportRequest):
-    """What `RunImport` does."""
+    """The request of `RunImport`."""
 
     processes: int = 0
-    """How many processes copy side by side; 0: one for each processor, at least 2, at most 8."""
+    """How many processes copy in parallel. 0: one per processor, but at least 2 and at most 8."""
     skip_verification: bool = False
-    """Publish without having read every value back."""
+    """Publish without reading every value back."""
 
     def check(self) -> None:
-        """As `ImportRequest.check`."""
+        """Check the fields as `ImportRequest.check` does."""
         super().check()
         if not 0 <= self.processes <= _MAX_PROCESSES:
             raise InvalidField("processes", f"is not 0 to {_MAX_PROCESSES}")
@@ -120,12 +120,12 @@ class RunImportRequest(ImportRequest):
 
 @dataclass(frozen=True)
 class VerifyImportRequest(Request):
-    """Compares what an import made with a SQLite file, value by value."""
+    """The request of `VerifyImport`: compare an import with a SQLite file, value by value."""
 
     import_id: str
     """The operation that made it, `{operation}` of `operations/{operation}`."""
     source: str = ""
-    """The file to compare with; empty: the import's own."""
+    """The file to compare with. Empty: the file that was imported."""
     max_examples: int = 100
 
     def check(self) -> None:
@@ -135,7 +135,7 @@ class VerifyImportRequest(Request):
 
 @dataclass(frozen=True)
 class RevertImportRequest(Request):
-    """Puts back what an import replaced."""
+    """The request of `RevertImport`."""
 
     import_id: str
 

@@ -81,7 +81,7 @@ class TableProfile:
 
     rows: int
     columns: dict[str, ColumnProfile] = field(default_factory=dict)
-    """By the column's name."""
+    """The profiles of the columns, by name."""
     min_rowid: int | None = None
     max_rowid: int | None = None
     """Of a table that has a rowid, and rows."""

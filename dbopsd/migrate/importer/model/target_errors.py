@@ -176,7 +176,7 @@ class RowsReferredTo(DbopsError):
 
     table: str
     rows: int
-    """That refer to them."""
+    """The number of referring rows."""
     by: str
     """The foreign key."""
 

@@ -1,4 +1,4 @@
-"""What becomes of CHECKs and foreign keys."""
+"""Plan CHECKs and foreign keys."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final

@@ -51,12 +51,12 @@ def create_index(
 
 
 def add_check(table: str, constraint: str, condition: str) -> str:
-    """Without a look at the rows that are there."""
+    """Add a CHECK without validating existing rows."""
     return f"ALTER TABLE {table} ADD CONSTRAINT {quoted(constraint)} CHECK ({condition}) NOT VALID"
 
 
 def validate(table: str, constraint: str) -> str:
-    """Have all rows looked at."""
+    """Validate the constraint for all rows."""
     return f"ALTER TABLE {table} VALIDATE CONSTRAINT {quoted(constraint)}"
 
 
@@ -73,7 +73,7 @@ def add_foreign_key(
     target_columns: Sequence[str],
     actions: str,
 ) -> str:
-    """Without a look at the rows that are there."""
+    """Add a CHECK without validating existing rows."""
     return (
         f"ALTER TABLE {table} ADD CONSTRAINT {quoted(constraint)} "
         f"FOREIGN KEY ({columns_of(columns)}) "

@@ -1,4 +1,4 @@
-"""What becomes of primary keys, UNIQUE constraints and indexes."""
+"""Plan primary keys, UNIQUE constraints and indexes."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

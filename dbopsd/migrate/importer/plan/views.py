@@ -1,4 +1,4 @@
-"""What becomes of views."""
+"""Plan views."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Rows that foreign keys change or delete together with the rows of an import."""
+"""Find rows that foreign key actions change or delete along with an import's rows."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

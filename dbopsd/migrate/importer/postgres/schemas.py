@@ -1,4 +1,4 @@
-"""The schemas of an import, and what is asked of the tables in them."""
+"""The schemas of an import, and queries about their tables."""
 
 from dbopsd.db.identifiers import quoted
 from dbopsd.db.session import Session

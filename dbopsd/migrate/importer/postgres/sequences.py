@@ -1,4 +1,4 @@
-"""Sequences go on after the numbers that rows have, and those that rows ever had."""
+"""Continue sequences after the largest number that rows have or ever had."""
 
 from typing import Final
 

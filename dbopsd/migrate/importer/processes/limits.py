@@ -1,4 +1,4 @@
-"""What a child process may use of its machine."""
+"""Resource limits of a child process."""
 
 import contextlib
 import resource

@@ -1,4 +1,4 @@
-"""What a process can be told to do, and what it answers."""
+"""The tasks of a child process, and their results."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -228,5 +228,5 @@ class Differences:
     """The rows that differ."""
 
     rows: int
-    """All of them."""
+    """The total number."""
     examples: list[Difference] = field(default_factory=list)

@@ -1,1 +1,1 @@
-"""How staged tables and rows get to the target schema."""
+"""Publish staged tables and rows in the target schema."""

@@ -1,4 +1,4 @@
-"""What a way of publishing is: a check beforehand, the publication itself, and its revert."""
+"""The interface of a publication: check, apply and revert."""
 
 from abc import ABC, abstractmethod
 

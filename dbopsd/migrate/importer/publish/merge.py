@@ -1,4 +1,4 @@
-"""Staged rows go in among others; those that give way to them are kept."""
+"""Merge staged rows into existing tables, and keep the rows that they replace."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Whole tables are emptied and filled with the staged rows; the rows of before are kept."""
+"""Replace all rows of existing tables, and keep the previous rows."""
 
 from collections.abc import Mapping, Sequence
 

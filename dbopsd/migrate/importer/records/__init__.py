@@ -1,1 +1,1 @@
-"""What the target database remembers of imports."""
+"""The records of imports in the target database."""

@@ -1,1 +1,1 @@
-"""How merged rows are taken out again."""
+"""Revert a merge."""

@@ -1,4 +1,4 @@
-"""What SQL may do to a file that came from outside: all that is not named here is refused."""
+"""The SQL that may run on an untrusted file. Everything not listed here is rejected."""
 
 import sqlite3
 from typing import Final

@@ -65,7 +65,7 @@ class _Connection(sqlite3.Connection):
     compared_by = ""
 
     def add_stand_in(self, collation: str) -> None:
-        """Have SQLite open tables whose key has the collation."""
+        """Let SQLite open tables whose key has the collation."""
 
         def refuse(_one: str, _other: str) -> int:
             self.compared_by = collation

@@ -41,7 +41,7 @@ class TableUnreadable(SourceError):
 
     table: str
     problem: str
-    """In SQLite's words."""
+    """SQLite's error message."""
 
     @property
     def message(self) -> str:

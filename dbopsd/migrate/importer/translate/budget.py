@@ -37,7 +37,7 @@ class FileBudget:
 
 
 class Budget:
-    """What one translation may still make."""
+    """The remaining budget of a translation."""
 
     def __init__(self, source: str, file: FileBudget | None = None) -> None:
         """Raises `NotTranslatable` if the source itself is too long."""

@@ -1,4 +1,4 @@
-"""Makes of one kind of value another, where SQLite would, and where the outcome is the same."""
+"""Convert expressions between types as SQLite does, if the result is the same."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -71,7 +71,7 @@ class Scope(Protocol):
     """What names mean where an expression stands."""
 
     budget: Budget
-    """What the translation may still make."""
+    """The remaining budget of the translation."""
 
     def column(self, node: exp.Column) -> Typed:
         """What a name means. Raises `NotTranslatable`."""

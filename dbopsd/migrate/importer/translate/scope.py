@@ -1,4 +1,4 @@
-"""What names mean inside a query."""
+"""Resolve names in a query."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""SQLite's functions about texts."""
+"""SQLite's string functions."""
 
 import re
 import sys

@@ -1,1 +1,1 @@
-"""The rows on both sides compared, value by value."""
+"""Compare the rows on both sides, value by value."""

@@ -1,4 +1,4 @@
-"""Reads every value of the carried columns back and compares it with the file."""
+"""Read back every value of the imported columns and compare it with the file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

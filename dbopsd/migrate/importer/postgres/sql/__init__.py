@@ -4,5 +4,5 @@ from dbopsd.db.statement import Statement, load_sql
 
 
 def statement(name: str) -> Statement:
-    """One of them, by its file's name without the suffix."""
+    """Load a statement by the name of its file, without the suffix."""
     return load_sql(__name__, f"{name}.sql").statement
