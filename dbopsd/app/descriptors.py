@@ -27,13 +27,13 @@ _FEWEST_CONNECTIONS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class DescriptorNeed:
-    """What a configuration asks for."""
+    """The number of descriptors that a configuration needs."""
 
     connections: int
-    """How many each of the two listeners keeps."""
+    """The number of connections of each of the two listeners."""
 
     reserved: int
-    """For everything that is no connection to a listener."""
+    """The descriptors for everything except connections to a listener."""
 
     @property
     def total(self) -> int:
@@ -63,7 +63,7 @@ _HOW: Final = "LimitNOFILE= of a systemd unit, --ulimit nofile= of a container, 
 
 
 def descriptor_need(config: Config) -> DescriptorNeed:
-    """What the API process of this configuration needs."""
+    """Compute the descriptors that the API process needs with this configuration."""
     databases = sum(database.pool.max_size + _DATABASE for database in config.databases.values())
     workers = _WORKER * config.server.workers
     return DescriptorNeed(

@@ -92,7 +92,8 @@ class Config(BaseSettings):
             for what, there in (
                 ("encryption ([server.tls] cert and key)", self.server.tls.enabled),
                 ("authentication ([auth])", self.auth.configured),
-                # Whoever shows no credential could change something, as if none were asked for.
+                # Callers without a credential could change something, as if there were no
+                # authentication.
                 (
                     f"authentication (auth.anonymous = '{self.auth.anonymous}')",
                     not self.auth.configured or self.auth.anonymous in (None, "VIEWER"),

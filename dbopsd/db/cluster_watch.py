@@ -98,7 +98,7 @@ class ClusterWatch:
         for host in self._dsn.each_host:
             views = [probe.view() for each, probe in self._probes.items() if each.is_of(host)]
             if not any(view.expected for view in views):
-                # None of a name's addresses has answered yet: one of them should.
+                # No address of the name has answered yet, but one should.
                 views[0] = replace(views[0], expected=True)
             yield from views
 

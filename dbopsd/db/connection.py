@@ -23,7 +23,7 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
     connected_at: float = 0.0
     # When a statement last ended on it, by time.monotonic().
     last_used: float = 0.0
-    # What every span on it says of the other end; made once, by whoever traces it.
+    # The server attributes of every span on this connection, created once by its tracer.
     span_attributes: dict[str, str | int] | None = None
     # Registered once: a look at the socket is one system call then.
     _poll: "select.poll | None" = None
@@ -36,7 +36,7 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
         on_connected: Callable[[float], None] | None = None,
         **parameters: Any,
     ) -> Self:
-        """Connect; `on_connected` is told how long it took, in seconds."""
+        """Connect; `on_connected` gets the time that it took, in seconds."""
         started = time.monotonic()
         # Unprepared: the driver's own upkeep of prepared statements (DEALLOCATE ALL after a
         # ROLLBACK) would reach the server past the session, without a span.

@@ -275,7 +275,7 @@ class Session:
         await self.execute(text.with_identifiers(channel=channel))
 
     async def notify(self, channel: str, payload: str = "") -> None:
-        """Send `payload`, at most 7999 bytes, to whoever listens on `channel`."""
+        """Send `payload`, at most 7999 bytes, to the listeners of `channel`."""
         await self.execute(_NOTIFY, (channel, payload))
 
     async def notifications(

@@ -28,7 +28,7 @@ class DatabaseInfo:
 
 
 class HealthBoard:
-    """The newest report of each configured database, and whoever waits for the next one."""
+    """The newest report of each configured database, and the watchers of the next one."""
 
     def __init__(
         self,

@@ -75,12 +75,12 @@ class Report:
     answered_at: float | None = None
 
     def differs_from(self, other: "Report") -> bool:
-        """Whether a watcher is told: values and ages move all the time and do not count."""
+        """Whether watchers are notified: changes of values and ages alone do not count."""
         return self.identity != other.identity
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What a watcher is told about: states, reasons, role and version."""
+        """What watchers are notified of: states, reasons, role and version."""
         checks = tuple((result.check, result.state, result.reason) for result in self.checks)
         return (self.state, self.server_role, self.server_version, checks)
 

@@ -54,7 +54,7 @@ class HealthPaths:
         detailed = _boolean(parameters, "detailed")
         only = parameters.get("database")
         reports = [self._board.report(name) for name in self._visible(only)]
-        # None is there only for those who may see just what is configured no longer.
+        # `worst` is None only for callers whose databases are no longer configured.
         worst = max((report.state for report in reports), key=_WORST_LAST.index, default=None)
         state = worst or State.UNKNOWN
         now = self._clock()

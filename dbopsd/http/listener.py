@@ -168,6 +168,6 @@ class Listener:
 
 
 def _hang_up(connection: socket.socket) -> None:
-    """Have whoever serves the connection see its end, and close it."""
+    """Close the connection, so that its handler sees the end."""
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)

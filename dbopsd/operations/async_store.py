@@ -64,7 +64,7 @@ class AsyncControlStore:
                 raise ControlStoreUnavailable(self.where, f"no answer within {timeout_s:g} s")
             return asked.result()
         finally:
-            # Whoever asked is gone: what no thread has begun with would only be in others' way.
+            # The caller is gone: calls that no thread has started would only delay others.
             asked.cancel()
 
     def _ask(self, question: "Callable[[ControlStore], T]") -> T:

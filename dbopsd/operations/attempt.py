@@ -174,7 +174,7 @@ class Attempt:
         await self._children.close()
 
     def unreported(self) -> Report | None:
-        """What is to be written of how far it has come; None where that is written."""
+        """The progress that is not yet written; None if all of it is written."""
         if (self._stage, self._progress) == self._reported:
             return None
         return self.how_far()

@@ -112,10 +112,10 @@ def _become(command: list[str], guardian: int, complaint: int, libc: ctypes.CDLL
 
 
 def _watch(program: int, control: int, bell: _Bell) -> int | None:
-    """The program's wait status once it has ended; None once it is to be ended."""
+    """The program's wait status after it has ended; None if it must be ended."""
     while True:
         ready, _, _ = select.select([control, bell.fd], [], [])
-        # Before reaping: whoever ends after that rings again.
+        # Before reaping: a process that ends later sends another signal.
         rung = bell.answer()
         status, _ = _reap(program)
         if status is not None or control in ready:

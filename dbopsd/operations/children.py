@@ -132,7 +132,7 @@ class Children:
         self._starting.add(starting)
         ended_by = ""
         try:
-            # The body's own errors are told by the span of whoever calls.
+            # The caller's span records errors of the body.
             with use_span(span, record_exception=False, set_status_on_exception=False):
                 # Whole or not at all: a start that is cancelled halfway would leave a process.
                 child = await asyncio.shield(starting)
@@ -270,7 +270,7 @@ class _Output:
         return cls(reader, transport), theirs
 
     def let_go(self) -> None:
-        """Close it. Whoever reads it finds its end."""
+        """Close it. Its reader then sees the end of the file."""
         self.transport.close()
 
 

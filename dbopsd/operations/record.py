@@ -116,7 +116,7 @@ class NewOperation:
 
     @property
     def id(self) -> str:
-        """Its id: the same for the same `request_id` of the same requester, whoever makes it."""
+        """The id: the same in every process for the same `request_id` and requester."""
         if self.request_id:
             text = "\0".join((self.origin, self.requester, self.kind, self.request_id))
             return f"{self.kind}-{uuid.uuid5(_IDS, text).hex[:20]}"

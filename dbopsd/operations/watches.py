@@ -49,7 +49,7 @@ class _Watched:
 
 
 class Watches:
-    """Whoever watches an operation, in this process."""
+    """The watchers of an operation in this process."""
 
     def __init__(self, threads: AsyncControlStore) -> None:
         self._threads = threads
@@ -138,7 +138,7 @@ class Watches:
                     _log.warning("watched operations are not followed for now: %s", exc)
                 away = True
             except Exception:  # noqa: BLE001 - logged
-                # Whoever watches would wait for ever.
+                # Watchers would wait for ever.
                 if not away:
                     _log.exception("watched operations are not followed for now")
                 away = True

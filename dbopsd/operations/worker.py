@@ -299,7 +299,7 @@ class Worker:
             await self._start_scheduled(schedule, due)
 
     async def _start_scheduled(self, schedule: Schedule, due: datetime) -> None:
-        """The same operation whoever starts it for this time, however often."""
+        """The same scheduled time always starts the same operation, on any worker."""
         # No call is there that its trace could join.
         with self._parts.tracer.start_as_current_span(
             f"schedule {schedule.kind}",

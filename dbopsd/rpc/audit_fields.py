@@ -24,7 +24,7 @@ _MAX_NAMES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """What of a request may stand in the audit log."""
+    """The fields of a request that may appear in the audit log."""
 
     resource: tuple[tuple[str, str], ...] = ()
     request_id: str = ""

@@ -69,7 +69,7 @@ class _Underway:
         )
 
     def last_record(self, code: str, reason: str = "", operation: str = "") -> Result:
-        """How the call ended, let through or not."""
+        """The outcome of the call, admitted or rejected."""
         kind = Result if self.admitted else Refused
         return kind.of(self.record(), status=code, reason=reason, operation=operation)
 
@@ -164,7 +164,7 @@ class CallAudit:
         record = underway.last_record(*_outcome(error, context))
         unknown = not underway.admitted and not record.authenticated
         if unknown and not self._allowance.take(address_of(context.peer())):
-            # Whoever reaches the port could fill the disk, without any credential.
+            # Anyone who can reach the port could fill the disk without a credential.
             journal.leave_out(record)
         elif isinstance(error, Exception):
             with contextlib.suppress(AuditUnavailable):

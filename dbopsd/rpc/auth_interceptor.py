@@ -46,7 +46,7 @@ class CallAuthorisation:
         self._connections = connections
 
     def unary(self, method: Method, call: UnaryCall) -> UnaryCall:
-        """`call`, for those who may; raises what says why not."""
+        """Wrap `call` with authentication and authorisation; raises errors of both."""
         identify, permit = self._identify(method), self._permit(method)
         running = self._running(method)
         streams_requests = method.streams_requests
@@ -120,7 +120,7 @@ class CallAuthorisation:
                 current_caller.set(NOBODY)
                 if not asks_for_databases(request):
                     return NOBODY
-                # What is open tells the names of databases only to who may see them.
+                # Open services reveal database names only to callers who may read them.
                 try:
                     caller = await self._prove(context)
                 except CredentialMissing:
@@ -160,7 +160,7 @@ class CallAuthorisation:
         return await self._authenticator.authenticate(headers, lambda: _certificate_names(context))
 
     def _permit(self, method: Method) -> Permit:
-        """Raises `RoleMissing` for who may not call the method with a request."""
+        """Raise `RoleMissing` if the caller may not call the method with this request."""
         role = method.role
         if role is None or self._open(method):
             # Denied to everybody where the request is checked, or to nobody.

@@ -205,7 +205,7 @@ def _encoder(message: type[Message], fields: Sequence[_Field]) -> Callable[[Any]
 
 
 def _getter(names: tuple[str, ...]) -> Any:
-    """What gets all of these of an object at once, in a tuple."""
+    """Return a function that gets all of these attributes of an object, as a tuple."""
     if len(names) > 1:
         return attrgetter(*names)
     return lambda value: tuple(getattr(value, name) for name in names)

@@ -59,7 +59,7 @@ class ValueCodec:
 
 
 def attribute_names(field: FieldDescriptor) -> list[str]:
-    """What the attribute of a field may be called."""
+    """The allowed names of a field's attribute."""
     names = [field.name]
     if _message_name(field) == "google.protobuf.Duration":
         names += [field.name + unit for unit in _UNITS]

@@ -47,7 +47,7 @@ async def send_while(
     try:
         await stream(send_unless_refused)
     except asyncio.CancelledError:
-        # Whoever else cancels, such as a client that hangs up, has the last word.
+        # Another cancel, such as a client that disconnects, takes precedence.
         if refusal is None or not broken_off or streaming.uncancel():
             raise
         raise refusal from None

@@ -51,12 +51,12 @@ class Method:
 
     @property
     def own(self) -> bool:
-        """Whether its servicer is ours, and raises errors of ours."""
+        """Whether the servicer is dbopsd's own, which raises `DbopsError`."""
         return not self.standard
 
     @property
     def refused(self) -> bool:
-        """Whether it is denied to everybody, for want of a role."""
+        """Whether it is denied to everybody because it declares no role."""
         return self.role is None
 
     @property

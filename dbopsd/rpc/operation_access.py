@@ -40,7 +40,7 @@ class OperationHidden(RoleMissing):
 
 
 def require(role: Role, database: str) -> Caller:
-    """The caller, who may do what needs `role` to the database; raises `RoleMissing`."""
+    """Return the caller if it has `role` on the database; otherwise raise `RoleMissing`."""
     caller = current_caller.get()
     authorisation.require(caller, role, database)
     return caller

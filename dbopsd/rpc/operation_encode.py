@@ -77,7 +77,7 @@ def encode_operation(
 
 
 def encode_metadata(operation: Operation) -> operations_pb2.OperationMetadata:
-    """What is known of an operation besides its result."""
+    """The metadata of an operation."""
     return _Metadata(
         database=resource_name(operation.database),
         kind=operation.kind,

@@ -40,7 +40,7 @@ class OperationMethod(Generic[RequestT, ResultT]):
     kind: Kind[RequestT, ResultT]
 
     method: str
-    """Its full name, `dbops.v1.BackupService/CreateBackup`."""
+    """The full name of the method, `dbops.v1.BackupService/CreateBackup`."""
 
     role: Role = field(init=False)
     """The role that calling the method needs, and running a schedule of the kind by hand."""
@@ -53,7 +53,7 @@ class OperationMethod(Generic[RequestT, ResultT]):
 
     @cached_property
     def descriptor(self) -> MethodDescriptor:
-        """What the proto says of the method."""
+        """The descriptor of the method in the proto."""
         _load_contract()
         try:
             return descriptor_pool.Default().FindMethodByName(self.method.replace("/", "."))

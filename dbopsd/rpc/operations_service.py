@@ -107,7 +107,7 @@ class OperationsService(operations_pb2_grpc.OperationsServiceServicer):
     async def PauseSchedule(  # noqa: N802
         self, request: operations_pb2.PauseScheduleRequest, context: Any
     ) -> operations_pb2.Schedule:
-        """Have a schedule start nothing until it is resumed."""
+        """Pause a schedule until it is resumed."""
         database, name = _schedule(request.name)
         require(Role.OPERATOR, database)
         return encode_schedule(await self._operations.pause_schedule(database, name))
@@ -115,7 +115,7 @@ class OperationsService(operations_pb2_grpc.OperationsServiceServicer):
     async def ResumeSchedule(  # noqa: N802
         self, request: operations_pb2.ResumeScheduleRequest, context: Any
     ) -> operations_pb2.Schedule:
-        """Have a paused schedule go on."""
+        """Resume a paused schedule."""
         database, name = _schedule(request.name)
         require(Role.OPERATOR, database)
         return encode_schedule(await self._operations.resume_schedule(database, name))

@@ -95,7 +95,7 @@ class Registrar(grpc.GenericRpcHandler):
 
 
 def _handler(method: MethodDescriptor, behaviour: Behaviour) -> Handler:
-    """As the generated `add_…Servicer_to_server` makes it."""
+    """Create the handler as the generated `add_…Servicer_to_server` does."""
     decode = message_factory.GetMessageClass(method.input_type).FromString
     encode = message_factory.GetMessageClass(method.output_type).SerializeToString
     if method.client_streaming:

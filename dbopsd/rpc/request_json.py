@@ -45,7 +45,7 @@ def _unknown(name: str, message: Message, refused: frozenset[str]) -> str:
 
 
 def _as_json(field: Any, value: Any) -> Any:
-    """What TOML or a habit writes otherwise than JSON does."""
+    """Convert values that TOML writes differently from JSON."""
     if isinstance(value, list):
         return [_as_json(field, each) for each in value]
     if isinstance(value, dt.datetime) and value.tzinfo is not None:

@@ -32,7 +32,7 @@ _NICENESS: Final = 5
 
 
 async def take_snapshot_task(task: TakeSnapshot, context: Context) -> SnapshotTaken:
-    """Copy the file. Whoever wants that no more ends the process."""
+    """Copy the file. To cancel, end the process."""
     told = 0
 
     def progress(done: int, _total: int) -> None:
@@ -127,7 +127,7 @@ async def main() -> None:
 
 
 def _load(module: str) -> Any:
-    """A module of this package. This one itself goes by another name here."""
+    """Return a module of this package. In a child process this module is `__main__`."""
     if module == "child_process":
         return sys.modules[__name__]
     return importlib.import_module(f"{__package__}.{module}")

@@ -224,7 +224,7 @@ class AuditJournal:
 
     def _count_lost(self, records: Sequence[Record]) -> None:
         refused = sum(isinstance(record, Refused) for record in records)
-        # What is not let through for want of its first record is told of as refused.
+        # A call that is rejected because its first record cannot be written counts as refused.
         results = sum(isinstance(record, Result) for record in records) - refused
         self._lost_results += results
         self._lost_refused += refused

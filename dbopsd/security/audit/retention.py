@@ -29,7 +29,7 @@ class Expired:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How many full files are kept, and for how many days; None for all of them, for ever."""
+    """How many rotated files are kept, and for how many days. None: all, for ever."""
 
     keep_files: int | None = None
     keep_days: float | None = None

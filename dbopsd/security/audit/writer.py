@@ -81,7 +81,7 @@ class Writer:
                     found=found.last,
                 )
             )
-            # Left as it is, for whoever looks into it.
+            # Left unchanged for an investigation.
             self._put_aside(found.link)
         elif self._open_existing(found.size) and found.torn_bytes:
             notes.append(record.Recovered(time=record.now(), torn_bytes=found.torn_bytes))

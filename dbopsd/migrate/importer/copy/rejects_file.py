@@ -54,7 +54,7 @@ def new_rejects_file(path: Path) -> Iterator["RejectsFile"]:
         try:
             yield RejectsFile(path, file)
         finally:
-            # What it did not write is told already, or is not wanted.
+            # Errors of values that it did not write are already reported, or not wanted.
             with contextlib.suppress(OSError):
                 file.close()
     finally:

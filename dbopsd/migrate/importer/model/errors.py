@@ -182,7 +182,7 @@ class SnapshotFailed(SourceError):
 
 @dataclass(eq=False)
 class SnapshotCancelled(SourceError):
-    """Whoever wanted the copy wants it no longer."""
+    """The copy was cancelled."""
 
     reason: ClassVar[str] = "SNAPSHOT_CANCELLED"
 

@@ -95,7 +95,7 @@ class PlannedObject:
 
 
 def values_only(table: str, column: str, why: str) -> PlannedObject:
-    """What is told of a generated column that becomes an ordinary one."""
+    """The note on a generated column that becomes an ordinary one."""
     reason = f"its values are carried, and PostgreSQL does not compute them: {why}"
     return PlannedObject("generated column", f"{table}.{column}", Fate.CHANGED, reason, table=table)
 

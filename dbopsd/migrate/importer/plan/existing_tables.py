@@ -172,7 +172,7 @@ def _check_key(table: PlannedTable, keys: list[list[str]], problems: list[str]) 
 
 
 def _in_existing_table(planned: PlannedObject, numbered: AbstractSet[str]) -> PlannedObject:
-    """What is told of an object; `numbered` are the tables whose rowid has a sequence there."""
+    """The notes on an object; `numbered` are the tables whose rowid has a sequence there."""
     if planned.kind == "sequence" and planned.table in numbered:
         return replace(planned, fate=Fate.CARRIED, reason=_GOES_ON)
     if planned.kind in ("table", "column") or planned.fate is Fate.NOT_CARRIED:

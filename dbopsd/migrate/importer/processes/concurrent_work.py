@@ -30,7 +30,7 @@ async def gather_or_cancel(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in works]
     except ExceptionGroup as failures:
-        # One alone, so that whoever asked need not know how many there were.
+        # Raise the first error alone, so that callers need not handle groups.
         first: BaseException = failures
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]

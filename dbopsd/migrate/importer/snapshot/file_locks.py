@@ -78,7 +78,7 @@ def stop_checkpoints(shm: int, *, patience: "Patience") -> bool:
     a `-shm` file that is in use. False: it could not be had.
     """
     while not (_try_share(shm, _CHECKPOINT) and _try_share(shm, _READ_1)):
-        # Whoever wants both is not kept waiting while we have one.
+        # A process that needs both locks does not wait while we hold one.
         _unlock(shm, _CHECKPOINT)
         if not patience.wait():
             return False

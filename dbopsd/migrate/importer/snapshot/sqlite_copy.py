@@ -44,7 +44,7 @@ def recover(copy: Path, source: str, *, journal: bool) -> None:
     """
     with contextlib.closing(open_for_recovery(copy)) as connection:
         try:
-            # Whoever writes it to the disk does so in the end.
+            # The caller syncs the copy in the end.
             connection.execute("PRAGMA synchronous=OFF")
             # A database in WAL mode would need its `-wal` file wherever it is read.
             connection.execute("PRAGMA journal_mode=DELETE")
