@@ -62,10 +62,6 @@ class Connections:
         """Count a connection."""
         self._open.setdefault(peer, _Connection(network_of(peer[0]), self._clock()))
 
-    def closed(self, peer: Peer) -> None:
-        """Forget a connection."""
-        self._open.pop(peer, None)
-
     def sync(self, present: Iterable[Peer]) -> None:
         """Take `present` for all that are open."""
         known, self._open = self._open, {}

@@ -124,7 +124,7 @@ def test_a_running_call_of_a_known_caller_is_never_ended(connections):
 def test_a_call_that_outlives_its_connection_ends_quietly(connections):
     peer = ("192.0.2.1", 1)
     with connections.call(peer, Standing.ANONYMOUS):
-        connections.closed(peer)
+        connections.sync([])
     assert len(connections) == 0
 
 
