@@ -232,8 +232,7 @@ async def _leave(board: HealthBoard, delay_s: float, hurry: asyncio.Event | None
 async def _stop_listeners(
     rpc: RpcServer, http: HttpServer, grace_s: float, hurry: asyncio.Event | None
 ) -> None:
-    # HTTP last: while a call runs, whoever probes is told "alive" and "not ready", and takes the
-    # process for what it is.
+    # HTTP last: while a call runs, probes must still get "alive" and "not ready".
     until = time.monotonic() + grace_s
     await rpc.stop(grace_s)
     hurried = hurry is not None and hurry.is_set()

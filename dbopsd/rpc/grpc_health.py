@@ -1,6 +1,6 @@
 """`grpc.health.v1.Health`, which load balancers, Kubernetes and gRPC clients ask.
 
-A database's name is told, and answered to, only where the caller may see the database. `""`, the
+A database's name is revealed, and answered, only if the caller may read the database. `""`, the
 service names and the like tell nobody anything, and may be open to everybody.
 
 Names: `""` and `readiness` (should traffic come here), `liveness` (does the process answer; never

@@ -34,7 +34,7 @@ def paginate(
 ) -> Page[T]:
     """The page of `items`, ordered by `key`, that follows `page_token`.
 
-    `of` names the list, so that its tokens are told from those of others. A `page_size` of 0 is
+    `of` names the list, to distinguish its tokens from those of other lists. A `page_size` of 0 is
     100, and above 1000 is 1000. Raises `InvalidField` for `page_size` and `page_token`.
     """
     size = checked_size(page_size)

@@ -76,7 +76,7 @@ class _RelaySpan(NonRecordingSpan):
         super().__init__(_NOT_TOLD)
         self._tell = tell
         self._ended = False
-        self._told: dict[str, Any] = {
+        self._fields: dict[str, Any] = {
             "name": name,
             "kind": kind.name,
             "attributes": dict(attributes or {}),
@@ -85,19 +85,19 @@ class _RelaySpan(NonRecordingSpan):
         }
 
     def set_attribute(self, key: str, value: types.AttributeValue) -> None:
-        self._told["attributes"][key] = value
+        self._fields["attributes"][key] = value
 
     def set_status(self, status: Any, description: str | None = None) -> None:
         code = status
         if isinstance(status, Status):
             code, description = status.status_code, status.description
         if code is StatusCode.ERROR:
-            self._told["problem"] = description or "error"
+            self._fields["problem"] = description or "error"
 
     def end(self, end_time: int | None = None) -> None:
         if not self._ended:
             self._ended = True
-            self._tell({**self._told, "end": end_time or time.time_ns()})
+            self._tell({**self._fields, "end": end_time or time.time_ns()})
 
 
 def replay(record: SpanRecord, tracer: Tracer, parent: Context | None = None) -> None:

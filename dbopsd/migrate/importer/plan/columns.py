@@ -27,7 +27,7 @@ class Columns:
     """The carried columns of a table, and the planned objects for all its columns."""
 
     planned: tuple[PlannedColumn, ...]
-    told: tuple[PlannedObject, ...]
+    objects: tuple[PlannedObject, ...]
 
 
 def plan_columns(
@@ -41,11 +41,11 @@ def plan_columns(
     _refuse_unknown(table, mapping)
     names = Namespace(style, columns=True)
     planned: list[PlannedColumn] = []
-    told: list[PlannedObject] = []
+    objects: list[PlannedObject] = []
     for column in table.columns:
         wanted = mapping.column(column.name)
         if wanted.skip:
-            told.append(
+            objects.append(
                 PlannedObject(
                     *("column", f"{table.name}.{column.name}", Fate.NOT_CARRIED),
                     reason="the mapping leaves it out",
@@ -59,14 +59,14 @@ def plan_columns(
             _column(table, column, target, found, wanted, types.get((table.name, column.name)))
         )
         if changed:
-            told.append(
+            objects.append(
                 PlannedObject(
                     *("column", f"{table.name}.{column.name}", Fate.CHANGED),
                     reason=f"it is called '{target}': {changed}",
                     table=table.name,
                 )
             )
-    return Columns(tuple(planned), tuple(told))
+    return Columns(tuple(planned), tuple(objects))
 
 
 def type_of(

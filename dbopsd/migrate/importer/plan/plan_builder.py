@@ -51,7 +51,7 @@ def chosen_tables(
     wanted = {name.lower() for name in request.tables}
     excluded = {name.lower() for name in request.exclude_tables}
     chosen: list[SourceTable] = []
-    told: list[PlannedObject] = []
+    objects: list[PlannedObject] = []
     for table in schema.tables:
         folded = table.name.lower()
         if folded in excluded or (wanted and folded not in wanted):
@@ -61,8 +61,10 @@ def chosen_tables(
         else:
             chosen.append(table)
             continue
-        told.append(PlannedObject("table", table.name, Fate.NOT_CARRIED, reason, table=table.name))
-    return chosen, told
+        objects.append(
+            PlannedObject("table", table.name, Fate.NOT_CARRIED, reason, table=table.name)
+        )
+    return chosen, objects
 
 
 def build_plan(
@@ -78,7 +80,7 @@ def build_plan(
 
     Raises `SourceTableNotFound`, `InvalidMapping`.
     """
-    chosen, told = chosen_tables(schema, request, mapping)
+    chosen, objects = chosen_tables(schema, request, mapping)
     types = _types(chosen, profiles, mapping)
     relations = Namespace(request.identifier_case)
     file = FileBudget()
@@ -87,21 +89,21 @@ def build_plan(
         profile = profiles[table.name]
         planned, about = _plan_table(table, profile, mapping, types, relations, request)
         if planned is None:
-            told.extend(about)
+            objects.extend(about)
             continue
         made = TableContext(table, planned, profile, Translator.of(table, planned, file), staging)
         with_defaults, more = _with_expressions(made)
         parts[table.name] = replace(made, planned=with_defaults)
-        told.extend((*about, *more))
+        objects.extend((*about, *more))
     for each in parts.values():
         if each.planned.identity:
             # PostgreSQL's own name for the sequence: nothing else is to have it.
             relations.take(f"{each.planned.target}_{each.planned.identity}_seq")
     views = plan_views(schema.views, parts, relations, request.identifier_case, file, staging)
-    told.extend(_keys_and_constraints(parts, relations, request))
-    told.extend(views)
-    told.extend(_objects_not_carried(schema))
-    return Plan(tuple(each.planned for each in parts.values()), tuple(told), _notes(schema))
+    objects.extend(_keys_and_constraints(parts, relations, request))
+    objects.extend(views)
+    objects.extend(_objects_not_carried(schema))
+    return Plan(tuple(each.planned for each in parts.values()), tuple(objects), _notes(schema))
 
 
 def count_rows(connection: sqlite3.Connection, plan: Plan) -> Plan:
@@ -207,7 +209,7 @@ def _plan_table(
         reason = f"it is called '{target}', as the mapping says"
     fate = Fate.CHANGED if reason else Fate.CARRIED
     about = PlannedObject("table", table.name, fate, reason, table=table.name)
-    return planned, [about, *columns.told]
+    return planned, [about, *columns.objects]
 
 
 def _rowid_name(table: SourceTable) -> str:
@@ -221,21 +223,21 @@ def _rowid_name(table: SourceTable) -> str:
 def _with_expressions(parts: TableContext) -> tuple[PlannedTable, list[PlannedObject]]:
     """The table with its defaults and generated columns, and the objects for them."""
     columns: list[PlannedColumn] = []
-    told: list[PlannedObject] = []
+    objects: list[PlannedObject] = []
     for planned in parts.planned.columns:
         source = parts.source.column(planned.source)
         column = planned
         for expression, plan in ((source.generated, _generated), (source.default, _default)):
             if expression is not None:
                 column, about = plan(parts, source, column, expression)
-                told.append(about)
+                objects.append(about)
         if source.collation != "BINARY":
-            told.append(_collation(parts, source))
+            objects.append(_collation(parts, source))
         columns.append(column)
     table = replace(parts.planned, columns=tuple(columns))
     if table.rowid_column:
-        told.append(_sequence(table))
-    return table, told
+        objects.append(_sequence(table))
+    return table, objects
 
 
 def _generated(
@@ -244,16 +246,16 @@ def _generated(
     about = ("generated column", f"{parts.source.name}.{source.name}")
     if column.expression or column.value_map:
         reason = "the mapping says what its values are"
-        told = PlannedObject(*about, Fate.CHANGED, reason, table=parts.source.name)
-        return column, told
+        objects = PlannedObject(*about, Fate.CHANGED, reason, table=parts.source.name)
+        return column, objects
     try:
         made = parts.translator.value(expression, column.type)
     except NotTranslatable as why:
         return column, values_only(parts.source.name, source.name, str(why))
     reason = "" if source.stored else "PostgreSQL stores what it computes"
     fate = Fate.CARRIED if source.stored else Fate.CHANGED
-    told = PlannedObject(*about, fate, reason, table=parts.source.name)
-    return replace(column, generated=made), told
+    objects = PlannedObject(*about, fate, reason, table=parts.source.name)
+    return replace(column, generated=made), objects
 
 
 def _default(

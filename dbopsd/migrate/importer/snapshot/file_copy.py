@@ -17,8 +17,8 @@ def copy(source: int, target: Path, *, copied: Callable[[int], None]) -> int:
     """Copy an open file at its present length into a new one.
 
     Returns the new file's descriptor, open for writing; it is shorter if the source became so
-    meanwhile. `copied` is told the bytes of each chunk of 16 MiB, and may raise. On file systems
-    that can, blocks are shared and nothing is copied.
+    meanwhile. `copied` gets the number of bytes of each 16 MiB chunk, and may raise. On file
+    systems that can, blocks are shared and nothing is copied.
     """
     new = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
