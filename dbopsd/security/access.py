@@ -24,7 +24,13 @@ class Access:
     """What the gRPC and the HTTP server ask of each connection and call."""
 
     def __init__(
-        self, auth: AuthConfig, tokens: Tokens, jwks: Jwks | None, tls: Tls | None, limit: CallLimit
+        self,
+        auth: AuthConfig,
+        tokens: Tokens,
+        jwks: Jwks | None,
+        tls: Tls | None,
+        limit: CallLimit,
+        failed_credentials: FailedCredentials,
     ) -> None:
         self._tokens = tokens
         self._jwks = jwks
@@ -34,16 +40,30 @@ class Access:
         self.open_services = frozenset(auth.open_services)
         self.tls = tls
         self.limit = limit
-        self.failed_credentials = FailedCredentials(limit.most)
+        self.failed_credentials = failed_credentials
 
     @classmethod
-    def load(cls, server: ServerConfig, auth: AuthConfig) -> "Access":
+    def load(
+        cls,
+        server: ServerConfig,
+        auth: AuthConfig,
+        *,
+        failed_credentials: FailedCredentials | None = None,
+    ) -> "Access":
         """Read every file that the configuration names. Raises `ConfigurationError`."""
         jwks = None if auth.jwt is None else Jwks(auth.jwt.jwks)
         if jwks is not None:
             jwks.load()
         tls = Tls.load(server.tls) if server.tls.enabled else None
-        return cls(auth, Tokens.load(auth), jwks, tls, CallLimit(server.max_calls_per_client))
+        most = server.max_calls_per_client
+        return cls(
+            auth,
+            Tokens.load(auth),
+            jwks,
+            tls,
+            CallLimit(most),
+            failed_credentials or FailedCredentials(most),
+        )
 
     def start(self) -> None:
         """Look after the files from now on, in the background, until `close`."""
