@@ -17,7 +17,7 @@ from dbopsd.app.components import (
 )
 from dbopsd.app.config_check import checks_of
 from dbopsd.app.descriptors import reserve_descriptors
-from dbopsd.app.feature import Feature, kinds_of
+from dbopsd.app.feature import Feature, duties_of, kinds_of
 from dbopsd.app.schedules import schedules_of
 from dbopsd.app.signals import StopSignals
 from dbopsd.config import Config
@@ -27,9 +27,14 @@ from dbopsd.health.board import DatabaseInfo, HealthBoard
 from dbopsd.health.check import Check
 from dbopsd.health.prober import Prober
 from dbopsd.http.server import HttpServer
-from dbopsd.operations.metrics import OperationMetrics
+from dbopsd.operations.async_store import AsyncControlStore
+from dbopsd.operations.duty import Place
+from dbopsd.operations.duty_holder import DutyHolder
+from dbopsd.operations.metrics import DutyMetrics, OperationMetrics
+from dbopsd.operations.notification_listener import NotificationListener
+from dbopsd.operations.process_deadline import ProcessDeadline
 from dbopsd.operations.service import Operations
-from dbopsd.operations.supervisor import Supervisor
+from dbopsd.operations.supervisor import Supervisor, new_process_id
 from dbopsd.rpc.listen import require_bindable
 from dbopsd.rpc.server import RpcServer
 from dbopsd.security.access import Access
@@ -40,6 +45,7 @@ _log = logging.getLogger(__name__)
 
 # Of a worker that has handed over its work: to close its connections and end.
 _WORKER_EXIT_S = 5.0
+_DUTY_GRACE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +126,15 @@ async def running(
             stack.push_async_callback(journal.stop)
         databases = make_databases(config.databases, own, embedded_dsn=embedded_dsn)
         board = await _start_health(databases, checks, config, stack)
+        control = control_store(config, own)
         operations = Operations(
-            control_store(config, own),
+            control,
             kinds_of(features),
             databases,
             metrics=OperationMetrics(own.meter),
         )
         stack.push_async_callback(operations.close)
+        await _hold_duties(features, config, control, databases, own, stack)
         access.start()
         stack.push_async_callback(access.close)
         rpc = RpcServer(
@@ -161,6 +169,40 @@ async def _start_embedded(config: Config, stack: AsyncExitStack) -> str:
     dsn = await server.start()
     _log.info('the embedded PostgreSQL runs: psql "%s"; its log: %s', dsn, server.log_path)
     return dsn
+
+
+async def _hold_duties(
+    features: Sequence[Feature],
+    config: Config,
+    control: AsyncControlStore,
+    databases: dict[str, Database],
+    telemetry: Telemetry,
+    stack: AsyncExitStack,
+) -> None:
+    """Hold what duties there are for a daemon; without any, the control store is not opened."""
+    duties = duties_of(features, config)
+    if not any(duty.place is Place.SERVER for duty in duties):
+        return
+    server_id = new_process_id("s")
+    holder = DutyHolder(
+        control,
+        f"servers/{server_id}",
+        duties,
+        place=Place.SERVER,
+        config=config.operations,
+        databases=databases,
+        state_dir=config.server.state_dir,
+        tracer=telemetry.tracer,
+        metrics=DutyMetrics(telemetry.meter),
+        deadline=ProcessDeadline(suspended=control.shared_by_machines),
+    )
+    listener = NotificationListener(control, server_id, lambda _topic: holder.wake())
+    tasks = [
+        asyncio.create_task(holder.run(), name="duties"),
+        asyncio.create_task(listener.run(), name="duty-notifications"),
+    ]
+    stack.push_async_callback(_cancel, tasks)
+    stack.push_async_callback(holder.close, _DUTY_GRACE_S)
 
 
 async def _start_health(

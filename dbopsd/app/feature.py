@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dbopsd.config import Config
+from dbopsd.operations.duty import Duty
 from dbopsd.operations.kind import Kind
 from dbopsd.rpc.operation_methods import OperationMethod, by_kind
 
@@ -17,15 +19,22 @@ def _no_services(_operations: "Operations") -> "Sequence[Service]":
     return ()
 
 
+def _no_duties(_config: Config) -> Sequence[Duty]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Feature:
-    """A worker needs only the kinds of its methods, the API all of it."""
+    """A worker needs only the kinds of its methods and the duties, the API all of it."""
 
     methods: Sequence[OperationMethod[Any, Any]] = ()
     """The methods that start operations, each joined with its kind: a line for each."""
 
     services: "Callable[[Operations], Sequence[Service]]" = _no_services
     """The gRPC services with methods that start nothing. A method above is served without one."""
+
+    duties: Callable[[Config], Sequence[Duty]] = _no_duties
+    """The duties that the configuration asks for, most often one of each database."""
 
 
 def roles_of(features: Sequence[Feature]) -> dict[str, int]:
@@ -43,3 +52,12 @@ def methods_of(features: Sequence[Feature]) -> dict[str, OperationMethod[Any, An
 def kinds_of(features: Sequence[Feature]) -> dict[str, Kind[Any, Any]]:
     """Every kind of operation, by its name. Raises ValueError where two have the same."""
     return {name: method.kind for name, method in methods_of(features).items()}
+
+
+def duties_of(features: Sequence[Feature], config: Config) -> tuple[Duty, ...]:
+    """Every duty that the configuration asks for. Raises ValueError where two are the same."""
+    duties = [duty for feature in features for duty in feature.duties(config)]
+    keys = {duty.key for duty in duties}
+    if len(keys) < len(duties):
+        raise ValueError(f"two duties have the same name: {sorted(str(key) for key in keys)}")
+    return tuple(duties)

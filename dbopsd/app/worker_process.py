@@ -19,14 +19,14 @@ from dbopsd.app.components import (
 )
 from dbopsd.app.descriptors import raise_descriptor_limit
 from dbopsd.app.errors import LostWorker
-from dbopsd.app.feature import Feature, kinds_of, roles_of
+from dbopsd.app.feature import Feature, duties_of, kinds_of, roles_of
 from dbopsd.app.schedules import schedules_of
 from dbopsd.app.signals import StopSignals
 from dbopsd.config import Config, DatabaseConfig
 from dbopsd.config.values import is_loopback
 from dbopsd.errors import ConfigurationError
-from dbopsd.operations.metrics import OperationMetrics
-from dbopsd.operations.supervisor import PULSE_S, new_worker_id
+from dbopsd.operations.metrics import DutyMetrics, OperationMetrics
+from dbopsd.operations.supervisor import PULSE_S, new_process_id
 from dbopsd.operations.worker import Parts, Worker
 from dbopsd.rpc.status import failure_of
 from dbopsd.telemetry.setup import start_telemetry
@@ -51,7 +51,7 @@ async def work(
     """
     raise_descriptor_limit()
     signals = StopSignals()
-    worker_id = worker_id or new_worker_id()
+    worker_id = worker_id or new_process_id("w")
     lost = asyncio.Event()
 
     def on_lost() -> None:
@@ -96,6 +96,8 @@ async def work(
             state_dir=config.server.state_dir,
             tracer=telemetry.tracer,
             metrics=OperationMetrics(telemetry.meter),
+            duties=duties_of(features, config),
+            duty_metrics=DutyMetrics(telemetry.meter),
             failure_of=failure_of,
             version=version("dbopsd"),
         )

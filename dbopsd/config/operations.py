@@ -25,13 +25,14 @@ class OperationsConfig(Section):
     """How many operations all workers together run at once. Unset: no common limit."""
 
     heartbeat_s: Annotated[float, Field(ge=0.1, le=60)] = 2.0
-    """The interval between a worker's heartbeats, in seconds."""
+    """The interval between heartbeats of a worker, or of the holder of a duty, in seconds."""
 
     takeover_after_s: Annotated[float, Field(ge=1, le=600)] = 15.0
-    """How long a heartbeat may be missing before other workers take over, in seconds."""
+    """How long a heartbeat may be missing before others take over, in seconds."""
 
-    max_lost_workers: Annotated[int, Field(ge=1, le=1000)] = 5
-    """The number of lost workers after which an operation fails."""
+    max_lost_workers: Annotated[int, Field(ge=1, le=1000)] = 2
+    """The number of workers lost in one stage of an operation after which it fails. If other
+    operations ran on the last of these workers, this one is first tried alone."""
 
     clean_up_timeout_s: Seconds = 60.0
     """How long the clean-up of a failed or cancelled operation may take, in seconds."""

@@ -142,13 +142,16 @@ class WorkersLost(DbopsError):
     code: ClassVar[StatusCode] = StatusCode.ABORTED
 
     operation: str
-    attempts: int
+    workers: int
+    stage: str
 
     @property
     def message(self) -> str:
+        stage = f" in stage '{self.stage}'" if self.stage else ""
         return (
-            f"operations/{self.operation} lost {self.attempts} workers in a row and was given up: "
-            "see their logs, and the kernel log for out-of-memory kills"
+            f"operations/{self.operation} lost {self.workers} workers{stage}, the last of them "
+            "while it ran nothing else, and was given up: see their logs, and the kernel log for "
+            "out-of-memory kills"
         )
 
 
@@ -282,3 +285,17 @@ class CleanUpFailed(DbopsError):
             f"operations/{self.operation} ended ({self.failure}), and its clean-up failed: "
             f"{self.problem}"
         )
+
+
+@dataclass(eq=False)
+class DutyLost(DbopsError):
+    """A duty may be another process's by now."""
+
+    reason: ClassVar[str] = "DUTY_LOST"
+    code: ClassVar[StatusCode] = StatusCode.ABORTED
+
+    duty: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.duty} may be held by another process by now: its work ends here"

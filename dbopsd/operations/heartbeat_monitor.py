@@ -32,6 +32,12 @@ class HeartbeatMonitor:
             if now - since >= self._after_s
         }
 
+    def next_in_s(self) -> float:
+        """In how many seconds the next one will have been silent for too long; inf: none."""
+        now = self._clock()
+        left_s = (since + self._after_s - now for _, since in self._heard.values())
+        return min((each for each in left_s if each > 0), default=float("inf"))
+
     def reset(self) -> None:
         """Forget what was heard: there was a time in which nothing could be."""
         self._heard.clear()

@@ -147,6 +147,23 @@ class WorkerInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class DutyInfo:
+    """A duty as the control store has it. Times are seconds since 1970."""
+
+    name: str
+    """Its resource name."""
+    database: str
+    """Empty for a duty of none."""
+    holder: str
+    """The process that holds it; empty: nobody does."""
+    token: int
+    acquire_time: float | None
+    heartbeat_time: float | None
+    last_problem: str
+    """Why its work last ended by itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class Schedule:
     """What starts an operation by the clock. Times are seconds since 1970.
 

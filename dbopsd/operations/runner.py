@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -40,6 +41,7 @@ from dbopsd.operations.kind import Kind
 from dbopsd.operations.metrics import OperationMetrics
 from dbopsd.operations.orphan_processes import sweep
 from dbopsd.operations.record import Failure, Operation, State
+from dbopsd.operations.solo_gate import SoloGate
 from dbopsd.operations.store import attempts, requests
 from dbopsd.operations.store.attempts import AttemptStatus, Begun, Report, WorkerLost
 from dbopsd.operations.store.requests import failure_of_cancel
@@ -49,6 +51,8 @@ _log = logging.getLogger(__name__)
 
 _STORE_RETRY_S: Final = 1.0
 _CLEAN_UP_RETRY_S: Final = 1.0
+# How long one waits here for the end of one that runs alone, before it is left to other workers.
+_TURN_S: Final = 10.0
 # How often what no worker here knows is offered to others, before it is ended.
 _UNKNOWN_ATTEMPTS: Final = 4
 _WRITES_REFUSED: Final = (SplitBrain.reason, DifferentClusters.reason)
@@ -134,6 +138,7 @@ class Runner:
         self._is_claimed = is_claimed
         self._on_lost = on_lost
         self._running: dict[str, _Running] = {}
+        self._gate = SoloGate()
         self._interrupted = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -152,9 +157,7 @@ class Runner:
         self.at_work.add(operation_id)
         self._idle.clear()
         try:
-            begun = await self._until_stored(partial(self._begin, operation_id))
-            if begun is not None:
-                await self._attempt(begun)
+            await self._run_in_turn(operation_id)
         except WorkerLost:
             self._on_lost()
             raise asyncio.CancelledError from None
@@ -169,6 +172,40 @@ class Runner:
             self.at_work.discard(operation_id)
             if not self.at_work:
                 self._idle.set()
+
+    async def _run_in_turn(self, operation_id: str) -> None:
+        """Make the attempt beside others; alone where it is to be seen whether it is the cause.
+
+        Raises `CancelledError` where its turn does not come: other workers may have it then.
+        """
+        losses = await self._until_stored(partial(attempts.losses, operation_id=operation_id))
+        solo = losses.count >= self._config.max_lost_workers and not losses.last_was_alone
+        try:
+            async with asyncio.timeout(_TURN_S):
+                await self._gate.until_open()
+        except TimeoutError:
+            raise asyncio.CancelledError from None
+        with self._gate.enter(operation_id, solo=solo):
+            if solo:
+                _log.warning(
+                    "%s: %d workers that ran it with others vanished: it runs alone",
+                    *(operation_id, losses.count),
+                )
+                await self._until_alone(operation_id)
+            begun = await self._until_stored(partial(self._begin, operation_id))
+            if begun is not None:
+                await self._attempt(begun)
+
+    async def _until_alone(self, operation_id: str) -> None:
+        """Return once nothing else runs here, or once the operation is to end anyway."""
+        alone = asyncio.create_task(self._gate.until_alone())
+        try:
+            while not alone.done():
+                await asyncio.wait({alone}, timeout=_STORE_RETRY_S)
+                if await self._until_stored(partial(_is_to_end, operation_id=operation_id)):
+                    return
+        finally:
+            alone.cancel()
 
     def _begin(self, operation_id: str, store: ControlStore) -> Begun | None:
         if not self._is_claimed(operation_id):
@@ -296,8 +333,8 @@ class Runner:
         )
         if operation.state is State.CANCELLING:
             state, failure = State.CANCELLED, failure_of_cancel(operation.id)
-        elif begun.lost >= self._config.max_lost_workers:
-            lost = WorkersLost(operation.id, begun.lost)
+        elif begun.losses.last_was_alone and begun.losses.count >= self._config.max_lost_workers:
+            lost = WorkersLost(operation.id, begun.losses.count, operation.stage)
             state, failure = State.FAILED, self._failure_of(lost)
         elif operation.attempt == 1 and (refusal := await _refusal(database)) is not None:
             # Nothing was begun: there is nothing to clean up.
@@ -469,6 +506,15 @@ def _timed_out(operation: Operation) -> OperationTimedOut:
 
 def _directories(scratch: Path) -> list[Path]:
     return list(scratch.iterdir()) if scratch.is_dir() else []
+
+
+def _is_to_end(store: ControlStore, operation_id: str) -> bool:
+    try:
+        operation = requests.get(store, operation_id)
+    except OperationNotFound:
+        return True
+    late = operation.deadline is not None and operation.deadline < time.time()
+    return late or operation.cancel_time is not None or operation.state.done
 
 
 def _has_ended(store: ControlStore, operation_id: str) -> bool:

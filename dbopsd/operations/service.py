@@ -17,7 +17,14 @@ from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.errors import UnknownKind
 from dbopsd.operations.kind import Kind
 from dbopsd.operations.metrics import OperationMetrics
-from dbopsd.operations.record import Condition, NewOperation, Operation, Schedule, WorkerInfo
+from dbopsd.operations.record import (
+    Condition,
+    DutyInfo,
+    NewOperation,
+    Operation,
+    Schedule,
+    WorkerInfo,
+)
 from dbopsd.operations.watches import Watches
 
 # A caller that waits longer learns more from an error. What was asked may still have happened: the
@@ -177,6 +184,13 @@ class Operations:
         """The workers that are there, and those that went within the last day, by id."""
         return await self._threads.ask(
             lambda control: store.liveness.all_workers(control),  # noqa: PLW0108 - loaded by the thread
+            timeout_s=_ANSWER_S,
+        )
+
+    async def duties(self) -> list[DutyInfo]:
+        """Every duty, by name."""
+        return await self._threads.ask(
+            lambda control: store.duties.list_duties(control),  # noqa: PLW0108 - loaded by the thread
             timeout_s=_ANSWER_S,
         )
 

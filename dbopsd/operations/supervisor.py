@@ -30,11 +30,11 @@ _MOST_BACKOFF_S: Final = 30.0
 _WELL_S: Final = 60.0
 
 
-def new_worker_id() -> str:
-    """A worker's id, never to be used again: it says where the process is, for people."""
+def new_process_id(letter: str) -> str:
+    """The id of a process, never to be used again: it says where it is, for people."""
     host = "".join(c if c.isalnum() else "-" for c in socket.gethostname().lower())
     host = host.strip("-")[:40] or "host"
-    return f"w-{host}-{os.getpid()}-{secrets.token_hex(4)}"
+    return f"{letter}-{host}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 class Supervisor:
@@ -64,7 +64,7 @@ class Supervisor:
         backoff_s, replaces = _LEAST_BACKOFF_S, ""
         while True:
             began = time.monotonic()
-            worker_id = new_worker_id()
+            worker_id = new_process_id("w")
             try:
                 process = await self._spawn(worker_id, replaces)
             except OSError as exc:

@@ -27,11 +27,14 @@ from dbopsd.errors import DbopsError
 from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.attempt import FailureOf
 from dbopsd.operations.dbos_engine import Engine, strand
+from dbopsd.operations.duty import Duty, Place
+from dbopsd.operations.duty_holder import DutyHolder
 from dbopsd.operations.errors import ControlStoreUnavailable, OperationTimedOut, UnknownKind
 from dbopsd.operations.heartbeat_monitor import HeartbeatMonitor
 from dbopsd.operations.kind import Kind
-from dbopsd.operations.metrics import OperationMetrics
+from dbopsd.operations.metrics import DutyMetrics, OperationMetrics
 from dbopsd.operations.notification_listener import NotificationListener
+from dbopsd.operations.process_deadline import ProcessDeadline
 from dbopsd.operations.record import NewOperation, Schedule, State, WorkerState
 from dbopsd.operations.runner import Runner
 from dbopsd.operations.service import canonical_json, current_traceparent
@@ -72,6 +75,8 @@ class Parts:
     state_dir: Path
     tracer: Tracer
     metrics: OperationMetrics
+    duties: tuple[Duty, ...]
+    duty_metrics: DutyMetrics
     failure_of: FailureOf
     version: str
 
@@ -112,6 +117,18 @@ class Worker:
             on_lost=self._count_as_lost,
         )
         self._engine: Engine | None = None
+        self._duties = DutyHolder(
+            parts.threads,
+            f"workers/{worker_id}",
+            parts.duties,
+            place=Place.WORKER,
+            config=parts.config,
+            databases=parts.databases,
+            state_dir=parts.state_dir,
+            tracer=parts.tracer,
+            metrics=parts.duty_metrics,
+            deadline=ProcessDeadline(suspended=parts.threads.shared_by_machines),
+        )
         self._stack = AsyncExitStack()
         self._heartbeats = HeartbeatMonitor(parts.config.takeover_after_s)
         self._scheduling: set[str] = set()
@@ -133,9 +150,10 @@ class Worker:
         ):
             task = asyncio.create_task(_repeat(every_s, work), name=f"worker{work.__name__}")
             self._stack.push_async_callback(_end, task)
-        listener = NotificationListener(self._threads, self.id, engine.wake)
-        hearing = asyncio.create_task(listener.run(), name="worker-notifications")
-        self._stack.push_async_callback(_end, hearing)
+        listener = NotificationListener(self._threads, self.id, self._notified)
+        for name, work in (("notifications", listener.run), ("duties", self._duties.run)):
+            task = asyncio.create_task(work(), name=f"worker-{name}")
+            self._stack.push_async_callback(_end, task)
 
     async def stop(self, grace_s: float) -> None:
         """Take nothing new, let others have what runs here, within about `grace_s` seconds."""
@@ -146,7 +164,7 @@ class Worker:
         await self._say(WorkerState.STOPPING)
         try:
             async with asyncio.timeout(grace_s):
-                await self._runner.until_idle()
+                await asyncio.gather(self._duties.close(grace_s), self._runner.until_idle())
         except TimeoutError:
             _log.warning("gave up on %s", ", ".join(sorted(self._runner.at_work)))
         await self._stack.aclose()
@@ -158,6 +176,12 @@ class Worker:
             # Or others would begin beside what is still at work: they wait until its heartbeat is
             # overdue.
             await self._say(WorkerState.STOPPED)
+
+    def _notified(self, topic: Topic) -> None:
+        if topic is Topic.DUTIES:
+            self._duties.wake()
+        elif self._engine is not None:
+            self._engine.wake(topic)
 
     async def _until_open(self, replaces: str) -> Engine:
         said = ""

@@ -14,6 +14,7 @@ from google.rpc import status_pb2
 
 from dbopsd.errors import InvalidField
 from dbopsd.operations.record import (
+    DutyInfo,
     Failure,
     Operation,
     Progress,
@@ -129,6 +130,18 @@ def encode_worker(worker: WorkerInfo, visible: Collection[str] | None) -> operat
             for operation in worker.operations
             if visible is None or operation in visible
         ],
+    )
+
+
+def encode_duty(duty: DutyInfo) -> operations_pb2.Duty:
+    """A duty and who holds it."""
+    return operations_pb2.Duty(
+        name=duty.name,
+        holder=duty.holder,
+        token=duty.token,
+        acquire_time=timestamp(duty.acquire_time),
+        heartbeat_time=timestamp(duty.heartbeat_time),
+        last_problem=duty.last_problem,
     )
 
 

@@ -13,7 +13,12 @@ from dbopsd.errors import DatabaseNotFound, InvalidField, ShuttingDown
 from dbopsd.operations.record import Comparison, Condition
 from dbopsd.operations.service import Operations
 from dbopsd.rpc.operation_access import find, require, visible_databases
-from dbopsd.rpc.operation_encode import encode_operation, encode_schedule, encode_worker
+from dbopsd.rpc.operation_encode import (
+    encode_duty,
+    encode_operation,
+    encode_schedule,
+    encode_worker,
+)
 from dbopsd.rpc.operation_methods import OperationMethod, method_of
 from dbopsd.rpc.operation_start import OperationStarter
 from dbopsd.rpc.paging import paginate
@@ -135,6 +140,27 @@ class OperationsService(operations_pb2_grpc.OperationsServiceServicer):
         visible = await self._visible_running()
         return operations_pb2.ListWorkersResponse(
             workers=[encode_worker(worker, visible) for worker in page.items],
+            next_page_token=page.next_page_token,
+        )
+
+    async def ListDuties(  # noqa: N802
+        self, request: operations_pb2.ListDutiesRequest, context: Any
+    ) -> operations_pb2.ListDutiesResponse:
+        """A page of the duties of no database and of those that the caller may see."""
+        visible = visible_databases()
+        page = paginate(
+            [
+                duty
+                for duty in await self._operations.duties()
+                if visible is None or not duty.database or duty.database in visible
+            ],
+            key=lambda duty: duty.name,
+            of="ListDuties",
+            page_size=request.page_size,
+            page_token=request.page_token,
+        )
+        return operations_pb2.ListDutiesResponse(
+            duties=[encode_duty(duty) for duty in page.items],
             next_page_token=page.next_page_token,
         )
 

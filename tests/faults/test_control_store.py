@@ -61,11 +61,6 @@ def health_asked(client: DemoClient) -> Iterator[list[float]]:
         asking.join()
 
 
-def started_first(client: DemoClient, **fields: object) -> str:
-    """The first operation of a daemon, which loads and opens the store: long on a busy machine."""
-    return eventually_blocking(lambda: client.start(**fields), OPEN_S, "the store is open")  # type: ignore[arg-type]
-
-
 def refused(client: DemoClient, **fields: object) -> tuple[float, tuple[str, str], str]:
     """How long a start took to be refused, how, and in which words."""
     began = time.monotonic()
@@ -91,7 +86,7 @@ def test_a_control_store_that_is_away_holds_up_operations_alone(
         demo_daemon(database_dsn, control_url=url) as running,
         DemoClient(running.wait_until_serving().grpc_address, tmp_path / "ledger") as client,
     ):
-        name = started_first(client, steps=4, step_seconds=1)
+        name = client.start_once_open(steps=4, step_seconds=1)
         client.runs(name, step=2)
         before = worker_processes(running)
         with health_asked(client) as took:
@@ -125,7 +120,7 @@ def test_a_control_store_that_hangs_is_waited_for_only_so_long(
         demo_daemon(database_dsn, control_url=url) as running,
         DemoClient(running.wait_until_serving().grpc_address, tmp_path / "ledger") as client,
     ):
-        name = started_first(client, steps=3, step_seconds=1)
+        name = client.start_once_open(steps=3, step_seconds=1)
         client.runs(name, step=2)
         before = worker_processes(running)
         with health_asked(client) as took, control.paused():

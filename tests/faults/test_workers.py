@@ -56,8 +56,9 @@ def test_a_worker_that_hangs_is_killed_and_one_that_keeps_dying_gives_up(
         demo_daemon(database_dsn, operations={"max_lost_workers": 3}) as running,
         DemoClient(running.wait_until_serving().grpc_address, ledger_path) as client,
     ):
-        name = client.start(steps=2, step_seconds=60, child=True)
+        name = client.start_once_open(steps=2, step_seconds=60, child=True)
         client.runs(name)
+        client.in_stage(name, "stepping")
         hanging = the_worker(running)
 
         os.kill(hanging, signal.SIGSTOP)
@@ -73,7 +74,7 @@ def test_a_worker_that_hangs_is_killed_and_one_that_keeps_dying_gives_up(
             os.kill(the_worker(running), signal.SIGKILL)
         ended = client.becomes(name, State.FAILED, START_S)
         assert failure_of(ended) == ("ABORTED", "WORKERS_LOST")
-        assert "3 workers" in ended.error.message
+        assert "lost 3 workers in stage 'stepping'" in ended.error.message
         assert client.entries(name)[-1].what == ledger.CLEANED
         assert alive(name.removeprefix("operations/")) == []
 
@@ -93,7 +94,7 @@ def test_a_worker_that_was_away_changes_nothing_any_more(
         eventually_blocking(
             lambda: all("works; process" in log.read_text() for log in logs), START_S, "both work"
         )
-        name = client.start(steps=2, step_seconds=3, child=True)
+        name = client.start_once_open(steps=2, step_seconds=3, child=True)
         client.runs(name)
         has_it = client.entries(name)[0].pid
         frozen = next(each for each in unsupervised if each.pid == has_it)
@@ -127,7 +128,7 @@ def test_what_a_daemon_ran_goes_on_after_it_however_it_ends(
         demo_daemon(database_dsn, state_dir=state_dir) as running,
         DemoClient(running.wait_until_serving().grpc_address, ledger_path) as client,
     ):
-        name = client.start(steps=2, step_seconds=60, child=True)
+        name = client.start_once_open(steps=2, step_seconds=60, child=True)
         client.runs(name, timeout_s=START_S)
         of_it = name.removeprefix("operations/")
         assert running.kill() == -signal.SIGKILL
@@ -167,7 +168,7 @@ def test_a_worker_that_cannot_start_is_tried_ever_less_often(
         demo_daemon(database_dsn) as running,
         DemoClient(running.wait_until_serving().grpc_address, ledger_path) as client,
     ):
-        client.becomes(client.start(), State.SUCCEEDED, START_S)
+        client.becomes(client.start_once_open(), State.SUCCEEDED, START_S)
         good = running.config_file.read_text()
         running.config_file.write_text(f"{good}\n[no-such-table]\n")
 
@@ -179,3 +180,48 @@ def test_a_worker_that_cannot_start_is_tried_ever_less_often(
         assert "Traceback" not in running.log_text()
         running.config_file.write_text(good)
         client.becomes(client.start(), State.SUCCEEDED, START_S)
+
+
+def test_an_operation_that_kills_two_workers_in_a_stage_is_given_up(
+    database_dsn: str, ledger_path: Path
+) -> None:
+    with (
+        demo_daemon(database_dsn) as running,
+        DemoClient(running.wait_until_serving().grpc_address, ledger_path) as client,
+    ):
+        name = client.start_once_open(mishap="poison")
+        ended = client.becomes(name, State.FAILED, 2 * START_S)
+        assert failure_of(ended) == ("ABORTED", "WORKERS_LOST")
+        assert "lost 2 workers" in ended.error.message
+        begins = [entry for entry in client.entries(name) if entry.what == ledger.BEGIN]
+        assert [entry.attempt for entry in begins] == [1, 2]
+        client.becomes(client.start(), State.SUCCEEDED, START_S)
+
+
+def test_the_operations_beside_one_that_kills_workers_succeed(
+    database_dsn: str, ledger_path: Path
+) -> None:
+    with (
+        demo_daemon(database_dsn) as running,
+        DemoClient(running.wait_until_serving().grpc_address, ledger_path) as client,
+    ):
+        beside = [client.start_once_open(mishap="held up") for _ in range(3)]
+        for name in beside:
+            client.runs(name, timeout_s=START_S)
+        poison = client.start(mishap="poison")
+        # With all four, in the same stage.
+        died = "ended (SIGKILL): starting another"
+        eventually_blocking(
+            lambda: running.log_text().count(died) == 2, 2 * START_S, "two workers died of it"
+        )
+        Path(f"{ledger_path}.released").touch()
+
+        ended = client.becomes(poison, State.FAILED, 3 * START_S)
+        assert failure_of(ended) == ("ABORTED", "WORKERS_LOST")
+        for name in beside:
+            # They were at work in the same stage when two workers died, and died of nothing.
+            client.becomes(name, State.SUCCEEDED, 2 * START_S)
+        # The third attempt of each ran alone, of which the poisonous one died.
+        assert {client.metadata(name).attempt for name in beside} == {3}
+        assert running.log_text().count("it runs alone") == 4
+        assert client.metadata(poison).attempt == 4

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -46,6 +47,7 @@ class Member:
                     PYTHONPATH=str(ROOT),
                     # An audit log is one process's, and all of a fleet share a state directory.
                     DBOPSD_AUDIT__PATH=str(self._fleet.directory / self.name / "audit.jsonl"),
+                    **self._fleet.environment,
                 ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -91,6 +93,11 @@ class Member:
             self._process.kill()
             self._process.wait(END_TIMEOUT_S)
 
+    def signal(self, number: int) -> None:
+        """Send it a signal; returns at once."""
+        assert self._process is not None, self.name
+        self._process.send_signal(number)
+
     def terminate(self) -> None:
         """SIGTERM; returns at once."""
         if self._process is not None and self.running:
@@ -109,7 +116,7 @@ class Fleet:
 
     All share a state directory, with the control store in it unless `control_url` names another.
     `dsn` is that of the database `main`, which the operations are for. `more` is TOML of tables of
-    its own.
+    its own, `environment` are variables of every process.
     """
 
     def __init__(
@@ -121,7 +128,10 @@ class Fleet:
         replicas: int = 1,
         workers: int = 1,
         more: str = "",
+        takeover_after_s: float = 5,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        self.environment = environment or {}
         self.directory = directory
         self.config_file = directory / "dbopsd.toml"
         self.ledger = directory / "ledger"
@@ -134,7 +144,7 @@ class Fleet:
         }
         operations = {
             "heartbeat_s": 0.5,
-            "takeover_after_s": 5,
+            "takeover_after_s": takeover_after_s,
             "max_lost_workers": 1000,
             "worker_concurrency": 8,
         }

@@ -4,8 +4,10 @@ Every write names the worker and the attempt: one that lost an operation to anot
 does not know it yet, changes nothing any more.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -32,11 +34,20 @@ class WorkerLost(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Losses:
+    """How many workers vanished in the stage that an operation is in while they ran it."""
+
+    count: int
+    last_was_alone: bool
+    """The last of them ran nothing else: no other operation can have been the cause."""
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
-    """An operation that a worker may run now, and how many workers vanished over it before."""
+    """An operation that a worker may run now, and what happened to those that ran it before."""
 
     operation: Operation
-    lost: int
+    losses: "Losses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +81,6 @@ def begin(store: ControlStore, operation_id: str, worker: str) -> Begun | None:
         ).rowcount
         if not alive:
             raise WorkerLost
-        before = workers.alias("before")
-        vanished = sa.exists(
-            sa.select(1).where(
-                before.c.id == operations.c.worker, before.c.state == WorkerState.LOST.value
-            )
-        )
         row = connection.execute(
             sa.update(operations)
             .where(operations.c.id == operation_id, operations.c.state.not_in(_DONE))
@@ -84,7 +89,6 @@ def begin(store: ControlStore, operation_id: str, worker: str) -> Begun | None:
                     (operations.c.cancel_time.is_not(None), State.CANCELLING.value),
                     else_=State.RUNNING.value,
                 ),
-                lost=operations.c.lost + sa.case((vanished, 1), else_=0),
                 attempt=operations.c.attempt + 1,
                 worker=worker,
                 start_time=sa.func.coalesce(operations.c.start_time, now),
@@ -93,7 +97,48 @@ def begin(store: ControlStore, operation_id: str, worker: str) -> Begun | None:
             )
             .returning(*operations.c)
         ).first()
-        return None if row is None else Begun(operation_of(row), row.lost)
+        return None if row is None else Begun(operation_of(row), _losses(row))
+
+
+def losses(store: ControlStore, operation_id: str) -> Losses:
+    """What happened to the workers that ran it; none where there is no such operation."""
+    with store.transaction() as connection:
+        row = connection.execute(
+            sa.select(
+                operations.c.stage, operations.c.lost_by_stage, operations.c.lost_alone
+            ).where(operations.c.id == operation_id)
+        ).first()
+        return Losses(0, last_was_alone=False) if row is None else _losses(row)
+
+
+def _losses(row: Any) -> Losses:
+    by_stage = json.loads(row.lost_by_stage)
+    # A worker that vanished before it had written any stage may have been in this one.
+    stages = {row.stage, ""}
+    return Losses(sum(by_stage.get(each, 0) for each in stages), last_was_alone=row.lost_alone)
+
+
+def count_loss(connection: sa.Connection, worker: str) -> None:
+    """Note for each operation of a worker that vanished that it did, and whether it was alone.
+
+    In the transaction that counts the worker as lost, so that it is noted once.
+    """
+    rows = connection.execute(
+        sa.select(operations.c.id, operations.c.stage, operations.c.lost_by_stage)
+        .where(operations.c.worker == worker, operations.c.state.in_(_RUNNING))
+        .with_for_update()
+    ).all()
+    for row in rows:
+        by_stage = json.loads(row.lost_by_stage)
+        by_stage[row.stage] = by_stage.get(row.stage, 0) + 1
+        connection.execute(
+            sa.update(operations)
+            .where(operations.c.id == row.id)
+            .values(
+                lost_by_stage=json.dumps(by_stage, ensure_ascii=False),
+                lost_alone=len(rows) == 1,
+            )
+        )
 
 
 def report(store: ControlStore, worker: str, reports: Sequence[Report]) -> None:

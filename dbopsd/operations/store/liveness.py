@@ -6,11 +6,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from dbopsd.operations.record import State, WorkerInfo, WorkerState
+from dbopsd.operations.store.attempts import count_loss
 from dbopsd.operations.store.requests import engine_tables, insert
 from dbopsd.operations.store.rows import worker_of
 from dbopsd.operations.store.schedules import SCHEDULED
 from dbopsd.operations.store.store import ControlStore
-from dbopsd.operations.store.tables import operations, workers
+from dbopsd.operations.store.tables import duties, operations, workers
 
 _KEPT_MS: Final = 24 * 60 * 60 * 1000
 _THERE: Final = (WorkerState.ACTIVE.value, WorkerState.STOPPING.value)
@@ -35,11 +36,18 @@ def register(
             )
             .on_conflict_do_nothing()
         )
-        connection.execute(
+        gone = connection.execute(
             sa.update(workers)
             .where(workers.c.id == replaces, workers.c.state.in_(_THERE))
             .values(state=WorkerState.LOST.value)
-        )
+        ).rowcount
+        if gone:
+            count_loss(connection, replaces)
+        if replaces:
+            # Whoever started this worker has seen the other process end.
+            connection.execute(
+                sa.update(duties).where(duties.c.holder == f"workers/{replaces}").values(holder="")
+            )
 
 
 @dataclass(slots=True)
@@ -148,6 +156,8 @@ def declare_silent(store: ControlStore, worker: str, heartbeat: int) -> bool:
             .where(workers.c.heartbeat_time == heartbeat)
             .values(state=WorkerState.LOST.value)
         ).rowcount
+        if lost:
+            count_loss(connection, worker)
         return bool(lost)
 
 

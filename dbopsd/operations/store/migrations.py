@@ -9,7 +9,7 @@ from dbos import DBOS
 
 from dbopsd.operations.errors import ControlStoreNewer
 from dbopsd.operations.store.sql_engine import SQLITE
-from dbopsd.operations.store.tables import SCHEMA, VERSION, metadata, store_version
+from dbopsd.operations.store.tables import SCHEMA, VERSION, metadata, operations, store_version
 
 _log = logging.getLogger(__name__)
 
@@ -35,10 +35,25 @@ def migrate(engine: sa.Engine, url: str, where: str) -> None:
                 return
             if connection.dialect.name != SQLITE:
                 connection.execute(sa.schema.CreateSchema(SCHEMA, if_not_exists=True))
+            _upgrade(connection)
             metadata.create_all(connection)
             connection.execute(sa.delete(store_version))
             connection.execute(sa.insert(store_version).values(version=VERSION))
         _log.info("the control store %s has version %d now", where, VERSION)
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    """Change the tables that are there already."""
+    if _version_in(connection) == 1:
+        table = connection.dialect.identifier_preparer.format_table(
+            operations, use_schema=connection.dialect.name != SQLITE
+        )
+        for change in (
+            "ADD COLUMN lost_by_stage TEXT NOT NULL DEFAULT '{}'",
+            "ADD COLUMN lost_alone BOOLEAN NOT NULL DEFAULT false",
+            "DROP COLUMN lost",
+        ):
+            connection.exec_driver_sql(f"ALTER TABLE {table} {change}")
 
 
 def refuse_newer(engine: sa.Engine, where: str) -> None:

@@ -4,7 +4,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of these tables and of DBOS's. A store of a higher one is a newer dbopsd's and left alone."""
 
 SCHEMA: Final = "dbopsd"
@@ -41,8 +41,10 @@ operations = sa.Table(
     sa.Column("stage", sa.Text, nullable=False, server_default=""),
     sa.Column("progress", sa.Text),
     sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
-    # How many workers vanished while they ran it.
-    sa.Column("lost", sa.Integer, nullable=False, server_default="0"),
+    # JSON: by stage, how many workers vanished while they ran it in that stage.
+    sa.Column("lost_by_stage", sa.Text, nullable=False, server_default="{}"),
+    # The last of them ran nothing else.
+    sa.Column("lost_alone", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("worker", sa.Text, nullable=False, server_default=""),
     sa.Column("traceparent", sa.Text, nullable=False, server_default=""),
     sa.Column("result", sa.Text),
@@ -84,4 +86,19 @@ schedule_runs = sa.Table(
     sa.Column("time", _TIME),
     sa.Column("operation", sa.Text, nullable=False),
     sa.Column("problem", sa.Text, nullable=False),
+)
+
+# Who holds each duty. Only `renewals` and `token` decide; the times are for people.
+duties = sa.Table(
+    "duties",
+    metadata,
+    sa.Column("database", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False, server_default=""),
+    sa.Column("token", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("renewals", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("acquire_time", _TIME),
+    sa.Column("heartbeat_time", _TIME),
+    # Why its work last ended by itself.
+    sa.Column("problem", sa.Text, nullable=False, server_default=""),
 )

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
+from dbopsd.operations.duty import DutyKey
 from dbopsd.operations.errors import (
     ControlStoreNewer,
     ControlStoreUnavailable,
@@ -28,8 +29,8 @@ from dbopsd.operations.record import (
     State,
     WorkerState,
 )
-from dbopsd.operations.store import attempts, liveness, requests
-from dbopsd.operations.store.attempts import Report, WorkerLost
+from dbopsd.operations.store import attempts, duties, liveness, requests
+from dbopsd.operations.store.attempts import Losses, Report, WorkerLost
 from dbopsd.operations.store.store import ControlStore
 from dbopsd.operations.store.tables import SCHEMA, VERSION, operations, store_version, workers
 from tests.support.patience import eventually_blocking
@@ -351,7 +352,8 @@ def test_a_cancelled_operation_that_lost_its_worker_stays_cancelled(
     taken = attempts.begin(control, running.id, "w-2")
 
     assert taken is not None
-    assert (taken.operation.state, taken.operation.attempt, taken.lost) == (State.CANCELLING, 2, 1)
+    assert (taken.operation.state, taken.operation.attempt) == (State.CANCELLING, 2)
+    assert taken.losses == Losses(1, last_was_alone=True)
 
 
 def test_what_is_not_known_is_not_found(control: ControlStore) -> None:
@@ -438,7 +440,9 @@ def test_a_worker_that_stops_is_there_until_it_has_stopped(control: ControlStore
     register(control, "w-2")
     taken = attempts.begin(control, running.id, "w-2")
     assert taken is not None
-    assert taken.lost == 0, "a worker that stopped in order is not held against the operation"
+    assert taken.losses.count == 0, (
+        "a worker that stopped in order is not held against the operation"
+    )
 
 
 def test_each_change_is_a_revision(control: ControlStore, new: New) -> None:
@@ -558,3 +562,81 @@ def test_many_processes_make_the_tables_at_once(open_control: Callable[[], Contr
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(lambda store: store.open(), stores))
     assert liveness.all_workers(stores[0]) == []
+
+
+def losses(control: ControlStore, operation: Operation) -> Losses:
+    return attempts.losses(control, operation.id)
+
+
+def lose(control: ControlStore, number: int) -> str:
+    """Have the worker of that number vanish; the next one."""
+    return register(control, f"w-{number + 1}", replaces=f"w-{number}")
+
+
+def test_a_worker_that_vanishes_counts_in_the_stage_it_vanished_in(
+    control: ControlStore, new: New
+) -> None:
+    register(control)
+    running = begun(control, requests.create(control, new()))
+    for number, stage in ((1, "copying"), (2, "copying"), (3, "verifying")):
+        attempts.report(control, f"w-{number}", [Report(running.id, running.attempt, stage, None)])
+        lose(control, number)
+        running = begun(control, running, f"w-{number + 1}")
+
+    assert losses(control, running) == Losses(1, last_was_alone=True)
+    attempts.report(control, "w-4", [Report(running.id, running.attempt, "copying", None)])
+    assert losses(control, running).count == 2
+
+    early = begun(control, requests.create(control, new()), "w-4")
+    lose(control, 4)
+    early = begun(control, early, "w-5")
+    assert losses(control, early).count == 1
+    attempts.report(control, "w-5", [Report(early.id, early.attempt, "copying", None)])
+    assert losses(control, early).count == 1, "it may have been in this stage"
+    assert losses(control, requests.create(control, new())) == Losses(0, last_was_alone=False)
+
+
+def test_a_worker_that_vanishes_with_several_is_nobodys_fault_alone(
+    control: ControlStore, new: New
+) -> None:
+    register(control)
+    made = [requests.create(control, new()) for _ in range(3)]
+    several = [begun(control, each) for each in made[:2]]
+    lose(control, 1)
+    for each in several:
+        assert losses(control, each) == Losses(1, last_was_alone=False)
+    assert losses(control, made[2]).count == 0, "it had not begun"
+
+    begun(control, made[0], "w-2")
+    heard = liveness.beat(control, "nobody").heartbeats["w-2"]
+    assert liveness.declare_silent(control, "w-2", heard)
+    assert losses(control, made[0]) == Losses(2, last_was_alone=True)
+    assert losses(control, made[1]) == Losses(1, last_was_alone=False), "it was on none of the two"
+
+
+def test_a_store_of_the_version_before_is_upgraded(
+    open_control: Callable[[], ControlStore], new: New
+) -> None:
+    before = open_control()
+    made = requests.create(before, new())
+    prefix = "" if before.is_sqlite else "dbopsd."
+    with before.transaction() as connection:
+        for statement in (
+            f"DROP TABLE {prefix}duties",
+            f"ALTER TABLE {prefix}operations DROP COLUMN lost_by_stage",
+            f"ALTER TABLE {prefix}operations DROP COLUMN lost_alone",
+            f"ALTER TABLE {prefix}operations ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
+            f"UPDATE {prefix}store_version SET version = 1",
+        ):
+            connection.exec_driver_sql(statement)
+    before.close()
+
+    control = open_control()
+
+    assert requests.get(control, made.id) == made
+    register(control)
+    running = begun(control, requests.create(control, new()))
+    lose(control, 1)
+    assert losses(control, running) == Losses(1, last_was_alone=True)
+    duties.declare(control, [DutyKey("main", "receive-wal")])
+    assert len(duties.list_duties(control)) == 1

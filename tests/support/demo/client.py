@@ -16,6 +16,7 @@ from tests.support.patience import eventually_blocking
 
 State = operations_pb2.OperationMetadata
 _CALL_TIMEOUT_S = 15.0
+_OPEN_S = 60.0
 
 
 class DemoClient:
@@ -46,6 +47,10 @@ class DemoClient:
             request.timeout.CopyFrom(_duration(timeout_s))
         name: str = method(request, timeout=_CALL_TIMEOUT_S, metadata=metadata).name
         return name
+
+    def start_once_open(self, **fields: Any) -> str:
+        """The first of a daemon, which loads and opens its store: too slow on a busy machine."""
+        return eventually_blocking(lambda: self.start(**fields), _OPEN_S, "the store is open")
 
     def get(self, name: str) -> Any:
         """The operation."""
@@ -81,6 +86,10 @@ class DemoClient:
 
         return eventually_blocking(there, timeout_s, f"attempt {attempt} is in step {step}")
 
+    def in_stage(self, name: str, stage: str, timeout_s: float = 30) -> None:
+        """Return once its present attempt is known to be in that stage."""
+        eventually_blocking(lambda: self.metadata(name).stage == stage, timeout_s, stage)
+
     def entries(self, name: str) -> list[ledger.Entry]:
         """What the operation wrote."""
         return ledger.of(name.removeprefix("operations/"), ledger.read(self.ledger))
@@ -88,6 +97,10 @@ class DemoClient:
     def workers(self) -> list[Any]:
         request = operations_pb2.ListWorkersRequest()
         return list(self._operations.ListWorkers(request, timeout=_CALL_TIMEOUT_S).workers)
+
+    def duties(self) -> list[Any]:
+        request = operations_pb2.ListDutiesRequest()
+        return list(self._operations.ListDuties(request, timeout=_CALL_TIMEOUT_S).duties)
 
     def schedules(self) -> dict[str, Any]:
         """By the last part of their names."""

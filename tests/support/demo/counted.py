@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from dbopsd.__main__ import build_cli
 from dbopsd.app.features import FEATURES
-from tests.support.demo.__main__ import DEMO
+from tests.support.demo.feature import FEATURE
 
 COUNT_FILE = "DEMO_STATEMENTS"
 MODULE = "tests.support.demo.counted"
@@ -30,4 +30,4 @@ def _count_statements(path: str) -> None:
 
 if __name__ == "__main__":
     _count_statements(os.environ[COUNT_FILE])
-    build_cli([*FEATURES, DEMO], module=MODULE)(prog_name="dbopsd")
+    build_cli([*FEATURES, FEATURE], module=MODULE)(prog_name="dbopsd")

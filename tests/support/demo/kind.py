@@ -1,7 +1,10 @@
 """The demo's kinds of operation: `demo`, and `demo-exclusive` that is alone on its database."""
 
 import asyncio
+import os
+import signal
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 from dbopsd.db.statement import Statement
@@ -62,6 +65,13 @@ async def run(run_: Run, request: DemoRequest) -> DemoResult:
 
 async def _step(run_: Run, request: DemoRequest, number: int) -> int:
     _note(run_, request, number, ledger.BEGIN)
+    if request.mishap == "poison":
+        # Once those that began with it are at work, and its stage is written.
+        await asyncio.sleep(2)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if request.mishap == "held up":
+        while not Path(f"{request.ledger}.released").exists():
+            await asyncio.sleep(0.05)
     if request.child:
         seconds = (str(_LONGER_THAN_ANY_TEST_S), str(request.step_seconds))
         await run_.child("sh", "-c", _FAMILY, "sh", *seconds, summary="demo family")

@@ -37,6 +37,7 @@ class OperationsServer(
         self.operations = {}
         self.schedules = []
         self.workers = []
+        self.duties = []
         self.ends_cancelled = True
         self.endings = {}
         self.port = 0
@@ -153,6 +154,13 @@ class OperationsServer(
         start, end, token = self._page(request, len(self.workers))
         return operations_pb2.ListWorkersResponse(
             workers=self.workers[start:end], next_page_token=token
+        )
+
+    async def ListDuties(self, request, context):  # noqa: N802  # gRPC's name
+        await self._note("ListDuties", request, context)
+        start, end, token = self._page(request, len(self.duties))
+        return operations_pb2.ListDutiesResponse(
+            duties=self.duties[start:end], next_page_token=token
         )
 
     async def _start(self):

@@ -101,6 +101,7 @@ def test_only_what_may_be_done_twice_is_retried_and_only_on_unavailable():
         {"service": "dbops.v1.OperationsService", "method": "PauseSchedule"},
         {"service": "dbops.v1.OperationsService", "method": "ResumeSchedule"},
         {"service": "dbops.v1.OperationsService", "method": "ListWorkers"},
+        {"service": "dbops.v1.OperationsService", "method": "ListDuties"},
         {"service": "google.longrunning.Operations", "method": "ListOperations"},
         {"service": "google.longrunning.Operations", "method": "GetOperation"},
         {"service": "google.longrunning.Operations", "method": "CancelOperation"},

@@ -402,6 +402,33 @@ def test_workers_are_listed(operations_server, dbops_operations):
     assert list(parsed.workers) == operations_server.workers
 
 
+def test_duties_are_listed_with_the_workers_and_alone(operations_server, dbops_operations):
+    operations_server.duties = [
+        operations_pb2.Duty(
+            name="databases/main/duties/receive-wal",
+            holder="workers/w1",
+            token=3,
+            acquire_time=at(0),
+            heartbeat_time=at(1),
+        ),
+        operations_pb2.Duty(name="duties/send-alerts", last_problem="it broke"),
+    ]
+    times = [at(n).astimezone().isoformat(timespec="seconds") for n in (0, 1)]
+    for command in ("list", "duties"):
+        shown = dbops_operations("workers", command).stdout
+        assert row(shown, "receive-wal") == ["receive-wal", "main", "w1", *times, "-"]
+        assert row(shown, "send-alerts")[:4] == ["send-alerts", "-", "nobody", "-"]
+        assert "it broke" in shown
+    parsed = json_format.Parse(
+        dbops_operations("workers", "duties", "--output", "json").stdout,
+        operations_pb2.ListDutiesResponse(),
+    )
+    assert list(parsed.duties) == operations_server.duties
+    operations_server.duties = []
+    assert "no duty" in dbops_operations("workers", "duties").stdout
+    assert "DUTY" not in dbops_operations("workers", "list").stdout
+
+
 @pytest.mark.parametrize(
     ("message", "text"),
     [

@@ -249,6 +249,11 @@ def test_deleting_is_not_tried_again_and_cancelling_is(operations_server, call):
     assert len(operations_server.named("CancelOperation")) == 2
 
 
+def test_duties_come_over_all_pages(operations_server, call):
+    operations_server.duties = [operations_pb2.Duty(name=f"duties/d{n}") for n in range(3)]
+    assert call("duties.list", page_size=2) == operations_server.duties
+
+
 def test_workers_come_over_all_pages(operations_server, call):
     operations_server.workers = [operations_pb2.Worker(name=f"workers/w{n}") for n in range(3)]
     assert call("workers.list", page_size=2) == operations_server.workers

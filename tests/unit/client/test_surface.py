@@ -49,6 +49,7 @@ SUB_CLIENTS = {
         "resume": ["schedule", *CALL],
     },
     "workers": {"list": PAGES},
+    "duties": {"list": PAGES},
 }
 OPERATION = {
     "name": None,

@@ -118,13 +118,13 @@ def test_the_command_proves_who_it_is_too(tls_operations_server, pem, dbops_on_r
     result = dbops_on_real_channels("workers", "list", *server, *files)
     assert (result.exit_code, result.stderr) == (0, "")
     assert "w1" in result.stdout
-    ((_, _, sent),) = tls_operations_server.calls
-    assert sent["authorization"] == "Bearer t0ken"
+    sent = [metadata["authorization"] for _, _, metadata in tls_operations_server.calls]
+    assert sent == ["Bearer t0ken"] * 2, "for the workers and the duties"
     result = dbops_on_real_channels("workers", "list", *server, "--tls")
     assert result.exit_code == 3
     assert "CERTIFICATE_VERIFY_FAILED" in result.stderr
     assert "t0ken" not in result.output
-    assert len(tls_operations_server.calls) == 1
+    assert len(tls_operations_server.calls) == 2, "no more than before"
 
 
 async def test_tls_that_is_insisted_on_is_tls(tls_server, ask):

@@ -81,6 +81,10 @@ class Api:
         request = operations_pb2.ListWorkersRequest(**fields)
         return self._service.ListWorkers(request, **self._with)
 
+    def duties(self, **fields: Any) -> Any:
+        request = operations_pb2.ListDutiesRequest(**fields)
+        return self._service.ListDuties(request, **self._with)
+
     def run_demo(self, name: str = "databases/main", **fields: Any) -> Any:
         return self._demo.RunDemo(demo_pb2.RunDemoRequest(name=name, **fields), **self._with)
 

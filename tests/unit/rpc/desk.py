@@ -8,6 +8,7 @@ from typing import Any
 
 from dbopsd.operations import store
 from dbopsd.operations.async_store import AsyncControlStore
+from dbopsd.operations.duty import DutyKey
 from dbopsd.operations.kind import Kind
 from dbopsd.operations.record import Failure, Operation, Progress, Schedule, State
 from dbopsd.operations.service import Operations, StartRequest
@@ -26,6 +27,7 @@ class Desk:
             threads, {kind.name: kind for kind in kinds}, ("main", "other", "orders")
         )
         self._threads = threads
+        self._duties: list[DutyKey] = []
 
     async def start(
         self,
@@ -57,6 +59,17 @@ class Desk:
 
     async def schedule(self, *schedules: Schedule) -> None:
         await self._ask(store.schedules.apply, schedules)
+
+    async def duty(self, database: str, name: str, *, holder: str = "") -> int:
+        """Declare a duty, and take it for the holder if one is given; its token."""
+        key = DutyKey(database, name)
+        self._duties.append(key)
+        await self._ask(store.duties.declare, self._duties)
+        if not holder:
+            return 0
+        _, (lease,) = await self._ask(store.duties.renew, holder, {}, [key])
+        token: int = await self._ask(store.duties.acquire, holder, lease)
+        return token
 
     async def _ask(self, what: Any, *args: Any, **keywords: Any) -> Any:
         return await self._threads.ask(lambda control: what(control, *args, **keywords))

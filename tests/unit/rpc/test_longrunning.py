@@ -287,6 +287,7 @@ class TestWithoutItsStore:
             lambda api: api.watch(NOWHERE).read(),
             lambda api: api.schedules(parent="databases/main"),
             lambda api: api.workers(),
+            lambda api: api.duties(),
             lambda api: api.run_demo(),
             lambda api: api.run_demo(validate_only=True),
         ],

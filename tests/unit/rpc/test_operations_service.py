@@ -262,6 +262,30 @@ class TestWorkers:
         assert (await refused(api.workers(page_token="x"))).metadata["field"] == "page_token"
 
 
+class TestDuties:
+    async def test_who_holds_them(self, api, desk):
+        assert not (await api.duties()).duties
+        token = await desk.duty("main", "receive-wal", holder="workers/w-1")
+        await desk.duty("", "send-alerts")
+        held, free = (await api.duties()).duties
+        assert (held.name, held.holder) == ("databases/main/duties/receive-wal", "workers/w-1")
+        assert held.token == token
+        assert held.HasField("acquire_time")
+        assert held.HasField("heartbeat_time")
+        assert (free.name, free.holder, free.token) == ("duties/send-alerts", "", 0)
+        assert not free.HasField("heartbeat_time")
+
+    async def test_a_caller_sees_those_of_their_own_databases(self, operations_channel, desk):
+        for database in ("main", "other", ""):
+            await desk.duty(database, "watch")
+        found = (await Api(operations_channel, "other-viewer").duties()).duties
+        assert [each.name for each in found] == ["databases/other/duties/watch", "duties/watch"]
+
+    async def test_a_page_is_checked(self, api):
+        assert (await refused(api.duties(page_size=-1))).metadata["field"] == "page_size"
+        assert (await refused(api.duties(page_token="x"))).metadata["field"] == "page_token"
+
+
 @pytest.mark.parametrize("service", ["google.longrunning.Operations", "dbops.v1.OperationsService"])
 async def test_health_names_both(operations_channel, service):
     stub = health_pb2_grpc.HealthStub(operations_channel)

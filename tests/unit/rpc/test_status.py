@@ -17,7 +17,7 @@ ERRORS = [
     (errors.OperationNotDone("o", "QUEUED"), "FAILED_PRECONDITION"),
     (errors.OperationCancelled("o"), "CANCELLED"),
     (errors.OperationTimedOut("o", 5), "DEADLINE_EXCEEDED"),
-    (errors.WorkersLost("o", 3), "ABORTED"),
+    (errors.WorkersLost("o", 3, "copying"), "ABORTED"),
     (errors.UnknownKind("k"), "UNIMPLEMENTED"),
     (errors.ChildNotStarted("pg_dump", "it is not installed"), "FAILED_PRECONDITION"),
     (errors.ChildOutputTooLarge("pg_dump", 10), "RESOURCE_EXHAUSTED"),

@@ -90,6 +90,11 @@ class OperationsServiceStub:
                 request_serializer=dbops_dot_v1_dot_operations__pb2.ListWorkersRequest.SerializeToString,
                 response_deserializer=dbops_dot_v1_dot_operations__pb2.ListWorkersResponse.FromString,
                 _registered_method=True)
+        self.ListDuties = channel.unary_unary(
+                '/dbops.v1.OperationsService/ListDuties',
+                request_serializer=dbops_dot_v1_dot_operations__pb2.ListDutiesRequest.SerializeToString,
+                response_deserializer=dbops_dot_v1_dot_operations__pb2.ListDutiesResponse.FromString,
+                _registered_method=True)
 
 
 class OperationsServiceServicer:
@@ -166,6 +171,13 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDuties(self, request, context):
+        """Lists the duties, by name: work that goes on for ever, in exactly one process.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperationsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -198,6 +210,11 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.ListWorkers,
                     request_deserializer=dbops_dot_v1_dot_operations__pb2.ListWorkersRequest.FromString,
                     response_serializer=dbops_dot_v1_dot_operations__pb2.ListWorkersResponse.SerializeToString,
+            ),
+            'ListDuties': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDuties,
+                    request_deserializer=dbops_dot_v1_dot_operations__pb2.ListDutiesRequest.FromString,
+                    response_serializer=dbops_dot_v1_dot_operations__pb2.ListDutiesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -387,6 +404,33 @@ class OperationsService:
             '/dbops.v1.OperationsService/ListWorkers',
             dbops_dot_v1_dot_operations__pb2.ListWorkersRequest.SerializeToString,
             dbops_dot_v1_dot_operations__pb2.ListWorkersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDuties(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.OperationsService/ListDuties',
+            dbops_dot_v1_dot_operations__pb2.ListDutiesRequest.SerializeToString,
+            dbops_dot_v1_dot_operations__pb2.ListDutiesResponse.FromString,
             options,
             channel_credentials,
             insecure,

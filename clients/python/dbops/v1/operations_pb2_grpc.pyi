@@ -79,6 +79,8 @@ class OperationsServiceStub:
     """Lists the worker processes that run operations, ordered by name: current workers, and those that were lost within
     the last day.
     """
+    ListDuties: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListDutiesRequest, _operations_pb2.ListDutiesResponse]
+    """Lists the duties, by name: work that goes on for ever, in exactly one process."""
 
 @_typing.type_check_only
 class OperationsServiceAsyncStub(OperationsServiceStub):
@@ -130,6 +132,8 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     """Lists the worker processes that run operations, ordered by name: current workers, and those that were lost within
     the last day.
     """
+    ListDuties: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListDutiesRequest, _operations_pb2.ListDutiesResponse]  # type: ignore[assignment]
+    """Lists the duties, by name: work that goes on for ever, in exactly one process."""
 
 class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Watches long-running operations, and manages schedules and workers.
@@ -214,5 +218,13 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the worker processes that run operations, ordered by name: current workers, and those that were lost within
         the last day.
         """
+
+    @_abc_1.abstractmethod
+    def ListDuties(
+        self,
+        request: _operations_pb2.ListDutiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.ListDutiesResponse, _abc.Awaitable[_operations_pb2.ListDutiesResponse]]:
+        """Lists the duties, by name: work that goes on for ever, in exactly one process."""
 
 def add_OperationsServiceServicer_to_server(servicer: OperationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -8,7 +8,11 @@ from dbops_client._address import DEFAULT_TARGET
 from dbops_client._async.health import AsyncDatabasesClient, AsyncHealthClient
 from dbops_client._async.imports import AsyncImportsClient
 from dbops_client._async.operations import AsyncOperationsClient
-from dbops_client._async.schedules import AsyncSchedulesClient, AsyncWorkersClient
+from dbops_client._async.schedules import (
+    AsyncDutiesClient,
+    AsyncSchedulesClient,
+    AsyncWorkersClient,
+)
 from dbops_client._async_transport import AsyncTransport
 from dbops_client._channel import DEFAULT_TIMEOUT_S, StrPath
 from dbops_client._metadata import Token
@@ -70,6 +74,7 @@ class AsyncDbopsClient:
         self.operations = AsyncOperationsClient(transport)
         self.schedules = AsyncSchedulesClient(transport)
         self.workers = AsyncWorkersClient(transport)
+        self.duties = AsyncDutiesClient(transport)
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""`client.schedules` and `client.workers`: what starts operations, and what runs them."""
+"""`client.schedules`, `client.workers` and `client.duties`: what starts and runs work."""
 
 from collections.abc import AsyncIterator
 from functools import cached_property
@@ -104,4 +104,24 @@ class AsyncWorkersClient(AsyncResource):
         request = operations_pb2.ListWorkersRequest(page_size=page_size)
         return self._list(
             self._stub.ListWorkers, request, lambda page: page.workers, timeout_s, metadata
+        )
+
+
+class AsyncDutiesClient(AsyncResource):
+    """The duties: work that goes on for ever, in exactly one process."""
+
+    @cached_property
+    def _stub(self) -> "OperationsServiceAsyncStub":
+        return operations_pb2_grpc.OperationsServiceStub(self._transport.channel)
+
+    def list(
+        self, *, page_size: int = 0, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> AsyncIterator[operations_pb2.Duty]:
+        """Iterate over the duties, by name, over all pages.
+
+        Pages are fetched as `client.databases.list` does.
+        """
+        request = operations_pb2.ListDutiesRequest(page_size=page_size)
+        return self._list(
+            self._stub.ListDuties, request, lambda page: page.duties, timeout_s, metadata
         )

@@ -11,7 +11,11 @@ from dbops_client._metadata import Token
 from dbops_client._sync.health import DatabasesClient, HealthClient
 from dbops_client._sync.imports import ImportsClient
 from dbops_client._sync.operations import OperationsClient
-from dbops_client._sync.schedules import SchedulesClient, WorkersClient
+from dbops_client._sync.schedules import (
+    DutiesClient,
+    SchedulesClient,
+    WorkersClient,
+)
 from dbops_client._transport import Transport
 
 
@@ -70,6 +74,7 @@ class DbopsClient:
         self.operations = OperationsClient(transport)
         self.schedules = SchedulesClient(transport)
         self.workers = WorkersClient(transport)
+        self.duties = DutiesClient(transport)
 
     def __enter__(self) -> Self:
         return self

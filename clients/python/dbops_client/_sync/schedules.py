@@ -1,5 +1,5 @@
 # Generated from _async/schedules.py: change that, and run 'make client'.
-"""`client.schedules` and `client.workers`: what starts operations, and what runs them."""
+"""`client.schedules`, `client.workers` and `client.duties`: what starts and runs work."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -105,4 +105,24 @@ class WorkersClient(Resource):
         request = operations_pb2.ListWorkersRequest(page_size=page_size)
         return self._list(
             self._stub.ListWorkers, request, lambda page: page.workers, timeout_s, metadata
+        )
+
+
+class DutiesClient(Resource):
+    """The duties: work that goes on for ever, in exactly one process."""
+
+    @cached_property
+    def _stub(self) -> "OperationsServiceStub":
+        return operations_pb2_grpc.OperationsServiceStub(self._transport.channel)
+
+    def list(
+        self, *, page_size: int = 0, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> Iterator[operations_pb2.Duty]:
+        """Iterate over the duties, by name, over all pages.
+
+        Pages are fetched as `client.databases.list` does.
+        """
+        request = operations_pb2.ListDutiesRequest(page_size=page_size)
+        return self._list(
+            self._stub.ListDuties, request, lambda page: page.duties, timeout_s, metadata
         )

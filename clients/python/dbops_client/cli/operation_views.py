@@ -188,12 +188,32 @@ def worker_table(workers: Iterable[operations_pb2.Worker]) -> RenderableType:
     return table if table.row_count else Text("There are no workers: operations stay queued.")
 
 
+def duty_table(duties: Iterable[operations_pb2.Duty]) -> RenderableType:
+    """Return the duties, one a row, or a line that says there is none."""
+    table = new_table("DUTY", "DATABASE", "HOLDER", "SINCE", "HEARTBEAT", "LAST PROBLEM")
+    for duty in duties:
+        database, _, name = duty.name.rpartition("duties/")
+        held = bool(duty.holder)
+        table.add_row(
+            cell(name),
+            cell(database_id(database).rstrip("/") or "-"),
+            cell(duty.holder.rpartition("/")[2]) if held else Text("nobody", style="bold red"),
+            cell(_time(duty, "acquire_time") if held else "-"),
+            cell(_time(duty, "heartbeat_time")),
+            cell(duty.last_problem or "-"),
+        )
+    return table if table.row_count else Text("The configuration asks for no duty.")
+
+
 def _state(state: "_State.ValueType") -> Text:
     return Text(state_name(state), style=_STYLES.get(state, ""))
 
 
 def _time(
-    message: operations_pb2.OperationMetadata | operations_pb2.Schedule | operations_pb2.Worker,
+    message: operations_pb2.OperationMetadata
+    | operations_pb2.Schedule
+    | operations_pb2.Worker
+    | operations_pb2.Duty,
     field: str,
 ) -> str:
     if not message.HasField(field):  # type: ignore[arg-type]  # one of the message's own
