@@ -20,7 +20,7 @@ from dbopsd.migrate.importer.snapshot.allowed_sql import (
     RECOVERY_PRAGMAS,
     Authorizer,
 )
-from dbopsd.migrate.importer.snapshot.sqlite_library import connect_restricted
+from dbopsd.migrate.importer.snapshot.sqlite_library import ConnectionT, connect_restricted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,19 +87,22 @@ def open_immutable(
     """
 
     def connect() -> _Connection:
-        return sqlite3.connect(
-            f"{uri_of(path)}&mode=ro", uri=True, isolation_level=None, factory=_Connection
+        connection = connect_restricted(
+            lambda: sqlite3.connect(
+                f"{uri_of(path)}&mode=ro", uri=True, isolation_level=None, factory=_Connection
+            )
         )
+        return _restricted(connection, path, OWN_PRAGMAS, cancelled)
 
-    connection = connect_restricted(connect)
+    connection = connect()
     lacking = _lacking_collations(connection) if stand_ins else ()
     if lacking:
         # SQLite looks for them once, when it reads the schema.
         connection.close()
-        connection = connect_restricted(connect)
+        connection = connect()
         for collation in lacking:
             connection.add_stand_in(collation)
-    return _restricted(connection, path, OWN_PRAGMAS, cancelled)
+    return connection
 
 
 def _lacking_collations(connection: sqlite3.Connection) -> list[str]:
@@ -133,7 +136,8 @@ def mapping_sql(connection: sqlite3.Connection) -> Iterator[Authorizer]:
     finally:
         connection.set_authorizer(Authorizer(OWN_PRAGMAS))
         if isinstance(connection, _Connection) and connection.compared_by:
-            raise sqlite3.OperationalError(f"no such collation sequence: {connection.compared_by}")
+            lacking, connection.compared_by = connection.compared_by, ""
+            raise sqlite3.OperationalError(f"no such collation sequence: {lacking}")
 
 
 def check_mapping_sql(path: Path, sql: str) -> None:
@@ -184,11 +188,11 @@ def uri_of(path: Path) -> str:
 
 
 def _restricted(
-    connection: sqlite3.Connection,
+    connection: ConnectionT,
     path: Path,
     pragmas: frozenset[str],
     cancelled: Callable[[], bool],
-) -> sqlite3.Connection:
+) -> ConnectionT:
     for limit, value in _LIMITS.items():
         connection.setlimit(limit, value)
     # No value in a file is larger than the file, and little that is computed is much larger.
