@@ -20,7 +20,11 @@ from dbopsd.migrate.importer.snapshot.allowed_sql import (
     RECOVERY_PRAGMAS,
     Authorizer,
 )
-from dbopsd.migrate.importer.snapshot.sqlite_library import ConnectionT, connect_restricted
+from dbopsd.migrate.importer.snapshot.sqlite_library import (
+    ConnectionT,
+    connect_restricted,
+    json_is_taken_for_unsafe,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,6 +56,13 @@ _LACKING_COLLATIONS: Final = """
     JOIN pragma_index_list(s.name, 'main') AS i JOIN pragma_index_xinfo(i.name, 'main') AS x
     WHERE s.type = 'table' AND s.sql LIKE '%WITHOUT%ROWID%' AND i.origin = 'pk'
         AND upper(x.coll) NOT IN ('BINARY', 'NOCASE', 'RTRIM')
+"""
+
+
+_JSON_IN_SCHEMA: Final = """
+    SELECT EXISTS (
+        SELECT 1 FROM main.sqlite_schema WHERE sql LIKE '%json%' OR sql LIKE '%->%'
+    )
 """
 
 
@@ -204,5 +215,16 @@ def _restricted(
     connection.set_progress_handler(
         lambda: int(is_out_of_time() or cancelled()), _OPCODES_BETWEEN_LOOKS
     )
+    if _calls_json(connection) and json_is_taken_for_unsafe():
+        connection.execute("PRAGMA trusted_schema = ON").close()
     connection.set_authorizer(Authorizer(pragmas))
     return connection
+
+
+def _calls_json(connection: sqlite3.Connection) -> bool:
+    """Whether the schema may call a function of JSON's."""
+    try:
+        return bool(connection.execute(_JSON_IN_SCHEMA).fetchone()[0])
+    except sqlite3.DatabaseError:
+        # Perhaps for that very reason. If not, the first statement of the caller fails as well.
+        return True

@@ -25,6 +25,12 @@ _CONFIG: Final = {
 }
 _KEPT_MODULES: Final = (b"json_each", b"json_tree")
 _ADDED_FUNCTIONS: Final = "SELECT DISTINCT name, narg FROM pragma_function_list WHERE NOT builtin"
+# Built in, and neither SQLITE_INNOCUOUS nor SQLITE_DIRECTONLY.
+_UNSAFE_FUNCTIONS: Final = (
+    "SELECT name FROM pragma_function_list"
+    " WHERE builtin AND NOT flags & 0x200000 AND NOT flags & 0x80000"
+)
+_JSON_OPERATORS: Final = frozenset({"->", "->>"})
 _FUNCTIONS: Final = (
     "sqlite3_auto_extension",
     "sqlite3_cancel_auto_extension",
@@ -81,6 +87,18 @@ def _added_functions() -> list[tuple[str, int]]:
     """Those that come with modules. Asked of another connection: the file is not yet looked at."""
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:
         return connection.execute(_ADDED_FUNCTIONS).fetchall()
+
+
+@cache
+def json_is_taken_for_unsafe() -> bool:
+    """Whether SQLite would let no schema call JSON's functions, as before 3.41, and those alone.
+
+    To trust the schema changes nothing else then: of the functions that are not harmless by
+    SQLite's own mark, the others are gone, or may be called by no schema.
+    """
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        unsafe = {name for (name,) in connection.execute(_UNSAFE_FUNCTIONS)}
+    return bool(unsafe) and all(name in _JSON_OPERATORS or "json" in name for name in unsafe)
 
 
 @cache

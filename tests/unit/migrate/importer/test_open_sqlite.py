@@ -314,3 +314,29 @@ def test_damage_is_not_looked_for_by_an_unknown_collation(tagged):
         pytest.raises(sqlite3.OperationalError, match="no such collation sequence"),
     ):
         connection.execute("PRAGMA integrity_check").fetchall()
+
+
+def test_the_schema_calls_the_functions_of_json(tmp_path):
+    path = tmp_path / "json.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "CREATE TABLE t (b JSON, x AS (json_extract(b, '$.x')), y AS (b ->> '$.y'));"
+            """INSERT INTO t VALUES ('{"x": 1, "y": "z"}');"""
+        )
+    with closing(open_immutable(path)) as connection:
+        assert connection.execute("SELECT x, y FROM t").fetchall() == [(1, "z")]
+
+
+def test_a_schema_that_calls_json_is_trusted_with_nothing_else(tmp_path):
+    path = tmp_path / "attack.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "CREATE TABLE t (b JSON);"
+            "CREATE VIEW v AS SELECT json_extract(b, '$'), fts3_tokenizer('simple') FROM t;"
+            "CREATE VIEW w AS SELECT json_valid(b), load_extension('x') FROM t;"
+            "INSERT INTO t VALUES ('{}');"
+        )
+    with closing(open_immutable(path)) as connection:
+        for view in ("v", "w"):
+            with pytest.raises(sqlite3.DatabaseError):
+                connection.execute(f"SELECT * FROM {view}").fetchall()
