@@ -179,6 +179,9 @@ class DutyHolder:
                 self._renew(each, asked_at)
             else:
                 self._stop(each, "another process has taken it")
+        if len(leases) < len(watched):
+            # A process that does not want it has begun while nobody held it.
+            self._declared = False
         if self._deadline.now() - asked_at > _PROMPT_S:
             # Whoever holds the others had to wait for the store as well.
             self._monitor.reset()

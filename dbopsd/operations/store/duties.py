@@ -29,12 +29,15 @@ class Lease:
 
 
 def declare(store: ControlStore, wanted: Collection[DutyKey]) -> None:
-    """Have these duties be known, and forget those that nobody wants or holds any more."""
+    """Have these duties be known, and forget those that nobody wants or holds any more.
+
+    Tokens begin with the time in ms: those of a duty that was forgotten are not given again.
+    """
     with store.transaction() as connection:
         for key in wanted:
             connection.execute(
                 insert(store, duties)
-                .values(database=key.database, name=key.name)
+                .values(database=key.database, name=key.name, token=store.now())
                 .on_conflict_do_nothing()
             )
         unwanted = [duties.c.holder == ""]

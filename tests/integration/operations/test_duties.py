@@ -38,11 +38,11 @@ def lease(control: ControlStore, key: DutyKey = KEY) -> Lease:
 def test_one_of_many_takes_a_duty_that_is_free(control: ControlStore) -> None:
     duties.declare(control, [KEY])
     free = lease(control)
-    assert (free.holder, free.token, free.age_s) == ("", 0, None)
+    assert (free.holder, free.age_s) == ("", None)
 
     taken = [duties.acquire(control, f"workers/{number}", free) for number in range(3)]
 
-    assert taken == [1, None, None]
+    assert taken == [free.token + 1, None, None]
     assert lease(control).holder == "workers/0"
 
 
@@ -79,7 +79,7 @@ def test_a_duty_is_taken_over_unless_its_holder_was_heard_of(control: ControlSto
     duties.release(control, "workers/b", KEY, taken, problem="it broke")
     (listed,) = duties.list_duties(control)
     assert (listed.name, listed.holder) == ("databases/main/duties/receive-wal", "")
-    assert (listed.token, listed.last_problem) == (2, "it broke")
+    assert (listed.token, listed.last_problem) == (taken, "it broke")
 
 
 def test_what_a_worker_held_that_is_known_to_be_gone_is_free(control: ControlStore) -> None:
@@ -101,6 +101,10 @@ def test_a_duty_that_nobody_wants_is_forgotten_once_nobody_holds_it(control: Con
     duties.release(control, "workers/a", KEY, token)
     duties.declare(control, [])
     assert duties.list_duties(control) == []
+    # Wanted again, its tokens go on growing.
+    time.sleep(0.01)
+    duties.declare(control, [KEY])
+    assert lease(control).token > token
 
 
 class Kernel(ProcessDeadline):
@@ -202,7 +206,7 @@ async def test_a_duty_is_handed_over_at_once(start: Start) -> None:
     await one.until("begins")
     other = await start("other")
     assert one.run is not None
-    assert one.run.token == 1
+    before = one.run.token
     one.run.check()
 
     await one.end()
@@ -210,9 +214,25 @@ async def test_a_duty_is_handed_over_at_once(start: Start) -> None:
 
     assert one.story == ["one begins", "one ends", "other begins"]
     assert other.run is not None
-    assert other.run.token == 2
+    assert other.run.token == before + 1
     with pytest.raises(DutyLost):
         one.run.check()
+    await ended(other)
+
+
+async def test_a_duty_that_others_do_not_want_is_held_on(start: Start) -> None:
+    one = await start("one")
+    await one.until("begins")
+    other = await start("other")
+    await eventually(lambda: other.holder._declared)
+    other.threads.away = True
+    await one.end()
+    # A process of another configuration begins while nobody holds it.
+    await one.threads.ask(lambda store: duties.declare(store, []))
+    other.threads.away = False
+
+    await other.until("begins")
+
     await ended(other)
 
 
