@@ -22,7 +22,7 @@ max_size = 7
 [databases.app.schedules.nightly]
 kind = "verify-import"
 cron = "0 3 * * *"
-request = { import_id = "none" }
+request = { operation = "operations/none" }
 """
 
 
