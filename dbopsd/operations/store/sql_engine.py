@@ -1,5 +1,7 @@
 """Connections to the control store, and its errors."""
 
+import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -110,10 +112,18 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 
 
 def make_room_for_sqlite(path: Path) -> None:
-    """Make the file's directory and the file itself, for nobody but us."""
+    """Create the file and its directory, accessible to this account only.
+
+    A file that exists is never opened here: closing it would drop the locks that SQLite has on it
+    in this process, and another process would take its log away under our connections.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.parent.chmod(0o700)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    if path.is_dir():
+        # SQLite would say only that it cannot open it.
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.chmod(0o600)
 
 

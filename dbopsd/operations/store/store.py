@@ -132,6 +132,8 @@ class ControlStore:
                     return
             self._ready = False
         with self._opening, translated(self.where):
+            if self._ready:
+                return  # another thread opened it meanwhile
             if self.is_sqlite:
                 make_room_for_sqlite(self._path)
             migrate(self.engine, self.url, self.where)

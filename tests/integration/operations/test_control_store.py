@@ -1,10 +1,13 @@
 """The control store's promises, on SQLite and on PostgreSQL."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -640,3 +643,25 @@ def test_a_store_of_the_version_before_is_upgraded(
     assert losses(control, running) == Losses(1, last_was_alone=True)
     duties.declare(control, [DutyKey("main", "receive-wal")])
     assert len(duties.list_duties(control)) == 1
+
+
+@pytest.mark.parametrize("control_url", ["sqlite"], indirect=True)
+def test_opening_the_store_again_leaves_sqlites_locks_alone(
+    control: ControlStore, new: New, tmp_path: Path
+) -> None:
+    path = tmp_path / "control" / "c.db"
+    requests.create(control, new())
+    # As by a thread that waited while another one opened it: connections are in use.
+    control._ready = False
+    control.open()
+
+    def count() -> str:
+        """As another process sees it; the last one to close the file removes its log."""
+        look = f"import sqlite3; c = sqlite3.connect({str(path)!r});"
+        look += " print(c.execute('SELECT count(*) FROM operations').fetchone()[0]); c.close()"
+        done = subprocess.run([sys.executable, "-c", look], capture_output=True, check=True)
+        return done.stdout.decode().strip()
+
+    assert count() == "1"
+    requests.create(control, new())
+    assert count() == "2"
