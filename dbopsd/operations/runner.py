@@ -187,23 +187,27 @@ class Runner:
             raise asyncio.CancelledError from None
         with self._gate.enter(operation_id, solo=solo):
             if solo:
+                if not await self._is_alone_in_time(operation_id):
+                    # What runs here may take hours, and others would wait for as long.
+                    raise asyncio.CancelledError
                 _log.warning(
                     "%s: %d workers that ran it with others vanished: it runs alone",
                     *(operation_id, losses.count),
                 )
-                await self._until_alone(operation_id)
             begun = await self._until_stored(partial(self._begin, operation_id))
             if begun is not None:
                 await self._attempt(begun)
 
-    async def _until_alone(self, operation_id: str) -> None:
-        """Return once nothing else runs here, or once the operation is to end anyway."""
+    async def _is_alone_in_time(self, operation_id: str) -> bool:
+        """Whether nothing else runs here soon, or the operation is to end anyway."""
         alone = asyncio.create_task(self._gate.until_alone())
+        deadline = time.monotonic() + _TURN_S
         try:
-            while not alone.done():
+            while not alone.done() and time.monotonic() < deadline:
                 await asyncio.wait({alone}, timeout=_STORE_RETRY_S)
                 if await self._until_stored(partial(_is_to_end, operation_id=operation_id)):
-                    return
+                    return True
+            return alone.done()
         finally:
             alone.cancel()
 
