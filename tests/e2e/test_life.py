@@ -71,7 +71,7 @@ def assert_stopped_clean(running: Daemon) -> None:
 
 def test_a_signal_during_the_start_undoes_it() -> None:
     with Daemon() as starting:
-        eventually_blocking(lambda: "making a new PostgreSQL" in starting.log_text())
+        eventually_blocking(lambda: "making a new PostgreSQL" in starting.log_text(), 30)
         assert starting.terminate() == 0
         assert server_processes(starting.data_dir) == []
         assert starting.log_text().splitlines()[-1].endswith("INFO dbopsd.app.api_process: stopped")

@@ -145,7 +145,7 @@ def test_a_deadline_ends_what_runs(client: DemoClient) -> None:
     ended = client.becomes(name, State.FAILED, 10)
 
     assert failure_of(ended) == ("DEADLINE_EXCEEDED", "OPERATION_TIMED_OUT")
-    assert "within its 1 s" in ended.error.message
+    assert "exceeded its timeout of 1 s" in ended.error.message
     assert alive(name.removeprefix("operations/")) == []
     metadata = metadata_of(ended)
     took_s = (metadata.end_time.ToNanoseconds() - metadata.create_time.ToNanoseconds()) / 1e9

@@ -249,7 +249,7 @@ def test_a_command(line: str, application: Path, plain_daemon: Daemon) -> None:
         case ["dbops", "operations", _, "run-import-7f3a"]:
             answer = run(*command, **server)
             assert answer.code == 3
-            assert "operation 'run-import-7f3a' is not known" in answer.err
+            assert "operation 'run-import-7f3a' does not exist" in answer.err
         case ["dbops", "operations" | "schedules" | "workers", "list", *_]:
             answer = run(*command, **server)
             assert (answer.code, answer.err) == (0, "")
@@ -257,7 +257,7 @@ def test_a_command(line: str, application: Path, plain_daemon: Daemon) -> None:
         case ["dbops", "import", "describe" | "verify" | "revert", "run-import-7f3a", *_]:
             answer = run(*command, **server)
             assert answer.code == 3
-            assert "operation 'run-import-7f3a' is not known" in answer.err
+            assert "operation 'run-import-7f3a' does not exist" in answer.err
         case ["dbops", "import", _, "app.db", *_]:
             (application / "saved.toml").unlink(missing_ok=True)
             names = {"app.db": "app.db", "plan.toml": "plan.toml"}
