@@ -17,6 +17,7 @@ from tests.support.controlurl import as_url
 from tests.support.demo import ledger
 from tests.support.demo.client import DemoClient, State, refusal_of, response_of
 from tests.support.demo.daemon import demo_daemon, worker_processes
+from tests.support.family import alive
 from tests.support.patience import eventually_blocking
 from tests.support.servers import PostgresServer
 
@@ -147,6 +148,33 @@ def test_a_control_store_that_hangs_is_waited_for_only_so_long(
         assert time.monotonic() - began < 15
         assert worker_processes(running) == []
         control.resume()
+
+
+def test_a_worker_that_is_cut_off_ends_its_operations_before_others_may_take_them(
+    database_dsn: str, control: PostgresServer, tmp_path: Path
+) -> None:
+    url = as_url(control.dsn(dbname="control"))
+    takeover_s = 12
+    with (
+        demo_daemon(
+            database_dsn, control_url=url, operations={"takeover_after_s": takeover_s}
+        ) as running,
+        DemoClient(running.wait_until_serving().grpc_address, tmp_path / "ledger") as client,
+    ):
+        name = client.start_once_open(step_seconds=600, child=True)
+        client.runs(name, timeout_s=OPEN_S)
+        operation = name.removeprefix("operations/")
+        assert alive(operation)
+        before = worker_processes(running)
+
+        with control.paused():
+            # Nobody can tell it that it is lost: it counts for itself.
+            eventually_blocking(lambda: not alive(operation), takeover_s, "its programs end")
+            assert worker_processes(running) == before
+
+        client.runs(name, attempt=2, timeout_s=BACK_AT_WORK_S)
+        client.cancel(name)
+        client.becomes(name, State.CANCELLED)
 
 
 def test_a_daemon_starts_without_its_control_store_and_beside_a_newer_one(

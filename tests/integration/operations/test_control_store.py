@@ -389,6 +389,45 @@ def test_a_worker_that_counts_as_lost_writes_nothing_any_more(
     assert (found.result, found.stage, found.attempt) == ('"new"', "", 2)
 
 
+def test_an_earlier_attempt_of_the_same_worker_writes_nothing_any_more(
+    control: ControlStore, new: New
+) -> None:
+    register(control)
+    first = begun(control, requests.create(control, new()))
+    # Let go and claimed again by the same worker, while the first attempt was held up.
+    second = begun(control, first)
+    assert (first.attempt, second.attempt) == (1, 2)
+
+    attempts.report(control, "w-1", [Report(first.id, 1, "old news", Progress(1))])
+    assert not attempts.attempt_statuses(control, "w-1", {first.id: 1})[first.id].ours
+    assert not attempts.finish(control, first, state=State.FAILED, failure=FAILURE)
+    found = requests.get(control, first.id)
+    assert (found.state, found.stage, found.attempt) == (State.RUNNING, "", 2)
+    assert attempts.finish(control, second, state=State.SUCCEEDED, result="{}")
+
+
+def test_an_operation_is_kept_for_so_many_seconds_after_its_end(
+    control: ControlStore, new: New
+) -> None:
+    register(control)
+    old, recent, running = (begun(control, requests.create(control, new())) for _ in range(3))
+    for each in (old, recent):
+        attempts.finish(control, each, state=State.SUCCEEDED, result="{}")
+    with control.transaction() as connection:
+        connection.execute(
+            sa.update(operations)
+            .where(operations.c.id == old.id)
+            .values(end_time=control.now() - 2000)
+        )
+
+    assert attempts.forget(control, retention_s=1000) == 0
+    assert attempts.forget(control, retention_s=1.5) == 1
+    with pytest.raises(OperationNotFound):
+        requests.get(control, old.id)
+    assert requests.get(control, recent.id).state is State.SUCCEEDED
+    assert requests.get(control, running.id).state is State.RUNNING
+
+
 def test_a_worker_is_lost_unless_it_was_heard_of_meanwhile(control: ControlStore) -> None:
     register(control, "w-silent")
     register(control, "w-loud")
