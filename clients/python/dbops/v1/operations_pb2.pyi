@@ -603,7 +603,7 @@ class Duty(_message.Message):
     holder: _builtins.str
     """The process that holds it: `workers/{worker}`, or `servers/{server}` for a daemon. Empty: nobody holds it now."""
     token: _builtins.int
-    """Grows by at least 1 each time that a process takes the duty. 0: no process ever did."""
+    """Grows each time that a process takes the duty. It begins with a time, so only the order of tokens means something."""
     last_problem: _builtins.str
     """Why the work last ended by itself, which it should not. Empty: it never did."""
     @_builtins.property
