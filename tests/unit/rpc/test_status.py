@@ -19,6 +19,7 @@ ERRORS = [
     (errors.OperationTimedOut("o", 5), "DEADLINE_EXCEEDED"),
     (errors.WorkersLost("o", 3, "copying"), "ABORTED"),
     (errors.UnknownKind("k"), "UNIMPLEMENTED"),
+    (errors.DutyLost("databases/main/duties/receive-wal"), "ABORTED"),
     (errors.ChildNotStarted("pg_dump", "it is not installed"), "FAILED_PRECONDITION"),
     (errors.ChildOutputTooLarge("pg_dump", 10), "RESOURCE_EXHAUSTED"),
     (errors.FailedWithResult(errors.OperationTimedOut("o", 5), None), "DEADLINE_EXCEEDED"),

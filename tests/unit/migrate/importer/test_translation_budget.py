@@ -268,9 +268,8 @@ def test_views_that_wait_for_each_other_are_read_once_each() -> None:
     views.append(SourceView("v400", "CREATE VIEW v400 AS SELECT 1 AS a"))
     views.append(SourceView("lost", "CREATE VIEW lost AS SELECT * FROM nothing"))
     views.append(SourceView("more", "CREATE VIEW more AS SELECT * FROM lost"))
-    planned = plan_views(
-        views, {}, Namespace(IdentifierCase.PRESERVE), IdentifierCase.PRESERVE, FileBudget()
-    )
+    style = IdentifierCase.PRESERVE
+    planned = plan_views(views, {}, Namespace(style), style, FileBudget(), "app")
     fates = {each.name: each.fate for each in planned}
     assert [each.name for each in planned][:401] == [f"v{number}" for number in range(400, -1, -1)]
     assert fates["lost"] is fates["more"] is Fate.NOT_CARRIED
