@@ -37,5 +37,5 @@ def control_stores(bench: Workbench, postgres: PostgresServer) -> list[ControlSt
     beside = bench.directory("beside") / "beside.sqlite"
     return [
         ControlStore("SQLite", {}, f"sqlite:///{beside}"),
-        ControlStore("PostgreSQL", {"SERVER_CONTROL_URL": control}, other),
+        ControlStore("PostgreSQL", {"SERVER__CONTROL_URL": control}, other),
     ]

@@ -154,6 +154,7 @@ async def _main() -> None:
                 "until_ready": caller.until_ready,
                 "burst": caller.burst,
                 "follow": caller.follow,
+                "waited": caller.waited,
             }
         )
     finally:
