@@ -230,7 +230,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing(
         ) as running,
         DemoClient(running.wait_until_serving().grpc_address, tmp_path / "ledger") as client,
     ):
-        at_work = [client.start(steps=3, step_seconds=1) for _ in range(2)]
+        at_work = [client.start_once_open(steps=3, step_seconds=1) for _ in range(2)]
         for name in at_work:
             client.runs(name)
         before = worker_processes(running)

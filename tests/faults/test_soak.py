@@ -18,8 +18,9 @@ from tests.support.proxy import Proxy
 from tests.support.servers import PostgresServer
 from tests.support.soak import Soak
 
-# After a fault is over: writes go on, and health says so.
-_RECOVERED_S = 2.0
+# After a fault is over: writes go on, and health says so. On a busy machine: `make bench` has the
+# bar for one that is not.
+_RECOVERED_S = 5.0
 Fault = Callable[[], Awaitable[None]]
 
 

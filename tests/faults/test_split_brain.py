@@ -75,7 +75,15 @@ def running_daemon(pair: ReplicationPair, source: Path) -> Iterator[Daemon]:
 
 def start_import(daemon: Daemon, source: Path, schema: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [str(BIN / "dbops"), "import", "run", str(source), "--database=main", f"--schema={schema}"],
+        [
+            str(BIN / "dbops"),
+            "import",
+            "run",
+            str(source),
+            "--database=main",
+            f"--schema={schema}",
+            "--timeout=60",
+        ],
         env=clean_environment(DBOPS_SERVER=daemon.grpc_address),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

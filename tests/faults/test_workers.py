@@ -71,6 +71,8 @@ def test_a_worker_that_hangs_is_killed_and_one_that_keeps_dying_gives_up(
 
         for attempt in (2, 3):
             client.runs(name, attempt=attempt, timeout_s=START_S)
+            # Before, it would be a loss in no stage.
+            client.in_stage(name, "stepping")
             os.kill(the_worker(running), signal.SIGKILL)
         ended = client.becomes(name, State.FAILED, START_S)
         assert failure_of(ended) == ("ABORTED", "WORKERS_LOST")
