@@ -54,7 +54,7 @@ class Killed:
         self.daemon = new_daemon(self.config, self.state_dir)
 
     def client(self) -> DbopsClient:
-        return DbopsClient(self.daemon.grpc_address)
+        return DbopsClient(self.daemon.grpc_address, timeout_s=60)
 
     def begin(self, **options: Any) -> str:
         """An import into a schema where nothing is yet."""
