@@ -33,14 +33,14 @@ run: install ## run dbopsd on an embedded PostgreSQL 18
 demo: install ## import the database of a legacy SQLite application and show the report
 	scripts/demo $(ARGS)
 
-test: install ## run every test on PostgreSQL 18
+test: install ## run the tests on PostgreSQL 18
 	$(PYTEST) $(ARGS)
 
 test-quick: install ## run the tests without servers, in under a minute
 	$(PYTEST) tests/unit $(ARGS)
 
-test-all: install ## run every test; integration tests on PostgreSQL 15, 16, 17 and 18
-	$(PYTEST) --postgres=all --every-file $(ARGS)
+test-all: install ## run every case of every test; integration tests on PostgreSQL 15, 16, 17 and 18
+	$(PYTEST) --postgres=all --every-case $(ARGS)
 
 check: install ## check format, lint, types, architecture, contract, dead code and dependencies
 	PYTHON=$(BIN)/python scripts/check

@@ -1,6 +1,7 @@
 """Options and fixtures that every test may use; what they give is in `tests.support`."""
 
 import random
+import re
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +18,8 @@ from tests.support.soak import Soak
 
 SHORT_SEED = 1
 """Short forms take the same numbers each time: a red run is then about the change it judges."""
+# What these try is dbopsd itself: another version of the server would make no difference.
+_ABOUT_DBOPSD = re.compile(r"tests\.(faults|integration\.operations)\b")
 _HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
 
 
@@ -29,9 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--soak", action="store_true", help="run the long form of tests marked soak")
     group.addoption(
-        "--every-file",
+        "--every-case",
         action="store_true",
-        help="import every hostile file, not a fifth of those beyond the first twenty",
+        help="run tests marked thorough too, and import every hostile file and not a sample",
     )
     group.addoption(
         "--seed",
@@ -68,13 +71,16 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what has no short form, unless the long one is asked for."""
-    if config.option.soak:
-        return
-    long = [item for item in items if item.get_closest_marker("long_only")]
-    if long:
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
+    """Leave out what has no short form, and what is for a thorough run, unless asked for."""
+    unwanted = set()
+    if not config.option.soak:
+        unwanted.add("long_only")
+        if not config.option.every_case:
+            unwanted.add("thorough")
+    left_out = [item for item in items if any(map(item.get_closest_marker, unwanted))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -85,6 +91,8 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "postgres_version" in metafunc.fixturenames:
         versions = _versions(metafunc.config)
+        if _ABOUT_DBOPSD.match(metafunc.module.__name__):
+            versions = versions[-1:]
         ids = [f"pg{version}" for version in versions]
         metafunc.parametrize("postgres_version", versions, ids=ids, indirect=True, scope="session")
 

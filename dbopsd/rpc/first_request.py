@@ -12,7 +12,7 @@ from dbopsd.errors import MalformedRequest
 from dbopsd.rpc.auth_interceptor import address_of
 from dbopsd.rpc.call_adapters import Send, StreamCall, UnaryCall
 from dbopsd.security.addresses import network_of
-from dbopsd.security.errors import RequestMissing
+from dbopsd.security.errors import RequestMissing, TooManyCalls
 
 FIRST_REQUEST_S: Final = 10.0
 
@@ -28,7 +28,7 @@ class FirstRequest:
         self._most = most
         self._timeout_s = timeout_s
         # In the order in which they began.
-        self._waiting: dict[str, dict[asyncio.Timeout, None]] = {}
+        self._waiting: dict[str, dict[asyncio.Timeout, asyncio.Event]] = {}
 
     @property
     def waiting(self) -> int:
@@ -56,13 +56,15 @@ class FirstRequest:
         waiting = self._waiting.setdefault(network, {})
         if len(waiting) >= self._most:
             oldest = next(iter(waiting))
-            del waiting[oldest]
+            oldest_displaced = waiting.pop(oldest)
             # One whose time is up already is about to leave by itself.
             if not oldest.expired():
+                oldest_displaced.set()
                 oldest.reschedule(asyncio.get_running_loop().time())
+        displaced = asyncio.Event()
         try:
             async with asyncio.timeout(self._timeout_s) as timeout:
-                waiting[timeout] = None
+                waiting[timeout] = displaced
                 try:
                     return await anext(requests)
                 finally:
@@ -70,6 +72,9 @@ class FirstRequest:
                     if not waiting:
                         self._waiting.pop(network, None)
         except TimeoutError:
+            if displaced.is_set():
+                # Its request may well have been on its way: many calls began at once.
+                raise TooManyCalls(self._most) from None
             raise RequestMissing(self._timeout_s) from None
         except StopAsyncIteration:
             raise MalformedRequest(full_name) from None

@@ -23,7 +23,7 @@ CALM_S = 4.0
 REST_S = 10.0
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.thorough)])
 def control_url(request: pytest.FixtureRequest, server: PostgresServer) -> Iterator[str | None]:
     if request.param == "sqlite":
         yield None

@@ -338,6 +338,7 @@ def test_bad_rows_are_kept_apart_and_arrive_once_they_are_mended(importer: Impor
     assert importer.sql("SELECT count(*) FROM t", mended["previousSchema"]) == [(2,)]
 
 
+@pytest.mark.thorough
 def test_a_row_that_is_too_large_for_a_page_is_named(importer: Importer, tmp_path: Path) -> None:
     source = importer.file("pages", "CREATE TABLE other (x); INSERT INTO other VALUES (1)")
     columns = [f"c{number}" for number in range(1100)]

@@ -36,9 +36,9 @@ def _digests(directory: Path) -> dict[str, str]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
         names = list(CASES)
-        if not (metafunc.config.option.every_file or metafunc.config.option.soak):
+        if not (metafunc.config.option.every_case or metafunc.config.option.soak):
             first = [*(case.name for case in twenty.CASES), *_ALWAYS]
-            names = [*first, *[name for name in names if name not in first][::5]]
+            names = [*first, *[name for name in names if name not in first][::8]]
         metafunc.parametrize("case", [CASES[name] for name in names], ids=names)
 
 

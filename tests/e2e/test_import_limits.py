@@ -128,7 +128,10 @@ def expression(text: str) -> str:
         ),
         (expression("load_extension('/tmp/x')"), "INVALID_MAPPING", "calls load_extension()"),
         (where(f"id IN ({ENDLESS} SELECT n FROM q)"), "IMPORT_CPU_LIMIT", "at 'plan'"),
-        (where("id IN (SELECT n FROM endless)"), "IMPORT_CPU_LIMIT", "at 'plan'"),
+        pytest.param(
+            where("id IN (SELECT n FROM endless)"), "IMPORT_CPU_LIMIT", "at 'plan'",
+            marks=pytest.mark.thorough,
+        ),
         (expression(f"({ENDLESS} SELECT max(n) FROM q)"), "IMPORT_CPU_LIMIT", "at 'copy'"),
         (expression("zeroblob(1000000000)"), "TABLE_UNREADABLE", "out of memory"),
         (
@@ -137,17 +140,19 @@ def expression(text: str) -> str:
             "",
             "",
         ),
-        (
+        pytest.param(
             where("length((WITH RECURSIVE q(n) AS (SELECT zeroblob(9000000) UNION ALL SELECT"
                   " zeroblob(length(n) + 1) FROM q) SELECT json_group_array(hex(n)) FROM q)) > 0"),
             "IMPORT_MEMORY_LIMIT",
             "at 'plan'",
+            marks=pytest.mark.thorough,
         ),
-        (
+        pytest.param(
             where("(SELECT count(*) FROM (WITH RECURSIVE q(n, z) AS (SELECT 1, zeroblob(9000000)"
                   " UNION SELECT n + 1, zeroblob(9000000 + n) FROM q) SELECT * FROM q)) > 0"),
             "IMPORT_",
             "at 'plan'",
+            marks=pytest.mark.thorough,
         ),
     ],
     ids=[
@@ -267,7 +272,9 @@ def many_rows(importer: Importer, _stack: ExitStack) -> Path:
     )
 
 
-@pytest.mark.parametrize("how", ["cancelled", "timed out"])
+@pytest.mark.parametrize(
+    "how", ["cancelled", pytest.param("timed out", marks=pytest.mark.thorough)]
+)
 @pytest.mark.parametrize(
     ("stage", "make", "toml"),
     [

@@ -61,7 +61,7 @@ def read(dsn: str, schema: str, name: str) -> list[Any]:
         return connection.execute(query).fetchall()
 
 
-@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("first", [pytest.param(0, marks=pytest.mark.thorough), 1])
 def test_relations_named_after_those_of_postgresql(importer: ImportDaemon, first: int) -> None:
     """Half of the names are tables, and the others views; then the other way round."""
     names = names_of(importer.dsn)
@@ -166,7 +166,9 @@ def lay_traps(dsn: str, schema: str) -> None:
         connection.execute(traps.replace("FUNCTION sprung", f"FUNCTION {schema}.sprung"))
 
 
-@pytest.mark.parametrize("path", ['"$user", public', "public, pg_catalog"])
+@pytest.mark.parametrize(
+    "path", ["public, pg_catalog", pytest.param('"$user", public', marks=pytest.mark.thorough)]
+)
 def test_traps_are_not_sprung(server: PostgresServer, path: str) -> None:
     """Functions and operators that somebody created in `public` are called by nothing."""
     with import_daemon(server) as importer:

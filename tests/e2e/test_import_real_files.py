@@ -37,7 +37,7 @@ def _shipped(package: str, path: str) -> Path:
     return Path(spec.origin).parent / path
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [pytest.param("proj", marks=pytest.mark.thorough), "elements"])
 def test_a_real_file_arrives_whole(importer: ImportDaemon, name: str) -> None:
     source = importer.files / f"{name}.db"
     shutil.copyfile(_shipped(*FILES[name]), source)

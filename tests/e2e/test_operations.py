@@ -415,6 +415,7 @@ def _was_last_here(state_dir: Path, *, days_ago: int) -> None:
     engine.dispose()
 
 
+@pytest.mark.thorough
 @pytest.mark.soak
 def test_the_clock_starts_one_operation_a_minute_however_many_workers_there_are(
     server: PostgresServer, tmp_path: Path, soak: Soak

@@ -137,7 +137,7 @@ def test_no_secret_leaves_it(
     assert leaks == []
 
 
-@pytest.mark.parametrize("control", ["right", "wrong"])
+@pytest.mark.parametrize("control", ["right", pytest.param("wrong", marks=pytest.mark.thorough)])
 def test_no_secret_of_callers_or_of_the_control_store_leaves_it(
     otlp: OtlpReceiver, server: PostgresServer, tmp_path: Path, control: str
 ) -> None:

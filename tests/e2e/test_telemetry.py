@@ -95,7 +95,7 @@ def test_spans_and_metrics_arrive(exporting: Daemon, otlp: OtlpReceiver) -> None
     assert "gave up on sending" not in exporting.log_text()
 
 
-@pytest.fixture(params=["hanging", "refusing"])
+@pytest.fixture(params=["hanging", pytest.param("refusing", marks=pytest.mark.thorough)])
 def bad_collector(request: pytest.FixtureRequest, otlp: OtlpReceiver) -> Iterator[str]:
     """The endpoint of a collector that takes nothing."""
     with socket.socket() as nobody:

@@ -78,7 +78,7 @@ def assert_each_step_ended_once(client: DemoClient, name: str, steps: int) -> No
         assert ends[-1].attempt == attempt, "done again when it was done"
 
 
-@pytest.mark.parametrize("how", ["stopped", "killed"])
+@pytest.mark.parametrize("how", ["killed", pytest.param("stopped", marks=pytest.mark.thorough)])
 def test_a_control_store_that_is_away_holds_up_operations_alone(
     database_dsn: str, control: PostgresServer, tmp_path: Path, how: str
 ) -> None:

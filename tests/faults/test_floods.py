@@ -31,7 +31,9 @@ ANSWER_S = 10.0
 SERVING = grpc_health_pb2.HealthCheckResponse.SERVING
 
 
-@pytest.fixture(scope="module", params=["256:256", "512:1024"])
+@pytest.fixture(
+    scope="module", params=["256:256", pytest.param("512:1024", marks=pytest.mark.thorough)]
+)
 def flooded(request, postgres: PostgresServer) -> Iterator[Daemon]:
     config = f"[databases.main]\ndsn = {json.dumps(postgres.dsn())}\nhealth.interval_s = 0.2\n"
     with Daemon(config, descriptors=request.param) as daemon:

@@ -114,7 +114,7 @@ take_snapshot(sys.argv[1], [Path("/")], Path(sys.argv[2]))
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+@pytest.mark.parametrize("mode", ["WAL", pytest.param("DELETE", marks=pytest.mark.thorough)])
 def test_a_copier_killed_at_any_moment_is_as_if_it_had_not_begun(
     source: Path, mode: str, soak: Soak
 ) -> None:

@@ -13,7 +13,7 @@ from tests.support.fleet import Fleet
 from tests.support.soak import Soak
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.thorough)])
 def control_url(request: pytest.FixtureRequest, make_database: Callable[..., str]) -> str | None:
     return as_url(make_database()) if request.param == "postgresql" else None
 

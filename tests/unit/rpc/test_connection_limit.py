@@ -16,7 +16,7 @@ from dbopsd.errors import MalformedRequest
 from dbopsd.rpc.first_request import FirstRequest
 from dbopsd.rpc.server import RpcServer
 from dbopsd.security.access import Access
-from dbopsd.security.errors import RequestMissing
+from dbopsd.security.errors import RequestMissing, TooManyCalls
 from tests.support.flood import FIRST_BYTES, PREFACE, Flood, frame, headers
 from tests.support.patience import eventually
 from tests.unit.rpc.api import AUTH
@@ -103,7 +103,7 @@ async def test_calls_without_a_request_are_limited_and_keep_nobody_out(port, kep
     codes = {
         span.attributes["rpc.response.status_code"] for span in kept.spans.get_finished_spans()
     }
-    assert codes == {"DEADLINE_EXCEEDED"}
+    assert codes == {"RESOURCE_EXHAUSTED"}
 
 
 class Context:
@@ -135,7 +135,7 @@ async def test_one_more_takes_the_place_of_the_oldest():
     calls = [asyncio.create_task(waiting(never(), Context(), None)) for _ in range(5)]
     done, pending = await asyncio.wait(calls, timeout=0.5)
     assert done == set(calls[:3])
-    assert [type(call.exception()) for call in done] == [RequestMissing] * 3
+    assert [type(call.exception()) for call in done] == [TooManyCalls] * 3
     assert first_request.waiting == 2
     for call in pending:
         call.cancel()
