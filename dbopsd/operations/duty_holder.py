@@ -13,7 +13,6 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -124,7 +123,9 @@ class DutyHolder:
             self._woken.clear()
             try:
                 if not self._declared:
-                    await self._threads.ask(partial(_declare, wanted=self._wanted))
+                    await self._threads.ask(
+                        lambda store: control.duties.declare(store, self._wanted)
+                    )
                     self._declared = True
                 if not self._duties:
                     return
@@ -206,7 +207,7 @@ class DutyHolder:
             return
         asked_at = self._deadline.now()
         token = await self._threads.ask(
-            partial(_acquire, holder=self._holder, seen=lease),
+            lambda store: control.duties.acquire(store, self._holder, lease),
             timeout_s=self._config.takeover_after_s / 4,
         )
         if token is None:
@@ -293,9 +294,13 @@ class DutyHolder:
         failures.backoff_s = min(failures.backoff_s * 2, _MOST_BACKOFF_S)
 
     async def _release(self, key: DutyKey, token: int, problem: str) -> None:
-        release = partial(_release, holder=self._holder, key=key, token=token, problem=problem)
         try:
-            await self._threads.ask(release, timeout_s=_RETRY_S)
+            await self._threads.ask(
+                lambda store: control.duties.release(
+                    store, self._holder, key, token, problem=problem
+                ),
+                timeout_s=_RETRY_S,
+            )
         except ControlStoreUnavailable as exc:
             _log.info("others learn only by missing heartbeats that duty %s is free: %s", key, exc)
 
@@ -403,17 +408,3 @@ class _Run:
     async def close(self) -> None:
         """End every program that is left."""
         await self._children.close()
-
-
-def _declare(store: "control.store.ControlStore", wanted: Sequence[DutyKey]) -> None:
-    control.duties.declare(store, wanted)
-
-
-def _acquire(store: "control.store.ControlStore", holder: str, seen: "Lease") -> int | None:
-    return control.duties.acquire(store, holder, seen)
-
-
-def _release(
-    store: "control.store.ControlStore", holder: str, key: DutyKey, token: int, problem: str
-) -> None:
-    control.duties.release(store, holder, key, token, problem=problem)

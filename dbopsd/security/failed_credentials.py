@@ -7,13 +7,12 @@ little. Only calls that failed wait, so that nobody is kept out by others behind
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from dbopsd.security.addresses import network_of
 from dbopsd.security.errors import CredentialMissing, TooManyCalls, Unauthenticated
+from dbopsd.security.network_table import NetworkTable
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +22,6 @@ _FORGOTTEN_AFTER_S: Final = 60.0
 _LINE_EVERY_S: Final = 10.0
 # Of all networks together, in that time.
 _MOST_LINES: Final = 20
-_MOST_NETWORKS: Final = 1024
 
 
 @dataclass(slots=True)
@@ -50,9 +48,10 @@ class FailedCredentials:
         self._most_waiting = most_waiting
         self._clock = clock
         self._sleep = sleep
-        # The one that failed last is last.
-        self._failures: OrderedDict[str, _Failures] = OrderedDict()
-        self._others = _Failures()
+        self._failures = NetworkTable(
+            lambda: _Failures(failed_at=clock()),
+            lambda failures: clock() - failures.failed_at > _FORGOTTEN_AFTER_S,
+        )
         self._lines = 0
         self._lines_since = clock()
         self._unsaid = 0
@@ -66,7 +65,7 @@ class FailedCredentials:
         if isinstance(error, CredentialMissing):
             return
         now = self._clock()
-        failures = self._of(network_of(address), now)
+        failures = self._failures.of(address)
         if now - failures.failed_at > _FORGOTTEN_AFTER_S:
             failures.count = 0
         failures.count += 1
@@ -83,19 +82,6 @@ class FailedCredentials:
             await self._sleep(min(_FIRST_DELAY_S * 2**doublings, _LONGEST_DELAY_S))
         finally:
             failures.waiting -= 1
-
-    def _of(self, network: str, now: float) -> _Failures:
-        failures = self._failures.get(network)
-        if failures is not None:
-            self._failures.move_to_end(network)
-            return failures
-        if len(self._failures) >= _MOST_NETWORKS:
-            oldest = next(iter(self._failures))
-            if now - self._failures[oldest].failed_at <= _FORGOTTEN_AFTER_S:
-                return self._others
-            del self._failures[oldest]
-        failures = self._failures[network] = _Failures(failed_at=now)
-        return failures
 
     def _say(self, address: str, reason: str, failures: _Failures, now: float) -> None:
         if now - self._lines_since >= _LINE_EVERY_S:

@@ -79,7 +79,7 @@ def locate(path: str, roots: Sequence[Path]) -> tuple[Path, PurePath]:
     `open_folder` alone: the path could lead elsewhere a moment later. Blocks. Raises
     `PathOutsideRoots`.
     """
-    refused = PathOutsideRoots(path, tuple(str(root) for root in roots))
+    refused = _outside(path, roots)
     if not path.strip() or "\0" in path or not roots:
         raise refused
     resolved_roots = [root.resolve() for root in roots]
@@ -114,7 +114,7 @@ def open_parent(
     """
     root, way = locate(path, roots)
     if not way.name:
-        raise PathOutsideRoots(path, tuple(str(each) for each in roots))
+        raise _outside(path, roots)
     return _open(path, roots, root, way.parent, opened), way.name
 
 
@@ -126,10 +126,14 @@ def _open(
         return Folder((opened or open_beneath)(descriptor, way), root / way)
     except OSError as exc:
         if exc.errno in _LED_OUT:
-            raise PathOutsideRoots(path, tuple(str(each) for each in roots)) from None
+            raise _outside(path, roots) from None
         raise
     finally:
         os.close(descriptor)
+
+
+def _outside(path: str, roots: Sequence[Path]) -> PathOutsideRoots:
+    return PathOutsideRoots(path, tuple(str(root) for root in roots))
 
 
 def open_beneath(root: int, way: PurePath) -> int:

@@ -49,8 +49,7 @@ class RowPublication(Publication):
         """
         async with session.transaction():
             await session.execute(LOCK_TIMEOUT)
-            await import_records.lock_record(session, record.import_id)
-            current = await import_records.get_record(session, record.import_id, "")
+            current = await import_records.lock_record(session, record.import_id)
             if current.state is not RecordState.STAGED:
                 return current
             await lock_tables(session, record, order, self._lock_mode(request))

@@ -55,8 +55,7 @@ class Swap(Publication):
         """
         async with session.transaction():
             await session.execute(LOCK_TIMEOUT)
-            await import_records.lock_record(session, record.import_id)
-            current = await import_records.get_record(session, record.import_id, "")
+            current = await import_records.lock_record(session, record.import_id)
             if current.state is not RecordState.STAGED:
                 return current
             await schemas.create_schema(session, record.target_schema)

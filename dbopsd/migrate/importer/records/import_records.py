@@ -160,9 +160,10 @@ async def get_record(session: Session, import_id: str, database: str) -> ImportR
     return record
 
 
-async def lock_record(session: Session, import_id: str) -> None:
-    """Keep others from publishing or reverting an import until the transaction ends."""
+async def lock_record(session: Session, import_id: str) -> ImportRecord:
+    """The record of an import. Others cannot publish or revert it until the transaction ends."""
     await session.fetch_all(statement("lock_import"), (import_id,))
+    return await get_record(session, import_id, "")
 
 
 async def delete_record(session: Session, import_id: str) -> None:
@@ -184,8 +185,7 @@ async def begin_revert(session: Session, import_id: str) -> ImportRecord:
 
     Raises `ImportNotPublished`.
     """
-    await lock_record(session, import_id)
-    record = await get_record(session, import_id, "")
+    record = await lock_record(session, import_id)
     if not await session.execute(statement("set_reverted"), (import_id,)):
         problem = f"is {record.state.value}, and only a PUBLISHED one can be reverted"
         raise ImportNotPublished(import_id, problem)
