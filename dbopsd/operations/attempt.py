@@ -3,8 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -17,8 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from dbopsd.db.database import Database
 from dbopsd.errors import DbopsError, StatusCode
 from dbopsd.operations import dbos_engine
-from dbopsd.operations.children import Children
-from dbopsd.operations.kind import Completed, Program, StepT
+from dbopsd.operations.kind import StepT
+from dbopsd.operations.program_runner import ProgramRunner
 from dbopsd.operations.record import Failure, Operation, Progress
 from dbopsd.operations.store.attempts import Report
 
@@ -43,7 +42,7 @@ class StepFailed(DbopsError):
         return self.failure.message
 
 
-class Attempt:
+class Attempt(ProgramRunner):
     """The `Run` (`kind.py`) that an operation's kind is handed."""
 
     def __init__(
@@ -57,6 +56,7 @@ class Attempt:
         failure_of: FailureOf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(operation.id, tracer=tracer)
         self._operation = operation
         self._database = database
         self._scratch = scratch
@@ -64,7 +64,6 @@ class Attempt:
         self._tracer = tracer
         self._failure_of = failure_of
         self._clock = clock
-        self._children = Children(operation.id, tracer=tracer)
         self._stage = operation.stage
         self._progress: Progress | None = operation.progress
         self._reported = (self._stage, self._progress)
@@ -145,33 +144,6 @@ class Attempt:
             self._history.clear()
         self._stage = stage
         self._progress = None if done is None else Progress(done, total, unit, self._rate(done))
-
-    async def child(
-        self,
-        *command: str,
-        stdin: bytes | None = None,
-        environment: Mapping[str, str] | None = None,
-        summary: str = "",
-    ) -> Completed:
-        """Run a program to its end, in a process group that ends with this attempt."""
-        return await self._children.run(
-            *command, stdin=stdin, environment=environment, summary=summary
-        )
-
-    def program(
-        self,
-        *command: str,
-        environment: Mapping[str, str] | None = None,
-        summary: str = "",
-    ) -> AbstractAsyncContextManager[Program]:
-        """A program with pipes to its standard input and output, for the time of the context."""
-        return self._children.open(
-            *command, stdin=asyncio.subprocess.PIPE, environment=environment, summary=summary
-        )
-
-    async def close(self) -> None:
-        """End every program that is left."""
-        await self._children.close()
 
     def unreported(self) -> Report | None:
         """The progress that is not yet written; None if all of it is written."""

@@ -1,7 +1,6 @@
 """What a feature declares of a duty: work that goes on for ever, in exactly one process."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import NamedTuple, Protocol
 from opentelemetry.trace import Tracer
 
 from dbopsd.db.database import Database
-from dbopsd.operations.kind import Completed, Program
+from dbopsd.operations.kind import RunsPrograms
 
 
 class Place(Enum):
@@ -34,7 +33,7 @@ class DutyKey(NamedTuple):
         return f"databases/{self.database}/{duty}" if self.database else duty
 
 
-class DutyRun(Protocol):
+class DutyRun(RunsPrograms, Protocol):
     """What a duty may use while a process holds it."""
 
     @property
@@ -66,23 +65,6 @@ class DutyRun(Protocol):
 
         The work is cancelled then anyway, but a machine that was suspended runs on for a moment.
         """
-
-    async def child(
-        self,
-        *command: str,
-        stdin: bytes | None = None,
-        environment: Mapping[str, str] | None = None,
-        summary: str = "",
-    ) -> Completed:
-        """Run a program to its end, as `Run.child` does. It ends with the work."""
-
-    def program(
-        self,
-        *command: str,
-        environment: Mapping[str, str] | None = None,
-        summary: str = "",
-    ) -> AbstractAsyncContextManager[Program]:
-        """A program for the time of the context, as `Run.program`. It ends with the work."""
 
 
 @dataclass(frozen=True)

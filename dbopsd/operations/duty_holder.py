@@ -10,8 +10,7 @@ it has ended before anybody else can begin, with a quarter of the time to spare.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,14 +21,13 @@ from dbopsd.config import OperationsConfig
 from dbopsd.db.database import Database
 from dbopsd.operations import store as control
 from dbopsd.operations.async_store import AsyncControlStore
-from dbopsd.operations.children import Children
 from dbopsd.operations.duty import Duty, DutyKey, Place
 from dbopsd.operations.errors import ControlStoreUnavailable, DutyLost
 from dbopsd.operations.heartbeat_monitor import HeartbeatMonitor
-from dbopsd.operations.kind import Completed, Program
 from dbopsd.operations.metrics import DutyMetrics
 from dbopsd.operations.orphan_processes import sweep
 from dbopsd.operations.process_deadline import ProcessDeadline
+from dbopsd.operations.program_runner import ProgramRunner
 
 if TYPE_CHECKING:
     # With SQLAlchemy, which takes long to load.
@@ -339,16 +337,16 @@ class DutyHolder:
         return self._state_dir
 
 
-class _Run:
+class _Run(ProgramRunner):
     """The `DutyRun` (`duty.py`) that a duty's work is handed."""
 
     def __init__(self, holder: DutyHolder, duty: Duty, token: int) -> None:
+        self.mark = f"{duty.key} of {holder.where}"
+        """What its programs are marked with: of this control store, for a machine may have two."""
+        super().__init__(self.mark, tracer=holder.tracer)
         self._holder = holder
         self._duty = duty
         self._token = token
-        self.mark = f"{duty.key} of {holder.where}"
-        """What its programs are marked with: of this control store, for a machine may have two."""
-        self._children = Children(self.mark, tracer=holder.tracer)
 
     @property
     def key(self) -> DutyKey:
@@ -379,32 +377,3 @@ class _Run:
         """Raise `DutyLost` where the duty may go to another process."""
         if not self._holder.holds_for_s(self.key, self._token):
             raise DutyLost(str(self.key))
-
-    async def child(
-        self,
-        *command: str,
-        stdin: bytes | None = None,
-        environment: Mapping[str, str] | None = None,
-        summary: str = "",
-    ) -> Completed:
-        """Run a program to its end; it ends with the work."""
-        return await self._children.run(
-            *command, stdin=stdin, environment=environment, summary=summary
-        )
-
-    @asynccontextmanager
-    async def program(
-        self,
-        *command: str,
-        environment: Mapping[str, str] | None = None,
-        summary: str = "",
-    ) -> AsyncIterator[Program]:
-        """A program for the time of the context; it ends with the work."""
-        async with self._children.open(
-            *command, stdin=asyncio.subprocess.PIPE, environment=environment, summary=summary
-        ) as program:
-            yield program
-
-    async def close(self) -> None:
-        """End every program that is left."""
-        await self._children.close()

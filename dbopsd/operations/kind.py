@@ -54,7 +54,36 @@ class Program(Protocol):
         """Its exit status (negative: the signal), once it has ended with all that it started."""
 
 
-class Run(Protocol):
+class RunsPrograms(Protocol):
+    """What runs programs for some work: none of them outlives it."""
+
+    async def child(
+        self,
+        *command: str,
+        stdin: bytes | None = None,
+        environment: Mapping[str, str] | None = None,
+        summary: str = "",
+    ) -> Completed:
+        """Run a program to its end, in a process group that ends with the work.
+
+        `environment` is all that it gets besides PATH, LC_ALL, TZ and TRACEPARENT. Its span is
+        named by `summary` (default: the program's name); arguments do not reach spans or logs.
+        Raises `ChildNotStarted`; an exit status other than 0 is the caller's to judge.
+        """
+
+    def program(
+        self,
+        *command: str,
+        environment: Mapping[str, str] | None = None,
+        summary: str = "",
+    ) -> AbstractAsyncContextManager[Program]:
+        """A program with pipes to its standard input and output, for the time of the context.
+
+        At the context's end it is ended, if it has not ended by itself. Otherwise as `child`.
+        """
+
+
+class Run(RunsPrograms, Protocol):
     """What an operation may use while it runs: one attempt at it."""
 
     @property
@@ -99,31 +128,6 @@ class Run(Protocol):
 
     def progress(self, stage: str, done: int | None = None, total: int = 0, unit: str = "") -> None:
         """Say how far it has come. May be called as often as wanted: the newest is shown."""
-
-    async def child(
-        self,
-        *command: str,
-        stdin: bytes | None = None,
-        environment: Mapping[str, str] | None = None,
-        summary: str = "",
-    ) -> Completed:
-        """Run a program to its end, in a process group that ends with this attempt.
-
-        `environment` is all that it gets besides PATH, LC_ALL, TZ and TRACEPARENT. Its span is
-        named by `summary` (default: the program's name); arguments do not reach spans or logs.
-        Raises `ChildNotStarted`; an exit status other than 0 is the caller's to judge.
-        """
-
-    def program(
-        self,
-        *command: str,
-        environment: Mapping[str, str] | None = None,
-        summary: str = "",
-    ) -> AbstractAsyncContextManager[Program]:
-        """A program with pipes to its standard input and output, for the time of the context.
-
-        At the context's end it is ended, if it has not ended by itself. Otherwise as `child`.
-        """
 
 
 async def _nothing_to_clean(_run: Run, _request: Any) -> None:
