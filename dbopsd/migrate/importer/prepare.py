@@ -15,6 +15,7 @@ from dbopsd.migrate.importer.model.source_schema import SourceTable
 from dbopsd.migrate.importer.plan.time_units import ambiguous_time_notes
 from dbopsd.migrate.importer.processes.concurrent_work import gather_or_cancel
 from dbopsd.migrate.importer.processes.pool import Processes, is_small
+from dbopsd.migrate.importer.processes.progress import UNIT_BYTES, UNIT_ROWS, count_progress
 from dbopsd.migrate.importer.processes.tasks import (
     Inspected,
     InspectFile,
@@ -28,9 +29,6 @@ from dbopsd.migrate.importer.publish import publication
 from dbopsd.migrate.importer.records import import_records
 from dbopsd.operations.kind import Run
 from dbopsd.security.roots import locate, open_parent
-
-UNIT_BYTES = "By"
-UNIT_ROWS = "{row}"
 
 
 async def ensure_snapshot(
@@ -116,14 +114,8 @@ async def _profile(
     run: Run, pool: Processes, taken: SnapshotTaken, inspected: Inspected
 ) -> dict[str, TableProfile]:
     """What is in each of the tables; large ones are looked at by several processes."""
-    done = 0
-
-    def on_progress(rows: int) -> None:
-        nonlocal done
-        done += rows
-        run.progress("profile", done, 0, UNIT_ROWS)
-
-    run.progress("profile", 0, 0, UNIT_ROWS)
+    on_progress = count_progress(run, "profile", 0, UNIT_ROWS)
+    on_progress(0)
 
     async def one(table: SourceTable) -> TableProfile:
         tasks = [ProfileTable(taken.path, table, each) for each in inspected.ranges[table.name]]

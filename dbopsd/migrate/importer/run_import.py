@@ -22,6 +22,7 @@ from dbopsd.migrate.importer.model.requests import BadRows, RunImportRequest
 from dbopsd.migrate.importer.postgres import schemas
 from dbopsd.migrate.importer.processes.concurrent_work import retry_through_outage
 from dbopsd.migrate.importer.processes.pool import Processes
+from dbopsd.migrate.importer.processes.progress import UNIT_ROWS, UNIT_VALUES, count_progress
 from dbopsd.migrate.importer.processes.resources import (
     import_processes,
     import_session,
@@ -230,14 +231,8 @@ class _Import:
             # By an earlier attempt, which had written it: nothing of that can fail any more.
             return str(path) if await asyncio.to_thread(path.exists) else ""
         total = sum(each.count for each in loaded.reject_counts)
-        done = 0
-
-        def on_progress(values: int) -> None:
-            nonlocal done
-            done += values
-            self.run.progress("rejects", done, total, "{value}")
-
-        self.run.progress("rejects", 0, total, "{value}")
+        on_progress = count_progress(self.run, "rejects", total, UNIT_VALUES)
+        on_progress(0)
         await pool.run_task(
             WriteRejects(self.run.operation, str(path)), RejectsWritten, on_progress
         )
@@ -245,14 +240,8 @@ class _Import:
 
     async def _verify(self, pool: Processes, record: ImportRecord, taken: SnapshotTaken) -> None:
         total = sum(each.copied_rows for each in self.copied.values())
-        done = 0
-
-        def on_progress(rows: int) -> None:
-            nonlocal done
-            done += rows
-            self.run.progress("verify", done, total, prepare.UNIT_ROWS)
-
-        self.run.progress("verify", 0, total, prepare.UNIT_ROWS)
+        on_progress = count_progress(self.run, "verify", total, UNIT_ROWS)
+        on_progress(0)
         async with import_session(self.run.database) as session:
             for each in self.copied.values():
                 # What PostgreSQL computes was not sent: the file is read again for it.

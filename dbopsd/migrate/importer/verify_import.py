@@ -4,6 +4,7 @@ from dbopsd.migrate.importer import prepare
 from dbopsd.migrate.importer.model.report import TableReport, VerifyReport
 from dbopsd.migrate.importer.model.requests import ImportRequest, VerifyImportRequest
 from dbopsd.migrate.importer.model.target_errors import ImportNotPublished
+from dbopsd.migrate.importer.processes.progress import UNIT_ROWS, count_progress
 from dbopsd.migrate.importer.processes.resources import (
     import_processes,
     import_session,
@@ -41,13 +42,7 @@ async def verify_import(run: Run, request: VerifyImportRequest) -> VerifyReport:
         measured = await reader.run_task(task, Measured)
         tables = measured.plan.tables
         total = sum(table.rows for table in tables)
-        done = 0
-
-        def on_progress(rows: int) -> None:
-            nonlocal done
-            done += rows
-            run.progress("verify", done, total, prepare.UNIT_ROWS)
-
+        on_progress = count_progress(run, "verify", total, UNIT_ROWS)
         verified: list[VerifiedTable] = []
         among_others = _among_others(record)
         for table in tables:

@@ -9,12 +9,11 @@ from dbopsd.migrate.importer.model.report import RejectCount, RejectedValue
 from dbopsd.migrate.importer.model.requests import RunImportRequest
 from dbopsd.migrate.importer.processes.concurrent_work import gather_or_cancel
 from dbopsd.migrate.importer.processes.pool import Processes
+from dbopsd.migrate.importer.processes.progress import UNIT_ROWS, count_progress
 from dbopsd.migrate.importer.processes.tasks import Copied, CopyPart, SplitTables, TableRanges
 from dbopsd.migrate.importer.records.import_records import ImportRecord
 from dbopsd.migrate.importer.snapshot.key_ranges import KeyRange
 from dbopsd.operations.kind import Run
-
-UNIT = "{row}"
 
 Ranges = dict[str, list[KeyRange | None]]
 """Of each table, by its name in the source, the parts in their order."""
@@ -62,12 +61,7 @@ async def copy_tables(
     Raises `TaskFailed`, `ProcessDied`.
     """
     total = sum(table.rows for table in record.plan.tables)
-    done = 0
-
-    def on_progress(rows: int) -> None:
-        nonlocal done
-        done += rows
-        run.progress("copy", done, total, UNIT)
+    on_progress = count_progress(run, "copy", total, UNIT_ROWS)
 
     async def copy_part(table: PlannedTable, number: int, key_range: KeyRange | None) -> Copied:
         task = CopyPart(
@@ -82,7 +76,7 @@ async def copy_tables(
         )
         return await pool.run_task(task, Copied, on_progress)
 
-    run.progress("copy", 0, total, UNIT)
+    on_progress(0)
 
     async def copy_table(table: PlannedTable) -> CopiedTable:
         key_ranges = ranges[table.source]
