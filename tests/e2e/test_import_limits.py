@@ -1,7 +1,6 @@
 """SQL of mappings and of files that is written to harm: it harms its own operation alone."""
 
 import json
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +18,8 @@ from bench.proc import cpu_s, family
 from tests.support.daemon import Daemon
 from tests.support.demo.daemon import worker_processes
 from tests.support.family import alive
+from tests.support.import_daemon import import_daemon
 from tests.support.patience import eventually_blocking
-from tests.support.scratch import new_directory
 from tests.support.servers import PostgresServer
 
 State = operations_pb2.OperationMetadata
@@ -77,8 +76,9 @@ class Importer:
         assert left == []
 
     def _cpu_of_a_second(self) -> float:
-        used = [self._cpu_s() for _ in (0, 1) if time.sleep(1.0 * _) is None]
-        return used[1] - used[0]
+        before = self._cpu_s()
+        time.sleep(1.0)
+        return self._cpu_s() - before
 
     def _cpu_s(self) -> float:
         # What ends meanwhile has no number any more.
@@ -93,21 +93,12 @@ class Importer:
 
 @pytest.fixture(scope="module")
 def importer(server: PostgresServer) -> Iterator[Importer]:
-    files = new_directory("dbopsd-limits-")
-    name = server.create_database()
-    dsn = server.dsn(dbname=name)
-    config = (
-        f"[databases.main]\ndsn = {json.dumps(dsn)}\nimport_roots = [{json.dumps(str(files))}]\n"
-        'import_memory_limit = "600MB"\nimport_cpu_limit_s = 4\n'
-    )
-    with Daemon(config, server={"workers": 1}) as running:
-        running.wait_until_serving()
-        with DbopsClient(running.grpc_address, timeout_s=END_S) as client:
+    limits = 'import_memory_limit = "600MB"\nimport_cpu_limit_s = 4\n'
+    with import_daemon(server, limits) as running:
+        with DbopsClient(running.daemon.grpc_address, timeout_s=END_S) as client:
             eventually_blocking(lambda: list(client.workers.list()), 60, "a worker is there")
-        (worker,) = worker_processes(running)
-        yield Importer(running, dsn, files, worker)
-    server.drop_database(name)
-    shutil.rmtree(files)
+        (worker,) = worker_processes(running.daemon)
+        yield Importer(running.daemon, running.dsn, running.files, worker)
 
 
 def where(condition: str) -> str:
@@ -211,7 +202,7 @@ def test_a_schema_that_calls_what_it_may_not(importer: Importer) -> None:
     with importer.client() as client:
         started = client.imports.plan("main", str(source))
         ended = client.operations.wait(started.name, within_s=END_S)
-    # Its virtual column is told of, or the whole file; nothing is called.
+    # The report names its virtual column, or the whole file; nothing is called.
     assert ended.done
     assert worker_processes(importer.daemon) == [importer.worker]
 

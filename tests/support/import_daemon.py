@@ -89,13 +89,14 @@ class ImportDaemon:
 
 
 @contextmanager
-def import_daemon(server: PostgresServer) -> Iterator[ImportDaemon]:
-    """A daemon with one worker, on a new database of the server."""
+def import_daemon(server: PostgresServer, more: str = "") -> Iterator[ImportDaemon]:
+    """A daemon with one worker, on a new database of the server. `more`: keys of its table."""
     files = new_directory("dbopsd-sqlite-")
     name = server.create_database()
     dsn = server.dsn(dbname=name)
     config = (
         f"[databases.main]\ndsn = {json.dumps(dsn)}\nimport_roots = [{json.dumps(str(files))}]\n"
+        f"{more}"
     )
     with Daemon(config, server={"workers": 1}) as running:
         yield ImportDaemon(running.wait_until_serving(), dsn, files)

@@ -3,8 +3,6 @@
 import ast
 import inspect
 import pkgutil
-import subprocess
-import sys
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +16,7 @@ from google.longrunning import operations_pb2 as longrunning_pb2
 from google.protobuf import descriptor_pool
 from google.protobuf.message_factory import GetMessageClass
 
+from tests.support.loaded_modules import loaded_modules
 from tests.unit.client.real_server import CLIENT_PATH
 
 CALL = ["timeout_s", "metadata"]
@@ -171,37 +170,27 @@ def test_the_package_is_typed():
 
 
 def test_the_client_and_the_command_need_five_distributions_only():
-    program = (
-        "import sys\n"
-        "import dbops_client.cli.root\n"
-        "roots = {name.partition('.')[0] for name in sys.modules}\n"
-        "print(*sorted({r for r in roots if r in {'dbopsd', 'opentelemetry', 'pydantic', 'psycopg',"
-        " 'aiohttp', 'stamina', 'grpc_status'}}))\n"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", program],
-        env={"PYTHONPATH": str(CLIENT_PATH)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert found.stdout.split() == []
+    loaded = loaded_modules("import dbops_client.cli.root", {"PYTHONPATH": str(CLIENT_PATH)})
+    unwanted = {
+        "dbopsd",
+        "opentelemetry",
+        "pydantic",
+        "psycopg",
+        "aiohttp",
+        "stamina",
+        "grpc_status",
+    }
+    assert "dbops_client.cli.root" in loaded
+    assert {name.partition(".")[0] for name in loaded} & unwanted == set()
 
 
 def test_a_command_is_imported_when_it_is_used():
-    program = (
-        "import sys\n"
+    names = loaded_modules(
         "from dbops_client.cli.root import cli\n"
-        "assert cli.get_command(None, 'workers').name == 'workers'\n"
-        "print(*(n for n in sys.modules if n.startswith('dbops_client.cli.')))\n"
+        "assert cli.get_command(None, 'workers').name == 'workers'",
+        {"PYTHONPATH": str(CLIENT_PATH)},
     )
-    found = subprocess.run(
-        [sys.executable, "-c", program],
-        env={"PYTHONPATH": str(CLIENT_PATH)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    loaded = {name.removeprefix("dbops_client.cli.") for name in found.stdout.split()}
+    commands = "dbops_client.cli."
+    loaded = {name.removeprefix(commands) for name in names if name.startswith(commands)}
     assert "workers" in loaded
     assert not loaded & {"databases", "health", "imports", "import_views", "schedules"}

@@ -32,7 +32,7 @@ FENCED = dataclasses.replace(PRIMARY, read_only=True)
 
 
 def host(name: str, answer: HostAnswer | None, *, server: float = 0.0, **more: Any) -> HostView:
-    """A host whose server is told apart by its name, unless `server` says when it started."""
+    """A host on a server of its own, unless `server` says when the server started."""
     identity = Identity(more.pop("system", 1), server or float(ord(name)))
     times = {"primary_from": 0.0, "primary_until": 10.0, **more}
     return HostView(name, identity=identity if answer else None, answer=answer, **times)

@@ -147,7 +147,7 @@ async def test_wrong_credentials_keep_no_right_one_waiting(guarded):
     for _ in range(20):
         await stub.GetHealth(request, metadata=BEARER)
     answers = await asyncio.gather(*slow, return_exceptions=True)
-    # Those beyond the three that may wait are told so.
+    # Calls beyond the three that may wait are answered with an error at once.
     codes = [answer.code() for answer in answers]
     assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 5
     assert codes.count(grpc.StatusCode.UNAUTHENTICATED) == 3

@@ -18,6 +18,7 @@ from dbopsd.migrate.importer.snapshot.open_sqlite import (
     open_immutable,
 )
 from dbopsd.migrate.importer.snapshot.reader import TableUnreadable
+from tests.support.loaded_modules import loaded_modules
 
 ROOT = Path(__file__).parents[4]
 DOORS = {"open_sqlite.py", "sqlite_library.py"}
@@ -256,19 +257,18 @@ def test_there_is_one_door():
 
 
 def test_a_worker_loads_no_parser_and_opens_nothing():
-    program = (
-        "import sys; "
-        "from dbopsd.migrate.importer import plan_import, revert_import; "
-        "from dbopsd.migrate.importer import run_import, verify_import; "
-        "print(sorted(name for name in sys.modules if name.startswith(("
-        "'sqlglot', 'adbc', 'dbopsd.migrate.importer.translate', "
-        "'dbopsd.migrate.importer.snapshot.open_sqlite', "
-        "'dbopsd.migrate.importer.snapshot.sqlite_library'))))"
+    loaded = loaded_modules(
+        "from dbopsd.migrate.importer import plan_import, revert_import, run_import, verify_import"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, check=True, text=True
+    unwanted = (
+        "sqlglot",
+        "adbc",
+        "dbopsd.migrate.importer.translate",
+        "dbopsd.migrate.importer.snapshot.open_sqlite",
+        "dbopsd.migrate.importer.snapshot.sqlite_library",
     )
-    assert done.stdout == "[]\n"
+    assert "dbopsd.migrate.importer.run_import" in loaded
+    assert [name for name in loaded if name.startswith(unwanted)] == []
 
 
 @pytest.fixture
