@@ -41,7 +41,9 @@ class NotificationListener:
             except ControlStoreUnavailable as exc:
                 if not said:
                     said = True
-                    _log.info("not notified for now, so looked for: %s", exc)
+                    _log.info(
+                        "the control store sends no notifications for now, so it is polled: %s", exc
+                    )
                 await asyncio.sleep(_RETRY_S)
                 continue
             said = False

@@ -3,7 +3,7 @@
 A connection costs a descriptor, and opening one needs no credential. When a listener fills up, the
 ones that are used least are closed, so that a new one always gets in: a health check, say.
 
-Three groups are told apart: connections over which no call was let in yet, those whose callers
+There are three groups: connections over which no call has been admitted yet, those whose callers
 showed no credential, and those whose callers showed one. The first two may each fill a fifth of
 the listener before any of the next group is closed, so that neither keeps the others out. Within
 a group, the network with most connections loses first, and of its connections the one that has

@@ -77,9 +77,10 @@ def take_snapshot(
 ) -> Snapshot:
     """Copy `source` into `directory`, or return the complete copy that exists already.
 
-    `source` and the files beside it are opened beneath `roots` only. `progress` is told bytes done
-    and in all. A process that dies within leaves nothing that would be taken for a whole copy; one
-    that raises leaves nothing. Blocks. Raises a `SourceError`, or `PathOutsideRoots`.
+    `source` and the files beside it are opened beneath `roots` only. `progress` is called with the
+    bytes copied so far and the total. A process that dies within leaves nothing that would be taken
+    for a whole copy; one that raises leaves nothing. Blocks. Raises a `SourceError`, or
+    `PathOutsideRoots`.
     """
     whole = directory / _WHOLE
     made = _read(whole)
