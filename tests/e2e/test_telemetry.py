@@ -176,7 +176,8 @@ def test_an_import_is_one_trace_with_what_its_processes_did(
     roots = f"import_roots = [{json.dumps(str(tmp_path))}]"
     config = telemetry(otlp.grpc_endpoint) + database("main", server.dsn(), roots)
     running = start_daemon(config, environment=SOON, server={"workers": 1})
-    with DbopsClient(running.grpc_address) as client:
+    # The first call that needs the control store loads what reads it, beside a starting worker.
+    with DbopsClient(running.grpc_address, timeout_s=60) as client:
         started = client.imports.run("main", str(source), metadata=[TRACEPARENT])
         assert started.wait(timeout_s=60).error is None
     assert running.terminate() == 0
