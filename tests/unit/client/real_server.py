@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -67,8 +68,27 @@ async def run_dbops(*args, env=None):
         "-c",
         "from dbops_client.cli import main; main()",
         *args,
-        env={**os.environ, "PYTHONPATH": str(CLIENT_PATH), **(env or {})},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(CLIENT_PATH),
+            "PYTHONFAULTHANDLER": "1",  # for `end_of`
+            **(env or {}),
+        },
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def end_of(process, timeout_s=60):
+    """Return what is left of its standard output and error once it has ended.
+
+    One that does not end fails the test with the stacks of its threads.
+    """
+    ended = asyncio.ensure_future(process.communicate())
+    await asyncio.wait([ended], timeout=timeout_s)
+    if not ended.done():
+        process.send_signal(signal.SIGABRT)
+        stdout, stderr = await ended
+        raise AssertionError(f"not ended in {timeout_s} s; {stdout!r}\n{stderr.decode()}")
+    return ended.result()

@@ -9,7 +9,7 @@ from dbops.v1 import resources_pb2
 
 from tests.support.patience import eventually, eventually_blocking
 from tests.unit.client.messages import State, operation, progressing
-from tests.unit.client.real_server import run_dbops
+from tests.unit.client.real_server import end_of, run_dbops
 from tests.unit.client.terminal import CTRL_C, TerminalSession
 
 RESULT = resources_pb2.Database(name="databases/copy")
@@ -137,7 +137,7 @@ async def test_elsewhere_ctrl_c_leaves_it_running_and_says_how_to_watch(operatio
     line = await asyncio.wait_for(process.stderr.readline(), 20)
     assert line.rstrip().endswith(b"create-backup main: copying")
     process.send_signal(signal.SIGINT)
-    stdout, stderr = await asyncio.wait_for(process.communicate(), 20)
+    stdout, stderr = await end_of(process)
     assert (process.returncode, stdout) == (3, b"")
     assert stderr.decode() == f"dbops: {GOES_ON}\n"
     assert operations_server.named("CancelOperation") == []
@@ -148,7 +148,7 @@ async def test_an_operation_that_the_command_started_is_left_running_too(operati
     process = await run_dbops(*server, "import", "run", "/srv/app.db", "--database", "main")
     await asyncio.wait_for(process.stderr.readline(), 20)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = await asyncio.wait_for(process.communicate(), 20)
+    stdout, stderr = await end_of(process)
     assert (process.returncode, stdout) == (3, b"")
     assert b"is still running. To watch it run 'dbops operations watch" in stderr
     assert operations_server.named("CancelOperation") == []
@@ -197,7 +197,7 @@ async def test_elsewhere_a_lost_connection_is_a_line_when_it_lasts(operations_se
     await asyncio.to_thread(operations_server.start)
     assert b"reconnected" in await asyncio.wait_for(process.stderr.readline(), 20)
     operations_server.put(operation(response=RESULT))
-    stdout, _ = await asyncio.wait_for(process.communicate(), 20)
+    stdout, _ = await end_of(process)
     assert process.returncode == 0
     assert json.loads(stdout)["response"]["name"] == "databases/copy"
 

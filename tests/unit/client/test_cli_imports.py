@@ -21,7 +21,7 @@ from tests.unit.client.imports import (
     verification,
 )
 from tests.unit.client.messages import State, operation
-from tests.unit.client.real_server import run_dbops
+from tests.unit.client.real_server import end_of, run_dbops
 
 Run = migrate_pb2.RunImportRequest
 RUN = ("import", "run", "/srv/app.db", "--database", "main")
@@ -556,7 +556,7 @@ async def test_the_command_as_a_process_prints_the_report_alone(operations_serve
         *("--server", operations_server.target, "import", "run", "app.db", "--database", "main"),
         *("--output", "json"),
     )
-    stdout, stderr = await process.communicate()
+    stdout, stderr = await end_of(process)
     assert process.returncode == 1
     assert json_format.Parse(stdout, Report()) == told
     assert b"failed: 1 value does not fit" in stderr

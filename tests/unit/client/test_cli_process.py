@@ -10,7 +10,7 @@ import trustme
 from dbops.v1 import health_pb2
 
 from tests.unit.client.messages import Database, database, health, watched
-from tests.unit.client.real_server import HealthServer, run_dbops
+from tests.unit.client.real_server import HealthServer, end_of, run_dbops
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def healthy(server):
 async def test_the_entry_point_asks_the_server_of_the_environment(healthy):
     env = {"DBOPS_SERVER": healthy.target, "DBOPS_TOKEN": "t0ken"}
     process = await run_dbops("health", "--output", "json", env=env)
-    stdout, stderr = await asyncio.wait_for(process.communicate(), 20)
+    stdout, stderr = await end_of(process)
     assert (process.returncode, stderr) == (0, b"")
     assert json.loads(stdout)[0]["state"] == "HEALTHY"
     assert healthy.metadata["authorization"] == "Bearer t0ken"
@@ -44,7 +44,7 @@ async def test_ctrl_c_ends_a_watch_quietly_with_130(healthy):
     process = await run_dbops("--server", healthy.target, "health", "--watch")
     await asyncio.wait_for(process.stdout.readline(), 20)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = await asyncio.wait_for(process.communicate(), 20)
+    stdout, stderr = await end_of(process)
     assert (process.returncode, stdout, stderr.strip()) == (130, b"", b"")
 
 
@@ -75,7 +75,7 @@ async def test_a_failed_handshake_is_one_line_too():
     await server.start()
     try:
         process = await run_dbops("--server", f"https://{server.target}", "health")
-        stdout, stderr = await asyncio.wait_for(process.communicate(), 20)
+        stdout, stderr = await end_of(process)
     finally:
         await server.stop()
     assert (process.returncode, stdout) == (3, b"")
