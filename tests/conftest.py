@@ -19,7 +19,9 @@ from tests.support.soak import Soak
 SHORT_SEED = 1
 """Short forms take the same numbers each time: a red run is then about the change it judges."""
 # What these try is dbopsd itself: another version of the server would make no difference.
-_ABOUT_DBOPSD = re.compile(r"tests\.(faults|integration\.operations)\b")
+_ABOUT_DBOPSD = re.compile(
+    r"tests\.(faults|integration\.(operations|test_(cluster_watch|connect_errors|pool|prober)))\b"
+)
 _HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
 
 
