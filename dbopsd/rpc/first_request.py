@@ -6,6 +6,7 @@ any number of calls and send nothing in them: each would stay for ever, known to
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from dbopsd.errors import MalformedRequest
@@ -15,6 +16,15 @@ from dbopsd.security.addresses import network_of
 from dbopsd.security.errors import RequestMissing, TooManyCalls
 
 FIRST_REQUEST_S: Final = 10.0
+
+
+@dataclass(eq=False, slots=True)
+class _Wait:
+    """A call that waits for its request."""
+
+    timeout: asyncio.Timeout
+    displaced: bool = False
+    """Whether a later call has taken its place."""
 
 
 class FirstRequest:
@@ -28,7 +38,7 @@ class FirstRequest:
         self._most = most
         self._timeout_s = timeout_s
         # In the order in which they began.
-        self._waiting: dict[str, dict[asyncio.Timeout, asyncio.Event]] = {}
+        self._waiting: dict[str, dict[_Wait, None]] = {}
 
     @property
     def waiting(self) -> int:
@@ -56,23 +66,23 @@ class FirstRequest:
         waiting = self._waiting.setdefault(network, {})
         if len(waiting) >= self._most:
             oldest = next(iter(waiting))
-            oldest_displaced = waiting.pop(oldest)
+            del waiting[oldest]
             # One whose time is up already is about to leave by itself.
-            if not oldest.expired():
-                oldest_displaced.set()
-                oldest.reschedule(asyncio.get_running_loop().time())
-        displaced = asyncio.Event()
+            if not oldest.timeout.expired():
+                oldest.displaced = True
+                oldest.timeout.reschedule(asyncio.get_running_loop().time())
+        wait = _Wait(asyncio.timeout(self._timeout_s))
         try:
-            async with asyncio.timeout(self._timeout_s) as timeout:
-                waiting[timeout] = displaced
+            async with wait.timeout:
+                waiting[wait] = None
                 try:
                     return await anext(requests)
                 finally:
-                    waiting.pop(timeout, None)
+                    waiting.pop(wait, None)
                     if not waiting:
                         self._waiting.pop(network, None)
         except TimeoutError:
-            if displaced.is_set():
+            if wait.displaced:
                 # Its request may well have been on its way: many calls began at once.
                 raise TooManyCalls(self._most) from None
             raise RequestMissing(self._timeout_s) from None
