@@ -18,7 +18,7 @@ from tests.support.soak import Soak
 
 SHORT_SEED = 1
 """Short forms take the same numbers each time: a red run is then about the change it judges."""
-# What these try is dbopsd itself: another version of the server would make no difference.
+# What these try is dbopsd itself: the newest server is enough, but for a thorough run.
 _ABOUT_DBOPSD = re.compile(
     r"tests\.(faults|integration\.(operations|test_(cluster_watch|connect_errors|pool|prober)))\b"
 )
@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--every-case",
         action="store_true",
-        help="run tests marked thorough too, and import every hostile file and not a sample",
+        help="run tests marked thorough too, every hostile file, and every test on all --postgres",
     )
     group.addoption(
         "--seed",
@@ -93,8 +93,9 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "postgres_version" in metafunc.fixturenames:
         versions = _versions(metafunc.config)
-        if _ABOUT_DBOPSD.match(metafunc.module.__name__):
-            versions = versions[-1:]
+        every_case = metafunc.config.option.every_case
+        if _ABOUT_DBOPSD.match(metafunc.module.__name__) and not every_case:
+            versions = [max(versions)]
         ids = [f"pg{version}" for version in versions]
         metafunc.parametrize("postgres_version", versions, ids=ids, indirect=True, scope="session")
 
