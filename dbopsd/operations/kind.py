@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from opentelemetry.trace import Tracer
 
-from dbopsd.db.database import Database
+if TYPE_CHECKING:  # a child process knows kinds' requests, and starts with little
+    from dbopsd.db.database import Database
 
 RequestT = TypeVar("RequestT", bound="Request")
 ResultT = TypeVar("ResultT")
@@ -99,7 +100,7 @@ class Run(RunsPrograms, Protocol):
         """Who asked for it."""
 
     @property
-    def database(self) -> Database:
+    def database(self) -> "Database":
         """The database that it works on."""
 
     @property

@@ -11,6 +11,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,15 @@ from dbopsd.telemetry.span_relay import RelayTracer
 
 _NICENESS: Final = 5
 """Whoever answers callers on this machine comes first."""
+
+
+class _WithoutPandas(MetaPathFinder):
+    """Has pyarrow find no pandas, which it would load with its first list: most of a second."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        """Nothing; `ImportError` for pandas."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname)
 
 
 async def take_snapshot_task(task: TakeSnapshot, context: Context) -> SnapshotTaken:
@@ -77,6 +87,7 @@ _BY_NAME: Final = {kind.__name__: kind for kind in _WORK}
 async def main() -> None:
     """Do task after task until standard input ends."""
     os.nice(_NICENESS)
+    sys.meta_path.insert(0, _WithoutPandas())
 
     def tell(message: object) -> None:
         sys.stdout.buffer.write(line(message))

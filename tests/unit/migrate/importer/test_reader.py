@@ -7,6 +7,8 @@ import pytest
 
 from dbopsd.migrate.importer.conversion.values import Text, literal
 from dbopsd.migrate.importer.model.plan import PlannedColumn, PlannedTable
+from dbopsd.migrate.importer.processes.limits import Limits
+from dbopsd.migrate.importer.processes.messages import Setup, encode, line
 from dbopsd.migrate.importer.snapshot import reader
 from dbopsd.migrate.importer.snapshot.reader import TableUnreadable
 from tests.support.loaded_modules import loaded_modules
@@ -267,6 +269,20 @@ def test_a_copy_process_loads_nothing_that_it_does_not_need():
     unwanted = {"psycopg", "pydantic", "sqlalchemy", "dbos", "sqlglot", "grpc", "pandas"}
     assert "dbopsd.migrate.importer.snapshot.reader" in loaded
     assert {name.partition(".")[0] for name in loaded} & unwanted == set()
+
+
+def test_arrow_loads_no_pandas_in_a_child_process():
+    setup = line(encode(Setup, Setup("main", "", Limits(2**32, 60))))
+    loaded = loaded_modules(f"""
+import asyncio, io
+from dbopsd.migrate.importer import child_process
+sys.stdin = io.TextIOWrapper(io.BytesIO({setup!r}))
+asyncio.run(child_process.main())
+import pyarrow
+pyarrow.array([1.5])
+""")
+    assert "pyarrow.lib" in loaded
+    assert "pandas.core" not in loaded
 
 
 @pytest.mark.parametrize(
