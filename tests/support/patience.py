@@ -12,7 +12,7 @@ _INTERVAL_S = 0.02
 
 
 async def eventually(
-    probe: Callable[[], T | Awaitable[T]], timeout: float = 5.0, what: str = ""
+    probe: Callable[[], T | Awaitable[T]], timeout: float = 20.0, what: str = ""
 ) -> T:
     """The probe's first true answer; it may be a coroutine function.
 
@@ -35,7 +35,7 @@ async def eventually(
         await asyncio.sleep(_INTERVAL_S)
 
 
-def eventually_blocking(probe: Callable[[], T], timeout: float = 5.0, what: str = "") -> T:
+def eventually_blocking(probe: Callable[[], T], timeout: float = 20.0, what: str = "") -> T:
     """As `eventually`, for tests without an event loop."""
     deadline = time.monotonic() + timeout
     while True:

@@ -95,11 +95,11 @@ class Proxy:
 
     async def _end(self) -> None:
         await self._cut()
-        # A connection that was being accepted meanwhile comes to light only now, and an aborted
-        # one closes its socket in a later round of the loop.
-        await asyncio.sleep(0.02)
+        # A connection that was being accepted meanwhile comes to light only now.
+        await _rounds_of_the_loop()
         await self._cut()
-        await asyncio.sleep(0.02)
+        # An aborted one closes its socket in a later round.
+        await _rounds_of_the_loop()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._opened += 1
@@ -154,6 +154,12 @@ class Proxy:
                 await held.put((loop.time() + self._delay_s, piece))
                 if not piece:
                     break
+
+
+async def _rounds_of_the_loop() -> None:
+    """Some more than a connection needs to begin or to end, however slow the machine is."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 def _bound_socket(port: int) -> socket.socket:

@@ -98,14 +98,14 @@ async def test_frozen_it_takes_connections_and_forwards_nothing(echo: Proxy) -> 
 async def test_delay_holds_data_back_in_both_directions(echo: Proxy) -> None:
     client = await Client.connect(echo)
     await client.ask()
-    echo.delay(0.1)
+    echo.delay(1)
     began = time.monotonic()
     assert await client.ask() == b"ping"
-    assert time.monotonic() - began >= 0.2
+    assert time.monotonic() - began >= 2
     echo.heal()
     began = time.monotonic()
     await client.ask()
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began < 1
     client.close()
 
 

@@ -180,6 +180,6 @@ def test_redacting_is_quick_on_hostile_text():
     """A pattern that backtracks would hold the event loop up."""
     text = "postgresql://" + "a:" * 20_000 + "password" * 5_000 + "'" * 10_000
     text += "dbops_" * 10_000 + "." + "ey-" * 20_000 + "." + "eyabcdefgh.eyabcd." * 5_000
-    started = time.perf_counter()
+    started = time.thread_time()
     redact(text)
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1

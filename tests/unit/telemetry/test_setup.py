@@ -123,16 +123,25 @@ async def test_a_shutdown_gives_up_in_time_and_blocks_nobody(collector, protocol
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-async def test_a_failing_collector_slows_and_breaks_nothing(otlp, protocol, caplog):
+async def test_a_collector_that_hangs_holds_up_nothing(otlp, protocol):
+    otlp.hang()
+    hangs_s = 60.0
+    settings = config(endpoint(otlp, protocol), protocol, otlp_timeout_s=hangs_s)
+    telemetry = start_telemetry(settings, version="1")
+    started = time.monotonic()
+    for _ in range(5000):  # more than the queue holds
+        telemetry.tracer.start_span("one").end()
+    # Whoever waited for an export would have waited for all of this.
+    assert time.monotonic() - started < hangs_s
+    await telemetry.shutdown(0.3)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_failing_collector_is_told_of_once(otlp, protocol, caplog):
     otlp.fail()
     telemetry = start_telemetry(config(endpoint(otlp, protocol), protocol), version="1")
-    slowest = 0.0
     for _ in range(5000):
-        started = time.perf_counter()
         telemetry.tracer.start_span("one").end()
-        slowest = max(slowest, time.perf_counter() - started)
-    # An export that is waited for takes its 10 s; a machine that is busy elsewhere a second, say.
-    assert slowest < 3.0
     await telemetry.shutdown(0.3)
     assert len([line for line in lines(caplog) if "not exported" in line]) == 1
 
