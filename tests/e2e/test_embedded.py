@@ -38,6 +38,7 @@ def running(roots: Path) -> Iterator[Daemon]:
         yield daemon.wait_until_serving(120)
 
 
+@pytest.mark.thorough
 def test_every_key_of_a_database_works_for_the_embedded_one(
     running: Daemon, roots: Path, tmp_path: Path
 ) -> None:

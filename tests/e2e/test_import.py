@@ -396,6 +396,7 @@ def test_a_saved_plan_is_a_mapping_that_changes_nothing(importer: Importer, tmp_
     assert importer.sql("SELECT total FROM orders WHERE id = 1", "planned") == [(9.5,)]
 
 
+@pytest.mark.thorough
 def test_a_part_of_a_file(importer: Importer) -> None:
     source = importer.file("part")
     report = importer.run(source, "part", "--table", "ORDERS", "--table", "log")
@@ -411,6 +412,7 @@ def test_a_part_of_a_file(importer: Importer) -> None:
         assert "SOURCE_TABLE_NOT_FOUND" in said
 
 
+@pytest.mark.thorough
 def test_any_schema(importer: Importer) -> None:
     source = importer.file(
         "any",
@@ -611,6 +613,7 @@ def test_values_that_the_tables_cannot_hold_are_found_before_they_are_touched(
     assert importer.sql("SELECT count(*) FROM log", "narrow") == [(0,)]
 
 
+@pytest.mark.thorough
 def test_rows_that_are_added(importer: Importer) -> None:
     source = importer.file("added")
     importer.run(source, "added")
@@ -807,6 +810,7 @@ def test_what_would_be_refused_is_refused_without_a_start(
     assert importer.sql("SELECT 1 FROM pg_namespace WHERE nspname = 'validated'") == []
 
 
+@pytest.mark.thorough
 def test_a_mapping_that_the_file_has_nothing_for(importer: Importer, tmp_path: Path) -> None:
     source = importer.file("wrong")
     mapping = tmp_path / "mapping.toml"

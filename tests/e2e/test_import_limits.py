@@ -117,14 +117,23 @@ def expression(text: str) -> str:
             "INVALID_MAPPING",
             "calls fts3_tokenizer(), which SQL of a mapping may not",
         ),
-        (expression("load_extension('/tmp/x')"), "INVALID_MAPPING", "calls load_extension()"),
-        (where(f"id IN ({ENDLESS} SELECT n FROM q)"), "IMPORT_CPU_LIMIT", "at 'plan'"),
+        pytest.param(
+            expression("load_extension('/tmp/x')"), "INVALID_MAPPING", "calls load_extension()",
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(
+            where(f"id IN ({ENDLESS} SELECT n FROM q)"), "IMPORT_CPU_LIMIT", "at 'plan'",
+            marks=pytest.mark.thorough,
+        ),
         pytest.param(
             where("id IN (SELECT n FROM endless)"), "IMPORT_CPU_LIMIT", "at 'plan'",
             marks=pytest.mark.thorough,
         ),
         (expression(f"({ENDLESS} SELECT max(n) FROM q)"), "IMPORT_CPU_LIMIT", "at 'copy'"),
-        (expression("zeroblob(1000000000)"), "TABLE_UNREADABLE", "out of memory"),
+        pytest.param(
+            expression("zeroblob(1000000000)"), "TABLE_UNREADABLE", "out of memory",
+            marks=pytest.mark.thorough,
+        ),
         (
             where("length((WITH RECURSIVE q(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM q LIMIT"
                   " 60) SELECT group_concat(hex(zeroblob(n + 400000))) FROM q)) > 0"),
@@ -175,6 +184,7 @@ def schema_edited(path: Path, name: str, sql: str) -> None:
         connection.commit()
 
 
+@pytest.mark.thorough
 def test_generated_columns_that_never_end(importer: Importer) -> None:
     source = importer.file(
         "generated",

@@ -119,6 +119,7 @@ def test_the_bytes_of_every_value_come_back(importer: ImportDaemon) -> None:
     assert f"Rejected values, in a file on the worker's machine: {path}" in described.out
 
 
+@pytest.mark.thorough
 def test_more_of_them_than_memory_is_to_hold(importer: ImportDaemon) -> None:
     source = importer.files / "many.db"
     with closing(sqlite3.connect(source)) as connection:
@@ -182,6 +183,7 @@ def test_nothing_is_published_where_the_file_cannot_be_written(importer: ImportD
     assert len(read(apart(importer, source, "unwritable").report["rejectsFile"])) == 3
 
 
+@pytest.mark.thorough
 def test_a_cancelled_import_leaves_no_file(importer: ImportDaemon) -> None:
     source = make_bad(importer.files / "cancelled.db")
     apart(importer, source, "cancelled")

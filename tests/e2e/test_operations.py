@@ -328,6 +328,7 @@ def _table(name: str, cron: str) -> str:
     return f'[databases.main.schedules.{name}]\nkind = "{kind}"\ncron = "{cron}"\n'
 
 
+@pytest.mark.thorough
 def test_schedules_follow_the_configuration_and_make_up_for_a_missed_time_once(
     server: PostgresServer, receiver: OtlpReceiver, tmp_path: Path
 ) -> None:

@@ -113,6 +113,7 @@ def test_a_control_store_that_is_away_holds_up_operations_alone(
         assert len(lines) < 20, running.log_text()
 
 
+@pytest.mark.thorough
 def test_a_control_store_that_hangs_is_waited_for_only_so_long(
     database_dsn: str, control: PostgresServer, tmp_path: Path
 ) -> None:
@@ -150,6 +151,7 @@ def test_a_control_store_that_hangs_is_waited_for_only_so_long(
         control.resume()
 
 
+@pytest.mark.thorough
 def test_a_worker_that_is_cut_off_ends_its_operations_before_others_may_take_them(
     database_dsn: str, control: PostgresServer, tmp_path: Path
 ) -> None:

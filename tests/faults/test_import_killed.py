@@ -130,6 +130,7 @@ def with_standby(killed: Killed, name: str) -> None:
     killed.server.execute("SELECT pg_reload_conf()")
 
 
+@pytest.mark.thorough
 def test_a_revert_whose_worker_dies_before_it_can_tell_has_succeeded(killed: Killed) -> None:
     """The worker dies while its COMMIT waits, which the server lets through afterwards."""
     name = killed.begin(mode=migrate_pb2.RunImportRequest.REPLACE)
@@ -288,6 +289,7 @@ def test_a_disk_without_room_for_the_rejects(killed: Killed, full_rejects: Path)
     assert killed.left() == []
 
 
+@pytest.mark.thorough
 def test_rejects_are_written_anew_by_the_attempt_that_publishes(killed: Killed) -> None:
     killed.forget()
     source = make_bad(killed.source.with_name("bad.db"), 2500)

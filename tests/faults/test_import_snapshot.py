@@ -46,7 +46,14 @@ def everything(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "mode",
+    [
+        *("DELETE", "WAL"),
+        pytest.param("TRUNCATE", marks=pytest.mark.thorough),
+        pytest.param("PERSIST", marks=pytest.mark.thorough),
+    ],
+)
 def test_a_copy_beside_a_busy_writer_is_one_of_its_states(source: Path, mode: str) -> None:
     create(source, mode, ballast_bytes=100 * MIB)
     seen = [0]

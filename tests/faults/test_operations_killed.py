@@ -45,6 +45,7 @@ async def test_operations_survive_kills_at_random_moments(
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
+@pytest.mark.thorough
 async def test_replicas_and_workers_share_the_work_however_many_die(
     tmp_path: Path, database_dsn: str, make_database: Callable[..., str], soak: Soak
 ) -> None:

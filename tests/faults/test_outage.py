@@ -77,6 +77,7 @@ async def test_a_server_that_goes_and_comes_back(
     print(f"{how}: first write after {took:.2f} s")
 
 
+@pytest.mark.thorough
 async def test_a_long_outage_is_waited_out_in_quiet(
     start_daemon: StartDaemon, disposable_server: Disposable, make_proxy: MakeProxy
 ) -> None:

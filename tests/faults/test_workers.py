@@ -49,6 +49,7 @@ def the_worker(daemon: Daemon) -> int:
     return eventually_blocking(one, START_S, "there is one worker")
 
 
+@pytest.mark.thorough
 def test_a_worker_that_hangs_is_killed_and_one_that_keeps_dying_gives_up(
     database_dsn: str, ledger_path: Path
 ) -> None:
@@ -81,6 +82,7 @@ def test_a_worker_that_hangs_is_killed_and_one_that_keeps_dying_gives_up(
         assert alive(name.removeprefix("operations/")) == []
 
 
+@pytest.mark.thorough
 def test_a_worker_that_was_away_changes_nothing_any_more(
     database_dsn: str,
     ledger_path: Path,

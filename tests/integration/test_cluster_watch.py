@@ -266,7 +266,14 @@ async def test_a_host_that_hangs_holds_up_nothing(
         await prober.says("primaries", "SPLIT_BRAIN")
 
 
-@pytest.mark.parametrize("how", ["cut", "frozen", "stopped", "hung"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        *("cut", "hung"),
+        pytest.param("frozen", marks=pytest.mark.thorough),
+        pytest.param("stopped", marks=pytest.mark.thorough),
+    ],
+)
 async def test_a_standby_is_gone_for_as_long_as_it_is_gone(
     open_database: OpenDatabase, replication_pair: ReplicationPair, how: str
 ) -> None:

@@ -121,7 +121,7 @@ def test_whatever_a_file_holds_arrives_or_is_told_of(importer: ImportDaemon, soa
 
     @seed(soak.seed)
     @settings(
-        max_examples=soak.scale(6, 400),
+        max_examples=soak.scale(4, 400),
         deadline=None,
         database=None,
         phases=phases,

@@ -375,6 +375,7 @@ async def test_a_control_store_that_is_none_is_refused_with_its_cause(
     await operations.close()
 
 
+@pytest.mark.thorough
 async def test_a_control_store_that_hangs_holds_up_nobody_for_longer_than_its_time(
     disposable_server: Callable[..., PostgresServer], tmp_path: Path
 ) -> None:

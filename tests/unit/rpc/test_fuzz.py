@@ -41,7 +41,7 @@ NEVER = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
 ENDLESS_S = 0.15
 UNSENT = 'Failed "execute_batch"'
 AT_ONCE = 50
-REQUESTS_A_METHOD = 1000
+REQUESTS_A_METHOD = 400
 OPERATION_METHODS = (*DEMO_METHODS, *IMPORTER.methods)
 
 METHODS = [
@@ -179,7 +179,7 @@ def requests_of(method: Any) -> Any:
         lambda seed: Anything(random.Random(seed), KNOWN).message(method.input_type)
     )
     one = message.map(lambda made: made.SerializeToString()) | st.binary(max_size=60)
-    # Together, so that a thousand of them take seconds, and meet each other on the way.
+    # Together, so that hundreds of them take a second, and meet each other on the way.
     return st.lists(one, min_size=AT_ONCE, max_size=AT_ONCE)
 
 

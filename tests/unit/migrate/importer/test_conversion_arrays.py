@@ -124,7 +124,7 @@ def same(left, right):
 
 @pytest.mark.parametrize("storage_class", VALUES)
 @pytest.mark.parametrize(("name", "type_", "unit"), COLUMNS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_many_at_once_are_what_each_is_alone(name, type_, unit, storage_class, data):
     values = data.draw(st.lists(st.none() | VALUES[storage_class], max_size=20))
