@@ -190,7 +190,7 @@ class Campaign:
                 states[judge_operation(asked, operation, own)] += 1
             except AssertionError as error:
                 raise AssertionError(f"{operation}\n{own}") from error
-        await eventually(lambda: not _orphans(names), 20, f"no orphans: {_orphans(names)}")
+        await eventually(lambda: not _orphans(names), what=f"no orphans: {_orphans(names)}")
         # Nothing of what has ended goes on.
         assert ledger.read(self._fleet.ledger) == entries
         return states

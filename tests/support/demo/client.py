@@ -1,5 +1,6 @@
 """Asking a demo daemon for operations, and what it says of them."""
 
+import uuid
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,32 +36,26 @@ class DemoClient:
         *,
         exclusive: bool = False,
         timeout_s: float | None = None,
-        deadline_s: float = _CALL_TIMEOUT_S,
         metadata: tuple[tuple[str, str], ...] = (),
         **fields: object,
     ) -> str:
-        """Start a demo that ends within `timeout_s`, by a call that ends within `deadline_s`."""
+        """Start a demo; its name."""
         method = self._demo.RunExclusiveDemo if exclusive else self._demo.RunDemo
         request = demo_pb2.RunDemoRequest(
             **{"name": "databases/main", "steps": 1, "ledger": str(self.ledger), **fields}
         )
         if timeout_s is not None:
             request.timeout.CopyFrom(_duration(timeout_s))
-        name: str = method(request, timeout=deadline_s, metadata=metadata).name
+        name: str = method(request, timeout=_CALL_TIMEOUT_S, metadata=metadata).name
         return name
 
     def start_once_open(self, **fields: Any) -> str:
         """The first of a daemon, which loads and opens its store: too slow on a busy machine.
 
-        A start that is tried again might be the second one: only what changes nothing is.
+        One that came too late and is asked for again is the same one, by its request id.
         """
-        anything = longrunning_pb2.ListOperationsRequest(name="operations")
-        eventually_blocking(
-            lambda: self._longrunning.ListOperations(anything, timeout=_CALL_TIMEOUT_S),
-            _OPEN_S,
-            "the store is open",
-        )
-        return self.start(deadline_s=_OPEN_S, **fields)
+        once = {"request_id": uuid.uuid4().hex, **fields}
+        return eventually_blocking(lambda: self.start(**once), _OPEN_S, "the store is open")
 
     def get(self, name: str) -> Any:
         """The operation."""

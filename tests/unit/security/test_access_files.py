@@ -64,7 +64,7 @@ async def test_a_token_that_is_taken_back_does_not_wait_for_a_url(tmp_path):
                 return True
             return False
 
-        await eventually(refused, 4)
+        await eventually(refused, 3)
         release.set()
         await access.close()
 
