@@ -69,7 +69,6 @@ def start(
         each.close()
 
 
-@pytest.mark.thorough
 def test_a_worker_at_rest_asks_less_than_five_statements_a_second_and_loses_nothing(
     control_url: str | None,
     start: Callable[..., Daemon],

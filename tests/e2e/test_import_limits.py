@@ -121,10 +121,7 @@ def expression(text: str) -> str:
             expression("load_extension('/tmp/x')"), "INVALID_MAPPING", "calls load_extension()",
             marks=pytest.mark.thorough,
         ),
-        pytest.param(
-            where(f"id IN ({ENDLESS} SELECT n FROM q)"), "IMPORT_CPU_LIMIT", "at 'plan'",
-            marks=pytest.mark.thorough,
-        ),
+        (where(f"id IN ({ENDLESS} SELECT n FROM q)"), "IMPORT_CPU_LIMIT", "at 'plan'"),
         pytest.param(
             where("id IN (SELECT n FROM endless)"), "IMPORT_CPU_LIMIT", "at 'plan'",
             marks=pytest.mark.thorough,

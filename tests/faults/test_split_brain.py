@@ -92,7 +92,6 @@ def start_import(daemon: Daemon, source: Path, schema: str) -> "subprocess.Popen
     )
 
 
-@pytest.mark.thorough
 def test_an_import_is_stopped_before_it_publishes_and_none_begins(
     replication_pair: ReplicationPair, source: Path
 ) -> None:
