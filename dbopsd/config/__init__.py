@@ -19,6 +19,7 @@ from dbopsd.config.databases import (
     ThresholdConfig,
 )
 from dbopsd.config.load import load_config
+from dbopsd.config.metrics import DatabaseMetricsConfig, HistoryConfig, MetricsConfig
 from dbopsd.config.operations import OperationsConfig, ScheduleConfig
 from dbopsd.config.origins import CONFIG_FILE_VARIABLE
 from dbopsd.config.root import ENV_PREFIX, Config, HealthConfig
@@ -37,8 +38,11 @@ __all__ = [
     "Config",
     "DatabaseConfig",
     "DatabaseHealthConfig",
+    "DatabaseMetricsConfig",
     "HealthConfig",
+    "HistoryConfig",
     "JwtConfig",
+    "MetricsConfig",
     "OperationsConfig",
     "PoolConfig",
     "RoleName",

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import ByteSize, Field, SecretStr, field_validator, model_validator
 
+from dbopsd.config.metrics import DatabaseMetricsConfig
 from dbopsd.config.operations import ScheduleConfig
 from dbopsd.config.values import RESOURCE_ID, Seconds, Section
 
@@ -113,6 +114,9 @@ class DatabaseConfig(Section):
 
     health: DatabaseHealthConfig = Field(default_factory=DatabaseHealthConfig)
     """Health checks."""
+
+    metrics: DatabaseMetricsConfig = Field(default_factory=DatabaseMetricsConfig)
+    """Metrics."""
 
     schedules: dict[str, ScheduleConfig] = Field(default_factory=dict)
     """Scheduled operations, by name."""

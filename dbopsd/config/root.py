@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from dbopsd.config.audit import AuditConfig
 from dbopsd.config.auth import AuthConfig
 from dbopsd.config.databases import DatabaseConfig
+from dbopsd.config.metrics import MetricsConfig
 from dbopsd.config.operations import OperationsConfig
 from dbopsd.config.server import ServerConfig
 from dbopsd.config.telemetry import TelemetryConfig
@@ -50,6 +51,9 @@ class Config(BaseSettings):
 
     health: HealthConfig = Field(default_factory=HealthConfig)
     """The readiness of the daemon."""
+
+    metrics: MetricsConfig = Field(default_factory=MetricsConfig)
+    """How databases are sampled."""
 
     operations: OperationsConfig = Field(default_factory=OperationsConfig)
     """Long-running operations and the workers that run them."""

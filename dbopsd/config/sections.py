@@ -12,6 +12,7 @@ from dbopsd.config.databases import (
     PoolConfig,
     ThresholdConfig,
 )
+from dbopsd.config.metrics import DatabaseMetricsConfig, HistoryConfig, MetricsConfig
 from dbopsd.config.operations import OperationsConfig, ScheduleConfig
 from dbopsd.config.root import HealthConfig
 from dbopsd.config.server import ServerConfig
@@ -30,9 +31,12 @@ def sections() -> Iterator[tuple[type[BaseModel], str]]:
     yield AuditConfig, "audit"
     yield TelemetryConfig, "telemetry"
     yield HealthConfig, "health"
+    yield MetricsConfig, "metrics"
+    yield HistoryConfig, "metrics.history"
     yield OperationsConfig, "operations"
     yield DatabaseConfig, "databases.NAME"
     yield PoolConfig, "databases.NAME.pool"
     yield DatabaseHealthConfig, "databases.NAME.health"
+    yield DatabaseMetricsConfig, "databases.NAME.metrics"
     yield ScheduleConfig, "databases.NAME.schedules.SCHEDULE"
     yield ThresholdConfig, "databases.NAME.health.thresholds.CHECK"

@@ -39,6 +39,14 @@ _COMMIT = Statement("COMMIT", "COMMIT")
 _NOTIFY = Statement("SELECT pg_notify(%s, %s)", "SELECT pg_notify")
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows, and the names of their columns."""
+
+    columns: tuple[str, ...]
+    rows: list[Row]
+
+
 class Session:
     """One connection, used by one task at a time. Every statement on it leaves a span.
 
@@ -87,6 +95,15 @@ class Session:
         with self._run(statement) as cursor:
             await cursor.execute(statement.text, parameters)
             return await cursor.fetchall()
+
+    async def fetch_table(
+        self, statement: Statement, parameters: Parameters | None = None
+    ) -> Table:
+        """Run `statement`; all its rows, with the names of their columns."""
+        with self._run(statement) as cursor:
+            await cursor.execute(statement.text, parameters)
+            rows = await cursor.fetchall()
+            return Table(tuple(column.name for column in cursor.description or ()), rows)
 
     async def fetch_one(
         self, statement: Statement, parameters: Parameters | None = None

@@ -4,6 +4,7 @@ At the end of the session the spans are compared with the server's own log: a st
 span is an error of the whole run.
 """
 
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -50,6 +51,24 @@ def every_statement_has_its_span(
 
 
 SERVERS_SEEN = pytest.StashKey[list[PostgresServer]]()
+
+
+@pytest.fixture
+def make_role(postgres: PostgresServer) -> Iterator[Callable[..., dict[str, str]]]:
+    """`make_role(*memberships)` → the DSN parameters of a new role."""
+    made = []
+
+    def make(*memberships: str) -> dict[str, str]:
+        name = f"role_{uuid.uuid4().hex[:12]}"
+        made.append(name)
+        postgres.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'secret of {name}'")
+        for role in memberships:
+            postgres.execute(f"GRANT {role} TO {name}")
+        return {"user": name, "password": f"secret of {name}"}
+
+    yield make
+    for name in made:
+        postgres.execute(f"DROP ROLE {name}")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import subprocess
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -83,24 +82,6 @@ async def probing(
 
 def by_name(report: Report) -> dict[str, CheckResult]:
     return {result.check: result for result in report.checks}
-
-
-@pytest.fixture
-def make_role(postgres: PostgresServer) -> Iterator[Callable[..., dict[str, str]]]:
-    """`make_role(*memberships)` → the DSN parameters of a new role."""
-    made = []
-
-    def make(*memberships: str) -> dict[str, str]:
-        name = f"role_{uuid.uuid4().hex[:12]}"
-        made.append(name)
-        postgres.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'secret of {name}'")
-        for role in memberships:
-            postgres.execute(f"GRANT {role} TO {name}")
-        return {"user": name, "password": f"secret of {name}"}
-
-    yield make
-    for name in made:
-        postgres.execute(f"DROP ROLE {name}")
 
 
 @pytest.fixture

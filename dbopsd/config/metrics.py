@@ -1,0 +1,63 @@
+"""`[metrics]` and `[databases.NAME.metrics]`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ByteSize, Field
+
+from dbopsd.config.values import Section
+
+
+class HistoryConfig(Section):
+    """`[metrics.history]`: the history of metrics, in the state directory."""
+
+    enabled: bool = True
+    """Whether a history is kept. Without one, alerts look back a few minutes only."""
+
+    max_size: Annotated[ByteSize, Field(ge=10 * 2**20)] = ByteSize(200 * 10**6)
+    """How much disk it may use, such as "200MB". The oldest part goes first."""
+
+
+class MetricsConfig(Section):
+    """`[metrics]`: how databases are sampled."""
+
+    enabled: bool = True
+    """Whether databases are sampled at all."""
+
+    top_tables: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """How many tables have samples of their own, the busiest ones. The rest is summed up."""
+
+    top_indexes: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """How many indexes have samples of their own, the busiest ones. The rest is summed up."""
+
+    top_statements: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """How many statements have samples of their own, the costliest ones. The rest is summed up."""
+
+    top_databases: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """How many databases of a server have samples of their own. The rest is summed up."""
+
+    otlp: bool = True
+    """Whether samples are exported over OTLP too, if `telemetry.otlp_endpoint` is set."""
+
+    otlp_temporality: Literal["cumulative", "delta"] = "cumulative"
+    """How counters are exported. DataDog wants `delta`; Prometheus and New Relic take both."""
+
+    collectors_dir: Path | None = None
+    """A directory with collectors of your own, `*.sql`. They need `role`."""
+
+    role: str | None = None
+    """The role as which your own collectors run (`SET ROLE`). It must not be a superuser."""
+
+    history: HistoryConfig = Field(default_factory=HistoryConfig)
+    """The history of metrics."""
+
+
+class DatabaseMetricsConfig(Section):
+    """`[databases.NAME.metrics]`: the metrics of one database."""
+
+    interval_s: Annotated[float, Field(ge=1, le=3600)] = 10.0
+    """How often the quick collectors run, in seconds. Slow ones run as much less often as they
+    do by default."""
+
+    disable: tuple[str, ...] = ()
+    """Names of collectors that do not run."""

@@ -1,0 +1,1 @@
+"""How databases do: samples, streams of them, their history, alerts and advice."""

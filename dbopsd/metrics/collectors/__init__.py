@@ -1,0 +1,1 @@
+"""A collector a file; `dbopsd.metrics.collector` reads them."""

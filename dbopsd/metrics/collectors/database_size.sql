@@ -1,0 +1,31 @@
+/*
+about = "Size of each database, a database at a time: each has its files counted."
+every_s = 60
+slow = true
+timeout_s = 5
+slice_rows = 1
+privilege = "pg_read_all_stats"
+prefix = "pg_database_"
+labels = ["datname"]
+
+[metrics.pg_database_size_bytes]
+unit = "By"
+help = "Bytes on disk. No sample where the role of the DSN has neither CONNECT nor pg_read_all_stats."
+column = "size_bytes"
+*/
+SELECT
+  d.oid::pg_catalog.int8 AS slice_key,
+  d.datname::pg_catalog.text AS datname,
+  CASE
+    WHEN
+      d.datconnlimit <> -2
+      AND (
+        pg_catalog.has_database_privilege(d.oid, 'CONNECT')
+        OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+      )
+      THEN pg_catalog.pg_database_size(d.oid)
+  END AS size_bytes
+FROM pg_catalog.pg_database AS d
+WHERE d.oid > %(after)s::pg_catalog.oid
+ORDER BY d.oid
+LIMIT %(slice_rows)s

@@ -1,0 +1,185 @@
+"""What can be wrong with metrics."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dbopsd.errors import DbopsError, StatusCode
+
+
+@dataclass(eq=False)
+class CollectorInvalid(DbopsError):
+    """A collector's file does not declare what it measures as it must."""
+
+    reason: ClassVar[str] = "COLLECTOR_INVALID"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    file: str
+    why: str
+
+    @property
+    def message(self) -> str:
+        return f"the collector {self.file}: {self.why}"
+
+
+@dataclass(eq=False)
+class CollectorMismatch(DbopsError):
+    """A collector's rows are not what it declares."""
+
+    reason: ClassVar[str] = "COLLECTOR_MISMATCH"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    collector: str
+    why: str
+
+    @property
+    def message(self) -> str:
+        return f"the collector '{self.collector}': {self.why}"
+
+
+@dataclass(eq=False)
+class HistoryDamaged(DbopsError):
+    """A part of the history cannot be read."""
+
+    reason: ClassVar[str] = "HISTORY_DAMAGED"
+    code: ClassVar[StatusCode] = StatusCode.DATA_LOSS
+
+    why: str
+
+    @property
+    def message(self) -> str:
+        return f"a part of the history of metrics is damaged: {self.why}"
+
+
+@dataclass(eq=False)
+class ExpressionInvalid(DbopsError):
+    """An expression of a rule is no PromQL, or uses what is not supported."""
+
+    reason: ClassVar[str] = "EXPRESSION_INVALID"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    expression: str
+    why: str
+
+    @property
+    def message(self) -> str:
+        return f"the expression '{self.expression}' cannot be used: {self.why}"
+
+
+@dataclass(eq=False)
+class ExpressionFailed(DbopsError):
+    """An expression cannot be evaluated on the samples that are there."""
+
+    reason: ClassVar[str] = "EXPRESSION_FAILED"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    expression: str
+    why: str
+
+    @property
+    def message(self) -> str:
+        return f"the expression '{self.expression}' failed: {self.why}"
+
+
+@dataclass(eq=False)
+class MetricNotFound(DbopsError):
+    """Neither a collector nor the history has a metric of that name."""
+
+    reason: ClassVar[str] = "METRIC_NOT_FOUND"
+    code: ClassVar[StatusCode] = StatusCode.NOT_FOUND
+
+    database: str
+    metric: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"databases/{self.database} has no metric '{self.metric}': "
+            f"'dbops metrics list {self.database}' has the names"
+        )
+
+
+@dataclass(eq=False)
+class HistoryUnavailable(DbopsError):
+    """There is no history, or it cannot be read now."""
+
+    reason: ClassVar[str] = "HISTORY_UNAVAILABLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    why: str
+
+    @property
+    def message(self) -> str:
+        return f"there is no history of metrics: {self.why}"
+
+
+@dataclass(eq=False)
+class TooManyQuestions(DbopsError):
+    """Others ask the same database already, and take long."""
+
+    reason: ClassVar[str] = "TOO_MANY_QUESTIONS"
+    code: ClassVar[StatusCode] = StatusCode.RESOURCE_EXHAUSTED
+
+    database: str
+    at_once: int
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.at_once} callers ask databases/{self.database} already, which is as many as "
+            "it is asked by at once: try again in a few seconds"
+        )
+
+
+@dataclass(eq=False)
+class SessionNotFound(DbopsError):
+    """No session has that process id and start time."""
+
+    reason: ClassVar[str] = "SESSION_NOT_FOUND"
+    code: ClassVar[StatusCode] = StatusCode.NOT_FOUND
+
+    database: str
+    pid: int
+
+    @property
+    def message(self) -> str:
+        return (
+            f"databases/{self.database} has no session with process id {self.pid} that began then: "
+            f"it has ended. 'dbops sessions list {self.database}' has those that are there"
+        )
+
+
+@dataclass(eq=False)
+class SessionProtected(DbopsError):
+    """A process of the server itself is not ended."""
+
+    reason: ClassVar[str] = "SESSION_PROTECTED"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    database: str
+    pid: int
+    backend_type: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"process {self.pid} of databases/{self.database} is no client's session but the "
+            f"server's {self.backend_type}: it is left alone"
+        )
+
+
+@dataclass(eq=False)
+class SessionNotSignalled(DbopsError):
+    """The server did not send the signal."""
+
+    reason: ClassVar[str] = "SESSION_NOT_SIGNALLED"
+    code: ClassVar[StatusCode] = StatusCode.ABORTED
+
+    database: str
+    pid: int
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the server of databases/{self.database} could not signal process {self.pid}: "
+            "it has probably ended just now"
+        )

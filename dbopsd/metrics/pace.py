@@ -1,0 +1,55 @@
+"""How often a collector runs: as it asks for, unless it costs too much or fails."""
+
+from dataclasses import dataclass
+from typing import Final
+
+MOST_BUSY: Final = 0.02
+"""The part of the time that a collector may run: a costly one has a longer interval."""
+
+_LONGEST_S: Final = 3600.0
+# After a failure it waits twice as long each time, up to this or its own interval.
+_LONGEST_BACKOFF_S: Final = 600.0
+# A cost that was measured once on a busy server weighs as much as those before it.
+_WEIGHT: Final = 0.5
+
+
+@dataclass
+class Pace:
+    """The interval of one collector, which follows the cost that was measured."""
+
+    every_s: float
+    due_at: float = 0.0
+    """By a monotonic clock."""
+
+    cost_s: float = 0.0
+    failures: int = 0
+
+    @property
+    def interval_s(self) -> float:
+        """The time between the starts of two runs."""
+        paid_s = max(self.every_s, self.cost_s / MOST_BUSY)
+        if self.failures:
+            backed_off_s = self.every_s * 2.0 ** min(self.failures, 20)
+            paid_s = max(paid_s, min(backed_off_s, _LONGEST_BACKOFF_S))
+        return min(paid_s, max(_LONGEST_S, self.every_s))
+
+    def succeeded(self, now: float, cost_s: float) -> None:
+        """A run that began at `now` took `cost_s`."""
+        self.failures = 0
+        self.cost_s = cost_s if not self.cost_s else self._smoothed(cost_s)
+        self._next(now)
+
+    def failed(self, now: float, cost_s: float) -> None:
+        """A run that began at `now` failed after `cost_s`."""
+        self.failures += 1
+        self.cost_s = max(self.cost_s, cost_s)
+        self._next(now)
+
+    def _smoothed(self, cost_s: float) -> float:
+        return self.cost_s + _WEIGHT * (cost_s - self.cost_s)
+
+    def _next(self, now: float) -> None:
+        # On a grid of its own, so that samples are as far apart as they say.
+        interval_s = self.interval_s
+        planned = self.due_at + interval_s
+        self.due_at = planned if planned > now else now + interval_s

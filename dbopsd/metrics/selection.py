@@ -1,0 +1,76 @@
+"""Which samples a caller asked for."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import translate
+from functools import cached_property
+from typing import Final
+
+from dbopsd.errors import InvalidField
+from dbopsd.metrics.model import Collection, Metric, Sample, Snapshot
+
+_MOST_GLOBS: Final = 100
+_LONGEST_GLOB: Final = 200
+_MOST_LABELS: Final = 20
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Names of metrics, with `*` and `?`, and labels. Equal ones can share what is made by them."""
+
+    metrics: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    _chosen: dict[Metric, bool] = field(
+        default_factory=dict, init=False, repr=False, compare=False, hash=False
+    )
+
+    @classmethod
+    def of(
+        cls, metrics: Sequence[str] = (), labels: Mapping[str, str] | None = None
+    ) -> "Selection":
+        """What a request asks for. Raises `InvalidField`."""
+        if len(metrics) > _MOST_GLOBS:
+            raise InvalidField("filter.metrics", f"has more than {_MOST_GLOBS} names")
+        if any(not 1 <= len(name) <= _LONGEST_GLOB for name in metrics):
+            raise InvalidField(
+                "filter.metrics", f"has a name of 0 or over {_LONGEST_GLOB} characters"
+            )
+        if len(labels or {}) > _MOST_LABELS:
+            raise InvalidField("filter.labels", f"has more than {_MOST_LABELS} labels")
+        return cls(tuple(sorted(set(metrics))), tuple(sorted((labels or {}).items())))
+
+    def narrowed(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot with the samples asked for alone, and with every collector's status."""
+        if not self.metrics and not self.labels:
+            return snapshot
+        return Snapshot(
+            snapshot.database,
+            {
+                name: Collection(each.status, tuple(filter(self.lets_through, each.samples)))
+                for name, each in snapshot.collections.items()
+            },
+        )
+
+    def lets_through(self, sample: Sample) -> bool:
+        """Whether it is asked for."""
+        metric = sample.series.metric
+        chosen = self._chosen.get(metric)
+        if chosen is None:
+            chosen = self._chosen[metric] = self.names(metric.name)
+        if not chosen or not self.labels:
+            return chosen
+        found = sample.series.label_map()
+        return all(found.get(name, "") == value for name, value in self.labels)
+
+    def names(self, metric: str) -> bool:
+        """Whether a metric of that name is asked for."""
+        return not self.metrics or self._pattern.fullmatch(metric) is not None
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        # Its patterns take linear time, however many stars there are. `[` is a sign like others.
+        return re.compile("|".join(translate(glob.replace("[", "[[]")) for glob in self.metrics))
+
+
+EVERYTHING: Final = Selection()

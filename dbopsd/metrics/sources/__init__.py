@@ -1,0 +1,1 @@
+"""A source a file; `dbopsd.metrics.source` loads them."""

@@ -1,0 +1,84 @@
+"""Every collector on real servers of each version, with and without privileges."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from dbopsd.metrics.model import CollectorState, MetricType
+from tests.integration.conftest import OpenDatabase
+from tests.support.patience import eventually
+from tests.support.replication import ReplicationPair
+from tests.support.sampling import COLLECTORS, Sampled, sampling
+from tests.support.servers import PostgresServer
+
+LACKING = {"VERSION_UNSUPPORTED", "OTHER_ROLE", "EXTENSION_MISSING"}
+NAMES = {each.name for each in COLLECTORS}
+
+
+def assert_sound(sampled: Sampled) -> None:
+    """Nothing is negative that counts, no series comes twice, and each is one that is declared."""
+    samples = list(sampled.hub.snapshot("main").samples())
+    assert len({each.series for each in samples}) == len(samples)
+    for each in samples:
+        if each.series.metric.type is MetricType.COUNTER:
+            assert each.value >= 0, each
+
+
+async def test_every_collector_answers(
+    open_database: OpenDatabase, make_database: Callable[..., str], postgres: PostgresServer
+) -> None:
+    dsn = make_database()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION pg_stat_statements SCHEMA public")
+        connection.execute("CREATE TABLE public.t (a int PRIMARY KEY); INSERT INTO t VALUES (1)")
+    database = await open_database(dsn)
+    async with sampling(database) as sampled:
+        await eventually(sampled.all_ran, 60)
+        assert sampled.failures() == {}
+        lacking = {
+            name: sampled.status(name).reason
+            for name, state in sampled.states().items()
+            if state is CollectorState.NOT_APPLICABLE
+        }
+        assert set(lacking.values()) <= LACKING - {"EXTENSION_MISSING"}, lacking
+        assert set(sampled.states()) == NAMES
+        assert_sound(sampled)
+        assert sampled.series("pg_static")
+
+
+@pytest.mark.parametrize("membership", ["", "pg_monitor"])
+async def test_a_role_without_privileges_is_told_what_it_lacks(
+    open_database: OpenDatabase,
+    make_database: Callable[..., str],
+    make_role: Callable[..., dict[str, str]],
+    membership: str,
+) -> None:
+    role = make_role(*([membership] if membership else []))
+    database = await open_database(make_database(**role))
+    async with sampling(database) as sampled:
+        await eventually(sampled.all_ran, 60)
+        failures = sampled.failures()
+        if membership:
+            assert failures == {}
+        for reason, message in failures.values():
+            assert reason == "PERMISSION_MISSING", message
+            assert "GRANT" in message
+        assert_sound(sampled)
+
+
+async def test_a_standby_has_what_is_for_standbys(
+    open_database: OpenDatabase, replication_pair: ReplicationPair
+) -> None:
+    pair = replication_pair
+    database = await open_database(pair.standby.dsn(), min_size=0)
+    async with sampling(database) as sampled:
+        await eventually(sampled.all_ran, 60)
+        assert sampled.failures() == {}
+        assert {
+            sampled.status(name).reason
+            for name, state in sampled.states().items()
+            if state is CollectorState.NOT_APPLICABLE
+        } <= LACKING
+        assert sampled.value("pg_replication_is_replica") == 1
+        assert_sound(sampled)
