@@ -1,0 +1,1 @@
+"""The history of metrics, in the state directory."""
