@@ -1,0 +1,1 @@
+"""Alerts: rules, what they find, who is told."""
