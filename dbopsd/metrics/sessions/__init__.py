@@ -1,0 +1,1 @@
+"""Who runs what on a database now, and who waits for whom."""
