@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,7 +17,7 @@ from dbopsd.app.components import (
 )
 from dbopsd.app.config_check import checks_of
 from dbopsd.app.descriptors import reserve_descriptors
-from dbopsd.app.feature import Feature, duties_of, kinds_of
+from dbopsd.app.feature import Daemon, Feature, duties_of, kinds_of
 from dbopsd.app.schedules import schedules_of
 from dbopsd.app.signals import StopSignals
 from dbopsd.config import Config
@@ -135,22 +135,36 @@ async def running(
         )
         stack.push_async_callback(operations.close)
         await _hold_duties(features, config, control, databases, own, stack)
+        daemon = Daemon(config, databases, board, operations, control, own)
+        served = [await stack.enter_async_context(each.running(daemon)) for each in features]
         access.start()
         stack.push_async_callback(access.close)
         rpc = RpcServer(
             config.server,
             board,
             own,
-            services=[each for feature in features for each in feature.services(operations)],
+            services=[service for each in served for service in each.services],
             access=access,
             journal=journal,
             operations=operations,
             operation_methods=[method for feature in features for method in feature.methods],
         )
-        http = HttpServer(config.server, board, own, access=access)
+        http = HttpServer(
+            config.server,
+            board,
+            own,
+            access=access,
+            routes=[route for each in served for route in each.routes],
+        )
         workers = _workers(config, worker_command, embedded_dsn)
         stack.push_async_callback(
-            _stop, board, operations, rpc, http, workers, config.server.shutdown_grace_s, hurry
+            _stop,
+            [board.drain, operations.drain, *(each.drain for each in served)],
+            rpc,
+            http,
+            workers,
+            config.server.shutdown_grace_s,
+            hurry,
         )
         serving = Serving(await rpc.start(), await http.start(), board, databases)
         board.accept()
@@ -245,16 +259,15 @@ def _workers(config: Config, command: Sequence[str], embedded_dsn: str) -> Super
 
 
 async def _stop(
-    board: HealthBoard,
-    operations: Operations,
+    drains: Sequence[Callable[[], None]],
     rpc: RpcServer,
     http: HttpServer,
     workers: Supervisor,
     grace_s: float,
     hurry: asyncio.Event | None,
 ) -> None:
-    board.drain()
-    operations.drain()
+    for drain in drains:
+        drain()
     async with asyncio.TaskGroup() as tasks:
         hurrying = tasks.create_task(_hurry(rpc, hurry))
         await asyncio.gather(

@@ -1,6 +1,7 @@
 """A feature: its services and its kinds of operations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,49 @@ from dbopsd.rpc.operation_methods import OperationMethod, by_kind
 
 if TYPE_CHECKING:
     # A worker needs no server, which takes long to load.
+    from aiohttp import web
+
+    from dbopsd.db.database import Database
+    from dbopsd.health.board import HealthBoard
+    from dbopsd.operations.async_store import AsyncControlStore
     from dbopsd.operations.service import Operations
     from dbopsd.rpc.server import Service
+    from dbopsd.telemetry.setup import Telemetry
 
 
-def _no_services(_operations: "Operations") -> "Sequence[Service]":
-    return ()
+@dataclass(frozen=True)
+class Daemon:
+    """What the API process has for its features."""
+
+    config: Config
+    databases: "Mapping[str, Database]"
+    board: "HealthBoard"
+    operations: "Operations"
+    control: "AsyncControlStore"
+    telemetry: "Telemetry"
+
+
+def _nothing() -> None:
+    return
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a feature serves while it runs."""
+
+    services: "Sequence[Service]" = ()
+    """Its gRPC services with methods that start nothing. Others are served without."""
+
+    routes: "Sequence[web.RouteDef]" = ()
+    """Its HTTP paths."""
+
+    drain: Callable[[], None] = _nothing
+    """Ends its streams; called when the daemon stops, before the listeners close."""
+
+
+@asynccontextmanager
+async def _serves_nothing(_daemon: Daemon) -> AsyncIterator[Served]:
+    yield Served()
 
 
 def _no_duties(_config: Config) -> Sequence[Duty]:
@@ -30,8 +68,8 @@ class Feature:
     methods: Sequence[OperationMethod[Any, Any]] = ()
     """The methods that start operations, each joined with its kind: a line for each."""
 
-    services: "Callable[[Operations], Sequence[Service]]" = _no_services
-    """The gRPC services with methods that start nothing. A method above is served without one."""
+    running: Callable[[Daemon], AbstractAsyncContextManager[Served]] = _serves_nothing
+    """The feature in the API process, for the time of the context."""
 
     duties: Callable[[Config], Sequence[Duty]] = _no_duties
     """The duties that the configuration asks for, most often one of each database."""

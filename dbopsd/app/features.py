@@ -1,8 +1,9 @@
-"""The features of the daemon that do long-running work."""
+"""The features of the daemon, beside health and operations."""
 
 from typing import Final
 
 from dbopsd.app.feature import Feature
+from dbopsd.app.metrics import run_metrics
 from dbopsd.migrate.importer.kinds import PLAN_IMPORT, REVERT_IMPORT, RUN_IMPORT, VERIFY_IMPORT
 from dbopsd.rpc.operation_methods import OperationMethod
 
@@ -15,4 +16,6 @@ IMPORTER: Final = Feature(
     )
 )
 
-FEATURES: Final = (IMPORTER,)
+METRICS: Final = Feature(running=run_metrics)
+
+FEATURES: Final = (IMPORTER, METRICS)

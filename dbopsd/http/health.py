@@ -7,16 +7,15 @@ from typing import Final
 
 from aiohttp import web
 
-from dbopsd.errors import InvalidField
 from dbopsd.health.board import HealthBoard
 from dbopsd.health.report import CheckResult, Report, State
+from dbopsd.http.parameters import boolean, parameters
 from dbopsd.security.authorisation import require
 from dbopsd.security.caller import Role, current_caller
 
 _SERVING: Final = (State.HEALTHY, State.DEGRADED)
 # The worst state of several databases. UNKNOWN is worse than DEGRADED: nobody can say it serves.
 _WORST_LAST: Final = (State.HEALTHY, State.DEGRADED, State.UNKNOWN, State.UNHEALTHY)
-_BOOLEANS: Final = {"true": True, "false": False}
 
 
 class HealthPaths:
@@ -36,12 +35,12 @@ class HealthPaths:
 
     async def livez(self, request: web.Request) -> web.Response:
         """200 as long as the process answers; never because of a database."""
-        _parameters(request)
+        parameters(request)
         return web.json_response({"alive": True})
 
     async def readyz(self, request: web.Request) -> web.Response:
         """200 where traffic should come here, else 503."""
-        _parameters(request)
+        parameters(request)
         ready = self._board.ready
         return web.json_response({"ready": ready}, status=200 if ready else 503)
 
@@ -50,9 +49,9 @@ class HealthPaths:
 
         All are those that the caller may see. `?detailed=true` adds the checks.
         """
-        parameters = _parameters(request, "database", "detailed")
-        detailed = _boolean(parameters, "detailed")
-        only = parameters.get("database")
+        asked = parameters(request, "database", "detailed")
+        detailed = boolean(asked, "detailed")
+        only = asked.get("database")
         reports = [self._board.report(name) for name in self._visible(only)]
         # `worst` is None only for callers whose databases are no longer configured.
         worst = max((report.state for report in reports), key=_WORST_LAST.index, default=None)
@@ -71,26 +70,6 @@ class HealthPaths:
             require(caller, Role.VIEWER, only)
             return [only]
         return [info.name for info in self._board.databases if caller.may(Role.VIEWER, info.name)]
-
-
-def _parameters(request: web.Request, *known: str) -> dict[str, str]:
-    """The query's parameters. Raises `InvalidField` for one that is unknown or comes twice."""
-    found: dict[str, str] = {}
-    for name, value in request.query.items():
-        if name not in known:
-            those = f"one of {', '.join(known)}" if known else "a parameter: this path takes none"
-            raise InvalidField(name[:100], f"is not {those}")
-        if name in found:
-            raise InvalidField(name, "is given twice")
-        found[name] = value
-    return found
-
-
-def _boolean(parameters: dict[str, str], name: str) -> bool:
-    value = parameters.get(name, "false")
-    if value not in _BOOLEANS:
-        raise InvalidField(name, "is neither 'true' nor 'false'")
-    return _BOOLEANS[value]
 
 
 def _encode(report: Report, now: float, *, detailed: bool) -> dict[str, object]:

@@ -3,7 +3,7 @@
 import errno
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from aiohttp import web
@@ -27,7 +27,7 @@ _KEEPALIVE_S: Final = 75.0
 
 
 class HttpServer:
-    """Serves the health paths. `clock`: seconds since 1970.
+    """Serves the health paths, and `routes` besides. `clock`: seconds since 1970.
 
     `access` says who may ask; without it everybody may.
     """
@@ -39,12 +39,14 @@ class HttpServer:
         telemetry: Telemetry,
         *,
         access: Access | None = None,
+        routes: Sequence[web.RouteDef] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
         self._board = board
         self._telemetry = telemetry
         self._access = access or Access.load(config, AuthConfig())
+        self._routes = routes
         self._clock = clock
         self._connections = Connections(config.max_connections)
         self._listener: Listener | None = None
@@ -61,7 +63,7 @@ class HttpServer:
                 authorise_requests(self._access, self._connections),
             ]
         )
-        application.add_routes(HealthPaths(self._board, self._clock).routes())
+        application.add_routes([*HealthPaths(self._board, self._clock).routes(), *self._routes])
         # Signals are the daemon's, and the spans say more than an access log.
         runner = web.AppRunner(
             application,

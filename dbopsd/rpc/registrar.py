@@ -94,10 +94,15 @@ class Registrar(grpc.GenericRpcHandler):
         return grpc.stream_unary_rpc_method_handler(unary, decode, encode)
 
 
+def _encoder(encode: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """`encode`, but for what a servicer encoded itself, once for many callers."""
+    return lambda response: response if type(response) is bytes else encode(response)
+
+
 def _handler(method: MethodDescriptor, behaviour: Behaviour) -> Handler:
     """Create the handler as the generated `add_…Servicer_to_server` does."""
     decode = message_factory.GetMessageClass(method.input_type).FromString
-    encode = message_factory.GetMessageClass(method.output_type).SerializeToString
+    encode = _encoder(message_factory.GetMessageClass(method.output_type).SerializeToString)
     if method.client_streaming:
         if method.server_streaming:
             return grpc.stream_stream_rpc_method_handler(behaviour, decode, encode)

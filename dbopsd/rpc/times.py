@@ -24,6 +24,11 @@ def duration(seconds: float) -> Duration:
     return Duration(seconds=whole // _NANOSECONDS, nanos=whole % _NANOSECONDS)
 
 
+def instant(time: Timestamp) -> float:
+    """A time that a request holds, whatever is in it, in seconds since 1970."""
+    return float(time.seconds + time.nanos / _NANOSECONDS)
+
+
 def seconds(time: Duration) -> float:
     """A duration that a request holds, whatever is in it, in seconds."""
     return float(time.seconds + time.nanos / _NANOSECONDS)

@@ -1,0 +1,1 @@
+"""`dbops.v1.MetricsService`, a module for each part of it."""

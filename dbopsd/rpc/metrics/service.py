@@ -1,0 +1,36 @@
+"""`dbops.v1.MetricsService`, joined from its parts."""
+
+from dbops.v1 import metrics_pb2_grpc
+
+from dbopsd.metrics.descriptors import Catalogue
+from dbopsd.metrics.history.query import History
+from dbopsd.metrics.hub import MetricsHub
+from dbopsd.metrics.on_demand import OnDemand
+from dbopsd.metrics.sessions.sessions import Sessions
+from dbopsd.metrics.settings.settings import Settings
+from dbopsd.rpc.metrics.history import HistoryMethods
+from dbopsd.rpc.metrics.sessions import SessionMethods
+from dbopsd.rpc.metrics.settings import SettingMethods
+from dbopsd.rpc.metrics.snapshots import SnapshotMethods
+
+
+class MetricsService(  # type: ignore[misc]  # the parts' methods are what gRPC calls
+    SnapshotMethods,
+    HistoryMethods,
+    SessionMethods,
+    SettingMethods,
+    metrics_pb2_grpc.MetricsServiceServicer,
+):
+    """Each part answers for itself; here they are given what they need."""
+
+    def __init__(
+        self,
+        hub: MetricsHub,
+        catalogue: Catalogue,
+        history: History | None,
+        on_demand: OnDemand,
+    ) -> None:
+        SnapshotMethods.__init__(self, hub, catalogue)
+        HistoryMethods.__init__(self, frozenset(hub.databases), history)
+        SessionMethods.__init__(self, Sessions(on_demand))
+        SettingMethods.__init__(self, Settings(on_demand))
