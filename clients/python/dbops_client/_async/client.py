@@ -7,6 +7,11 @@ import grpc.aio
 from dbops_client._address import DEFAULT_TARGET
 from dbops_client._async.health import AsyncDatabasesClient, AsyncHealthClient
 from dbops_client._async.imports import AsyncImportsClient
+from dbops_client._async.metrics import (
+    AsyncMetricsClient,
+    AsyncSessionsClient,
+    AsyncSettingsClient,
+)
 from dbops_client._async.operations import AsyncOperationsClient
 from dbops_client._async.schedules import (
     AsyncDutiesClient,
@@ -70,6 +75,9 @@ class AsyncDbopsClient:
         )
         self.databases = AsyncDatabasesClient(transport)
         self.health = AsyncHealthClient(transport)
+        self.metrics = AsyncMetricsClient(transport)
+        self.sessions = AsyncSessionsClient(transport)
+        self.settings = AsyncSettingsClient(transport)
         self.imports = AsyncImportsClient(transport)
         self.operations = AsyncOperationsClient(transport)
         self.schedules = AsyncSchedulesClient(transport)

@@ -10,6 +10,11 @@ from dbops_client._channel import DEFAULT_TIMEOUT_S, StrPath
 from dbops_client._metadata import Token
 from dbops_client._sync.health import DatabasesClient, HealthClient
 from dbops_client._sync.imports import ImportsClient
+from dbops_client._sync.metrics import (
+    MetricsClient,
+    SessionsClient,
+    SettingsClient,
+)
 from dbops_client._sync.operations import OperationsClient
 from dbops_client._sync.schedules import (
     DutiesClient,
@@ -70,6 +75,9 @@ class DbopsClient:
         )
         self.databases = DatabasesClient(transport)
         self.health = HealthClient(transport)
+        self.metrics = MetricsClient(transport)
+        self.sessions = SessionsClient(transport)
+        self.settings = SettingsClient(transport)
         self.imports = ImportsClient(transport)
         self.operations = OperationsClient(transport)
         self.schedules = SchedulesClient(transport)

@@ -44,8 +44,11 @@ _COMMANDS = {
     "databases": "databases",
     "health": "health",
     "import": "imports",
+    "metrics": "metrics",
     "operations": "operations",
     "schedules": "schedules",
+    "sessions": "sessions",
+    "settings": "settings",
     "workers": "workers",
 }
 
