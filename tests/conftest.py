@@ -4,6 +4,7 @@ import random
 import re
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -22,6 +23,7 @@ SHORT_SEED = 1
 _ABOUT_DBOPSD = re.compile(
     r"tests\.(faults|integration\.(operations|test_(cluster_watch|connect_errors|pool|prober)))\b"
 )
+_DEBIAN = Path(__file__).parent / "debian"
 _HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
 
 
@@ -31,6 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--postgres",
         default=str(DEFAULT_VERSION),
         help=f"PostgreSQL versions to test against: {VERSIONS}, separated by commas, or 'all'",
+    )
+    group.addoption(
+        "--debian",
+        action="store_true",
+        help="run tests/debian too, which needs Debian's Prometheus and postgres_exporter",
     )
     group.addoption("--soak", action="store_true", help="run the long form of tests marked soak")
     group.addoption(
@@ -64,6 +71,11 @@ def pytest_configure(config: pytest.Config) -> None:
         versions = []
     if not versions or set(versions) - set(VERSIONS):
         raise pytest.UsageError(f"--postgres must be 'all' or some of {VERSIONS}")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what needs programs that no wheel carries, unless asked for."""
+    return True if collection_path == _DEBIAN and not config.option.debian else None
 
 
 @pytest.hookimpl(optionalhook=True)
