@@ -64,7 +64,11 @@ class CollectorHeader(_Table):
     """The least one."""
 
     privilege: str = ""
-    """What a role needs that sees nothing or is refused, such as `pg_monitor`."""
+    """What a role needs that is refused, such as `pg_monitor`."""
+
+    optional_privilege: str = ""
+    """What a role needs that is not meant to have it always: it does not run without, and that is
+    no failure."""
 
     prefix: str = ""
     labels: tuple[str, ...] = ()

@@ -25,13 +25,17 @@ class Pace:
     failures: int = 0
 
     @property
+    def paid_s(self) -> float:
+        """The interval that its cost allows, without any waiting after failures."""
+        return min(max(self.every_s, self.cost_s / MOST_BUSY), max(_LONGEST_S, self.every_s))
+
+    @property
     def interval_s(self) -> float:
         """The time between the starts of two runs."""
-        paid_s = max(self.every_s, self.cost_s / MOST_BUSY)
-        if self.failures:
-            backed_off_s = self.every_s * 2.0 ** min(self.failures, 20)
-            paid_s = max(paid_s, min(backed_off_s, _LONGEST_BACKOFF_S))
-        return min(paid_s, max(_LONGEST_S, self.every_s))
+        if not self.failures:
+            return self.paid_s
+        backed_off_s = self.every_s * 2.0 ** min(self.failures, 20)
+        return max(self.paid_s, min(backed_off_s, _LONGEST_BACKOFF_S))
 
     def succeeded(self, now: float, cost_s: float) -> None:
         """A run that began at `now` took `cost_s`."""
@@ -44,6 +48,10 @@ class Pace:
         self.failures += 1
         self.cost_s = max(self.cost_s, cost_s)
         self._next(now)
+
+    def lost(self) -> None:
+        """A run ended with its connection, which says nothing of its cost: it is due at once."""
+        self.due_at = 0.0
 
     def _smoothed(self, cost_s: float) -> float:
         return self.cost_s + _WEIGHT * (cost_s - self.cost_s)

@@ -50,7 +50,9 @@ class ServerFacts:
     version: int
     standby: bool
     postgres_database: str
-    sees_activity: bool
+    privileges: Sequence[str]
+    """The predefined roles whose privileges the role of the DSN has."""
+
     extensions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The version and the schema of each, by name."""
 
@@ -233,9 +235,7 @@ class Sampler:
         began = self._monotonic()
         try:
             samples = await self._run_once(session, collector, facts)
-        except (ConnectionLost, QueryTimeout) as exc:
-            pace.failed(began, self._monotonic() - began)
-            self._collections[collector.name] = self._failed(collector, exc.reason, exc.message)
+        except (ConnectionLost, QueryTimeout):
             raise
         except (DatabaseError, CollectorMismatch) as exc:
             pace.failed(began, self._monotonic() - began)
@@ -318,7 +318,7 @@ class Sampler:
         }
         for name in lost:
             # All of them at once when it is back.
-            self._paces[name].due_at = 0.0
+            self._paces[name].lost()
         self._collections.update(lost)
         publish(lost)
 
@@ -346,7 +346,7 @@ class Sampler:
             for name, each in self._collections.items()
             if each.samples
             and each.status.state is CollectorState.FAILED
-            and now - (each.status.sampled_at or 0.0) > _STALE_AFTER * each.status.interval_s
+            and now - (each.status.sampled_at or 0.0) > _STALE_AFTER * self._paces[name].paid_s
         }
         self._collections.update(stale)
         return stale
@@ -367,6 +367,8 @@ def _lacking(collector: Collector | None, facts: ServerFacts) -> tuple[str, str]
     if header.role != "any" and facts.standby is (header.role == "primary"):
         here = "standby" if facts.standby else "primary"
         return "OTHER_ROLE", f"it is for a {header.role}, and this is a {here}"
+    if header.optional_privilege and header.optional_privilege not in facts.privileges:
+        return "PERMISSION_MISSING", f"GRANT {header.optional_privilege} to the role of the DSN"
     if header.extension:
         found = facts.extensions.get(header.extension)
         if found is None:

@@ -3,7 +3,11 @@ SELECT
   pg_catalog.current_setting('server_version_num')::pg_catalog.int4 / 10000 AS version,
   pg_catalog.pg_is_in_recovery() AS standby,
   pg_catalog.current_database()::pg_catalog.text AS postgres_database,
-  pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS sees_activity,
+  (
+    SELECT coalesce(pg_catalog.jsonb_agg(r.rolname), '[]')
+    FROM pg_catalog.pg_roles AS r
+    WHERE r.rolname ~ '^pg_' AND pg_catalog.pg_has_role(r.oid, 'USAGE')
+  ) AS privileges,
   -- An extension in a schema without USAGE might as well not be there.
   (
     SELECT coalesce(pg_catalog.jsonb_object_agg(e.extname, pg_catalog.jsonb_build_array(e.extversion, n.nspname)), '{}')

@@ -40,8 +40,9 @@ class Sampled:
         }
 
     def all_ran(self) -> bool:
-        """Whether no collector is yet to run."""
-        return CollectorState.PENDING not in self.states().values()
+        """Whether the sampler has begun, and no collector is yet to run."""
+        states = self.states().values()
+        return bool(states) and CollectorState.PENDING not in states
 
     def series(self, metric: str) -> dict[tuple[str, ...], float]:
         """The values of a metric by the values of its labels."""

@@ -3,7 +3,7 @@ about = "Bytes of the largest tables beyond what their rows need, estimated from
 every_s = 900
 slow = true
 timeout_s = 5
-privilege = "pg_read_all_data"
+optional_privilege = "pg_read_all_data"
 prefix = "pg_table_bloat_"
 labels = ["datname", "schemaname", "relname"]
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from dbopsd.health.report import State
 from dbopsd.metrics.model import CollectorState, Metric, MetricType
 from dbopsd.metrics.source import Source, Subject, Value
 
@@ -51,13 +52,25 @@ def _measure(subject: Subject) -> Iterable[Value]:
     newest = max((each.sampled_at or 0.0 for each in asked if each.state in _WORKING), default=0.0)
     quickest_s = min((each.interval_s for each in asked if each.interval_s), default=0.0)
     fresh = subject.now - newest <= _FRESH_INTERVALS * quickest_s
-    yield _UP, (), float(fresh)
+    # A daemon that has just begun does not know yet, and must not raise an alarm.
+    if fresh or not _has_just_begun(subject):
+        yield _UP, (), float(fresh)
     yield _ERROR, (), float(any(each.state is CollectorState.FAILED for each in asked))
     yield _TOTAL, (), sum(each.duration_s for each in asked)
     for each in asked:
         if each.state is not CollectorState.PENDING:
             yield _SUCCESS, (each.name,), float(each.state in _WORKING)
             yield _DURATION, (each.name,), each.duration_s
+
+
+def _has_just_begun(subject: Subject) -> bool:
+    """Whether no collector has been tried, and the prober knows of no trouble."""
+    if subject.report.checks[0].state is State.UNHEALTHY:
+        return False
+    return all(
+        each.status.state in (CollectorState.PENDING, CollectorState.NOT_APPLICABLE)
+        for each in subject.collections.values()
+    )
 
 
 SOURCE = Source(

@@ -61,6 +61,8 @@ async def test_a_role_without_privileges_is_told_what_it_lacks(
         failures = sampled.failures()
         if membership:
             assert failures == {}
+            assert sampled.states()["table_bloat"] is CollectorState.NOT_APPLICABLE
+            assert "GRANT pg_read_all_data" in sampled.status("table_bloat").message
         for reason, message in failures.values():
             assert reason == "PERMISSION_MISSING", message
             assert "GRANT" in message

@@ -382,7 +382,9 @@ class CollectorStatus(_message.Message):
         FAILED: CollectorStatus._State.ValueType  # 3
         """Its last run failed; it is tried again, less and less often."""
         NOT_APPLICABLE: CollectorStatus._State.ValueType  # 4
-        """It does not apply to this server: another version, an extension that is not installed, a standby."""
+        """It does not apply to this server: another version, an extension that is not installed, a standby, a privilege
+        that the role of the DSN need not have.
+        """
         PARTIAL: CollectorStatus._State.ValueType  # 5
         """A part of its samples could not be had; the message names it."""
 
@@ -398,7 +400,9 @@ class CollectorStatus(_message.Message):
     FAILED: CollectorStatus.State.ValueType  # 3
     """Its last run failed; it is tried again, less and less often."""
     NOT_APPLICABLE: CollectorStatus.State.ValueType  # 4
-    """It does not apply to this server: another version, an extension that is not installed, a standby."""
+    """It does not apply to this server: another version, an extension that is not installed, a standby, a privilege
+    that the role of the DSN need not have.
+    """
     PARTIAL: CollectorStatus.State.ValueType  # 5
     """A part of its samples could not be had; the message names it."""
 
