@@ -10,7 +10,18 @@ labels = ["datname", "schemaname", "sequencename"]
 unit = "1"
 help = "The part of its range that a sequence has used, 0 to 1, for the 50 nearest to their end. Cyclic ones are left out."
 */
-WITH sequences AS (
+WITH
+-- Reading one of them would wait for its ALTER SEQUENCE, and cost the samples of all others.
+locked AS (
+  SELECT DISTINCT l.relation AS relid
+  FROM pg_catalog.pg_locks AS l
+  WHERE
+    l.mode IN ('ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+    AND l.granted
+    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
+),
+
+sequences AS (
   SELECT
     s.seqrelid,
     n.nspname::pg_catalog.text AS schemaname,
@@ -21,7 +32,8 @@ WITH sequences AS (
     CASE WHEN s.seqincrement > 0 THEN least(s.seqmax, t.most) ELSE greatest(s.seqmin, -t.most - 1) END AS last,
     CASE
       WHEN
-        pg_catalog.has_sequence_privilege(s.seqrelid, 'SELECT, USAGE')
+        l.relid IS NULL
+        AND pg_catalog.has_sequence_privilege(s.seqrelid, 'SELECT, USAGE')
         -- An unlogged one has nothing to read on a standby.
         AND NOT (c.relpersistence = 'u' AND pg_catalog.pg_is_in_recovery())
         THEN pg_catalog.pg_sequence_last_value(s.seqrelid)
@@ -29,6 +41,7 @@ WITH sequences AS (
   FROM pg_catalog.pg_sequence AS s
   INNER JOIN pg_catalog.pg_class AS c ON s.seqrelid = c.oid
   INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
+  LEFT JOIN locked AS l ON s.seqrelid = l.relid
   LEFT JOIN pg_catalog.pg_depend AS d
     ON
       d.objid = s.seqrelid

@@ -9,11 +9,11 @@ labels = ["datname", "schemaname", "relname"]
 
 [metrics.pg_stat_user_tables_table_size_bytes]
 unit = "By"
-help = "Bytes of a table, with its TOAST table and maps."
+help = "Bytes of a table, with its TOAST table and maps. No sample while it is locked exclusively."
 
 [metrics.pg_stat_user_tables_index_size_bytes]
 unit = "By"
-help = "Bytes of all indexes of a table."
+help = "Bytes of all indexes of a table. No sample while it is locked exclusively."
 */
 WITH slice AS (
   SELECT
@@ -29,6 +29,17 @@ WITH slice AS (
     AND n.nspname !~ '^pg_temp_'
   ORDER BY c.oid
   LIMIT %(slice_rows)s
+),
+
+-- Waiting for one of them would cost the sizes of all others.
+locked AS (
+  SELECT DISTINCT coalesce(i.indrelid, l.relation) AS relid
+  FROM pg_catalog.pg_locks AS l
+  LEFT JOIN pg_catalog.pg_index AS i ON l.relation = i.indexrelid
+  WHERE
+    l.mode = 'AccessExclusiveLock'
+    AND l.granted
+    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
 )
 
 SELECT
@@ -36,7 +47,8 @@ SELECT
   pg_catalog.current_database()::pg_catalog.text AS datname,
   s.schemaname,
   s.relname,
-  pg_catalog.pg_table_size(s.oid) AS table_size_bytes,
-  pg_catalog.pg_indexes_size(s.oid) AS index_size_bytes
+  CASE WHEN l.relid IS NULL THEN pg_catalog.pg_table_size(s.oid) END AS table_size_bytes,
+  CASE WHEN l.relid IS NULL THEN pg_catalog.pg_indexes_size(s.oid) END AS index_size_bytes
 FROM slice AS s
+LEFT JOIN locked AS l ON s.oid = l.relid
 ORDER BY s.oid
