@@ -27,9 +27,9 @@ async def run_metrics(daemon: Daemon) -> AsyncIterator[Served]:
     from dbopsd.rpc.metrics.service import MetricsService  # noqa: PLC0415
     from dbopsd.rpc.server import Service  # noqa: PLC0415
 
-    hub = MetricsHub(daemon.databases)
-    collectors, sources = load_collectors(), load_sources()
     config = daemon.config.metrics
+    hub = MetricsHub(daemon.databases, sampled=config.enabled)
+    collectors, sources = load_collectors(), load_sources()
     history_path = daemon.config.server.state_dir / "metrics" / "history.db"
     tasks = []
     if config.enabled:

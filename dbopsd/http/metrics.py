@@ -93,6 +93,7 @@ class MetricsPaths:
         )
 
     def _visible(self, only: str | None) -> list[str]:
+        """The names of the databases to show. Raises `RoleMissing` and `DatabaseNotFound`."""
         caller = current_caller.get()
         if only is not None:
             require(caller, Role.VIEWER, only)

@@ -7,6 +7,18 @@ from dbopsd.errors import DbopsError, StatusCode
 
 
 @dataclass(eq=False)
+class MetricsOff(DbopsError):
+    """Nothing is sampled, as configured."""
+
+    reason: ClassVar[str] = "METRICS_OFF"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    @property
+    def message(self) -> str:
+        return "databases are not sampled: metrics.enabled is false"
+
+
+@dataclass(eq=False)
 class CollectorInvalid(DbopsError):
     """A collector's file does not declare what it measures as it must."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dbopsd.errors import DatabaseNotFound
+from dbopsd.metrics.errors import MetricsOff
 from dbopsd.metrics.model import Collection, Sample, Snapshot
 from dbopsd.metrics.selection import Selection
 
@@ -49,12 +50,20 @@ class Wanted:
 
 
 class MetricsHub:
-    """The newest snapshot of each configured database. `clock` is monotonic, in seconds."""
+    """The newest snapshot of each configured database.
+
+    `sampled`: whether there are samplers at all. `clock` is monotonic, in seconds.
+    """
 
     def __init__(
-        self, databases: Iterable[str], *, clock: Callable[[], float] = time.monotonic
+        self,
+        databases: Iterable[str],
+        *,
+        sampled: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._snapshots = {name: Snapshot(name) for name in databases}
+        self._sampled = sampled
         self._clock = clock
         self._streams: dict[Wanted, _Stream] = {}
         self._changed = {name: asyncio.Event() for name in self._snapshots}
@@ -66,11 +75,12 @@ class MetricsHub:
         return tuple(self._snapshots)
 
     def snapshot(self, database: str) -> Snapshot:
-        """The newest samples of `database`. Raises `DatabaseNotFound`."""
-        try:
-            return self._snapshots[database]
-        except KeyError:
-            raise DatabaseNotFound(database) from None
+        """The newest samples of `database`. Raises `DatabaseNotFound` and `MetricsOff`."""
+        if database not in self._snapshots:
+            raise DatabaseNotFound(database)
+        if not self._sampled:
+            raise MetricsOff
+        return self._snapshots[database]
 
     def publish(self, database: str, collections: Mapping[str, Collection]) -> None:
         """Replace the collections of these names."""
@@ -93,7 +103,7 @@ class MetricsHub:
     async def changes(self, database: str) -> AsyncGenerator[Snapshot, None]:
         """Yield the present snapshot, and the newest one whenever there is another.
 
-        Ends when the daemon drains. Raises `DatabaseNotFound`.
+        Ends when the daemon drains. Raises `DatabaseNotFound` and `MetricsOff`.
         """
         self.snapshot(database)
         while not self._drained.is_set():
@@ -105,7 +115,7 @@ class MetricsHub:
     async def watch(self, wanted: Wanted) -> AsyncGenerator[Seen, None]:
         """Yield the present snapshot at once, and then each update of the stream, or the newest.
 
-        Ends when the daemon drains. Raises `DatabaseNotFound`.
+        Ends when the daemon drains. Raises `DatabaseNotFound` and `MetricsOff`.
         """
         self.snapshot(wanted.database)
         stream = self._streams.get(wanted)

@@ -33,6 +33,15 @@ SUB_CLIENTS = {
         "verify": ["database", "operation", "**"],
         "revert": ["database", "operation", "**"],
     },
+    "metrics": {
+        "list": ["database", *PAGES],
+        "get": ["database", "metrics", "labels", *CALL],
+        "watch": ["database", "metrics", "labels", "interval_s", "changes_only", *WATCH],
+        "history": [
+            *("database", "metric", "labels", "start", "end"),
+            *("step_s", "aggregation", "quantile", *CALL),
+        ],
+    },
     "operations": {
         "get": ["operation", "result_type", *CALL],
         "list": ["filter", *PAGES],
@@ -47,6 +56,12 @@ SUB_CLIENTS = {
         "pause": ["schedule", *CALL],
         "resume": ["schedule", *CALL],
     },
+    "sessions": {
+        "list": ["database", "blocked", "active", "background", *PAGES],
+        "cancel": ["database", "pid", "start_time", "validate_only", *CALL],
+        "terminate": ["database", "pid", "start_time", "validate_only", *CALL],
+    },
+    "settings": {"list": ["database", "changed", *PAGES]},
     "workers": {"list": PAGES},
     "duties": {"list": PAGES},
 }

@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc.aio
 import pytest
-from dbops.v1 import health_pb2, migrate_pb2, operations_pb2, options_pb2
+from dbops.v1 import health_pb2, metrics_pb2, migrate_pb2, operations_pb2, options_pb2
 from google.api import field_behavior_pb2, resource_pb2
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import MethodDescriptor
@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from dbopsd.app.features import IMPORTER
 from dbopsd.config import AuthConfig, CertificateConfig, ServerConfig, TokenConfig
+from dbopsd.metrics.hub import MetricsHub
 from dbopsd.rpc.server import RpcServer
 from dbopsd.security.access import Access
 from dbopsd.security.failed_credentials import FailedCredentials
@@ -28,6 +29,7 @@ from tests.support.certificates import Certificates
 from tests.support.demo.feature import METHODS
 from tests.support.issuer import Issuer, jwt_config
 from tests.unit.rpc.answers import Answer, answer_of
+from tests.unit.rpc.metrics_service import metrics_service
 
 VIEWER, OPERATOR, ADMIN = options_pb2.VIEWER, options_pb2.OPERATOR, options_pb2.ADMIN
 ROLES = {"VIEWER": VIEWER, "OPERATOR": OPERATOR, "ADMIN": ADMIN}
@@ -115,10 +117,12 @@ def auth(tmp_path) -> AuthConfig:
 @pytest.fixture
 async def channel(certificates, auth, databases, kept, desk) -> AsyncIterator[grpc.aio.Channel]:
     config = ServerConfig(grpc_listen="127.0.0.1:0", tls=certificates.config())
+    hub = MetricsHub(["main", "other"])
     rpc = RpcServer(
         config,
         databases,
         kept.telemetry,
+        services=[metrics_service(hub)],
         access=Access.load(config, auth, failed_credentials=FailedCredentials(1000, sleep=at_once)),
         operations=desk.operations,
         operation_methods=[*METHODS, *IMPORTER.methods],
@@ -128,6 +132,7 @@ async def channel(certificates, auth, databases, kept, desk) -> AsyncIterator[gr
     target, credentials = f"localhost:{port}", certificates.channel_credentials()
     async with grpc.aio.secure_channel(target, credentials) as opened:
         yield opened
+    hub.drain()
     desk.operations.drain()
     await rpc.stop(0)
 
@@ -265,7 +270,7 @@ async def test_the_table_leaves_no_method_out(channel):
 
 
 def ours() -> Iterator[str]:
-    for module in (health_pb2, operations_pb2, migrate_pb2):
+    for module in (health_pb2, metrics_pb2, operations_pb2, migrate_pb2):
         for service in module.DESCRIPTOR.services_by_name.values():
             yield from (method.full_name for method in service.methods)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 import pytest
-from dbops.v1 import health_pb2, migrate_pb2, operations_pb2
+from dbops.v1 import health_pb2, metrics_pb2, migrate_pb2, operations_pb2
 from grpc_channelz.v1 import channelz_pb2
 from grpc_health.v1 import health_pb2 as grpc_health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from dbopsd.app.features import IMPORTER
 from dbopsd.config import ServerConfig, TelemetryConfig
+from dbopsd.metrics.hub import MetricsHub
 from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.record import NewOperation, Schedule
 from dbopsd.rpc import longrunning
@@ -29,6 +30,7 @@ from tests.support.demo.feature import METHODS as DEMO_METHODS
 from tests.support.demo.feature import SERVICE
 from tests.unit.rpc.boards import board
 from tests.unit.rpc.desk import Desk
+from tests.unit.rpc.metrics_service import metrics_service
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -48,6 +50,7 @@ METHODS = [
     method
     for service in (
         health_pb2.DESCRIPTOR.services_by_name["HealthService"],
+        metrics_pb2.DESCRIPTOR.services_by_name["MetricsService"],
         operations_pb2.DESCRIPTOR.services_by_name["OperationsService"],
         longrunning.SERVICE,
         migrate_pb2.DESCRIPTOR.services_by_name["MigrateService"],
@@ -110,6 +113,7 @@ class Target:
             # Their ids are made of these, so that `KNOWN` has them.
             await desk.start(requester="fuzz", request_id=request_id)
         self._operations = desk.operations
+        self._hub = MetricsHub(["main", "other"])
         self._server = RpcServer(
             # A machine that is busy elsewhere is slow to end the streams that were left.
             ServerConfig(
@@ -119,6 +123,7 @@ class Target:
             ),
             databases,
             telemetry,
+            services=[metrics_service(self._hub)],
             operations=desk.operations,
             operation_methods=OPERATION_METHODS,
         )
@@ -135,6 +140,7 @@ class Target:
 
     async def stop(self) -> None:
         await self.channel.close()
+        self._hub.drain()
         self._operations.drain()
         await self._server.stop(0)
         await self._operations.close()

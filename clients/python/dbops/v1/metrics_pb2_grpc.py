@@ -34,7 +34,7 @@ class MetricsServiceStub:
 
     Errors, in addition to those of `HealthService`:
 
-    - FAILED_PRECONDITION, `METRICS_OFF`: `metrics.enabled` is false.
+    - FAILED_PRECONDITION, `METRICS_OFF`: samples were asked for, and `metrics.enabled` is false.
     - UNAVAILABLE and DEADLINE_EXCEEDED, with the reasons of `HealthCheck.reason`: the server does not answer what has to
     be read from it now.
     """
@@ -96,7 +96,7 @@ class MetricsServiceServicer:
 
     Errors, in addition to those of `HealthService`:
 
-    - FAILED_PRECONDITION, `METRICS_OFF`: `metrics.enabled` is false.
+    - FAILED_PRECONDITION, `METRICS_OFF`: samples were asked for, and `metrics.enabled` is false.
     - UNAVAILABLE and DEADLINE_EXCEEDED, with the reasons of `HealthCheck.reason`: the server does not answer what has to
     be read from it now.
     """
@@ -124,7 +124,9 @@ class MetricsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def QueryHistory(self, request, context):
-        """Reads the history of a metric. FAILED_PRECONDITION, `HISTORY_OFF`: `metrics.history.enabled` is false.
+        """Reads the history of a metric.
+
+        - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: `metrics.history.enabled` is false, or its file cannot be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,7 +144,8 @@ class MetricsServiceServicer:
 
         - NOT_FOUND, `SESSION_NOT_FOUND`: no session with that process id and start time exists.
         - FAILED_PRECONDITION, `SESSION_PROTECTED`: it is a process of the server, or of dbopsd itself.
-        - PERMISSION_DENIED, `SIGNAL_DENIED`: the role of the DSN may not signal it; the message says what to grant.
+        - FAILED_PRECONDITION, `PERMISSION_MISSING`: the role of the DSN may not signal it.
+        - ABORTED, `SESSION_NOT_SIGNALLED`: it ended before the signal reached it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -222,7 +225,7 @@ class MetricsService:
 
     Errors, in addition to those of `HealthService`:
 
-    - FAILED_PRECONDITION, `METRICS_OFF`: `metrics.enabled` is false.
+    - FAILED_PRECONDITION, `METRICS_OFF`: samples were asked for, and `metrics.enabled` is false.
     - UNAVAILABLE and DEADLINE_EXCEEDED, with the reasons of `HealthCheck.reason`: the server does not answer what has to
     be read from it now.
     """

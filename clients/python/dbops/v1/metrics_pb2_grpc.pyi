@@ -35,7 +35,7 @@ class MetricsServiceStub:
 
     Errors, in addition to those of `HealthService`:
 
-    - FAILED_PRECONDITION, `METRICS_OFF`: `metrics.enabled` is false.
+    - FAILED_PRECONDITION, `METRICS_OFF`: samples were asked for, and `metrics.enabled` is false.
     - UNAVAILABLE and DEADLINE_EXCEEDED, with the reasons of `HealthCheck.reason`: the server does not answer what has to
       be read from it now.
     """
@@ -53,7 +53,10 @@ class MetricsServiceStub:
     stream or the daemon stops. A slow reader gets the newest snapshot and the number of those that it missed.
     """
     QueryHistory: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.QueryHistoryRequest, _metrics_pb2.QueryHistoryResponse]
-    """Reads the history of a metric. FAILED_PRECONDITION, `HISTORY_OFF`: `metrics.history.enabled` is false."""
+    """Reads the history of a metric.
+
+    - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: `metrics.history.enabled` is false, or its file cannot be read.
+    """
     ListSessions: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.ListSessionsRequest, _metrics_pb2.ListSessionsResponse]
     """Lists the sessions of a server, the longest-running first: who runs what since when, and who waits for whom."""
     CancelSession: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.CancelSessionRequest, _metrics_pb2.CancelSessionResponse]
@@ -61,7 +64,8 @@ class MetricsServiceStub:
 
     - NOT_FOUND, `SESSION_NOT_FOUND`: no session with that process id and start time exists.
     - FAILED_PRECONDITION, `SESSION_PROTECTED`: it is a process of the server, or of dbopsd itself.
-    - PERMISSION_DENIED, `SIGNAL_DENIED`: the role of the DSN may not signal it; the message says what to grant.
+    - FAILED_PRECONDITION, `PERMISSION_MISSING`: the role of the DSN may not signal it.
+    - ABORTED, `SESSION_NOT_SIGNALLED`: it ended before the signal reached it.
     """
     TerminateSession: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.TerminateSessionRequest, _metrics_pb2.TerminateSessionResponse]
     """Ends a session (`pg_terminate_backend`), which rolls its transaction back. Errors as for `CancelSession`."""
@@ -78,7 +82,7 @@ class MetricsServiceAsyncStub(MetricsServiceStub):
 
     Errors, in addition to those of `HealthService`:
 
-    - FAILED_PRECONDITION, `METRICS_OFF`: `metrics.enabled` is false.
+    - FAILED_PRECONDITION, `METRICS_OFF`: samples were asked for, and `metrics.enabled` is false.
     - UNAVAILABLE and DEADLINE_EXCEEDED, with the reasons of `HealthCheck.reason`: the server does not answer what has to
       be read from it now.
     """
@@ -93,7 +97,10 @@ class MetricsServiceAsyncStub(MetricsServiceStub):
     stream or the daemon stops. A slow reader gets the newest snapshot and the number of those that it missed.
     """
     QueryHistory: _aio.UnaryUnaryMultiCallable[_metrics_pb2.QueryHistoryRequest, _metrics_pb2.QueryHistoryResponse]  # type: ignore[assignment]
-    """Reads the history of a metric. FAILED_PRECONDITION, `HISTORY_OFF`: `metrics.history.enabled` is false."""
+    """Reads the history of a metric.
+
+    - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: `metrics.history.enabled` is false, or its file cannot be read.
+    """
     ListSessions: _aio.UnaryUnaryMultiCallable[_metrics_pb2.ListSessionsRequest, _metrics_pb2.ListSessionsResponse]  # type: ignore[assignment]
     """Lists the sessions of a server, the longest-running first: who runs what since when, and who waits for whom."""
     CancelSession: _aio.UnaryUnaryMultiCallable[_metrics_pb2.CancelSessionRequest, _metrics_pb2.CancelSessionResponse]  # type: ignore[assignment]
@@ -101,7 +108,8 @@ class MetricsServiceAsyncStub(MetricsServiceStub):
 
     - NOT_FOUND, `SESSION_NOT_FOUND`: no session with that process id and start time exists.
     - FAILED_PRECONDITION, `SESSION_PROTECTED`: it is a process of the server, or of dbopsd itself.
-    - PERMISSION_DENIED, `SIGNAL_DENIED`: the role of the DSN may not signal it; the message says what to grant.
+    - FAILED_PRECONDITION, `PERMISSION_MISSING`: the role of the DSN may not signal it.
+    - ABORTED, `SESSION_NOT_SIGNALLED`: it ended before the signal reached it.
     """
     TerminateSession: _aio.UnaryUnaryMultiCallable[_metrics_pb2.TerminateSessionRequest, _metrics_pb2.TerminateSessionResponse]  # type: ignore[assignment]
     """Ends a session (`pg_terminate_backend`), which rolls its transaction back. Errors as for `CancelSession`."""
@@ -117,7 +125,7 @@ class MetricsServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Errors, in addition to those of `HealthService`:
 
-    - FAILED_PRECONDITION, `METRICS_OFF`: `metrics.enabled` is false.
+    - FAILED_PRECONDITION, `METRICS_OFF`: samples were asked for, and `metrics.enabled` is false.
     - UNAVAILABLE and DEADLINE_EXCEEDED, with the reasons of `HealthCheck.reason`: the server does not answer what has to
       be read from it now.
     """
@@ -154,7 +162,10 @@ class MetricsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _metrics_pb2.QueryHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_metrics_pb2.QueryHistoryResponse, _abc.Awaitable[_metrics_pb2.QueryHistoryResponse]]:
-        """Reads the history of a metric. FAILED_PRECONDITION, `HISTORY_OFF`: `metrics.history.enabled` is false."""
+        """Reads the history of a metric.
+
+        - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: `metrics.history.enabled` is false, or its file cannot be read.
+        """
 
     @_abc_1.abstractmethod
     def ListSessions(
@@ -174,7 +185,8 @@ class MetricsServiceServicer(metaclass=_abc_1.ABCMeta):
 
         - NOT_FOUND, `SESSION_NOT_FOUND`: no session with that process id and start time exists.
         - FAILED_PRECONDITION, `SESSION_PROTECTED`: it is a process of the server, or of dbopsd itself.
-        - PERMISSION_DENIED, `SIGNAL_DENIED`: the role of the DSN may not signal it; the message says what to grant.
+        - FAILED_PRECONDITION, `PERMISSION_MISSING`: the role of the DSN may not signal it.
+        - ABORTED, `SESSION_NOT_SIGNALLED`: it ended before the signal reached it.
         """
 
     @_abc_1.abstractmethod
