@@ -1,8 +1,6 @@
 """`/livez`, `/readyz` and `/api/health/database`: answers from the board alone."""
 
-import math
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
@@ -10,6 +8,7 @@ from aiohttp import web
 from dbopsd.health.board import HealthBoard
 from dbopsd.health.report import CheckResult, Report, State
 from dbopsd.http.parameters import boolean, parameters
+from dbopsd.http.values import finite, time_text
 from dbopsd.security.authorisation import require
 from dbopsd.security.caller import Role, current_caller
 
@@ -79,7 +78,7 @@ def _encode(report: Report, now: float, *, detailed: bool) -> dict[str, object]:
         "explanation": report.explanation,
         "server_role": report.server_role.value if report.server_role else None,
         "server_version": report.server_version or None,
-        "answer_time": _time(report.answered_at),
+        "answer_time": time_text(report.answered_at),
         "age_s": _age_s(report.answered_at, now),
     }
     if detailed:
@@ -91,27 +90,15 @@ def _encode_check(result: CheckResult, now: float) -> dict[str, object]:
     return {
         "check": result.check,
         "state": result.state.value,
-        "value": _number(result.value),
+        "value": finite(result.value),
         "unit": result.unit,
-        "warning_threshold": _number(result.thresholds.warning),
-        "critical_threshold": _number(result.thresholds.critical),
+        "warning_threshold": finite(result.thresholds.warning),
+        "critical_threshold": finite(result.thresholds.critical),
         "reason": result.reason,
         "message": result.message,
-        "measure_time": _time(result.measured_at),
+        "measure_time": time_text(result.measured_at),
         "age_s": _age_s(result.measured_at, now),
     }
-
-
-def _number(value: float | None) -> float | None:
-    # JSON has no infinity and no NaN.
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _time(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _age_s(since: float | None, now: float) -> float | None:

@@ -2,34 +2,67 @@
 
 import asyncio
 import gzip
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from enum import Enum
+from typing import Final, Protocol
 
 from aiohttp import hdrs, web
 
 from dbopsd.errors import DatabaseNotFound, InvalidField
+from dbopsd.http.accept import accepts_encoding, media_weight
+from dbopsd.http.metrics_json import MetricsJson
 from dbopsd.http.parameters import boolean, parameters
 from dbopsd.metrics.exposition import Exposition, Format
 from dbopsd.metrics.hub import MetricsHub
-from dbopsd.metrics.model import Collection, Sample, Snapshot
+from dbopsd.metrics.model import Collection, Snapshot
 from dbopsd.security.authorisation import require
 from dbopsd.security.caller import Role, current_caller
 
-_OPENMETRICS: Final = "application/openmetrics-text"
+_JSON: Final = "application/json; charset=utf-8"
 # Beyond it, compressing takes long enough to be felt by other callers.
 _COMPRESSED_BESIDE_BYTES: Final = 64 * 1024
 _GZIP_LEVEL: Final = 1
 
 
+class _Form(Enum):
+    """How samples are written; the value is the `Content-Type`."""
+
+    TEXT = Format.TEXT.value
+    OPENMETRICS = Format.OPENMETRICS.value
+    JSON = _JSON
+
+
+class _Writer(Protocol):
+    def prepare(self, snapshot: Snapshot) -> None: ...
+
+    def write(self, snapshots: Sequence[Snapshot]) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a page shows. With `labelled`, each sample says its database by the label `server`."""
+
+    form: _Form
+    names: tuple[str, ...]
+    labelled: bool
+    detailed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    plain: bytes
+    compressed: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """A text as it was last sent, and the collections that it was made of."""
+    """A text as it was last sent, or is being made, and the collections that it is made of."""
 
     made_of: tuple[int, ...]
+    # With them, or another one might get the same id.
     collections: tuple[Collection, ...]
-    text: bytes
-    compressed: bytes
+    text: asyncio.Task[_Text]
 
 
 class MetricsPaths:
@@ -37,12 +70,8 @@ class MetricsPaths:
 
     def __init__(self, hub: MetricsHub) -> None:
         self._hub = hub
-        self._expositions = {
-            (format_, labelled): Exposition(format_, server_label=labelled)
-            for format_ in Format
-            for labelled in (False, True)
-        }
-        self._pages: dict[tuple[Format, tuple[str, ...], bool], _Page] = {}
+        self._writers: dict[tuple[_Form, bool, bool], _Writer] = {}
+        self._pages: dict[_Wanted, _Page] = {}
 
     def routes(self) -> list[web.RouteDef]:
         """Where they are served; HEAD comes with GET."""
@@ -55,8 +84,7 @@ class MetricsPaths:
     async def metrics(self, request: web.Request) -> web.Response:
         """Every sample of `?database=`, or of all databases with a label `server`."""
         found = parameters(request, "database")
-        only = found.get("database")
-        return await self._text(request, self._visible(only), labelled=only is None)
+        return await self._answer(request, _prometheus_form(request), found, detailed=True)
 
     async def targets(self, request: web.Request) -> web.Response:
         """Prometheus's HTTP service discovery: a target a database."""
@@ -75,22 +103,17 @@ class MetricsPaths:
         return web.json_response(groups)
 
     async def database_metrics(self, request: web.Request) -> web.Response:
-        """The samples of `?database=` or of all; `?format=prometheus` as `/metrics` has them.
+        """The samples of `?database=` or of all, as JSON or with `?format=prometheus`.
 
-        Without `?detailed=true`, those of tables, indexes and statements are left out.
+        Without `?detailed=true`, those of single tables, indexes and statements are left out.
         """
         found = parameters(request, "database", "detailed", "format")
         detailed = boolean(found, "detailed")
-        form = found.get("format", "json")
-        if form not in ("json", "prometheus"):
+        asked = found.get("format", "json")
+        if asked not in ("json", "prometheus"):
             raise InvalidField("format", "is neither 'json' nor 'prometheus'")
-        names = self._visible(found.get("database"))
-        if form == "prometheus":
-            return await self._text(request, names, labelled="database" not in found)
-        snapshots = [self._hub.snapshot(name) for name in names]
-        return web.json_response(
-            {"databases": [_encode(snapshot, detailed=detailed) for snapshot in snapshots]}
-        )
+        form = _Form.JSON if asked == "json" else _prometheus_form(request)
+        return await self._answer(request, form, found, detailed=detailed)
 
     def _visible(self, only: str | None) -> list[str]:
         """The names of the databases to show. Raises `RoleMissing` and `DatabaseNotFound`."""
@@ -102,67 +125,65 @@ class MetricsPaths:
             return [only]
         return [name for name in self._hub.databases if caller.may(Role.VIEWER, name)]
 
-    async def _text(
-        self, request: web.Request, names: Sequence[str], *, labelled: bool
+    async def _answer(
+        self, request: web.Request, form: _Form, found: dict[str, str], *, detailed: bool
     ) -> web.Response:
-        accepted = request.headers.get(hdrs.ACCEPT, "")
-        format_ = Format.OPENMETRICS if _OPENMETRICS in accepted else Format.TEXT
-        page = await self._page(format_, tuple(names), labelled=labelled)
-        headers = {hdrs.CONTENT_TYPE: format_.value, hdrs.VARY: "Accept, Accept-Encoding"}
-        if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+        only = found.get("database")
+        labelled = only is None and form is not _Form.JSON
+        wanted = _Wanted(form, tuple(self._visible(only)), labelled, detailed)
+        text = await self._text(wanted)
+        headers = {hdrs.CONTENT_TYPE: form.value, hdrs.VARY: "Accept, Accept-Encoding"}
+        if accepts_encoding(request.headers.get(hdrs.ACCEPT_ENCODING, ""), "gzip"):
             headers[hdrs.CONTENT_ENCODING] = "gzip"
-            return web.Response(body=page.compressed, headers=headers)
-        return web.Response(body=page.text, headers=headers)
+            return web.Response(body=text.compressed, headers=headers)
+        return web.Response(body=text.plain, headers=headers)
 
-    async def _page(self, format_: Format, names: tuple[str, ...], *, labelled: bool) -> _Page:
-        """The text now: the last one, as long as no collector has run since."""
-        snapshots = [self._hub.snapshot(name) for name in names]
+    async def _text(self, wanted: _Wanted) -> _Text:
+        """The text now: the last one, as long as no collector has run since.
+
+        However many ask for it at once, it is made once.
+        """
+        snapshots = [self._hub.snapshot(name) for name in wanted.names]
         collections = tuple(each for one in snapshots for each in one.collections.values())
         made_of = tuple(map(id, collections))
-        page = self._pages.get((format_, names, labelled))
+        page = self._pages.get(wanted)
         if page is None or page.made_of != made_of:
-            text = self._expositions[format_, labelled].write(snapshots).encode()
-            if len(text) > _COMPRESSED_BESIDE_BYTES:
-                compressed = await asyncio.to_thread(gzip.compress, text, _GZIP_LEVEL)
-            else:
-                compressed = gzip.compress(text, _GZIP_LEVEL)
-            # With the collections, or another one might get the same id.
-            page = _Page(made_of, collections, text, compressed)
-            self._pages[format_, names, labelled] = page
-        return page
+            page = _Page(made_of, collections, asyncio.create_task(self._make(wanted, snapshots)))
+            self._pages[wanted] = page
+        # One who goes away must not take it from the others.
+        return await asyncio.shield(page.text)
+
+    async def _make(self, wanted: _Wanted, snapshots: Sequence[Snapshot]) -> _Text:
+        writer = self._writer(wanted)
+        for snapshot in snapshots:
+            writer.prepare(snapshot)
+            # A hundred databases take a while, and others are answered in between.
+            await asyncio.sleep(0)
+        plain = writer.write(snapshots).encode()
+        if len(plain) > _COMPRESSED_BESIDE_BYTES:
+            return _Text(plain, await asyncio.to_thread(gzip.compress, plain, _GZIP_LEVEL))
+        return _Text(plain, gzip.compress(plain, _GZIP_LEVEL))
+
+    def _writer(self, wanted: _Wanted) -> _Writer:
+        key = (wanted.form, wanted.labelled, wanted.detailed)
+        writer = self._writers.get(key)
+        if writer is None:
+            writer = self._writers[key] = (
+                MetricsJson(detailed=wanted.detailed)
+                if wanted.form is _Form.JSON
+                else Exposition(
+                    Format(wanted.form.value),
+                    server_label=wanted.labelled,
+                    detailed=wanted.detailed,
+                )
+            )
+        return writer
 
 
-def _encode(snapshot: Snapshot, *, detailed: bool) -> dict[str, object]:
-    return {
-        "name": snapshot.database,
-        "sample_time": snapshot.sampled_at,
-        "collectors": [
-            {
-                "name": each.status.name,
-                "state": each.status.state.value,
-                "reason": each.status.reason,
-                "message": each.status.message,
-            }
-            for each in snapshot.collections.values()
-        ],
-        "samples": [_encode_sample(each) for each in _shown(snapshot.samples(), detailed=detailed)],
-    }
-
-
-def _shown(samples: Iterable[Sample], *, detailed: bool) -> Iterable[Sample]:
-    many = frozenset(("relname", "indexrelname", "queryid"))
-    return (
-        each for each in samples if detailed or not many.intersection(each.series.metric.labels)
-    )
-
-
-def _encode_sample(sample: Sample) -> dict[str, object]:
-    metric = sample.series.metric
-    return {
-        "metric": metric.name,
-        "labels": sample.series.label_map(),
-        "value": sample.value,
-        "unit": metric.unit,
-        "type": metric.type.value,
-        "sample_time": sample.at,
-    }
+def _prometheus_form(request: web.Request) -> _Form:
+    """OpenMetrics where it is wanted at least as much as the older text."""
+    accepted = request.headers.get(hdrs.ACCEPT, "")
+    weight = media_weight(accepted, "application/openmetrics-text", "1.0.0")
+    if weight > 0 and weight >= media_weight(accepted, "text/plain"):
+        return _Form.OPENMETRICS
+    return _Form.TEXT

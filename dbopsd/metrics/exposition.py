@@ -38,13 +38,20 @@ class Exposition:
     """Writes snapshots in one format. With `server_label`, each sample says its database by it.
 
     Several databases can only be told apart by that label, and one alone needs none: the
-    dashboards and rules of postgres_exporter do not know it.
+    dashboards and rules of postgres_exporter do not know it. Without `detailed`, the samples of
+    single tables, indexes and statements are left out.
     """
 
-    def __init__(self, format_: Format, *, server_label: bool) -> None:
+    def __init__(self, format_: Format, *, server_label: bool, detailed: bool = True) -> None:
         self._openmetrics = format_ is Format.OPENMETRICS
         self._server_label = server_label
+        self._detailed = detailed
         self._blocks: WeakKeyDictionary[Collection, dict[str, _Block]] = WeakKeyDictionary()
+
+    def prepare(self, snapshot: Snapshot) -> None:
+        """Make the texts of a snapshot's collectors that `write` would make."""
+        for collection in snapshot.collections.values():
+            self._of(snapshot.database, collection)
 
     def write(self, snapshots: Iterable[Snapshot]) -> str:
         """The text. Samples of one metric stand together, whatever database they are of."""
@@ -64,6 +71,7 @@ class Exposition:
             blocks = self._blocks[collection] = {
                 metric.name: _Block(self._head(metric), self._lines(database, metric, samples))
                 for metric, samples in collection.by_metric.items()
+                if self._detailed or not metric.is_detail
             }
         return blocks
 

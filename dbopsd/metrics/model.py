@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+_OF_OBJECTS: Final = frozenset(("relname", "indexrelname", "queryid"))
 
 
 class MetricType(Enum):
@@ -28,6 +30,11 @@ class Metric:
     unit: str
     help: str
     labels: tuple[str, ...] = ()
+
+    @property
+    def is_detail(self) -> bool:
+        """Whether it has a series a table, index or statement, of which there may be thousands."""
+        return not _OF_OBJECTS.isdisjoint(self.labels)
 
 
 class Series(NamedTuple):
