@@ -8,6 +8,7 @@ from dbops_client import AsyncDbopsClient, DbopsClient
 from dbops_client.cli.root import cli
 from dbops_client.cli.session import Session
 
+from tests.unit.client.metrics_server import MetricsServer
 from tests.unit.client.operations_server import OperationsServer
 from tests.unit.client.played_server import PlayedServer
 from tests.unit.client.real_server import HealthServer
@@ -36,13 +37,31 @@ def operations_server():
     server.close()
 
 
+@pytest.fixture
+def metrics_server():
+    """A plaintext server that runs, in a thread of its own."""
+    server = MetricsServer()
+    server.start()
+    yield server
+    server.close()
+
+
 @pytest.fixture(params=["sync", "asyncio"])
 def call(request, operations_server):
     """`call("operations.get", …)`: what that method of a client returns, of either kind.
 
     `then` is a method to call on that. An iterator's or watch's items come as a list.
     """
-    target = operations_server.target
+    return caller(request.param, operations_server.target)
+
+
+@pytest.fixture(params=["sync", "asyncio"])
+def call_metrics(request, metrics_server):
+    """As `call`, of the server of metrics."""
+    return caller(request.param, metrics_server.target)
+
+
+def caller(kind, target):
 
     def call_sync(method, *args, then=None, **kwargs):
         with DbopsClient(target, token="t0ken") as client:
@@ -62,7 +81,7 @@ def call(request, operations_server):
                 return await found
             return [each async for each in found] if isinstance(found, AsyncIterator) else found
 
-    if request.param == "sync":
+    if kind == "sync":
         return call_sync
     return lambda *args, **kwargs: asyncio.run(call_async(*args, **kwargs))
 
@@ -99,6 +118,12 @@ def dbops(played):
 def dbops_operations(operations_server):
     """The command, against the server that keeps operations."""
     return Dbops(lambda settings: DbopsClient(operations_server.target, timeout_s=60))
+
+
+@pytest.fixture
+def dbops_metrics(metrics_server):
+    """The command, against the server of metrics."""
+    return Dbops(lambda settings: DbopsClient(metrics_server.target, timeout_s=60))
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def list_metrics(session: Session, database: str) -> ExitCode:
     with session.client() as client:
         listed = list(client.metrics.list(database, page_size=1000))
     response = metrics_pb2.ListMetricDescriptorsResponse(descriptors=listed)
-    session.print(response, lambda: descriptor_table(listed))
+    session.print(response, lambda: descriptor_table(listed), defaults=True)
     return ExitCode.DONE
 
 
@@ -72,7 +72,7 @@ def get(
     """
     with session.client() as client:
         snapshot = client.metrics.get(database, metrics=metrics, labels=dict(labels))
-    session.print(snapshot, lambda: snapshot_view(snapshot))
+    session.print(snapshot, lambda: snapshot_view(snapshot), defaults=True)
     return ExitCode.DONE
 
 
@@ -175,7 +175,7 @@ def history(
         )
     console = session.console()
     if session.settings.output == "json" or can_redraw(console):
-        session.print(found, lambda: _charts(found, console))
+        session.print(found, lambda: _charts(found, console), defaults=True)
     else:
         _write_csv(found)
     if found.left_out_count:

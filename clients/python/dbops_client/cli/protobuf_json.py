@@ -44,6 +44,12 @@ def as_dict(message: Message) -> dict[str, Any]:
         return _part_by_part(message)
 
 
+def line_with_defaults(message: Message) -> str:
+    """Return a message like `line`, including fields that are zero, false or empty."""
+    found = MessageToDict(message, always_print_fields_with_no_presence=True)
+    return json.dumps(found, separators=(",", ":"))
+
+
 def _part_by_part(message: Message) -> dict[str, Any]:
     """Return a message that holds an unknown Any, which protobuf refuses as a whole."""
     rest = type(message)()

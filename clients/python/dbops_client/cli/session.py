@@ -77,9 +77,15 @@ class Session:
         """Make a client, which the caller closes."""
         return self.connect(self.settings)
 
-    def print(self, message: Message, view: Callable[[], RenderableType]) -> None:
-        """Print a message on standard output: as JSON, or for people as `view` makes it."""
+    def print(
+        self, message: Message, view: Callable[[], RenderableType], *, defaults: bool = False
+    ) -> None:
+        """Print a message on standard output: as JSON, or for people as `view` makes it.
+
+        With `defaults`, JSON includes fields that are zero, false or empty.
+        """
         if self.settings.output == "json":
-            click.echo(protobuf_json.pretty(message))
+            write = protobuf_json.pretty_with_defaults if defaults else protobuf_json.pretty
+            click.echo(write(message))
         else:
             self.console().print(view())

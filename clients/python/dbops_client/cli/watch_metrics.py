@@ -57,7 +57,7 @@ def follow(
     with closing(watch):
         if as_json:
             for response in watch:
-                click.echo(protobuf_json.line(response.snapshot))
+                click.echo(protobuf_json.line_with_defaults(response.snapshot))
         elif live:
             board = Board()
             with Live(
