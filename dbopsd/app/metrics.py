@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Final
 
 from dbopsd.app.feature import Daemon, Served
 from dbopsd.metrics.collector import Collector, load_collectors
@@ -14,7 +15,35 @@ from dbopsd.metrics.history.recorder import Recorder
 from dbopsd.metrics.hub import MetricsHub
 from dbopsd.metrics.on_demand import OnDemand
 from dbopsd.metrics.sampler import Sampler
-from dbopsd.metrics.source import Source, load_sources
+from dbopsd.metrics.source import OperationCounts, Source, load_sources
+from dbopsd.operations.errors import ControlStoreUnavailable
+from dbopsd.operations.service import Operations
+
+# The control store is asked no sooner than everything else has started, and then seldom.
+_COUNT_AFTER_S: Final = 10.0
+_COUNT_EVERY_S: Final = 30.0
+
+
+class _Counts:
+    """How many operations each database has, as of the last half minute."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+        self._counted: dict[str, dict[tuple[str, str], int]] = {}
+
+    def of(self, database: str) -> OperationCounts:
+        """Those of `database`; none while the control store does not answer."""
+        return self._counted.get(database, {})
+
+    async def run(self) -> None:
+        """Count for ever; ends by cancellation only."""
+        await asyncio.sleep(_COUNT_AFTER_S)
+        while True:
+            try:
+                self._counted = await self._operations.counts()
+            except ControlStoreUnavailable:
+                self._counted = {}
+            await asyncio.sleep(_COUNT_EVERY_S)
 
 
 @asynccontextmanager
@@ -33,7 +62,9 @@ async def run_metrics(daemon: Daemon) -> AsyncIterator[Served]:
     history_path = daemon.config.server.state_dir / "metrics" / "history.db"
     tasks = []
     if config.enabled:
-        tasks += _samplers(daemon, hub, collectors, sources)
+        counts = _Counts(daemon.operations)
+        tasks.append(asyncio.create_task(counts.run(), name="operation-counts"))
+        tasks += _samplers(daemon, hub, collectors, sources, counts)
         if config.history.enabled:
             recorder = Recorder(hub, history_path, max_bytes=config.history.max_size)
             tasks.append(asyncio.create_task(recorder.run(), name="history-recorder"))
@@ -56,7 +87,11 @@ async def run_metrics(daemon: Daemon) -> AsyncIterator[Served]:
 
 
 def _samplers(
-    daemon: Daemon, hub: MetricsHub, collectors: Sequence[Collector], sources: Sequence[Source]
+    daemon: Daemon,
+    hub: MetricsHub,
+    collectors: Sequence[Collector],
+    sources: Sequence[Source],
+    counts: _Counts,
 ) -> list[asyncio.Task[None]]:
     return [
         asyncio.create_task(
@@ -67,6 +102,7 @@ def _samplers(
                 database.config.metrics,
                 report=partial(daemon.board.report, name),
                 sources=sources,
+                operations=partial(counts.of, name),
             ).run(partial(hub.publish, name)),
             name=f"{name}-sampler",
         )

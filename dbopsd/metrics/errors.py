@@ -195,3 +195,17 @@ class SessionNotSignalled(DbopsError):
             f"the server of databases/{self.database} could not signal process {self.pid}: "
             "it has probably ended just now"
         )
+
+
+@dataclass(eq=False)
+class SourceNotApplicable(DbopsError):
+    """A source has nothing to measure here."""
+
+    reason: ClassVar[str] = "SERVER_ELSEWHERE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    why: str
+
+    @property
+    def message(self) -> str:
+        return self.why

@@ -24,11 +24,17 @@ from dbopsd.metrics.collector import Collector, for_version
 from dbopsd.metrics.errors import CollectorMismatch
 from dbopsd.metrics.model import Collection, CollectorState, CollectorStatus, Sample
 from dbopsd.metrics.pace import Pace
-from dbopsd.metrics.source import SOURCES_EVERY_S, Source, Subject
+from dbopsd.metrics.server_facts import ServerFacts, read_facts
+from dbopsd.metrics.source import (
+    SOURCES_EVERY_S,
+    OperationCounts,
+    Source,
+    SourceRunner,
+    Subject,
+)
 
 _log = logging.getLogger(__name__)
 
-_FACTS: Final = load_sql(__package__, "server_facts.sql").statement
 _SET_TIMEOUT: Final = load_sql(__package__, "set_timeout.sql").statement
 _FACTS_EVERY_S: Final = 30.0
 _LOCK_TIMEOUT_MS: Final = 100
@@ -43,20 +49,6 @@ _STALE_AFTER: Final = 2.0
 Publish = Callable[[Mapping[str, Collection]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class ServerFacts:
-    """What decides which collectors a server has."""
-
-    version: int
-    standby: bool
-    postgres_database: str
-    privileges: Sequence[str]
-    """The predefined roles whose privileges the role of the DSN has."""
-
-    extensions: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """The version and the schema of each, by name."""
-
-
 @dataclass
 class _Slices:
     """What the runs of a sliced collector have found since it began anew."""
@@ -69,8 +61,8 @@ class _Slices:
 class Sampler:
     """Runs `collectors` on `database`.
 
-    `report` gives the prober's newest report. `clock` is in seconds since 1970, `monotonic` for
-    intervals.
+    `report` gives the prober's newest report, `operations` counts the database's operations.
+    `clock` is in seconds since 1970, `monotonic` for intervals.
     """
 
     def __init__(
@@ -82,6 +74,7 @@ class Sampler:
         *,
         report: Callable[[], Report],
         sources: Sequence[Source] = (),
+        operations: Callable[[], OperationCounts] = dict,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -90,7 +83,10 @@ class Sampler:
         self._collectors = [each for each in collectors if each.name not in disabled]
         self._config = config
         self._report = report
-        self._sources = sources
+        self._sources = SourceRunner(
+            [each for each in sources if each.name not in disabled], monotonic
+        )
+        self._operations = operations
         self._clock = clock
         self._monotonic = monotonic
         scale = own.interval_s / 10.0
@@ -99,6 +95,8 @@ class Sampler:
         }
         self._slices: dict[str, _Slices] = {}
         self._collections: dict[str, Collection] = {}
+        self._server: ServerFacts | None = None
+        self._runs = 0
 
     def pending(self) -> dict[str, Collection]:
         """What is known before the first run."""
@@ -119,7 +117,9 @@ class Sampler:
         """Sample for ever and hand what is new to `publish`; ends by cancellation only."""
         self._collections = self.pending()
         publish(self._collections)
-        async with asyncio.TaskGroup() as tasks:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._sources.close)
+            tasks = await stack.enter_async_context(asyncio.TaskGroup())
             for slow in (False, True):
                 lane = [each for each in self._collectors if each.header.slow is slow]
                 if lane:
@@ -176,14 +176,14 @@ class Sampler:
     async def _sample_until_lost(
         self, session: Session, collectors: Sequence[Collector], publish: Publish
     ) -> None:
-        facts = await self._facts(session)
+        facts = await self._ask_facts(session)
         facts_at = connected_at = self._monotonic()
         chosen = self._choose(collectors, facts, publish)
         while True:
             now = self._monotonic()
             if now - facts_at >= _FACTS_EVERY_S:
                 facts_at, before = now, facts
-                facts = await self._facts(session)
+                facts = await self._ask_facts(session)
                 if facts != before:
                     chosen = self._choose(collectors, facts, publish)
             found: dict[str, Collection] = {}
@@ -201,8 +201,8 @@ class Sampler:
     def _misplaced(self, facts: ServerFacts) -> bool:
         return facts.standby and self._database.dsn.is_cluster
 
-    async def _facts(self, session: Session) -> ServerFacts:
-        (facts,) = await session.fetch_all_as(ServerFacts, _FACTS)
+    async def _ask_facts(self, session: Session) -> ServerFacts:
+        self._server = facts = await read_facts(session)
         return facts
 
     def _choose(
@@ -233,6 +233,7 @@ class Sampler:
         """Run it once. Raises `ConnectionLost` and `QueryTimeout`; other errors are its state."""
         pace = self._paces[collector.name]
         began = self._monotonic()
+        self._runs += 1
         try:
             samples = await self._run_once(session, collector, facts)
         except (ConnectionLost, QueryTimeout):
@@ -327,16 +328,17 @@ class Sampler:
         return self._report().checks[0].state in (State.HEALTHY, State.DEGRADED)
 
     async def _run_sources(self, publish: Publish) -> None:
-        due: dict[str, float] = {}
         while True:
-            subject = Subject(self._database, self._report(), self._collections, self._clock())
-            found = self._stale(subject.now)
-            now = self._monotonic()
-            for source in self._sources:
-                if due.get(source.name, 0.0) <= now:
-                    due[source.name] = now + source.every_s
-                    found[source.name] = _ask(source, subject)
-            publish(found)
+            subject = Subject(
+                self._database,
+                self._report(),
+                self._collections,
+                self._clock(),
+                server=self._server,
+                runs=self._runs,
+                operations=self._operations(),
+            )
+            publish({**self._stale(subject.now), **self._sources.ask(subject)})
             await asyncio.sleep(SOURCES_EVERY_S)
 
     def _stale(self, now: float) -> dict[str, Collection]:
@@ -350,13 +352,6 @@ class Sampler:
         }
         self._collections.update(stale)
         return stale
-
-
-def _ask(source: Source, subject: Subject) -> Collection:
-    status = CollectorStatus(
-        source.name, CollectorState.OK, sampled_at=subject.now, interval_s=source.every_s
-    )
-    return Collection(status, source.samples(subject))
 
 
 def _lacking(collector: Collector | None, facts: ServerFacts) -> tuple[str, str] | None:

@@ -152,6 +152,13 @@ class Operations:
             async for each in states:
                 yield each
 
+    async def counts(self) -> dict[str, dict[tuple[str, str], int]]:
+        """How many operations each database has, by kind and state."""
+        return await self._threads.ask(
+            lambda control: store.requests.count_by_state(control),  # noqa: PLW0108 - loaded by the thread
+            timeout_s=_ANSWER_S,
+        )
+
     async def schedules(self, database: str | None = None) -> list[Schedule]:
         """The schedules of a database, or, None, of every one, by name."""
         return await self._threads.ask(

@@ -218,6 +218,17 @@ def list_page(
         return [operation_of(row) for row in connection.execute(query)]
 
 
+def count_by_state(store: ControlStore) -> dict[str, dict[tuple[str, str], int]]:
+    """How many operations each database has, by kind and state."""
+    named = (operations.c.database, operations.c.kind, operations.c.state)
+    counted: dict[str, dict[tuple[str, str], int]] = {}
+    with store.transaction() as connection:
+        query = sa.select(*named, sa.func.count(operations.c.id)).group_by(*named)
+        for database, kind, state, count in connection.execute(query):
+            counted.setdefault(database, {})[kind, state] = count
+    return counted
+
+
 def _where(condition: Condition) -> sa.ColumnElement[bool]:
     if condition.field == "done":
         done = operations.c.state.in_([state.value for state in DONE])

@@ -280,6 +280,20 @@ def test_the_list_has_the_newest_first_page_by_page(control: ControlStore, new: 
     assert len(of_one) == 3
 
 
+def test_operations_are_counted_by_database_kind_and_state(control: ControlStore, new: New) -> None:
+    assert requests.count_by_state(control) == {}
+    register(control)
+    begun(control, requests.create(control, new(kind="a")))
+    for _ in range(2):
+        requests.create(control, new(kind="b"))
+    requests.create(control, new(kind="b", database="other"))
+
+    assert requests.count_by_state(control) == {
+        "main": {("a", "RUNNING"): 1, ("b", "QUEUED"): 2},
+        "other": {("b", "QUEUED"): 1},
+    }
+
+
 @pytest.mark.parametrize(
     ("field", "comparison", "value", "expected"),
     [
