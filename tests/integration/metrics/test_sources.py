@@ -141,7 +141,10 @@ async def test_without_the_directory_the_processor_is_shown_and_no_disk(subject:
 async def test_collectors_say_how_often_and_when_they_ran(subject: Subject) -> None:
     found = values("collectors", subject)
     assert found["pg_exporter_scrapes_total"][()] >= 2
-    assert found["dbops_collector_interval_seconds"] == {("postmaster",): 3.0, ("locks",): 1.0}
+    intervals = found["dbops_collector_interval_seconds"]
+    # Longer on a busy machine, by what they cost.
+    assert intervals["postmaster",] >= 3.0
+    assert intervals["locks",] >= 1.0
     assert max(found["dbops_collector_sample_age_seconds"].values()) < 60
 
 
