@@ -103,6 +103,7 @@ def _samplers(
                 report=partial(daemon.board.report, name),
                 sources=sources,
                 operations=partial(counts.of, name),
+                state_dir=daemon.config.server.state_dir / "metrics" / "others",
             ).run(partial(hub.publish, name)),
             name=f"{name}-sampler",
         )

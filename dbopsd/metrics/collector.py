@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from importlib import resources
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -74,6 +75,16 @@ class CollectorHeader(_Table):
     labels: tuple[str, ...] = ()
     duplicates: Literal["sum", "max", "last"] = "sum"
     """What becomes of two rows with the same labels."""
+
+    full_privilege: str = ""
+    """What a role needs to see all of it. Without, its samples are of a part only."""
+
+    top: Literal["tables", "indexes", "statements", "databases"] | None = None
+    """Which limit of the configuration bounds its rows; the rest becomes one row, `(others)`.
+
+    Its query has `%(members)s` and `%(top)s`, and its rows are as `top_rows.TopRows` says. With
+    `slice_rows` it has neither, and the rows with the largest first value remain.
+    """
 
     slice_rows: Annotated[int, Field(ge=1)] | None = None
     """It is run again and again, with `%(after)s` and `%(slice_rows)s`, each time a part of all.
@@ -163,6 +174,23 @@ class Collector:
     def metrics(self) -> tuple[Metric, ...]:
         """What it measures, as declared; nothing where its rows name metrics."""
         return tuple(column.metric for column in self.columns)
+
+    @cached_property
+    def value_columns(self) -> tuple[str, ...]:
+        """The columns with values."""
+        return tuple(dict.fromkeys(column.value for column in self.columns))
+
+    @cached_property
+    def counter_columns(self) -> frozenset[str]:
+        """Those of them that only grow."""
+        return frozenset(
+            each.value for each in self.columns if each.metric.type is MetricType.COUNTER
+        )
+
+    @cached_property
+    def label_columns(self) -> frozenset[str]:
+        """The columns with labels."""
+        return frozenset(label for column in self.columns for label in column.labels)
 
     def is_for(self, version: int) -> bool:
         """Whether it is for a server of this major version."""

@@ -9,6 +9,8 @@ MOST_BUSY: Final = 0.02
 _LONGEST_S: Final = 3600.0
 # After a failure it waits twice as long each time, up to this or its own interval.
 _LONGEST_BACKOFF_S: Final = 600.0
+# So that others have their turn between the parts of one.
+_BETWEEN_PARTS_S: Final = 0.2
 # A cost that was measured once on a busy server weighs as much as those before it.
 _WEIGHT: Final = 0.5
 
@@ -23,6 +25,8 @@ class Pace:
 
     cost_s: float = 0.0
     failures: int = 0
+    _parts_s: float = 0.0
+    _began_at: float | None = None
 
     @property
     def paid_s(self) -> float:
@@ -37,9 +41,21 @@ class Pace:
         backed_off_s = self.every_s * 2.0 ** min(self.failures, 20)
         return max(self.paid_s, min(backed_off_s, _LONGEST_BACKOFF_S))
 
-    def succeeded(self, now: float, cost_s: float) -> None:
-        """A run that began at `now` took `cost_s`."""
+    def continues(self, now: float, cost_s: float) -> None:
+        """A part of a run began at `now` and took `cost_s`: the next part is due soon."""
         self.failures = 0
+        if self._began_at is None:
+            self._began_at = now
+        self._parts_s += cost_s
+        self.due_at = now + max(cost_s / MOST_BUSY, _BETWEEN_PARTS_S)
+
+    def succeeded(self, now: float, cost_s: float) -> None:
+        """A run, or the last part of one, began at `now` and took `cost_s`."""
+        self.failures = 0
+        if self._began_at is not None:
+            now, cost_s = self._began_at, cost_s + self._parts_s
+            self.due_at = now
+            self._began_at, self._parts_s = None, 0.0
         self.cost_s = cost_s if not self.cost_s else self._smoothed(cost_s)
         self._next(now)
 

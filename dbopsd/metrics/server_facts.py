@@ -31,6 +31,11 @@ class ServerFacts:
     extensions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The version and the schema of each, by name."""
 
+    @property
+    def epoch(self) -> str:
+        """Another one from the moment on at which counters may have begun anew."""
+        return f"{self.server_started_at:.3f} {'standby' if self.standby else 'primary'}"
+
 
 async def read_facts(session: Session) -> ServerFacts:
     """Ask the server. Raises `DatabaseError`."""

@@ -1,6 +1,7 @@
 /*
 about = "Autovacuum workers that run."
 every_s = 10
+full_privilege = "pg_read_all_stats"
 prefix = "pg_autovacuum_workers_"
 
 [metrics.pg_autovacuum_workers_running]

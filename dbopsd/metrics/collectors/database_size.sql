@@ -4,7 +4,7 @@ every_s = 60
 slow = true
 timeout_s = 5
 slice_rows = 1
-privilege = "pg_read_all_stats"
+top = "databases"
 prefix = "pg_database_"
 labels = ["datname"]
 
@@ -24,7 +24,13 @@ SELECT
         OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
       )
       THEN pg_catalog.pg_database_size(d.oid)
-  END AS size_bytes
+  END AS size_bytes,
+  CASE
+    WHEN d.datconnlimit = -2
+      THEN pg_catalog.format('database %%I is invalid: an interrupted DROP DATABASE left it, and it can only be dropped', d.datname)
+    WHEN NOT pg_catalog.has_database_privilege(d.oid, 'CONNECT') AND NOT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+      THEN pg_catalog.format('the size of database %%I needs CONNECT on it, or pg_read_all_stats', d.datname)
+  END AS unknown
 FROM pg_catalog.pg_database AS d
 WHERE d.oid > %(after)s::pg_catalog.oid
 ORDER BY d.oid

@@ -1,6 +1,7 @@
 /*
 about = "Who keeps vacuum from removing dead rows."
 every_s = 30
+full_privilege = "pg_read_all_stats"
 prefix = "pg_horizon_"
 labels = ["holder"]
 

@@ -1,6 +1,7 @@
 /*
 about = "The longest transactions, under postgres_exporter's names."
 every_s = 10
+full_privilege = "pg_read_all_stats"
 
 [metrics.pg_long_running_transactions]
 unit = "{transaction}"

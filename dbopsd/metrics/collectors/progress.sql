@@ -1,6 +1,7 @@
 /*
 about = "Long commands that run, and how much of them is done, from the progress views."
 every_s = 10
+full_privilege = "pg_read_all_stats"
 prefix = "pg_progress_"
 labels = ["command", "datname", "relname", "phase", "pid"]
 

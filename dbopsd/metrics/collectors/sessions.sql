@@ -1,6 +1,7 @@
 /*
 about = "Sessions that hold something up: idle in a transaction, blocked, or long."
 every_s = 10
+full_privilege = "pg_read_all_stats"
 prefix = "pg_sessions_"
 labels = ["datname"]
 

@@ -1,6 +1,7 @@
 /*
 about = "Sessions by database, state, user, application, backend type and wait event, from pg_stat_activity."
 every_s = 10
+full_privilege = "pg_read_all_stats"
 prefix = "pg_stat_activity_"
 labels = ["datname", "state", "usename", "application_name", "backend_type", "wait_event_type", "wait_event"]
 

@@ -1,6 +1,7 @@
 /*
 about = "Activity by database, from pg_stat_database."
 every_s = 10
+top = "databases"
 prefix = "pg_stat_database_"
 labels = ["datid", "datname"]
 
@@ -134,7 +135,32 @@ type = "counter"
 unit = "ms"
 help = "Time spent in executing statements: the name before `pg_stat_database_active_time_seconds_total`."
 */
+WITH databases AS MATERIALIZED (
+  SELECT
+    d.*,
+    d.xact_commit + d.xact_rollback AS activity,
+    d.active_time / 1000 AS active_time_seconds
+  FROM pg_catalog.pg_stat_database AS d
+  -- Row 0 counts access to shared catalogs, in no database.
+  WHERE d.datid <> 0
+),
+
+shown AS (
+  SELECT d.datid
+  FROM databases AS d
+  WHERE d.datid = ANY(%(members)s::pg_catalog.oid[])
+  UNION
+  (
+    SELECT d.datid
+    FROM databases AS d
+    ORDER BY d.activity DESC, d.datid
+    LIMIT %(top)s
+  )
+)
+
 SELECT
+  d.datid::pg_catalog.text AS top_key,
+  d.activity,
   d.datid::pg_catalog.text AS datid,
   d.datname::pg_catalog.text AS datname,
   d.numbackends,
@@ -153,18 +179,49 @@ SELECT
   d.deadlocks,
   d.blk_read_time,
   d.blk_write_time,
-  d.checksum_failures,
   d.session_time,
   d.idle_in_transaction_time,
   d.sessions,
   d.sessions_abandoned,
   d.sessions_fatal,
   d.sessions_killed,
-  coalesce(extract(EPOCH FROM d.stats_reset), 0) AS stats_reset,
   d.active_time,
-  d.active_time / 1000 AS active_time_seconds
-FROM pg_catalog.pg_stat_database AS d
--- Row 0 counts access to shared catalogs, in no database.
-WHERE d.datid <> 0
-ORDER BY d.xact_commit + d.xact_rollback DESC
-LIMIT %(top_databases)s
+  d.active_time_seconds,
+  d.checksum_failures,
+  coalesce(extract(EPOCH FROM d.stats_reset), 0) AS stats_reset
+FROM databases AS d
+INNER JOIN shown AS s ON d.datid = s.datid
+UNION ALL
+SELECT
+  NULL,
+  pg_catalog.count(*),
+  '',
+  '(others)',
+  coalesce(pg_catalog.sum(d.numbackends), 0),
+  coalesce(pg_catalog.sum(d.xact_commit), 0),
+  coalesce(pg_catalog.sum(d.xact_rollback), 0),
+  coalesce(pg_catalog.sum(d.blks_read), 0),
+  coalesce(pg_catalog.sum(d.blks_hit), 0),
+  coalesce(pg_catalog.sum(d.tup_returned), 0),
+  coalesce(pg_catalog.sum(d.tup_fetched), 0),
+  coalesce(pg_catalog.sum(d.tup_inserted), 0),
+  coalesce(pg_catalog.sum(d.tup_updated), 0),
+  coalesce(pg_catalog.sum(d.tup_deleted), 0),
+  coalesce(pg_catalog.sum(d.conflicts), 0),
+  coalesce(pg_catalog.sum(d.temp_files), 0),
+  coalesce(pg_catalog.sum(d.temp_bytes), 0),
+  coalesce(pg_catalog.sum(d.deadlocks), 0),
+  coalesce(pg_catalog.sum(d.blk_read_time), 0),
+  coalesce(pg_catalog.sum(d.blk_write_time), 0),
+  coalesce(pg_catalog.sum(d.session_time), 0),
+  coalesce(pg_catalog.sum(d.idle_in_transaction_time), 0),
+  coalesce(pg_catalog.sum(d.sessions), 0),
+  coalesce(pg_catalog.sum(d.sessions_abandoned), 0),
+  coalesce(pg_catalog.sum(d.sessions_fatal), 0),
+  coalesce(pg_catalog.sum(d.sessions_killed), 0),
+  coalesce(pg_catalog.sum(d.active_time), 0),
+  coalesce(pg_catalog.sum(d.active_time_seconds), 0),
+  pg_catalog.sum(d.checksum_failures),
+  NULL
+FROM databases AS d
+WHERE d.datid <> ALL(%(members)s::pg_catalog.oid[])

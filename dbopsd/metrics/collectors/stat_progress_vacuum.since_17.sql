@@ -1,6 +1,7 @@
 /*
 about = "VACUUMs that run, from pg_stat_progress_vacuum."
 every_s = 10
+full_privilege = "pg_read_all_stats"
 duplicates = "max"
 prefix = "pg_stat_progress_vacuum_"
 labels = ["datname", "relname"]

@@ -1,6 +1,7 @@
 /*
 about = "Standbys and other receivers of WAL, from pg_stat_replication."
 every_s = 10
+full_privilege = "pg_read_all_stats"
 prefix = "pg_stat_replication_"
 labels = ["application_name", "client_addr", "state", "slot_name", "pid"]
 

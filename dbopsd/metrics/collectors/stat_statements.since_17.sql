@@ -3,8 +3,9 @@ about = "The costliest statements, and the rest together, from pg_stat_statement
 every_s = 10
 extension = "pg_stat_statements"
 extension_version = "1.9"
-privilege = "pg_read_all_stats"
+full_privilege = "pg_read_all_stats"
 timeout_s = 2
+top = "statements"
 prefix = "pg_stat_statements_"
 labels = ["user", "datname", "queryid"]
 
@@ -58,49 +59,78 @@ type = "counter"
 unit = "By"
 help = "Bytes of WAL."
 */
-WITH statements AS (
+WITH statements AS MATERIALIZED (
   SELECT
     s.queryid,
     s.userid,
     s.dbid,
-    pg_catalog.sum(s.calls) AS calls,
-    pg_catalog.sum(s.total_exec_time) AS total_ms,
-    pg_catalog.sum(s.rows) AS rows,
-    pg_catalog.sum(s.shared_blks_hit) AS blocks_hit,
-    pg_catalog.sum(s.shared_blks_read + s.local_blks_read) AS blocks_read,
-    pg_catalog.sum(s.shared_blks_written + s.local_blks_written) AS blocks_written,
-    pg_catalog.sum(s.temp_blks_read + s.temp_blks_written) AS temp_blocks,
-    pg_catalog.sum(s.shared_blk_read_time + s.local_blk_read_time) AS read_ms,
-    pg_catalog.sum(s.shared_blk_write_time + s.local_blk_write_time) AS write_ms,
-    pg_catalog.sum(s.wal_bytes) AS wal_bytes
+    pg_catalog.concat_ws(' ', s.userid, s.dbid, s.queryid) AS statement,
+    pg_catalog.sum(s.total_exec_time) AS activity,
+    pg_catalog.sum(s.calls) AS calls_total,
+    pg_catalog.sum(s.total_exec_time) / 1000 AS seconds_total,
+    pg_catalog.sum(s.rows) AS rows_total,
+    pg_catalog.sum(s.shared_blks_hit) AS blocks_hit_total,
+    pg_catalog.sum(s.shared_blks_read + s.local_blks_read) AS blocks_read_total,
+    pg_catalog.sum(s.shared_blks_written + s.local_blks_written) AS blocks_written_total,
+    pg_catalog.sum(s.temp_blks_read + s.temp_blks_written) AS temp_blocks_total,
+    pg_catalog.sum(s.shared_blk_read_time + s.local_blk_read_time) / 1000 AS block_read_seconds_total,
+    pg_catalog.sum(s.shared_blk_write_time + s.local_blk_write_time) / 1000 AS block_write_seconds_total,
+    pg_catalog.sum(s.wal_bytes) AS wal_bytes_total
   -- Without texts: reading them costs ten times as much.
   FROM {schema}.pg_stat_statements(false) AS s
   -- One may be there twice: called by itself, and from within a function.
   GROUP BY s.queryid, s.userid, s.dbid
 ),
 
-costliest AS (
-  SELECT
-    s.*,
-    pg_catalog.row_number() OVER (ORDER BY s.total_ms DESC, s.queryid) <= %(top_statements)s AS is_top
-  FROM statements AS s
+shown AS (
+  SELECT q.statement
+  FROM statements AS q
+  WHERE q.statement = ANY(%(members)s::pg_catalog.text[])
+  UNION
+  (
+    SELECT q.statement
+    FROM statements AS q
+    ORDER BY q.activity DESC, q.statement
+    LIMIT %(top)s
+  )
 )
 
 SELECT
-  CASE WHEN s.is_top THEN coalesce(r.rolname::pg_catalog.text, s.userid::pg_catalog.text) ELSE '(others)' END AS "user",
-  CASE WHEN s.is_top THEN coalesce(d.datname::pg_catalog.text, s.dbid::pg_catalog.text) ELSE '(others)' END AS datname,
-  CASE WHEN s.is_top THEN coalesce(s.queryid::pg_catalog.text, '') ELSE '(others)' END AS queryid,
-  pg_catalog.sum(s.calls) AS calls_total,
-  pg_catalog.sum(s.total_ms) / 1000 AS seconds_total,
-  pg_catalog.sum(s.rows) AS rows_total,
-  pg_catalog.sum(s.blocks_hit) AS blocks_hit_total,
-  pg_catalog.sum(s.blocks_read) AS blocks_read_total,
-  pg_catalog.sum(s.blocks_written) AS blocks_written_total,
-  pg_catalog.sum(s.temp_blocks) AS temp_blocks_total,
-  pg_catalog.sum(s.read_ms) / 1000 AS block_read_seconds_total,
-  pg_catalog.sum(s.write_ms) / 1000 AS block_write_seconds_total,
-  pg_catalog.sum(s.wal_bytes) AS wal_bytes_total
-FROM costliest AS s
-LEFT JOIN pg_catalog.pg_roles AS r ON s.userid = r.oid
-LEFT JOIN pg_catalog.pg_database AS d ON s.dbid = d.oid
-GROUP BY 1, 2, 3
+  q.statement AS top_key,
+  q.activity,
+  coalesce(r.rolname::pg_catalog.text, q.userid::pg_catalog.text) AS "user",
+  coalesce(d.datname::pg_catalog.text, q.dbid::pg_catalog.text) AS datname,
+  coalesce(q.queryid::pg_catalog.text, '') AS queryid,
+  q.calls_total,
+  q.seconds_total,
+  q.rows_total,
+  q.blocks_hit_total,
+  q.blocks_read_total,
+  q.blocks_written_total,
+  q.temp_blocks_total,
+  q.block_read_seconds_total,
+  q.block_write_seconds_total,
+  q.wal_bytes_total
+FROM statements AS q
+INNER JOIN shown AS s ON q.statement = s.statement
+LEFT JOIN pg_catalog.pg_roles AS r ON q.userid = r.oid
+LEFT JOIN pg_catalog.pg_database AS d ON q.dbid = d.oid
+UNION ALL
+SELECT
+  NULL,
+  pg_catalog.count(*),
+  '(others)',
+  '(others)',
+  '(others)',
+  coalesce(pg_catalog.sum(q.calls_total), 0),
+  coalesce(pg_catalog.sum(q.seconds_total), 0),
+  coalesce(pg_catalog.sum(q.rows_total), 0),
+  coalesce(pg_catalog.sum(q.blocks_hit_total), 0),
+  coalesce(pg_catalog.sum(q.blocks_read_total), 0),
+  coalesce(pg_catalog.sum(q.blocks_written_total), 0),
+  coalesce(pg_catalog.sum(q.temp_blocks_total), 0),
+  coalesce(pg_catalog.sum(q.block_read_seconds_total), 0),
+  coalesce(pg_catalog.sum(q.block_write_seconds_total), 0),
+  coalesce(pg_catalog.sum(q.wal_bytes_total), 0)
+FROM statements AS q
+WHERE q.statement <> ALL(%(members)s::pg_catalog.text[])

@@ -3,6 +3,7 @@ about = "Activity of the busiest tables of this database, and of the rest togeth
 every_s = 30
 slow = true
 timeout_s = 2
+top = "tables"
 prefix = "pg_stat_user_tables_"
 labels = ["datname", "schemaname", "relname"]
 
@@ -98,57 +99,117 @@ type = "counter"
 unit = "{analyze}"
 help = "ANALYZEs by autovacuum."
 */
-WITH busiest AS (
+WITH tables AS MATERIALIZED (
   SELECT
-    c.oid,
+    c.oid AS relid,
     n.nspname::pg_catalog.text AS schemaname,
     c.relname::pg_catalog.text AS relname,
-    pg_catalog.row_number() OVER (
-      ORDER BY
-        pg_catalog.pg_stat_get_tuples_returned(c.oid)
-        + pg_catalog.pg_stat_get_tuples_inserted(c.oid)
-        + pg_catalog.pg_stat_get_tuples_updated(c.oid)
-        + pg_catalog.pg_stat_get_tuples_deleted(c.oid) DESC,
-        c.oid
-    ) <= %(top_tables)s AS is_top
+    pg_catalog.pg_stat_get_tuples_returned(c.oid) + pg_catalog.pg_stat_get_tuples_inserted(c.oid)
+    + pg_catalog.pg_stat_get_tuples_updated(c.oid) + pg_catalog.pg_stat_get_tuples_deleted(c.oid)
+    + coalesce(i.scans, 0) AS activity,
+    pg_catalog.pg_stat_get_numscans(c.oid) AS seq_scan,
+    pg_catalog.pg_stat_get_tuples_returned(c.oid) AS seq_tup_read,
+    i.scans AS idx_scan,
+    i.fetched + pg_catalog.pg_stat_get_tuples_fetched(c.oid) AS idx_tup_fetch,
+    pg_catalog.pg_stat_get_tuples_inserted(c.oid) AS n_tup_ins,
+    pg_catalog.pg_stat_get_tuples_updated(c.oid) AS n_tup_upd,
+    pg_catalog.pg_stat_get_tuples_deleted(c.oid) AS n_tup_del,
+    pg_catalog.pg_stat_get_tuples_hot_updated(c.oid) AS n_tup_hot_upd,
+    pg_catalog.pg_stat_get_live_tuples(c.oid) AS n_live_tup,
+    pg_catalog.pg_stat_get_dead_tuples(c.oid) AS n_dead_tup,
+    pg_catalog.pg_stat_get_mod_since_analyze(c.oid) AS n_mod_since_analyze,
+    pg_catalog.pg_stat_get_ins_since_vacuum(c.oid) AS n_ins_since_vacuum,
+    pg_catalog.pg_stat_get_vacuum_count(c.oid) AS vacuum_count,
+    pg_catalog.pg_stat_get_autovacuum_count(c.oid) AS autovacuum_count,
+    pg_catalog.pg_stat_get_analyze_count(c.oid) AS analyze_count,
+    pg_catalog.pg_stat_get_autoanalyze_count(c.oid) AS autoanalyze_count,
+    coalesce(extract(EPOCH FROM pg_catalog.pg_stat_get_last_vacuum_time(c.oid)), 0) AS last_vacuum,
+    coalesce(extract(EPOCH FROM pg_catalog.pg_stat_get_last_autovacuum_time(c.oid)), 0) AS last_autovacuum,
+    coalesce(extract(EPOCH FROM pg_catalog.pg_stat_get_last_analyze_time(c.oid)), 0) AS last_analyze,
+    coalesce(extract(EPOCH FROM pg_catalog.pg_stat_get_last_autoanalyze_time(c.oid)), 0) AS last_autoanalyze
   FROM pg_catalog.pg_class AS c
   INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
+  LEFT JOIN (
+    SELECT
+      x.indrelid,
+      pg_catalog.sum(pg_catalog.pg_stat_get_numscans(x.indexrelid)) AS scans,
+      pg_catalog.sum(pg_catalog.pg_stat_get_tuples_fetched(x.indexrelid)) AS fetched
+    FROM pg_catalog.pg_index AS x
+    GROUP BY x.indrelid
+  ) AS i ON c.oid = i.indrelid
   WHERE
     c.relkind IN ('r', 't', 'm')
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
     AND n.nspname !~ '^pg_temp_'
+),
+
+shown AS (
+  SELECT t.relid
+  FROM tables AS t
+  WHERE t.relid = ANY(%(members)s::pg_catalog.oid[])
+  UNION
+  (
+    SELECT t.relid
+    FROM tables AS t
+    ORDER BY t.activity DESC, t.relid
+    LIMIT %(top)s
+  )
 )
 
 SELECT
+  t.relid::pg_catalog.text AS top_key,
+  t.activity,
   pg_catalog.current_database()::pg_catalog.text AS datname,
-  CASE WHEN b.is_top THEN b.schemaname ELSE '(others)' END AS schemaname,
-  CASE WHEN b.is_top THEN b.relname ELSE '(others)' END AS relname,
-  pg_catalog.sum(pg_catalog.pg_stat_get_numscans(b.oid)) AS seq_scan,
-  pg_catalog.sum(pg_catalog.pg_stat_get_tuples_returned(b.oid)) AS seq_tup_read,
-  pg_catalog.sum(i.scans) AS idx_scan,
-  pg_catalog.sum(i.fetched + pg_catalog.pg_stat_get_tuples_fetched(b.oid)) AS idx_tup_fetch,
-  pg_catalog.sum(pg_catalog.pg_stat_get_tuples_inserted(b.oid)) AS n_tup_ins,
-  pg_catalog.sum(pg_catalog.pg_stat_get_tuples_updated(b.oid)) AS n_tup_upd,
-  pg_catalog.sum(pg_catalog.pg_stat_get_tuples_deleted(b.oid)) AS n_tup_del,
-  pg_catalog.sum(pg_catalog.pg_stat_get_tuples_hot_updated(b.oid)) AS n_tup_hot_upd,
-  pg_catalog.sum(pg_catalog.pg_stat_get_live_tuples(b.oid)) AS n_live_tup,
-  pg_catalog.sum(pg_catalog.pg_stat_get_dead_tuples(b.oid)) AS n_dead_tup,
-  pg_catalog.sum(pg_catalog.pg_stat_get_mod_since_analyze(b.oid)) AS n_mod_since_analyze,
-  pg_catalog.sum(pg_catalog.pg_stat_get_ins_since_vacuum(b.oid)) AS n_ins_since_vacuum,
-  pg_catalog.sum(pg_catalog.pg_stat_get_vacuum_count(b.oid)) AS vacuum_count,
-  pg_catalog.sum(pg_catalog.pg_stat_get_autovacuum_count(b.oid)) AS autovacuum_count,
-  pg_catalog.sum(pg_catalog.pg_stat_get_analyze_count(b.oid)) AS analyze_count,
-  pg_catalog.sum(pg_catalog.pg_stat_get_autoanalyze_count(b.oid)) AS autoanalyze_count,
-  coalesce(extract(EPOCH FROM pg_catalog.max(pg_catalog.pg_stat_get_last_vacuum_time(b.oid))), 0) AS last_vacuum,
-  coalesce(extract(EPOCH FROM pg_catalog.max(pg_catalog.pg_stat_get_last_autovacuum_time(b.oid))), 0) AS last_autovacuum,
-  coalesce(extract(EPOCH FROM pg_catalog.max(pg_catalog.pg_stat_get_last_analyze_time(b.oid))), 0) AS last_analyze,
-  coalesce(extract(EPOCH FROM pg_catalog.max(pg_catalog.pg_stat_get_last_autoanalyze_time(b.oid))), 0) AS last_autoanalyze
-FROM busiest AS b
-LEFT JOIN LATERAL (
-  SELECT
-    pg_catalog.sum(pg_catalog.pg_stat_get_numscans(x.indexrelid)) AS scans,
-    coalesce(pg_catalog.sum(pg_catalog.pg_stat_get_tuples_fetched(x.indexrelid)), 0) AS fetched
-  FROM pg_catalog.pg_index AS x
-  WHERE x.indrelid = b.oid
-) AS i ON true
-GROUP BY 1, 2, 3
+  t.schemaname AS schemaname,
+  t.relname AS relname,
+  t.seq_scan,
+  t.seq_tup_read,
+  t.idx_scan,
+  t.idx_tup_fetch,
+  t.n_tup_ins,
+  t.n_tup_upd,
+  t.n_tup_del,
+  t.n_tup_hot_upd,
+  t.n_live_tup,
+  t.n_dead_tup,
+  t.n_mod_since_analyze,
+  t.n_ins_since_vacuum,
+  t.vacuum_count,
+  t.autovacuum_count,
+  t.analyze_count,
+  t.autoanalyze_count,
+  t.last_vacuum,
+  t.last_autovacuum,
+  t.last_analyze,
+  t.last_autoanalyze
+FROM tables AS t
+INNER JOIN shown AS s ON t.relid = s.relid
+UNION ALL
+SELECT
+  NULL,
+  pg_catalog.count(*),
+  pg_catalog.current_database()::pg_catalog.text,
+  '(others)',
+  '(others)',
+  coalesce(pg_catalog.sum(t.seq_scan), 0),
+  coalesce(pg_catalog.sum(t.seq_tup_read), 0),
+  coalesce(pg_catalog.sum(t.idx_scan), 0),
+  coalesce(pg_catalog.sum(t.idx_tup_fetch), 0),
+  coalesce(pg_catalog.sum(t.n_tup_ins), 0),
+  coalesce(pg_catalog.sum(t.n_tup_upd), 0),
+  coalesce(pg_catalog.sum(t.n_tup_del), 0),
+  coalesce(pg_catalog.sum(t.n_tup_hot_upd), 0),
+  coalesce(pg_catalog.sum(t.n_live_tup), 0),
+  coalesce(pg_catalog.sum(t.n_dead_tup), 0),
+  coalesce(pg_catalog.sum(t.n_mod_since_analyze), 0),
+  coalesce(pg_catalog.sum(t.n_ins_since_vacuum), 0),
+  coalesce(pg_catalog.sum(t.vacuum_count), 0),
+  coalesce(pg_catalog.sum(t.autovacuum_count), 0),
+  coalesce(pg_catalog.sum(t.analyze_count), 0),
+  coalesce(pg_catalog.sum(t.autoanalyze_count), 0),
+  NULL,
+  NULL,
+  NULL,
+  NULL
+FROM tables AS t
+WHERE t.relid <> ALL(%(members)s::pg_catalog.oid[])

@@ -3,6 +3,7 @@ about = "Blocks of the busiest tables of this database, and of the rest together
 every_s = 60
 slow = true
 timeout_s = 2
+top = "tables"
 prefix = "pg_statio_user_tables_"
 labels = ["datname", "schemaname", "relname"]
 
@@ -46,26 +47,66 @@ type = "counter"
 unit = "{block}"
 help = "Blocks of its TOAST table's index found in shared buffers."
 */
-WITH tables AS (
+WITH tables AS MATERIALIZED (
   SELECT
-    t.*,
-    pg_catalog.row_number() OVER (
-      ORDER BY coalesce(t.heap_blks_read, 0) + coalesce(t.heap_blks_hit, 0) DESC, t.relid
-    ) <= %(top_tables)s AS is_top
+    t.relid,
+    t.schemaname::pg_catalog.text AS schemaname,
+    t.relname::pg_catalog.text AS relname,
+    coalesce(t.heap_blks_read, 0) + coalesce(t.heap_blks_hit, 0) AS activity,
+    t.heap_blks_read AS heap_blocks_read,
+    t.heap_blks_hit AS heap_blocks_hit,
+    t.idx_blks_read AS idx_blocks_read,
+    t.idx_blks_hit AS idx_blocks_hit,
+    t.toast_blks_read AS toast_blocks_read,
+    t.toast_blks_hit AS toast_blocks_hit,
+    t.tidx_blks_read AS tidx_blocks_read,
+    t.tidx_blks_hit AS tidx_blocks_hit
   FROM pg_catalog.pg_statio_user_tables AS t
+),
+
+shown AS (
+  SELECT t.relid
+  FROM tables AS t
+  WHERE t.relid = ANY(%(members)s::pg_catalog.oid[])
+  UNION
+  (
+    SELECT t.relid
+    FROM tables AS t
+    ORDER BY t.activity DESC, t.relid
+    LIMIT %(top)s
+  )
 )
 
 SELECT
+  t.relid::pg_catalog.text AS top_key,
+  t.activity,
   pg_catalog.current_database()::pg_catalog.text AS datname,
-  CASE WHEN t.is_top THEN t.schemaname::pg_catalog.text ELSE '(others)' END AS schemaname,
-  CASE WHEN t.is_top THEN t.relname::pg_catalog.text ELSE '(others)' END AS relname,
-  pg_catalog.sum(t.heap_blks_read) AS heap_blocks_read,
-  pg_catalog.sum(t.heap_blks_hit) AS heap_blocks_hit,
-  pg_catalog.sum(t.idx_blks_read) AS idx_blocks_read,
-  pg_catalog.sum(t.idx_blks_hit) AS idx_blocks_hit,
-  pg_catalog.sum(t.toast_blks_read) AS toast_blocks_read,
-  pg_catalog.sum(t.toast_blks_hit) AS toast_blocks_hit,
-  pg_catalog.sum(t.tidx_blks_read) AS tidx_blocks_read,
-  pg_catalog.sum(t.tidx_blks_hit) AS tidx_blocks_hit
+  t.schemaname AS schemaname,
+  t.relname AS relname,
+  t.heap_blocks_read,
+  t.heap_blocks_hit,
+  t.idx_blocks_read,
+  t.idx_blocks_hit,
+  t.toast_blocks_read,
+  t.toast_blocks_hit,
+  t.tidx_blocks_read,
+  t.tidx_blocks_hit
 FROM tables AS t
-GROUP BY 1, 2, 3
+INNER JOIN shown AS s ON t.relid = s.relid
+UNION ALL
+SELECT
+  NULL,
+  pg_catalog.count(*),
+  pg_catalog.current_database()::pg_catalog.text,
+  '(others)',
+  '(others)',
+  coalesce(pg_catalog.sum(t.heap_blocks_read), 0),
+  coalesce(pg_catalog.sum(t.heap_blocks_hit), 0),
+  coalesce(pg_catalog.sum(t.idx_blocks_read), 0),
+  coalesce(pg_catalog.sum(t.idx_blocks_hit), 0),
+  coalesce(pg_catalog.sum(t.toast_blocks_read), 0),
+  coalesce(pg_catalog.sum(t.toast_blocks_hit), 0),
+  coalesce(pg_catalog.sum(t.tidx_blocks_read), 0),
+  coalesce(pg_catalog.sum(t.tidx_blocks_hit), 0)
+FROM tables AS t
+WHERE t.relid <> ALL(%(members)s::pg_catalog.oid[])

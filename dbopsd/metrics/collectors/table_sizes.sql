@@ -1,9 +1,10 @@
 /*
 about = "True sizes of tables and their indexes, a slice of them at a time."
-every_s = 60
+every_s = 300
 slow = true
 timeout_s = 2
 slice_rows = 200
+top = "tables"
 prefix = "pg_stat_user_tables_"
 labels = ["datname", "schemaname", "relname"]
 
@@ -47,6 +48,7 @@ SELECT
   pg_catalog.current_database()::pg_catalog.text AS datname,
   s.schemaname,
   s.relname,
+  CASE WHEN l.relid IS NOT NULL THEN pg_catalog.format('%%I.%%I is locked', s.schemaname, s.relname) END AS unknown,
   CASE WHEN l.relid IS NULL THEN pg_catalog.pg_table_size(s.oid) END AS table_size_bytes,
   CASE WHEN l.relid IS NULL THEN pg_catalog.pg_indexes_size(s.oid) END AS index_size_bytes
 FROM slice AS s

@@ -50,6 +50,21 @@ def test_what_is_late_does_not_catch_up():
     assert pace.due_at == 185.0
 
 
+def test_the_parts_of_a_run_follow_each_other_and_count_as_one():
+    pace = Pace(60.0, due_at=100.0)
+    began = pace.due_at
+    for _ in range(4):
+        before = pace.due_at
+        pace.continues(before, 0.01)
+        assert pace.due_at == pytest.approx(before + 0.01 / MOST_BUSY)
+    pace.succeeded(pace.due_at, 0.01)
+    assert pace.due_at == began + 60
+    assert pace.cost_s == pytest.approx(0.05)
+    pace.continues(pace.due_at, 3.0)
+    pace.succeeded(pace.due_at, 3.0)
+    assert pace.interval_s > 60
+
+
 def test_however_costly_it_runs_every_hour():
     pace = Pace(10.0)
     ran(pace, 3600.0)
