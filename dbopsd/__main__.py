@@ -16,7 +16,7 @@ from dbopsd import app, reference
 from dbopsd.app import Feature
 from dbopsd.app.features import FEATURES
 from dbopsd.config import CONFIG_FILE_VARIABLE, Config, load_config
-from dbopsd.errors import DbopsError
+from dbopsd.errors import ConfigurationError, DbopsError
 from dbopsd.security.audit.command import audit
 from dbopsd.security.command import token
 from dbopsd.telemetry.log import set_up_logging
@@ -116,9 +116,44 @@ def build_cli(features: Sequence[Feature] = (), *, module: str = "dbopsd") -> cl
         """Print every key of the configuration, as Markdown."""
         click.echo(reference.markdown(), nl=False)
 
+    @cli.group()
+    def export() -> None:
+        """Write what other programs read."""
+
+    @export.command("prometheus-rules")
+    @_config_option
+    @click.option(
+        "--output",
+        "-o",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The file to write. Without it, they are printed.",
+    )
+    def prometheus_rules(config_file: Path | None, output: Path | None) -> None:
+        """Write the alert rules for Prometheus 2.42 or newer, as the configuration has them.
+
+        Changes for single databases are left out: Prometheus judges all by one rule.
+        """
+        with _refusing():
+            text = app.prometheus_rules(load_config(config_file))
+            if output is not None:
+                _write(output, text)
+                return
+        click.echo(text, nl=False)
+
     cli.add_command(token)
     cli.add_command(audit)
     return cli
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace the file at `path`, as a whole or not at all."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise ConfigurationError("--output", f"'{path}': {error.strerror}") from error
 
 
 def _prepare(config_file: Path | None) -> Config:

@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dbopsd.app.alerts import prometheus_rules
     from dbopsd.app.api_process import Serving, running, serve
     from dbopsd.app.config_check import check_config
     from dbopsd.app.descriptors import describe_descriptors
@@ -21,6 +22,7 @@ __all__ = [
     "Serving",
     "check_config",
     "describe_descriptors",
+    "prometheus_rules",
     "running",
     "serve",
     "work",
@@ -32,6 +34,7 @@ _MODULES = {
     "Serving": "api_process",
     "check_config": "config_check",
     "describe_descriptors": "descriptors",
+    "prometheus_rules": "alerts",
     "running": "api_process",
     "serve": "api_process",
     "work": "worker_process",

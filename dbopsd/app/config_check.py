@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import Sequence
 
+from dbopsd.app.alerts import rules_of
 from dbopsd.app.components import check_state_dir
 from dbopsd.app.descriptors import descriptor_limit, descriptor_need
 from dbopsd.app.feature import Feature
@@ -20,6 +21,7 @@ def check_config(config: Config, features: Sequence[Feature] = ()) -> None:
     """Raise `ConfigurationError` for the first thing that is wrong."""
     checks_of(config)
     schedules_of(config, features)
+    rules_of(config)
     Access.load(config.server, config.auth)
     for name, database in config.databases.items():
         if database.dsn is None:

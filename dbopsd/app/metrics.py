@@ -7,7 +7,11 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
+from dbopsd.app.alerts import judges_of
 from dbopsd.app.feature import Daemon, Served
+from dbopsd.metrics.alerts.board import AlertBoard
+from dbopsd.metrics.alerts.engine import AlertEngine
+from dbopsd.metrics.alerts.state_file import StateFile
 from dbopsd.metrics.collector import Collector, load_collectors
 from dbopsd.metrics.descriptors import Catalogue
 from dbopsd.metrics.history.query import History
@@ -68,6 +72,17 @@ async def run_metrics(daemon: Daemon) -> AsyncIterator[Served]:
         if config.history.enabled:
             recorder = Recorder(hub, history_path, max_bytes=config.history.max_size)
             tasks.append(asyncio.create_task(recorder.run(), name="history-recorder"))
+    board = AlertBoard()
+    if config.enabled and daemon.config.alerts.enabled:
+        engine = AlertEngine(
+            hub,
+            judges_of(daemon.config, daemon.board, collectors, sources),
+            board,
+            StateFile(daemon.config.server.state_dir / "metrics" / "alerts.json"),
+            interval_s=daemon.config.alerts.interval_s,
+            history=history_path if config.history.enabled else None,
+        )
+        tasks.append(asyncio.create_task(engine.run(), name="alerts"))
     history = History(history_path) if config.history.enabled else None
     service = MetricsService(
         hub, Catalogue(collectors, sources), history, OnDemand(daemon.databases)
@@ -76,7 +91,7 @@ async def run_metrics(daemon: Daemon) -> AsyncIterator[Served]:
         yield Served(
             services=[Service(metrics_pb2.DESCRIPTOR.services_by_name["MetricsService"], service)],
             routes=MetricsPaths(hub).routes(),
-            drain=hub.drain,
+            drain=partial(_drain, hub, board),
         )
     finally:
         for task in tasks:
@@ -84,6 +99,11 @@ async def run_metrics(daemon: Daemon) -> AsyncIterator[Served]:
         for task in tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+def _drain(hub: MetricsHub, board: AlertBoard) -> None:
+    hub.drain()
+    board.drain()
 
 
 def _samplers(

@@ -4,6 +4,7 @@ It is read and checked once at start. Nothing else in dbopsd reads the environme
 each key is its documentation: `dbopsd config-reference` prints it.
 """
 
+from dbopsd.config.alerts import AlertsConfig, ChannelConfig, DatabaseAlertsConfig, RuleConfig
 from dbopsd.config.audit import AuditConfig
 from dbopsd.config.auth import (
     AuthConfig,
@@ -32,10 +33,13 @@ from dbopsd.config.values import split_listen_address
 __all__ = [
     "CONFIG_FILE_VARIABLE",
     "ENV_PREFIX",
+    "AlertsConfig",
     "AuditConfig",
     "AuthConfig",
     "CertificateConfig",
+    "ChannelConfig",
     "Config",
+    "DatabaseAlertsConfig",
     "DatabaseConfig",
     "DatabaseHealthConfig",
     "DatabaseMetricsConfig",
@@ -46,6 +50,7 @@ __all__ = [
     "OperationsConfig",
     "PoolConfig",
     "RoleName",
+    "RuleConfig",
     "ScheduleConfig",
     "ServerConfig",
     "TelemetryConfig",

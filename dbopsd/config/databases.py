@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import ByteSize, Field, SecretStr, field_validator, model_validator
 
+from dbopsd.config.alerts import DatabaseAlertsConfig
 from dbopsd.config.metrics import DatabaseMetricsConfig
 from dbopsd.config.operations import ScheduleConfig
 from dbopsd.config.values import RESOURCE_ID, Seconds, Section
@@ -117,6 +118,9 @@ class DatabaseConfig(Section):
 
     metrics: DatabaseMetricsConfig = Field(default_factory=DatabaseMetricsConfig)
     """Metrics."""
+
+    alerts: DatabaseAlertsConfig = Field(default_factory=DatabaseAlertsConfig)
+    """Alerts."""
 
     schedules: dict[str, ScheduleConfig] = Field(default_factory=dict)
     """Scheduled operations, by name."""

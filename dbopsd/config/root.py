@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from dbopsd.config.alerts import AlertsConfig
 from dbopsd.config.audit import AuditConfig
 from dbopsd.config.auth import AuthConfig
 from dbopsd.config.databases import DatabaseConfig
@@ -54,6 +55,9 @@ class Config(BaseSettings):
 
     metrics: MetricsConfig = Field(default_factory=MetricsConfig)
     """How databases are sampled."""
+
+    alerts: AlertsConfig = Field(default_factory=AlertsConfig)
+    """What is judged, and who hears of it."""
 
     operations: OperationsConfig = Field(default_factory=OperationsConfig)
     """Long-running operations and the workers that run them."""
@@ -126,6 +130,17 @@ class Config(BaseSettings):
         unknown = sorted(self.auth.database_names() - set(self.databases))
         if unknown:
             raise ValueError(f"auth grants a role on '{unknown[0]}', which is no database here")
+        return self
+
+    @model_validator(mode="after")
+    def _channels_are_for_databases(self) -> Self:
+        for name, channel in self.alerts.channels.items():
+            unknown = sorted(set(channel.databases) - set(self.databases))
+            if unknown:
+                raise ValueError(
+                    f"alerts.channels.{name}.databases has '{unknown[0]}', "
+                    "which is no database here"
+                )
         return self
 
     @classmethod

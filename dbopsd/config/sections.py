@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
+from dbopsd.config.alerts import AlertsConfig, ChannelConfig, DatabaseAlertsConfig, RuleConfig
 from dbopsd.config.audit import AuditConfig
 from dbopsd.config.auth import AuthConfig, CertificateConfig, JwtConfig, TokenConfig
 from dbopsd.config.databases import (
@@ -33,10 +34,15 @@ def sections() -> Iterator[tuple[type[BaseModel], str]]:
     yield HealthConfig, "health"
     yield MetricsConfig, "metrics"
     yield HistoryConfig, "metrics.history"
+    yield AlertsConfig, "alerts"
+    yield RuleConfig, "alerts.rules.RULE"
+    yield ChannelConfig, "alerts.channels.CHANNEL"
     yield OperationsConfig, "operations"
     yield DatabaseConfig, "databases.NAME"
     yield PoolConfig, "databases.NAME.pool"
     yield DatabaseHealthConfig, "databases.NAME.health"
     yield DatabaseMetricsConfig, "databases.NAME.metrics"
+    yield DatabaseAlertsConfig, "databases.NAME.alerts"
+    yield RuleConfig, "databases.NAME.alerts.rules.RULE"
     yield ScheduleConfig, "databases.NAME.schedules.SCHEDULE"
     yield ThresholdConfig, "databases.NAME.health.thresholds.CHECK"

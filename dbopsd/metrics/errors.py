@@ -93,6 +93,21 @@ class ExpressionFailed(DbopsError):
 
 
 @dataclass(eq=False)
+class RuleInvalid(DbopsError):
+    """A rule of alerts cannot be used; the daemon does not start (exit 2)."""
+
+    reason: ClassVar[str] = "INVALID_CONFIGURATION"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    where: str
+    why: str
+
+    @property
+    def message(self) -> str:
+        return " ".join(f"the alert rule {self.where}: {self.why}".split())
+
+
+@dataclass(eq=False)
 class MetricNotFound(DbopsError):
     """Neither a collector nor the history has a metric of that name."""
 

@@ -154,8 +154,10 @@ def _seconds(samples: Samples) -> float:
 def _slope(samples: Samples) -> tuple[float, float]:
     """The least-squares line, as per second and at the last sample."""
     times = (samples.times - samples.times[-1]) / 1000.0
-    per_s, at_end = np.polyfit(times, samples.values, 1)
-    return float(per_s), float(at_end)
+    middle, mean = float(times.mean()), float(samples.values.mean())
+    apart = times - middle
+    per_s = float(np.dot(apart, samples.values - mean) / np.dot(apart, apart))
+    return per_s, mean - per_s * middle
 
 
 # Each of one window with at least so many samples.

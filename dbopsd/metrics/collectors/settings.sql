@@ -1,14 +1,13 @@
 /*
 about = "Numeric and boolean settings, from pg_settings."
 every_s = 60
-
+prefix = "pg_settings_"
 rows_name_metrics = true
 */
 -- Durations in seconds and sizes in bytes, under postgres_exporter's names. -1 means "off" or
 -- "as another setting" and stays as it is.
 SELECT
-  'pg_settings_'
-  || pg_catalog.regexp_replace(pg_catalog.lower(s.name), '[^a-z0-9_]', '_', 'g')
+  pg_catalog.regexp_replace(pg_catalog.lower(s.name), '[^a-z0-9_]', '_', 'g')
   || coalesce(u.suffix, '') AS metric,
   'gauge' AS type,
   coalesce(u.ucum, '1') AS unit,
