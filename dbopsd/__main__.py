@@ -116,6 +116,14 @@ def build_cli(features: Sequence[Feature] = (), *, module: str = "dbopsd") -> cl
         """Print every key of the configuration, as Markdown."""
         click.echo(reference.markdown(), nl=False)
 
+    @cli.command("metrics-reference")
+    def metrics_reference() -> None:
+        """Print every metric with its meaning, and the differences from postgres_exporter."""
+        # Here, or a worker would load every collector.
+        from dbopsd.metrics.reference import markdown  # noqa: PLC0415
+
+        click.echo(markdown(), nl=False)
+
     @cli.group()
     def export() -> None:
         """Write what other programs read."""

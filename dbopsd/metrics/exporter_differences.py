@@ -4,6 +4,7 @@ The list is `exporter_differences.toml`. The reference page shows it; tests allo
 """
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -43,15 +44,33 @@ class Difference:
         return any(fnmatchcase(name, pattern) for pattern in self.series)
 
 
-def load_differences() -> tuple[Difference, ...]:
-    """Every difference, in the order of the file."""
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """The differences in the order of the file.
+
+    `instead`: what there is, as Markdown, for each name that dashboards ask for and that no
+    release of today has.
+    """
+
+    listed: tuple[Difference, ...]
+    instead: Mapping[str, str]
+
+    def than(self, exporter: Exporter) -> tuple[Difference, ...]:
+        """Those from one exporter."""
+        return tuple(each for each in self.listed if exporter in each.than)
+
+
+def load_differences() -> Differences:
+    """Read the file."""
     text = resources.files(__package__).joinpath("exporter_differences.toml").read_text("utf-8")
-    return tuple(
+    read = tomllib.loads(text)
+    listed = tuple(
         Difference(
             tuple(each["series"]),
             Differs(each["differs"]),
             frozenset(map(Exporter, each["than"])),
             each["reason"],
         )
-        for each in tomllib.loads(text)["difference"]
+        for each in read["difference"]
     )
+    return Differences(listed, read["instead"])

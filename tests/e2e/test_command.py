@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from dbopsd import reference
 from dbopsd.__main__ import cli
+from dbopsd.metrics import reference as metrics_reference
 from tests.e2e.conftest import Answer, run
 from tests.support.daemon import clean_environment
 
@@ -15,6 +16,7 @@ ASKED = {
     "help": ("dbopsd", "--help"),
     "version": ("dbopsd", "--version"),
     "reference": ("dbopsd", "config-reference"),
+    "metrics": ("dbopsd", "metrics-reference"),
 }
 
 
@@ -35,7 +37,7 @@ def good(answer: Answer) -> str:
 def test_help_names_every_command_and_the_exit_codes(answers: dict[str, Answer]) -> None:
     said = good(answers["help"])
     assert said.startswith("Usage: dbopsd [OPTIONS] COMMAND [ARGS]...")
-    for command in ("serve", "check-config", "config-reference"):
+    for command in ("serve", "check-config", "config-reference", "metrics-reference"):
         assert f"\n  {command} " in said
     assert "2 could not start" in " ".join(said.split())
 
@@ -63,3 +65,5 @@ def test_version(answers: dict[str, Answer]) -> None:
 def test_the_reference(answers: dict[str, Answer]) -> None:
     assert good(answers["reference"]) == reference.markdown()
     assert "as Markdown" in help_of("config-reference", "-h")
+    assert good(answers["metrics"]) == metrics_reference.markdown()
+    assert "differences from postgres_exporter" in help_of("metrics-reference", "-h")
