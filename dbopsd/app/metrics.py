@@ -20,6 +20,7 @@ from dbopsd.metrics.hub import MetricsHub
 from dbopsd.metrics.on_demand import OnDemand
 from dbopsd.metrics.sampler import Sampler
 from dbopsd.metrics.source import OperationCounts, Source, load_sources
+from dbopsd.metrics.statements.window import StatementHistory
 from dbopsd.operations.errors import ControlStoreUnavailable
 from dbopsd.operations.service import Operations
 
@@ -84,8 +85,9 @@ async def run_metrics(daemon: Daemon) -> AsyncIterator[Served]:
         )
         tasks.append(asyncio.create_task(engine.run(), name="alerts"))
     history = History(history_path) if config.history.enabled else None
+    statement_history = StatementHistory(history_path) if config.history.enabled else None
     service = MetricsService(
-        hub, Catalogue(collectors, sources), history, OnDemand(daemon.databases)
+        hub, Catalogue(collectors, sources), history, OnDemand(daemon.databases), statement_history
     )
     try:
         yield Served(

@@ -8,10 +8,14 @@ from dbopsd.metrics.hub import MetricsHub
 from dbopsd.metrics.on_demand import OnDemand
 from dbopsd.metrics.sessions.sessions import Sessions
 from dbopsd.metrics.settings.settings import Settings
+from dbopsd.metrics.statements.plan import Plans
+from dbopsd.metrics.statements.statements import Statements
+from dbopsd.metrics.statements.window import StatementHistory
 from dbopsd.rpc.metrics.history import HistoryMethods
 from dbopsd.rpc.metrics.sessions import SessionMethods
 from dbopsd.rpc.metrics.settings import SettingMethods
 from dbopsd.rpc.metrics.snapshots import SnapshotMethods
+from dbopsd.rpc.metrics.statements import StatementMethods
 
 
 class MetricsService(  # type: ignore[misc]  # the parts' methods are what gRPC calls
@@ -19,6 +23,7 @@ class MetricsService(  # type: ignore[misc]  # the parts' methods are what gRPC 
     HistoryMethods,
     SessionMethods,
     SettingMethods,
+    StatementMethods,
     metrics_pb2_grpc.MetricsServiceServicer,
 ):
     """Each part answers for itself; here they are given what they need."""
@@ -29,8 +34,10 @@ class MetricsService(  # type: ignore[misc]  # the parts' methods are what gRPC 
         catalogue: Catalogue,
         history: History | None,
         on_demand: OnDemand,
+        statement_history: StatementHistory | None,
     ) -> None:
         SnapshotMethods.__init__(self, hub, catalogue)
         HistoryMethods.__init__(self, frozenset(hub.databases), history)
         SessionMethods.__init__(self, Sessions(on_demand))
         SettingMethods.__init__(self, Settings(on_demand))
+        StatementMethods.__init__(self, Statements(on_demand, statement_history), Plans(on_demand))

@@ -36,7 +36,7 @@ class SessionMethods:
             page_token=request.page_token,
         )
         return metrics_pb2.ListSessionsResponse(
-            sessions=[_encode(each, database) for each in page.items],
+            sessions=[encode_session(each, database) for each in page.items],
             next_page_token=page.next_page_token,
         )
 
@@ -71,7 +71,7 @@ class SessionMethods:
             how,
             only_check=request.validate_only,
         )
-        return _encode(session, database), ended
+        return encode_session(session, database), ended
 
 
 def _wanted(session: ServerSession, request: metrics_pb2.ListSessionsRequest) -> bool:
@@ -91,7 +91,8 @@ def _moment(time: Timestamp) -> datetime:
         raise InvalidField("start_time", "is no time of a session") from None
 
 
-def _encode(session: ServerSession, database: str) -> metrics_pb2.Session:
+def encode_session(session: ServerSession, database: str) -> metrics_pb2.Session:
+    """A session, its statement only for callers who may see it."""
     may_read = current_caller.get().may(Role.OPERATOR, database)
     return metrics_pb2.Session(
         pid=session.pid,

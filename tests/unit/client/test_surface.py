@@ -62,6 +62,10 @@ SUB_CLIENTS = {
         "terminate": ["database", "pid", "start_time", "validate_only", *CALL],
     },
     "settings": {"list": ["database", "changed", *PAGES]},
+    "statements": {
+        "list": ["database", "order", "limit", "window_s", "running", *CALL],
+        "explain": ["database", "query_id", "search_path", *CALL],
+    },
     "workers": {"list": PAGES},
     "duties": {"list": PAGES},
 }

@@ -16,5 +16,5 @@ def metrics_service(hub: MetricsHub) -> Service:
     catalogue = Catalogue(load_collectors(), load_sources())
     return Service(
         metrics_pb2.DESCRIPTOR.services_by_name["MetricsService"],
-        MetricsService(hub, catalogue, None, OnDemand({})),
+        MetricsService(hub, catalogue, None, OnDemand({}), None),
     )

@@ -778,6 +778,352 @@ class QueryHistoryResponse(_message.Message):
 Global___QueryHistoryResponse: _TypeAlias = QueryHistoryResponse  # noqa: Y015
 
 @_typing.final
+class ListStatementsRequest(_message.Message):
+    """The request of `ListStatements`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Order:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _OrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ListStatementsRequest._Order.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ORDER_UNSPECIFIED: ListStatementsRequest._Order.ValueType  # 0
+        """The same as TOTAL."""
+        TOTAL: ListStatementsRequest._Order.ValueType  # 1
+        """By total execution time."""
+        MEAN: ListStatementsRequest._Order.ValueType  # 2
+        """By mean execution time."""
+        CALLS: ListStatementsRequest._Order.ValueType  # 3
+        """By the number of calls."""
+        IO: ListStatementsRequest._Order.ValueType  # 4
+        """By blocks read and written."""
+        TEMP: ListStatementsRequest._Order.ValueType  # 5
+        """By temporary blocks read and written."""
+
+    class Order(_Order, metaclass=_OrderEnumTypeWrapper):
+        """The order of statements; the greatest comes first."""
+
+    ORDER_UNSPECIFIED: ListStatementsRequest.Order.ValueType  # 0
+    """The same as TOTAL."""
+    TOTAL: ListStatementsRequest.Order.ValueType  # 1
+    """By total execution time."""
+    MEAN: ListStatementsRequest.Order.ValueType  # 2
+    """By mean execution time."""
+    CALLS: ListStatementsRequest.Order.ValueType  # 3
+    """By the number of calls."""
+    IO: ListStatementsRequest.Order.ValueType  # 4
+    """By blocks read and written."""
+    TEMP: ListStatementsRequest.Order.ValueType  # 5
+    """By temporary blocks read and written."""
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The database, `databases/{database}`."""
+    order: Global___ListStatementsRequest.Order.ValueType
+    """The order."""
+    limit: _builtins.int
+    """The maximum number of statements, 1 to 1000. 0 means 20, and more than 1000 means 1000. A negative number is
+    INVALID_ARGUMENT. The list is not paged: it is another one at each moment.
+    """
+    running: _builtins.bool
+    """List what runs now in `running` and no `statements`, which needs no extension. `order` and `window` have no meaning
+    then.
+    """
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """What to look at: the time from now back to so long ago, 1 min to 30 days. Unset: all since the statistics were
+        reset. The figures come from the daemon's history, which follows the costliest statements (setting
+        `metrics.top_statements`); `window` in the response says what was covered.
+        """
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        order: Global___ListStatementsRequest.Order.ValueType = ...,
+        window: _duration_pb2.Duration | None = ...,
+        limit: _builtins.int = ...,
+        running: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "order", b"order", "parent", b"parent", "running", b"running", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStatementsRequest: _TypeAlias = ListStatementsRequest  # noqa: Y015
+
+@_typing.final
+class ListStatementsResponse(_message.Message):
+    """The statements of a server."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATEMENTS_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    RESET_TIME_FIELD_NUMBER: _builtins.int
+    DROPPED_COUNT_FIELD_NUMBER: _builtins.int
+    NOT_KNOWN_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    dropped_count: _builtins.int
+    """How often the server dropped the least-used statements from its statistics, because there were more than
+    `pg_stat_statements.max`.
+    """
+    @_builtins.property
+    def statements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Statement]:
+        """The statements, in the order asked for."""
+
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """The time that the figures cover. Unset: all since `reset_time`."""
+
+    @_builtins.property
+    def reset_time(self) -> _timestamp_pb2.Timestamp:
+        """When the server's statistics were last reset."""
+
+    @_builtins.property
+    def not_known(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the list does not say, a line each: statements of other roles that are hidden, texts that could not be read,
+        a part of the window without history.
+        """
+
+    @_builtins.property
+    def running(self) -> _containers.RepeatedCompositeFieldContainer[Global___Session]:
+        """With `running`: the client sessions that run a statement now, the longest-running statement first, and those that
+        block them.
+        """
+
+    def __init__(
+        self,
+        *,
+        statements: _abc.Iterable[Global___Statement] | None = ...,
+        window: _duration_pb2.Duration | None = ...,
+        reset_time: _timestamp_pb2.Timestamp | None = ...,
+        dropped_count: _builtins.int = ...,
+        not_known: _abc.Iterable[_builtins.str] | None = ...,
+        running: _abc.Iterable[Global___Session] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reset_time", b"reset_time", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_count", b"dropped_count", "not_known", b"not_known", "reset_time", b"reset_time", "running", b"running", "statements", b"statements", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStatementsResponse: _TypeAlias = ListStatementsResponse  # noqa: Y015
+
+@_typing.final
+class Statement(_message.Message):
+    """What a normalised statement cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Figures(_message.Message):
+        """What was counted in a window."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        CALLS_FIELD_NUMBER: _builtins.int
+        TOTAL_DURATION_FIELD_NUMBER: _builtins.int
+        MEAN_DURATION_FIELD_NUMBER: _builtins.int
+        ROWS_FIELD_NUMBER: _builtins.int
+        BLOCKS_HIT_FIELD_NUMBER: _builtins.int
+        BLOCKS_READ_FIELD_NUMBER: _builtins.int
+        BLOCKS_WRITTEN_FIELD_NUMBER: _builtins.int
+        TEMP_BLOCKS_FIELD_NUMBER: _builtins.int
+        IO_DURATION_FIELD_NUMBER: _builtins.int
+        WAL_BYTES_FIELD_NUMBER: _builtins.int
+        calls: _builtins.int
+        """How often it ran."""
+        rows: _builtins.int
+        """Rows returned or touched."""
+        blocks_hit: _builtins.int
+        """Shared blocks found in the cache."""
+        blocks_read: _builtins.int
+        """Shared and local blocks read."""
+        blocks_written: _builtins.int
+        """Shared and local blocks written."""
+        temp_blocks: _builtins.int
+        """Temporary blocks read and written."""
+        wal_bytes: _builtins.int
+        """Bytes of WAL."""
+        @_builtins.property
+        def total_duration(self) -> _duration_pb2.Duration:
+            """Total execution time."""
+
+        @_builtins.property
+        def mean_duration(self) -> _duration_pb2.Duration:
+            """Mean execution time. Unset without a call."""
+
+        @_builtins.property
+        def io_duration(self) -> _duration_pb2.Duration:
+            """Time spent in reading and writing blocks. 0 if the setting `track_io_timing` is off."""
+
+        def __init__(
+            self,
+            *,
+            calls: _builtins.int = ...,
+            total_duration: _duration_pb2.Duration | None = ...,
+            mean_duration: _duration_pb2.Duration | None = ...,
+            rows: _builtins.int = ...,
+            blocks_hit: _builtins.int = ...,
+            blocks_read: _builtins.int = ...,
+            blocks_written: _builtins.int = ...,
+            temp_blocks: _builtins.int = ...,
+            io_duration: _duration_pb2.Duration | None = ...,
+            wal_bytes: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["io_duration", b"io_duration", "mean_duration", b"mean_duration", "total_duration", b"total_duration"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks_hit", b"blocks_hit", "blocks_read", b"blocks_read", "blocks_written", b"blocks_written", "calls", b"calls", "io_duration", b"io_duration", "mean_duration", b"mean_duration", "rows", b"rows", "temp_blocks", b"temp_blocks", "total_duration", b"total_duration", "wal_bytes", b"wal_bytes"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    QUERY_ID_FIELD_NUMBER: _builtins.int
+    POSTGRES_DATABASE_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    TEXT_CUT_FIELD_NUMBER: _builtins.int
+    FIGURES_FIELD_NUMBER: _builtins.int
+    EARLIER_FIGURES_FIELD_NUMBER: _builtins.int
+    TOTAL_TIME_RATIO_FIELD_NUMBER: _builtins.int
+    MAX_DURATION_FIELD_NUMBER: _builtins.int
+    STDDEV_DURATION_FIELD_NUMBER: _builtins.int
+    query_id: _builtins.str
+    """PostgreSQL's identifier of the statement (`queryid`), as a decimal number."""
+    postgres_database: _builtins.str
+    """The database in PostgreSQL in which it ran."""
+    role: _builtins.str
+    """The role that ran it."""
+    text: _builtins.str
+    """The normalised text, at most 10,000 characters. Empty for callers below OPERATOR, and if the server hides it."""
+    text_cut: _builtins.bool
+    """Whether `text` was cut."""
+    total_time_ratio: _builtins.float
+    """The part of the execution time of all statements, 0 to 1."""
+    @_builtins.property
+    def figures(self) -> Global___Statement.Figures:
+        """The figures of the window."""
+
+    @_builtins.property
+    def earlier_figures(self) -> Global___Statement.Figures:
+        """The figures of a window of the same length before it. Unset without `window`, or if the history does not cover that
+        window; all 0 if it does, and the statement was not among those followed.
+        """
+
+    @_builtins.property
+    def max_duration(self) -> _duration_pb2.Duration:
+        """The longest execution since the statistics were reset."""
+
+    @_builtins.property
+    def stddev_duration(self) -> _duration_pb2.Duration:
+        """The standard deviation of the execution time since the statistics were reset."""
+
+    def __init__(
+        self,
+        *,
+        query_id: _builtins.str = ...,
+        postgres_database: _builtins.str = ...,
+        role: _builtins.str = ...,
+        text: _builtins.str = ...,
+        text_cut: _builtins.bool = ...,
+        figures: Global___Statement.Figures | None = ...,
+        earlier_figures: Global___Statement.Figures | None = ...,
+        total_time_ratio: _builtins.float = ...,
+        max_duration: _duration_pb2.Duration | None = ...,
+        stddev_duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["earlier_figures", b"earlier_figures", "figures", b"figures", "max_duration", b"max_duration", "stddev_duration", b"stddev_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["earlier_figures", b"earlier_figures", "figures", b"figures", "max_duration", b"max_duration", "postgres_database", b"postgres_database", "query_id", b"query_id", "role", b"role", "stddev_duration", b"stddev_duration", "text", b"text", "text_cut", b"text_cut", "total_time_ratio", b"total_time_ratio"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Statement: _TypeAlias = Statement  # noqa: Y015
+
+@_typing.final
+class ExplainStatementRequest(_message.Message):
+    """The request of `ExplainStatement`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    QUERY_ID_FIELD_NUMBER: _builtins.int
+    SEARCH_PATH_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The database, `databases/{database}`."""
+    query_id: _builtins.str
+    """The `Statement.query_id`."""
+    @_builtins.property
+    def search_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Schemas in which names without a schema are looked up, as the statement's session had them. Empty: the
+        `search_path` that the role which ran the statement has by its settings. At most 50.
+        """
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        query_id: _builtins.str = ...,
+        search_path: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "query_id", b"query_id", "search_path", b"search_path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainStatementRequest: _TypeAlias = ExplainStatementRequest  # noqa: Y015
+
+@_typing.final
+class ExplainStatementResponse(_message.Message):
+    """The plan of a statement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    PLAN_JSON_FIELD_NUMBER: _builtins.int
+    TOTAL_COST_FIELD_NUMBER: _builtins.int
+    SEARCH_PATH_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The normalised text."""
+    plan: _builtins.str
+    """The plan, as EXPLAIN's text for people."""
+    plan_json: _builtins.str
+    """The plan as EXPLAIN's JSON."""
+    total_cost: _builtins.float
+    """The planner's estimate of the total cost."""
+    search_path: _builtins.str
+    """The `search_path` that names were looked up in."""
+    role: _builtins.str
+    """The role as which it was planned."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        plan: _builtins.str = ...,
+        plan_json: _builtins.str = ...,
+        total_cost: _builtins.float = ...,
+        search_path: _builtins.str = ...,
+        role: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "plan_json", b"plan_json", "role", b"role", "search_path", b"search_path", "text", b"text", "total_cost", b"total_cost"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainStatementResponse: _TypeAlias = ExplainStatementResponse  # noqa: Y015
+
+@_typing.final
 class ListSessionsRequest(_message.Message):
     """The request of `ListSessions`."""
 

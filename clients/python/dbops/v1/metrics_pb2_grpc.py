@@ -26,11 +26,11 @@ if _version_not_supported:
 
 
 class MetricsServiceStub:
-    """Reports how databases do: metrics, their history, sessions and settings.
+    """Reports how databases do: metrics, their history, statements, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots and history are answered from what it collected and wait for no database. Sessions and settings are read
-    from the server when they are asked for.
+    Snapshots and history are answered from what it collected and wait for no database. Statements, sessions and settings
+    are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -65,6 +65,16 @@ class MetricsServiceStub:
                 request_serializer=dbops_dot_v1_dot_metrics__pb2.QueryHistoryRequest.SerializeToString,
                 response_deserializer=dbops_dot_v1_dot_metrics__pb2.QueryHistoryResponse.FromString,
                 _registered_method=True)
+        self.ListStatements = channel.unary_unary(
+                '/dbops.v1.MetricsService/ListStatements',
+                request_serializer=dbops_dot_v1_dot_metrics__pb2.ListStatementsRequest.SerializeToString,
+                response_deserializer=dbops_dot_v1_dot_metrics__pb2.ListStatementsResponse.FromString,
+                _registered_method=True)
+        self.ExplainStatement = channel.unary_unary(
+                '/dbops.v1.MetricsService/ExplainStatement',
+                request_serializer=dbops_dot_v1_dot_metrics__pb2.ExplainStatementRequest.SerializeToString,
+                response_deserializer=dbops_dot_v1_dot_metrics__pb2.ExplainStatementResponse.FromString,
+                _registered_method=True)
         self.ListSessions = channel.unary_unary(
                 '/dbops.v1.MetricsService/ListSessions',
                 request_serializer=dbops_dot_v1_dot_metrics__pb2.ListSessionsRequest.SerializeToString,
@@ -88,11 +98,11 @@ class MetricsServiceStub:
 
 
 class MetricsServiceServicer:
-    """Reports how databases do: metrics, their history, sessions and settings.
+    """Reports how databases do: metrics, their history, statements, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots and history are answered from what it collected and wait for no database. Sessions and settings are read
-    from the server when they are asked for.
+    Snapshots and history are answered from what it collected and wait for no database. Statements, sessions and settings
+    are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -127,6 +137,33 @@ class MetricsServiceServicer:
         """Reads the history of a metric.
 
         - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: `metrics.history.enabled` is false, or its file cannot be read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStatements(self, request, context):
+        """Lists the statements of a server by what they cost, or those that run now.
+
+        - FAILED_PRECONDITION, `STATEMENTS_UNAVAILABLE`: the extension pg_stat_statements is not installed, is not loaded or
+        is too old; the message says how to get it. What runs now is listed without it.
+        - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: a window was asked for, and there is no history of this database yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainStatement(self, request, context):
+        """Explains a statement of pg_stat_statements by its generic plan: `EXPLAIN (GENERIC_PLAN)`, and on PostgreSQL 15
+        `EXPLAIN EXECUTE` of a prepared statement. It is never run: EXPLAIN plans it in a read-only transaction with a
+        timeout, which is rolled back. Planning evaluates IMMUTABLE functions of the statement, as the role that ran it
+        where the role of the DSN may become that one.
+
+        - FAILED_PRECONDITION, `STATEMENTS_UNAVAILABLE`: as for `ListStatements`.
+        - FAILED_PRECONDITION, `STATEMENT_NOT_EXPLAINABLE`: it has no plan, such as VACUUM; its text is hidden, was lost or
+        is not whole; or it names what the `search_path` does not have. The message says which.
+        - NOT_FOUND, `STATEMENT_NOT_FOUND`: pg_stat_statements has no such statement (any more), or it ran in another
+        database of the server.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,6 +225,16 @@ def add_MetricsServiceServicer_to_server(servicer, server):
                     request_deserializer=dbops_dot_v1_dot_metrics__pb2.QueryHistoryRequest.FromString,
                     response_serializer=dbops_dot_v1_dot_metrics__pb2.QueryHistoryResponse.SerializeToString,
             ),
+            'ListStatements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStatements,
+                    request_deserializer=dbops_dot_v1_dot_metrics__pb2.ListStatementsRequest.FromString,
+                    response_serializer=dbops_dot_v1_dot_metrics__pb2.ListStatementsResponse.SerializeToString,
+            ),
+            'ExplainStatement': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainStatement,
+                    request_deserializer=dbops_dot_v1_dot_metrics__pb2.ExplainStatementRequest.FromString,
+                    response_serializer=dbops_dot_v1_dot_metrics__pb2.ExplainStatementResponse.SerializeToString,
+            ),
             'ListSessions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSessions,
                     request_deserializer=dbops_dot_v1_dot_metrics__pb2.ListSessionsRequest.FromString,
@@ -217,11 +264,11 @@ def add_MetricsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MetricsService:
-    """Reports how databases do: metrics, their history, sessions and settings.
+    """Reports how databases do: metrics, their history, statements, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots and history are answered from what it collected and wait for no database. Sessions and settings are read
-    from the server when they are asked for.
+    Snapshots and history are answered from what it collected and wait for no database. Statements, sessions and settings
+    are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -328,6 +375,60 @@ class MetricsService:
             '/dbops.v1.MetricsService/QueryHistory',
             dbops_dot_v1_dot_metrics__pb2.QueryHistoryRequest.SerializeToString,
             dbops_dot_v1_dot_metrics__pb2.QueryHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStatements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.MetricsService/ListStatements',
+            dbops_dot_v1_dot_metrics__pb2.ListStatementsRequest.SerializeToString,
+            dbops_dot_v1_dot_metrics__pb2.ListStatementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainStatement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.MetricsService/ExplainStatement',
+            dbops_dot_v1_dot_metrics__pb2.ExplainStatementRequest.SerializeToString,
+            dbops_dot_v1_dot_metrics__pb2.ExplainStatementResponse.FromString,
             options,
             channel_credentials,
             insecure,

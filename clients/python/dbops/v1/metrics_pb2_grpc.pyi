@@ -27,11 +27,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MetricsServiceStub:
-    """Reports how databases do: metrics, their history, sessions and settings.
+    """Reports how databases do: metrics, their history, statements, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots and history are answered from what it collected and wait for no database. Sessions and settings are read
-    from the server when they are asked for.
+    Snapshots and history are answered from what it collected and wait for no database. Statements, sessions and settings
+    are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -57,6 +57,25 @@ class MetricsServiceStub:
 
     - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: `metrics.history.enabled` is false, or its file cannot be read.
     """
+    ListStatements: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.ListStatementsRequest, _metrics_pb2.ListStatementsResponse]
+    """Lists the statements of a server by what they cost, or those that run now.
+
+    - FAILED_PRECONDITION, `STATEMENTS_UNAVAILABLE`: the extension pg_stat_statements is not installed, is not loaded or
+      is too old; the message says how to get it. What runs now is listed without it.
+    - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: a window was asked for, and there is no history of this database yet.
+    """
+    ExplainStatement: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.ExplainStatementRequest, _metrics_pb2.ExplainStatementResponse]
+    """Explains a statement of pg_stat_statements by its generic plan: `EXPLAIN (GENERIC_PLAN)`, and on PostgreSQL 15
+    `EXPLAIN EXECUTE` of a prepared statement. It is never run: EXPLAIN plans it in a read-only transaction with a
+    timeout, which is rolled back. Planning evaluates IMMUTABLE functions of the statement, as the role that ran it
+    where the role of the DSN may become that one.
+
+    - FAILED_PRECONDITION, `STATEMENTS_UNAVAILABLE`: as for `ListStatements`.
+    - FAILED_PRECONDITION, `STATEMENT_NOT_EXPLAINABLE`: it has no plan, such as VACUUM; its text is hidden, was lost or
+      is not whole; or it names what the `search_path` does not have. The message says which.
+    - NOT_FOUND, `STATEMENT_NOT_FOUND`: pg_stat_statements has no such statement (any more), or it ran in another
+      database of the server.
+    """
     ListSessions: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.ListSessionsRequest, _metrics_pb2.ListSessionsResponse]
     """Lists the sessions of a server, the longest-running first: who runs what since when, and who waits for whom."""
     CancelSession: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.CancelSessionRequest, _metrics_pb2.CancelSessionResponse]
@@ -74,11 +93,11 @@ class MetricsServiceStub:
 
 @_typing.type_check_only
 class MetricsServiceAsyncStub(MetricsServiceStub):
-    """Reports how databases do: metrics, their history, sessions and settings.
+    """Reports how databases do: metrics, their history, statements, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots and history are answered from what it collected and wait for no database. Sessions and settings are read
-    from the server when they are asked for.
+    Snapshots and history are answered from what it collected and wait for no database. Statements, sessions and settings
+    are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -101,6 +120,25 @@ class MetricsServiceAsyncStub(MetricsServiceStub):
 
     - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: `metrics.history.enabled` is false, or its file cannot be read.
     """
+    ListStatements: _aio.UnaryUnaryMultiCallable[_metrics_pb2.ListStatementsRequest, _metrics_pb2.ListStatementsResponse]  # type: ignore[assignment]
+    """Lists the statements of a server by what they cost, or those that run now.
+
+    - FAILED_PRECONDITION, `STATEMENTS_UNAVAILABLE`: the extension pg_stat_statements is not installed, is not loaded or
+      is too old; the message says how to get it. What runs now is listed without it.
+    - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: a window was asked for, and there is no history of this database yet.
+    """
+    ExplainStatement: _aio.UnaryUnaryMultiCallable[_metrics_pb2.ExplainStatementRequest, _metrics_pb2.ExplainStatementResponse]  # type: ignore[assignment]
+    """Explains a statement of pg_stat_statements by its generic plan: `EXPLAIN (GENERIC_PLAN)`, and on PostgreSQL 15
+    `EXPLAIN EXECUTE` of a prepared statement. It is never run: EXPLAIN plans it in a read-only transaction with a
+    timeout, which is rolled back. Planning evaluates IMMUTABLE functions of the statement, as the role that ran it
+    where the role of the DSN may become that one.
+
+    - FAILED_PRECONDITION, `STATEMENTS_UNAVAILABLE`: as for `ListStatements`.
+    - FAILED_PRECONDITION, `STATEMENT_NOT_EXPLAINABLE`: it has no plan, such as VACUUM; its text is hidden, was lost or
+      is not whole; or it names what the `search_path` does not have. The message says which.
+    - NOT_FOUND, `STATEMENT_NOT_FOUND`: pg_stat_statements has no such statement (any more), or it ran in another
+      database of the server.
+    """
     ListSessions: _aio.UnaryUnaryMultiCallable[_metrics_pb2.ListSessionsRequest, _metrics_pb2.ListSessionsResponse]  # type: ignore[assignment]
     """Lists the sessions of a server, the longest-running first: who runs what since when, and who waits for whom."""
     CancelSession: _aio.UnaryUnaryMultiCallable[_metrics_pb2.CancelSessionRequest, _metrics_pb2.CancelSessionResponse]  # type: ignore[assignment]
@@ -117,11 +155,11 @@ class MetricsServiceAsyncStub(MetricsServiceStub):
     """Lists the settings of a server, ordered by name."""
 
 class MetricsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reports how databases do: metrics, their history, sessions and settings.
+    """Reports how databases do: metrics, their history, statements, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots and history are answered from what it collected and wait for no database. Sessions and settings are read
-    from the server when they are asked for.
+    Snapshots and history are answered from what it collected and wait for no database. Statements, sessions and settings
+    are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -165,6 +203,37 @@ class MetricsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads the history of a metric.
 
         - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: `metrics.history.enabled` is false, or its file cannot be read.
+        """
+
+    @_abc_1.abstractmethod
+    def ListStatements(
+        self,
+        request: _metrics_pb2.ListStatementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metrics_pb2.ListStatementsResponse, _abc.Awaitable[_metrics_pb2.ListStatementsResponse]]:
+        """Lists the statements of a server by what they cost, or those that run now.
+
+        - FAILED_PRECONDITION, `STATEMENTS_UNAVAILABLE`: the extension pg_stat_statements is not installed, is not loaded or
+          is too old; the message says how to get it. What runs now is listed without it.
+        - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: a window was asked for, and there is no history of this database yet.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainStatement(
+        self,
+        request: _metrics_pb2.ExplainStatementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metrics_pb2.ExplainStatementResponse, _abc.Awaitable[_metrics_pb2.ExplainStatementResponse]]:
+        """Explains a statement of pg_stat_statements by its generic plan: `EXPLAIN (GENERIC_PLAN)`, and on PostgreSQL 15
+        `EXPLAIN EXECUTE` of a prepared statement. It is never run: EXPLAIN plans it in a read-only transaction with a
+        timeout, which is rolled back. Planning evaluates IMMUTABLE functions of the statement, as the role that ran it
+        where the role of the DSN may become that one.
+
+        - FAILED_PRECONDITION, `STATEMENTS_UNAVAILABLE`: as for `ListStatements`.
+        - FAILED_PRECONDITION, `STATEMENT_NOT_EXPLAINABLE`: it has no plan, such as VACUUM; its text is hidden, was lost or
+          is not whole; or it names what the `search_path` does not have. The message says which.
+        - NOT_FOUND, `STATEMENT_NOT_FOUND`: pg_stat_statements has no such statement (any more), or it ran in another
+          database of the server.
         """
 
     @_abc_1.abstractmethod

@@ -18,6 +18,7 @@ from dbops_client._async.schedules import (
     AsyncSchedulesClient,
     AsyncWorkersClient,
 )
+from dbops_client._async.statements import AsyncStatementsClient
 from dbops_client._async_transport import AsyncTransport
 from dbops_client._channel import DEFAULT_TIMEOUT_S, StrPath
 from dbops_client._metadata import Token
@@ -78,6 +79,7 @@ class AsyncDbopsClient:
         self.metrics = AsyncMetricsClient(transport)
         self.sessions = AsyncSessionsClient(transport)
         self.settings = AsyncSettingsClient(transport)
+        self.statements = AsyncStatementsClient(transport)
         self.imports = AsyncImportsClient(transport)
         self.operations = AsyncOperationsClient(transport)
         self.schedules = AsyncSchedulesClient(transport)

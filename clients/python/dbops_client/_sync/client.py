@@ -21,6 +21,7 @@ from dbops_client._sync.schedules import (
     SchedulesClient,
     WorkersClient,
 )
+from dbops_client._sync.statements import StatementsClient
 from dbops_client._transport import Transport
 
 
@@ -78,6 +79,7 @@ class DbopsClient:
         self.metrics = MetricsClient(transport)
         self.sessions = SessionsClient(transport)
         self.settings = SettingsClient(transport)
+        self.statements = StatementsClient(transport)
         self.imports = ImportsClient(transport)
         self.operations = OperationsClient(transport)
         self.schedules = SchedulesClient(transport)

@@ -49,6 +49,7 @@ _COMMANDS = {
     "schedules": "schedules",
     "sessions": "sessions",
     "settings": "settings",
+    "statements": "statements",
     "workers": "workers",
 }
 

@@ -1,0 +1,1 @@
+"""What the statements of a server cost, and how they are planned."""
