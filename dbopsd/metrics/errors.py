@@ -126,6 +126,18 @@ class MetricNotFound(DbopsError):
 
 
 @dataclass(eq=False)
+class HistoryOff(DbopsError):
+    """The configuration says that no history is kept."""
+
+    reason: ClassVar[str] = "HISTORY_OFF"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    @property
+    def message(self) -> str:
+        return "there is no history of metrics: metrics.history.enabled is false"
+
+
+@dataclass(eq=False)
 class HistoryUnavailable(DbopsError):
     """There is no history, or it cannot be read now."""
 

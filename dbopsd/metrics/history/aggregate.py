@@ -1,14 +1,10 @@
 """Samples within steps as one point each."""
 
 from enum import Enum
-from typing import Final
 
 import numpy as np
 
 from dbopsd.metrics.history.chunk import Samples, Times, Values
-
-# A counter seen in two samples further apart than this says nothing of the steps between.
-_LONGEST_GAP_STEPS: Final = 2
 
 
 class Aggregation(Enum):
@@ -52,43 +48,34 @@ def aggregate(
     RATE and INCREASE take in the sample before `start_ms`, if it is there. A growth is given to
     the step of its later sample.
     """
+    times, values = samples
     if how in (Aggregation.RATE, Aggregation.INCREASE):
-        growth = grown(samples)
-        spans = np.diff(samples.times)
-        times = samples.times[1:]
-        inside = (times > start_ms) & (times <= end_ms)
-        places = _places(times[inside], start_ms, step_ms)
-        total = _sums(places, growth[inside])
-        if how is Aggregation.RATE:
-            seconds = _sums(places, spans[inside] / 1000.0)
-            total = np.divide(total, seconds, out=np.zeros_like(total), where=seconds > 0)
-        return Samples(start_ms + (np.unique(places) + 1) * step_ms, total)
-    inside = (samples.times > start_ms) & (samples.times <= end_ms)
-    values = samples.values[inside]
-    places = _places(samples.times[inside], start_ms, step_ms)
-    found, firsts, counts = np.unique(places, return_index=True, return_counts=True)
+        spans_s = np.diff(times) / 1000.0
+        times, values = times[1:], grown(samples)
+    first, last = np.searchsorted(times, (start_ms, end_ms), side="right")
+    times, values = times[first:last], values[first:last]
+    if not len(times):
+        return Samples(times, values)
+    # A sample at the very end of a step belongs to it.
+    places = (times - start_ms - 1) // step_ms
+    firsts = np.flatnonzero(np.diff(places, prepend=places[0] - 1))
+    ends = start_ms + (places[firsts] + 1) * step_ms
+    lasts = np.append(firsts[1:], len(places)) - 1
     match how:
         case Aggregation.LAST:
-            points = values[firsts + counts - 1]
+            points = values[lasts]
         case Aggregation.MIN:
-            points = np.minimum.reduceat(values, firsts) if len(firsts) else values
+            points = np.minimum.reduceat(values, firsts)
         case Aggregation.MAX:
-            points = np.maximum.reduceat(values, firsts) if len(firsts) else values
+            points = np.maximum.reduceat(values, firsts)
         case Aggregation.MEAN:
-            points = _sums(places, values) / counts
-        case _:
+            points = np.add.reduceat(values, firsts) / (lasts - firsts + 1)
+        case Aggregation.INCREASE:
+            points = np.add.reduceat(values, firsts)
+        case Aggregation.RATE:
+            grown_by = np.add.reduceat(values, firsts)
+            points = grown_by / np.add.reduceat(spans_s[first:last], firsts)
+        case Aggregation.QUANTILE:
             groups = np.split(values, firsts[1:])
-            points = np.array([np.quantile(each, quantile) for each in groups if len(each)])
-    return Samples(start_ms + (found + 1) * step_ms, points)
-
-
-def _places(times: Times, start_ms: int, step_ms: int) -> Times:
-    # A sample at the very end of a step belongs to it.
-    return (times - start_ms - 1) // step_ms
-
-
-def _sums(places: Times, values: Values) -> Values:
-    if not len(places):
-        return np.empty(0)
-    firsts = np.unique(places, return_index=True)[1]
-    return np.add.reduceat(values, firsts)
+            points = np.array([np.quantile(each, quantile) for each in groups])
+    return Samples(ends, points)

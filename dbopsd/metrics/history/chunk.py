@@ -8,7 +8,9 @@ are, bytes by significance.
 
 import struct
 import zlib
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +20,16 @@ from dbopsd.metrics.errors import HistoryDamaged
 Times = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 
+# Version, rows, samples; then a byte a row.
 _HEAD: Final = struct.Struct("<BBI")
-_VERSION: Final = 1
+_VERSION: Final = 2
 _AS_THEY_ARE: Final = 255
 _MOST_DIGITS: Final = 9
 # Below it every whole number is a float of its own.
 _EXACT: Final = 2.0**53
 _LEVEL: Final = 6
+_FIRST: Final = 9
+_WIDTHS: Final = (1, 2, 4, 8)
 
 
 class Samples(NamedTuple):
@@ -34,30 +39,121 @@ class Samples(NamedTuple):
     values: Values
 
 
-def encode(samples: Samples) -> bytes:
-    """Write a chunk. Values must be finite."""
-    digits, whole = _whole(samples.values)
-    numbers = _shuffled(samples.values.view(np.uint64)) if whole is None else _differences(whole)
-    body = zlib.compress(_differences(samples.times) + numbers, _LEVEL)
-    return _HEAD.pack(_VERSION, digits, len(samples.times)) + body
+class Rows(NamedTuple):
+    """Times in ms since 1970, ascending, and one or more rows of values at these times."""
+
+    times: Times
+    rows: tuple[Values, ...]
 
 
-def decode(chunk: bytes) -> Samples:
+def encode(samples: Rows) -> bytes:
+    """Write a chunk. Values must be finite; of a zero the sign is lost."""
+    digits, blocks = [], [_differences(samples.times)]
+    for values in samples.rows:
+        of_row, whole = _whole(values)
+        digits.append(of_row)
+        blocks.append(_shuffled(values.view(np.uint64)) if whole is None else _differences(whole))
+    head = _HEAD.pack(_VERSION, len(digits), len(samples.times)) + bytes(digits)
+    return head + zlib.compress(b"".join(blocks), _LEVEL)
+
+
+def decode(chunk: bytes) -> Rows:
     """Read a chunk. Raises `HistoryDamaged`."""
+    return decode_all([chunk])[0]
+
+
+def decode_all(chunks: Sequence[bytes]) -> list[Rows]:
+    """Read many chunks at once, which takes a third of the time. Raises `HistoryDamaged`."""
     try:
-        version, digits, count = _HEAD.unpack_from(chunk)
-        body = memoryview(zlib.decompress(memoryview(chunk)[_HEAD.size :]))
-        if version != _VERSION:
-            raise HistoryDamaged(f"a chunk has version {version}")
-        times, rest = _summed(body, count)
-        if digits == _AS_THEY_ARE:
-            values = _unshuffled(rest, count, 8).view(np.float64)
-        else:
-            whole, rest = _summed(rest, count)
-            values = whole / 10.0**digits
-    except (struct.error, zlib.error, ValueError) as error:
+        blocks = [_blocks(chunk) for chunk in chunks]
+        _read([block for of_chunk in blocks for block in of_chunk])
+    except (struct.error, zlib.error, ValueError, IndexError) as error:
         raise HistoryDamaged(f"a chunk cannot be read: {error}") from error
-    return Samples(times, values)
+    return [
+        Rows(of_chunk[0].numbers, tuple(block.values() for block in of_chunk[1:]))
+        for of_chunk in blocks
+    ]
+
+
+@dataclass(slots=True)
+class _Block:
+    """Times or a row within the body of a chunk, and once it is read, the numbers."""
+
+    width: int
+    count: int
+    first: int
+    digits: int
+    body: bytes
+    numbers: npt.NDArray[Any]
+
+    def values(self) -> Values:
+        if self.digits == _AS_THEY_ARE:
+            floats: Values = self.numbers.view(np.float64)
+            return floats
+        return self.numbers / 10.0**self.digits if self.digits else self.numbers.astype(float)
+
+
+_NOTHING: Final = np.empty(0, np.int64)
+
+
+def _blocks(chunk: bytes) -> list[_Block]:
+    version, rows, count = _HEAD.unpack_from(chunk)
+    if version != _VERSION:
+        raise ValueError(f"it has version {version}")
+    start = _HEAD.size + rows
+    body = zlib.decompress(chunk[start:])
+    found = []
+    place = 0
+    for digits in (0, *chunk[_HEAD.size : start]):
+        if digits == _AS_THEY_ARE:
+            end = place + 8 * count
+            block = _Block(8, count, 0, digits, body[place:end], _NOTHING)
+        else:
+            width = body[place]
+            first = int.from_bytes(body[place + 1 : place + _FIRST], "little", signed=True)
+            place += _FIRST
+            end = place + width * max(count - 1, 0)
+            block = _Block(width, max(count - 1, 0), first, digits, body[place:end], _NOTHING)
+            if count == 1:
+                block.numbers = np.array([first], np.int64)
+        if block.width not in _WIDTHS or len(block.body) != block.width * block.count:
+            raise ValueError("it is too short")
+        found.append(block)
+        place = end
+    return found
+
+
+def _read(blocks: Sequence[_Block]) -> None:
+    """Fill in the numbers of all blocks, those of one shape together."""
+    shapes: dict[tuple[int, int, bool], list[_Block]] = {}
+    # Series of one collector have their times in common, and many have values that stand still.
+    read: dict[tuple[int, int, bytes], _Block] = {}
+    alike: list[tuple[_Block, _Block]] = []
+    for block in blocks:
+        if not block.count:
+            continue
+        first = read.setdefault((block.digits, block.first, block.body), block)
+        if first is not block:
+            alike.append((block, first))
+            continue
+        shape = (block.width, block.count, block.digits == _AS_THEY_ARE)
+        shapes.setdefault(shape, []).append(block)
+    for (width, count, as_they_are), of_shape in shapes.items():
+        planes = np.frombuffer(b"".join([block.body for block in of_shape]), np.uint8)
+        by_number = planes.reshape(len(of_shape), width, count).transpose(0, 2, 1)
+        raw = np.ascontiguousarray(by_number).view(f"<u{width}").reshape(len(of_shape), count)
+        if as_they_are:
+            for block, numbers in zip(of_shape, raw, strict=True):
+                block.numbers = numbers
+            continue
+        steps = np.empty((len(of_shape), count + 1), np.int64)
+        steps[:, 0] = [block.first for block in of_shape]
+        steps[:, 1:] = (raw >> 1).astype(np.int64) ^ -(raw & 1).astype(np.int64)
+        np.cumsum(steps, axis=1, out=steps)
+        for block, numbers in zip(of_shape, steps, strict=True):
+            block.numbers = numbers
+    for block, first in alike:
+        block.numbers = first.numbers
 
 
 def _whole(values: Values) -> tuple[int, npt.NDArray[np.int64] | None]:
@@ -77,12 +173,12 @@ def _whole(values: Values) -> tuple[int, npt.NDArray[np.int64] | None]:
 def _differences(numbers: npt.NDArray[np.int64]) -> bytes:
     """The width in bytes of a difference, the first number, and the differences."""
     if not len(numbers):
-        return bytes(9)
+        return bytes((1, *bytes(8)))
     steps = np.diff(numbers)
     # The sign in the lowest bit: small steps down are small numbers too.
     signed = ((steps << 1) ^ (steps >> 63)).view(np.uint64)
     most = int(signed.max()) if len(signed) else 0
-    width = next(each for each in (1, 2, 4, 8) if most < 1 << (8 * each))
+    width = next(each for each in _WIDTHS if most < 1 << (8 * each))
     return (
         bytes((width,))
         + int(numbers[0]).to_bytes(8, "little", signed=True)
@@ -90,23 +186,6 @@ def _differences(numbers: npt.NDArray[np.int64]) -> bytes:
     )
 
 
-def _summed(body: memoryview, count: int) -> tuple[npt.NDArray[np.int64], memoryview]:
-    """The numbers that `_differences` wrote, and what follows them."""
-    width = body[0]
-    if not count:
-        return np.empty(0, np.int64), body[9:]
-    first = int.from_bytes(body[1:9], "little", signed=True)
-    end = 9 + width * (count - 1)
-    signed = _unshuffled(body[9:end], count - 1, width).astype(np.uint64)
-    steps = (signed >> np.uint64(1)).view(np.int64) ^ -(signed & np.uint64(1)).view(np.int64)
-    return np.cumsum(np.concatenate((np.array([first]), steps)), dtype=np.int64), body[end:]
-
-
-def _shuffled(numbers: npt.NDArray[np.unsignedinteger[npt.NBitBase]]) -> bytes:
+def _shuffled(numbers: npt.NDArray[np.unsignedinteger[Any]]) -> bytes:
     """The lowest bytes of all numbers, then the next ones: what is alike stands together."""
     return numbers.view(np.uint8).reshape(len(numbers), numbers.itemsize).T.tobytes()
-
-
-def _unshuffled(body: memoryview, count: int, width: int) -> npt.NDArray[np.uint64]:
-    planes = np.frombuffer(body[: count * width], np.uint8).reshape(width, count)
-    return np.ascontiguousarray(planes.T).view(f"<u{width}").reshape(count)

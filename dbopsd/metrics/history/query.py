@@ -12,8 +12,8 @@ from dbopsd.errors import InvalidField
 from dbopsd.metrics.errors import HistoryUnavailable, MetricNotFound
 from dbopsd.metrics.history.aggregate import Aggregation, aggregate, reset_times
 from dbopsd.metrics.history.chunk import Samples, Times
+from dbopsd.metrics.history.reader import Found, HistoryReader
 from dbopsd.metrics.history.resolution import HOURS
-from dbopsd.metrics.history.store import Found, HistoryReader
 from dbopsd.metrics.model import MetricType, Series
 
 _POINTS: Final = 300
@@ -21,8 +21,10 @@ _MOST_POINTS: Final = 11_000
 """As Prometheus has it."""
 
 _MOST_SERIES: Final = 100
+_MOST_POINTS_IN_ALL: Final = 100_000
 _STEPS_S: Final = (1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200)
 _DAY_S: Final = 86_400
+_LATEST_S: Final = 253_402_300_799
 _OF_COUNTERS: Final = (Aggregation.RATE, Aggregation.INCREASE)
 
 
@@ -77,6 +79,9 @@ class History:
         """The answer. Raises `InvalidField`, `MetricNotFound` and `HistoryUnavailable`."""
         end = self._clock() if question.end is None else question.end
         start = end - _DAY_S if question.start is None else question.start
+        for name, at in (("end_time", end), ("start_time", start)):
+            if not 0 <= at <= _LATEST_S:
+                raise InvalidField(name, "is not from 1970 to 9999")
         if start >= end:
             raise InvalidField("start_time", "is not before end_time")
         step_s = _step_s(end - start) if question.step_s is None else question.step_s
@@ -92,27 +97,29 @@ class History:
             raise HistoryUnavailable(f"'{self._path}' cannot be read: {error}") from error
 
     def _answer(self, question: Question, start: float, end: float, step_s: float) -> Answer:
-        known = self._reader.find(question.database, question.metric)
-        if not known:
+        step_ms = round(step_s * 1000)
+        # On the grid of the step, so that the same question asked later has the same points.
+        start_ms = round(start * 1000) // step_ms * step_ms
+        end_ms = -(-round(end * 1000) // step_ms) * step_ms
+        metric = self._reader.metric(question.database, question.metric)
+        if metric is None:
             raise MetricNotFound(question.database, question.metric)
+        known = self._reader.find(question.database, question.metric, start_ms, end_ms)
         matching = {
             number: series
             for number, series in known.items()
             if all(series.label_map().get(name, "") == v for name, v in question.labels.items())
         }
-        metric = next(iter(known.values())).metric
         counter = metric.type is MetricType.COUNTER
         how = question.how or (Aggregation.RATE if counter else Aggregation.MEAN)
         if how in _OF_COUNTERS and not counter:
             raise InvalidField("aggregation", f"is for counters, and {metric.name} is a gauge")
-        chosen = dict(list(matching.items())[:_MOST_SERIES])
-        step_ms = round(step_s * 1000)
-        # On the grid of the step, so that the same question asked later has the same points.
-        start_ms = round(start * 1000) // step_ms * step_ms
-        end_ms = -(-round(end * 1000) // step_ms) * step_ms
+        points = max((end_ms - start_ms) // step_ms, 1)
+        most = min(_MOST_SERIES, max(_MOST_POINTS_IN_ALL // points, 1))
+        chosen = dict(list(matching.items())[:most])
         # A growth needs the sample before, which may be one of the coarsest.
         before_ms = start_ms - max(step_ms, 2 * HOURS.step_ms) if how in _OF_COUNTERS else start_ms
-        found = self._reader.read(question.database, chosen, before_ms, end_ms)
+        found = self._reader.read(chosen, before_ms, end_ms)
         lines = [_line(each, start_ms, end_ms, step_ms, how, question.quantile) for each in found]
         return Answer(
             metric.name,

@@ -1,12 +1,13 @@
 """The methods that read the history."""
 
+import asyncio
 from typing import Any, Final
 
 from dbops.v1 import metrics_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from dbopsd.errors import DatabaseNotFound, InvalidField
-from dbopsd.metrics.errors import HistoryUnavailable
+from dbopsd.metrics.errors import HistoryOff
 from dbopsd.metrics.history.aggregate import Aggregation
 from dbopsd.metrics.history.query import Answer, History, Line, Question
 from dbopsd.rpc.codec_values import enum_numbers
@@ -27,15 +28,17 @@ class HistoryMethods:
 
     async def QueryHistory(  # noqa: N802 - gRPC's names
         self, request: metrics_pb2.QueryHistoryRequest, context: Any
-    ) -> metrics_pb2.QueryHistoryResponse:
-        """The points of a metric's series."""
+    ) -> bytes:
+        """The points of a metric's series. Encoded already."""
         database = database_id(request.name)
         if database not in self._databases:
             raise DatabaseNotFound(database)
         question = _question(request, database)
         if self._history is None:
-            raise HistoryUnavailable("metrics.history.enabled is false")
-        return _encode(await self._history.ask(question))
+            raise HistoryOff
+        answer = await self._history.ask(question)
+        # There may be as many as 100,000 points, and others wait meanwhile.
+        return await asyncio.to_thread(lambda: _encode(answer).SerializeToString())
 
 
 def _question(request: metrics_pb2.QueryHistoryRequest, database: str) -> Question:
@@ -79,10 +82,7 @@ def _encode_line(line: Line) -> metrics_pb2.QueryHistoryResponse.Series:
             metrics_pb2.QueryHistoryResponse.Point(time=_time(at), value=value)
             for at, value in points
         ],
-        reset_times=[
-            Timestamp(seconds=at // 1000, nanos=at % 1000 * 1_000_000)
-            for at in line.resets.tolist()
-        ],
+        reset_times=[_time(at) for at in line.resets.tolist()],
     )
 
 

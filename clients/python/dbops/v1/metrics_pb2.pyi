@@ -598,7 +598,7 @@ class QueryHistoryRequest(_message.Message):
     name: _builtins.str
     """The database, `databases/{database}`."""
     metric: _builtins.str
-    """The name of the metric. NOT_FOUND, `METRIC_NOT_FOUND`: it is not known, and the history has none of it."""
+    """The name of the metric. NOT_FOUND, `METRIC_NOT_FOUND`: the history has none of it."""
     aggregation: Global___QueryHistoryRequest.Aggregation.ValueType
     """How the samples within a step become one point."""
     quantile: _builtins.float
@@ -617,8 +617,8 @@ class QueryHistoryRequest(_message.Message):
 
     @_builtins.property
     def step(self) -> _duration_pb2.Duration:
-        """The time between two points, at least 1 s. Unset: a time that gives about 300 points. More than 11,000 points a
-        series are INVALID_ARGUMENT.
+        """The time between two points, at least 1 s; points are at its multiples since 1970. Unset: a time that gives about
+        300 points. More than 11,000 points a series are INVALID_ARGUMENT.
         """
 
     def __init__(
@@ -755,7 +755,7 @@ class QueryHistoryResponse(_message.Message):
 
     @_builtins.property
     def series(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueryHistoryResponse.Series]:
-        """The series, ordered by labels. At most 1000."""
+        """The series that have points, ordered by labels. At most 100, and at most as many as have 100,000 points together."""
 
     def __init__(
         self,

@@ -136,7 +136,9 @@ class MetricsServiceServicer:
     def QueryHistory(self, request, context):
         """Reads the history of a metric.
 
-        - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: `metrics.history.enabled` is false, or its file cannot be read.
+        - FAILED_PRECONDITION, `HISTORY_OFF`: `metrics.history.enabled` is false.
+        - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: nothing has been recorded yet, or the file cannot be read now.
+        - DATA_LOSS, `HISTORY_DAMAGED`: a part of what was asked for cannot be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -55,7 +55,9 @@ class MetricsServiceStub:
     QueryHistory: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.QueryHistoryRequest, _metrics_pb2.QueryHistoryResponse]
     """Reads the history of a metric.
 
-    - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: `metrics.history.enabled` is false, or its file cannot be read.
+    - FAILED_PRECONDITION, `HISTORY_OFF`: `metrics.history.enabled` is false.
+    - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: nothing has been recorded yet, or the file cannot be read now.
+    - DATA_LOSS, `HISTORY_DAMAGED`: a part of what was asked for cannot be read.
     """
     ListStatements: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.ListStatementsRequest, _metrics_pb2.ListStatementsResponse]
     """Lists the statements of a server by what they cost, or those that run now.
@@ -118,7 +120,9 @@ class MetricsServiceAsyncStub(MetricsServiceStub):
     QueryHistory: _aio.UnaryUnaryMultiCallable[_metrics_pb2.QueryHistoryRequest, _metrics_pb2.QueryHistoryResponse]  # type: ignore[assignment]
     """Reads the history of a metric.
 
-    - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: `metrics.history.enabled` is false, or its file cannot be read.
+    - FAILED_PRECONDITION, `HISTORY_OFF`: `metrics.history.enabled` is false.
+    - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: nothing has been recorded yet, or the file cannot be read now.
+    - DATA_LOSS, `HISTORY_DAMAGED`: a part of what was asked for cannot be read.
     """
     ListStatements: _aio.UnaryUnaryMultiCallable[_metrics_pb2.ListStatementsRequest, _metrics_pb2.ListStatementsResponse]  # type: ignore[assignment]
     """Lists the statements of a server by what they cost, or those that run now.
@@ -202,7 +206,9 @@ class MetricsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_metrics_pb2.QueryHistoryResponse, _abc.Awaitable[_metrics_pb2.QueryHistoryResponse]]:
         """Reads the history of a metric.
 
-        - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: `metrics.history.enabled` is false, or its file cannot be read.
+        - FAILED_PRECONDITION, `HISTORY_OFF`: `metrics.history.enabled` is false.
+        - FAILED_PRECONDITION, `HISTORY_UNAVAILABLE`: nothing has been recorded yet, or the file cannot be read now.
+        - DATA_LOSS, `HISTORY_DAMAGED`: a part of what was asked for cannot be read.
         """
 
     @_abc_1.abstractmethod
