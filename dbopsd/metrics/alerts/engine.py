@@ -13,7 +13,7 @@ from dbopsd.metrics.alerts.judge import Judge
 from dbopsd.metrics.alerts.state_file import StateFile
 from dbopsd.metrics.errors import HistoryDamaged
 from dbopsd.metrics.history.chunk import Samples
-from dbopsd.metrics.history.store import HistoryReader
+from dbopsd.metrics.history.reader import HistoryReader
 from dbopsd.metrics.hub import MetricsHub
 
 _log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class AlertEngine:
                 if not known:
                     continue
                 start_ms, end_ms = round((now - span_s) * 1000), round(now * 1000)
-                for found in reader.read(name, known, start_ms, end_ms):
+                for found in reader.read(known, start_ms, end_ms):
                     samples = Samples(found.samples.times, found.samples.mean)
                     judge.windows.fill(found.series, samples)
 

@@ -16,7 +16,7 @@ from dbopsd.metrics.history.resolution import RAW, RESOLUTIONS, Resolution, Summ
 from dbopsd.metrics.history.seal import ticks_of
 from dbopsd.metrics.model import Metric, MetricType, Series
 
-_ANY_HOUR: Final = 2**40
+_ANY_TIME_MS: Final = 2**60
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,11 @@ class HistoryReader:
 
     def metric(self, database: str, metric: str) -> Metric | None:
         """What a metric means; None if there has never been a sample of it."""
-        with closing(self._connect()) as connection:
-            found = _series(connection, database, metric, -_ANY_HOUR, _ANY_HOUR, limit=1)
-        return next((each.metric for each in found.values()), None)
+        return next((each.metric for each in self.find(database, metric).values()), None)
 
-    def find(self, database: str, metric: str, start_ms: int, end_ms: int) -> dict[int, Series]:
+    def find(
+        self, database: str, metric: str, start_ms: int = 0, end_ms: int = _ANY_TIME_MS
+    ) -> dict[int, Series]:
         """The series of a metric that may have samples in (`start_ms`, `end_ms`], by number."""
         with closing(self._connect()) as connection:
             return _series(connection, database, metric, RAW.span(start_ms + 1), RAW.span(end_ms))
@@ -100,14 +100,13 @@ def _series(
     metric: str,
     first_hour: int,
     last_hour: int,
-    limit: int = -1,
 ) -> dict[int, Series]:
     rows = connection.execute(
         "SELECT series.id, metric, type, unit, labels FROM series "
         "JOIN database ON database.id = series.database "
         "WHERE database.name = ? AND metric = ? AND last_hour >= ? AND first_hour <= ? "
-        "ORDER BY labels LIMIT ?",
-        (database, metric, first_hour, last_hour, limit),
+        "ORDER BY labels",
+        (database, metric, first_hour, last_hour),
     )
     found = {}
     for number, name, kind, unit, text in rows:

@@ -14,7 +14,7 @@ import numpy as np
 from dbopsd.metrics.errors import HistoryUnavailable
 from dbopsd.metrics.history.aggregate import grown
 from dbopsd.metrics.history.chunk import Samples
-from dbopsd.metrics.history.store import HistoryReader
+from dbopsd.metrics.history.reader import HistoryReader
 
 _OTHERS: Final = "(others)"
 _PREFIX: Final = "pg_stat_statements_"
@@ -210,7 +210,7 @@ class StatementHistory:
         chosen = {number: known[number] for number in keys}
         if not chosen:
             return {}
-        found = self._reader.read(database, chosen, start_ms - round(_BEFORE_S * 1000), end_ms)
+        found = self._reader.read(chosen, start_ms - round(_BEFORE_S * 1000), end_ms)
         by_series = {series: keys[number] for number, series in chosen.items()}
         return {
             by_series[each.series]: Samples(each.samples.times, each.samples.mean)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from dbopsd.metrics.errors import HistoryUnavailable
-from dbopsd.metrics.history.store import HistoryStore, Segment
+from dbopsd.metrics.history.numbers import Segment
+from dbopsd.metrics.history.store import HistoryStore
 from dbopsd.metrics.model import Metric, MetricType, Series
 from dbopsd.metrics.statements.window import Order, StatementHistory
 
@@ -44,7 +45,7 @@ def write(
             round(at * 1000),
             np.array([value.get(name, 0.0) for value in present.values() for name in NAMES]),
         )
-        store.append({"main": [segment]}, round(at * 1000))
+        store.append({"main": [segment]})
     store.close()
 
 
