@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from dbopsd.app.user_collectors import user_collectors_of
 from dbopsd.config import Config
 from dbopsd.errors import ConfigurationError
 from dbopsd.health.board import HealthBoard
@@ -16,8 +17,12 @@ from dbopsd.metrics.source import Source, load_sources
 def rules_of(
     config: Config, collectors: Sequence[Collector] = (), sources: Sequence[Source] = ()
 ) -> dict[str, RuleSet]:
-    """The rules of each database. Raises `ConfigurationError`."""
-    givers = metric_givers(collectors or load_collectors(), sources or load_sources())
+    """The rules of each database. Raises `ConfigurationError`, and `CollectorInvalid`."""
+    if not collectors:
+        collectors, sources = load_collectors(), load_sources()
+        users = user_collectors_of(config, collectors, sources)
+        collectors = (*collectors, *(each.collector for each in users))
+    givers = metric_givers(collectors, sources)
     try:
         shared = RuleSet.of(config.alerts)
         shared.require_metrics(lambda name: givers(name) is not None)

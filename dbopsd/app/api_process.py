@@ -20,6 +20,7 @@ from dbopsd.app.descriptors import reserve_descriptors
 from dbopsd.app.feature import Daemon, Feature, duties_of, kinds_of
 from dbopsd.app.schedules import schedules_of
 from dbopsd.app.signals import StopSignals
+from dbopsd.app.user_collectors import check_user_collectors
 from dbopsd.config import Config
 from dbopsd.db.database import Database
 from dbopsd.db.server.embedded import EmbeddedServer
@@ -107,6 +108,7 @@ async def running(
     """
     checks = checks_of(config)
     schedules_of(config, features)
+    check_user_collectors(config)
     access = Access.load(config.server, config.auth)
     check_state_dir(config.server.state_dir)
     # Before anything is started, which would say so in the log, and may take a while.

@@ -9,6 +9,7 @@ from typing import Final
 
 from dbopsd.app.alerts import judges_of
 from dbopsd.app.feature import Daemon, Served
+from dbopsd.app.user_collectors import user_collectors_of
 from dbopsd.metrics.alerts.board import AlertBoard
 from dbopsd.metrics.alerts.engine import AlertEngine
 from dbopsd.metrics.alerts.state_file import StateFile
@@ -21,6 +22,7 @@ from dbopsd.metrics.on_demand import OnDemand
 from dbopsd.metrics.sampler import Sampler
 from dbopsd.metrics.source import OperationCounts, Source, load_sources
 from dbopsd.metrics.statements.window import StatementHistory
+from dbopsd.metrics.user_collectors.load import UserCollector
 from dbopsd.operations.errors import ControlStoreUnavailable
 from dbopsd.operations.service import Operations
 
@@ -64,12 +66,14 @@ async def run_metrics(daemon: Daemon) -> AsyncIterator[Served]:
     config = daemon.config.metrics
     hub = MetricsHub(daemon.databases, sampled=config.enabled)
     collectors, sources = load_collectors(), load_sources()
+    users = user_collectors_of(daemon.config, collectors, sources)
+    every_collector = (*collectors, *(each.collector for each in users))
     history_path = daemon.config.server.state_dir / "metrics" / "history.db"
     tasks = []
     if config.enabled:
         counts = _Counts(daemon.operations)
         tasks.append(asyncio.create_task(counts.run(), name="operation-counts"))
-        tasks += _samplers(daemon, hub, collectors, sources, counts)
+        tasks += _samplers(daemon, hub, collectors, sources, users, counts)
         if config.history.enabled:
             recorder = Recorder(hub, history_path, max_bytes=config.history.max_size)
             tasks.append(asyncio.create_task(recorder.run(), name="history-recorder"))
@@ -77,7 +81,7 @@ async def run_metrics(daemon: Daemon) -> AsyncIterator[Served]:
     if config.enabled and daemon.config.alerts.enabled:
         engine = AlertEngine(
             hub,
-            judges_of(daemon.config, daemon.board, collectors, sources),
+            judges_of(daemon.config, daemon.board, every_collector, sources),
             board,
             StateFile(daemon.config.server.state_dir / "metrics" / "alerts.json"),
             interval_s=daemon.config.alerts.interval_s,
@@ -87,7 +91,11 @@ async def run_metrics(daemon: Daemon) -> AsyncIterator[Served]:
     history = History(history_path) if config.history.enabled else None
     statement_history = StatementHistory(history_path) if config.history.enabled else None
     service = MetricsService(
-        hub, Catalogue(collectors, sources), history, OnDemand(daemon.databases), statement_history
+        hub,
+        Catalogue(every_collector, sources),
+        history,
+        OnDemand(daemon.databases),
+        statement_history,
     )
     try:
         yield Served(
@@ -113,6 +121,7 @@ def _samplers(
     hub: MetricsHub,
     collectors: Sequence[Collector],
     sources: Sequence[Source],
+    users: Sequence[UserCollector],
     counts: _Counts,
 ) -> list[asyncio.Task[None]]:
     return [
@@ -124,6 +133,7 @@ def _samplers(
                 database.config.metrics,
                 report=partial(daemon.board.report, name),
                 sources=sources,
+                user_collectors=users,
                 operations=partial(counts.of, name),
                 state_dir=daemon.config.server.state_dir / "metrics" / "others",
             ).run(partial(hub.publish, name)),

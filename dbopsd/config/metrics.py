@@ -1,9 +1,9 @@
 """`[metrics]` and `[databases.NAME.metrics]`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ByteSize, Field
+from pydantic import ByteSize, Field, model_validator
 
 from dbopsd.config.values import Section
 
@@ -46,10 +46,27 @@ class MetricsConfig(Section):
     """A directory with collectors of your own, `*.sql`. They need `role`."""
 
     role: str | None = None
-    """The role as which your own collectors run (`SET ROLE`). It must not be a superuser."""
+    """The role as which your own collectors log in. It must not be a superuser, nor able to become
+    one or to run programs or read files on the server."""
+
+    role_password_file: Path | None = None
+    """A file that contains only the role's password. Unset: libpq's password file, or a server that
+    asks for none. The password of the `dsn` is used only where that is the same role."""
+
+    collectors_max_rows: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    """How many rows a collector of your own may answer."""
+
+    collectors_max_size: Annotated[ByteSize, Field(ge=64 * 2**10, le=16 * 2**20)] = ByteSize(2**20)
+    """How many bytes a collector of your own may answer, such as "1MiB"."""
 
     history: HistoryConfig = Field(default_factory=HistoryConfig)
     """The history of metrics."""
+
+    @model_validator(mode="after")
+    def _has_a_role_for_collectors(self) -> Self:
+        if self.collectors_dir is not None and not self.role:
+            raise ValueError("collectors_dir needs a role as which your own collectors run")
+        return self
 
 
 class DatabaseMetricsConfig(Section):

@@ -189,8 +189,11 @@ class Database:
         application_name: str,
         query_timeout_s: float | None,
         settings: dict[str, str] | None = None,
+        dsn: Dsn | None = None,
     ) -> AsyncIterator[Session]:
         """Open a connection outside the pools, for the time of the context.
+
+        `dsn`: the database's own with another login (`Dsn.as_role`).
 
         Raises a `ConnectFailed` that says at which step and why, and, for writing, `WritesRefused`
         while two hosts take writes.
@@ -199,7 +202,8 @@ class Database:
         if purpose == "write" and self.cluster is not None:
             await self.admit_writes()
             refuse_writes = self.cluster.refuse_writes
-        conninfo = self.dsn.conninfo(
+        dsn = dsn or self.dsn
+        conninfo = dsn.conninfo(
             purpose,
             application_name=application_name,
             connect_timeout_s=self.config.pool.connect_timeout_s,
@@ -208,7 +212,7 @@ class Database:
         try:
             connection = await Connection.connect(conninfo)
         except psycopg.Error as exc:
-            raise await self.dsn.explain(exc) from exc
+            raise await dsn.explain(exc) from exc
         try:
             endpoint = self._telemetry.endpoint(connection)
             yield Session(

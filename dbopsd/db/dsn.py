@@ -193,6 +193,19 @@ class Dsn:
                 self.database, f"password_file '{path}' cannot be read: {cause}"
             ) from exc
 
+    def as_role(self, role: str, password_file: Path | None) -> "Dsn":
+        """The same place with another role's login; itself where that is the role already.
+
+        Its password comes from `password_file`, or from where libpq looks for one.
+        """
+        if self.problem or self._parameters.get("user") == role:
+            return self
+        parameters = {**self._parameters, "user": role}
+        # libpq's default would be the role's own name.
+        parameters["dbname"] = self.postgres_database
+        parameters.pop("password", None)
+        return replace(self, _parameters=parameters, _password_file=password_file)
+
     async def explain(self, exc: psycopg.Error, host: Host | None = None) -> ConnectFailed:
         """The typed error for a connection that failed with `exc`, to `host` if only to that.
 

@@ -82,10 +82,16 @@ class Session:
         idle = self._connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
         return idle and self._shareable
 
-    async def execute(self, statement: Statement, parameters: Parameters | None = None) -> int:
-        """Run `statement`; how many rows it touched, -1 where the server does not say."""
+    async def execute(
+        self, statement: Statement, parameters: Parameters | None = None, *, single: bool = False
+    ) -> int:
+        """Run `statement`; how many rows it touched, -1 where the server does not say.
+
+        With `single` the server refuses a text that is more than one statement, as it always does
+        where there are parameters: it is sent by the extended protocol.
+        """
         with self._run(statement) as cursor:
-            await cursor.execute(statement.text, parameters)
+            await cursor.execute(statement.text, parameters, binary=single or None)
             return cursor.rowcount
 
     async def fetch_all(

@@ -71,6 +71,9 @@ class CollectorHeader(_Table):
     """What a role needs that is not meant to have it always: it does not run without, and that is
     no failure."""
 
+    databases: tuple[str, ...] = ()
+    """The configured databases that it is for, by name; none: all."""
+
     prefix: str = ""
     labels: tuple[str, ...] = ()
     duplicates: Literal["sum", "max", "last"] = "sum"

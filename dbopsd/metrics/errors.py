@@ -236,3 +236,39 @@ class SourceNotApplicable(DbopsError):
     @property
     def message(self) -> str:
         return self.why
+
+
+@dataclass(eq=False)
+class AnswerTooLarge(DbopsError):
+    """A user's collector answers more than it may."""
+
+    reason: ClassVar[str] = "ANSWER_TOO_LARGE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    collector: str
+    what: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the collector '{self.collector}' answers {self.what}: sum up what is not needed "
+            "apart, or raise metrics.collectors_max_rows or metrics.collectors_max_size"
+        )
+
+
+@dataclass(eq=False)
+class UserRoleRefused(DbopsError):
+    """Users' collectors do not run as a role that can do harm."""
+
+    reason: ClassVar[str] = "ROLE_REFUSED"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    role: str
+    why: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"your own collectors do not run as the role '{self.role}': {self.why}. "
+            "Set metrics.role to one that may read what they need, and no more"
+        )

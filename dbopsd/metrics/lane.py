@@ -1,34 +1,30 @@
 """One connection of a sampler, and the collectors that run on it one after the other."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 from dbopsd.db.database import Database
-from dbopsd.db.dsn import CATALOG_ONLY
-from dbopsd.db.errors import ConnectFailed, ConnectionLost, DatabaseError, QueryTimeout
+from dbopsd.db.errors import ConnectionLost, DatabaseError, QueryTimeout
 from dbopsd.db.session import Session
-from dbopsd.db.statement import load_sql
 from dbopsd.health.report import Report, State
 from dbopsd.metrics.applicability import hidden, lacking
 from dbopsd.metrics.collector import Collector, for_version
 from dbopsd.metrics.errors import CollectorMismatch
+from dbopsd.metrics.left_behind import LeftBehind
 from dbopsd.metrics.model import Collection, CollectorState, CollectorStatus
 from dbopsd.metrics.newest import Newest
 from dbopsd.metrics.pace import Pace
 from dbopsd.metrics.queries import CollectorQueries
+from dbopsd.metrics.sampler_session import sampler_session
 from dbopsd.metrics.server_facts import ServerFacts, read_facts
+from dbopsd.metrics.turns import Turns
 
 _log = logging.getLogger(__name__)
 
-_END_LEFT_BEHIND: Final = load_sql(__package__, "end_left_behind.sql").statement
 _FACTS_EVERY_S: Final = 60.0
-_LOCK_TIMEOUT_MS: Final = 100
-# Over the collector's own timeout, which the server enforces: then it hangs.
-_GRACE_S: Final = 1.0
 _RECONNECT_WAIT_S: Final = 1.0
 _FIRST_WAIT_S: Final = 0.1
 _LOOK_FOR_PRIMARY_S: Final = 10.0
@@ -38,8 +34,9 @@ class Lane:
     """Runs `collectors` for ever; what is new goes to `newest`.
 
     It has one connection, and never leaves one behind for another: once an answer did not come, it
-    logs in again after the prober has had one, and after its old backend has ended. `report` gives
-    the prober's newest report, `clock` is in seconds since 1970, `monotonic` for intervals.
+    logs in again after the prober has had one, and after its old backend has ended. It logs out
+    when another one wants its turn. `report` gives the prober's newest report, `clock` is in
+    seconds since 1970, `monotonic` for intervals.
     """
 
     def __init__(
@@ -50,6 +47,8 @@ class Lane:
         paces: dict[str, Pace],
         queries: CollectorQueries,
         newest: Newest,
+        left_behind: LeftBehind,
+        turns: Turns,
         *,
         report: Callable[[], Report],
         clock: Callable[[], float],
@@ -65,17 +64,20 @@ class Lane:
         self._clock = clock
         self._monotonic = monotonic
         self._lost_at = 0.0
-        self._left_behind: ServerFacts | None = None
+        self._left_behind = left_behind
+        self._turns = turns
 
     async def run(self) -> None:
         """Sample for ever; ends by cancellation only."""
         wait_s = _FIRST_WAIT_S
         while True:
-            while not (self._answers() and await self._is_alone()):  # noqa: ASYNC110 - asks the prober
+            while not self._answers():  # noqa: ASYNC110 - the prober's report is all there is to ask
                 await asyncio.sleep(wait_s)
             try:
-                async with self._connect() as session:
-                    await self._sample_until_lost(session)
+                async with self._turns.keep():
+                    if await self._left_behind.has_ended():
+                        async with self._connect() as session:
+                            await self._sample_until_lost(session)
             except DatabaseError as exc:
                 self._lost_at = self._clock()
                 self._lose(exc)
@@ -86,35 +88,14 @@ class Lane:
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[Session]:
-        """A session on the primary; on a standby of a cluster where no host takes writes."""
-        longest_s = max(each.header.timeout_s for each in self._collectors)
         # Most have it, and so need no setting of their own.
         usual_s = min(each.header.timeout_s for each in self._collectors)
-        async with contextlib.AsyncExitStack() as stack:
-            session: Session | None = None
-            for purpose in ("primary", "probe"):
-                try:
-                    session = await stack.enter_async_context(
-                        self._database.dedicated_session(
-                            purpose,
-                            application_name=f"dbopsd-sampler-{self.name}",
-                            query_timeout_s=longest_s + _GRACE_S,
-                            settings={
-                                **CATALOG_ONLY,
-                                "statement_timeout": f"{usual_s * 1000:.0f}",
-                                "lock_timeout": str(_LOCK_TIMEOUT_MS),
-                                "default_transaction_read_only": "on",
-                                # Compiling or starting workers costs more than any of these.
-                                "jit": "off",
-                                "max_parallel_workers_per_gather": "0",
-                            },
-                        )
-                    )
-                    break
-                except ConnectFailed:
-                    if purpose == "probe" or not self._database.dsn.is_cluster:
-                        raise
-            assert session is not None  # noqa: S101 - or the last attempt has raised
+        async with sampler_session(
+            self._database,
+            self.name,
+            statement_timeout_s=usual_s,
+            longest_timeout_s=max(each.header.timeout_s for each in self._collectors),
+        ) as session:
             self._queries.begin(usual_s)
             yield session
 
@@ -134,11 +115,13 @@ class Lane:
                     if self._paces[collector.name].due_at <= self._monotonic():
                         found[collector.name] = await self._collect(session, collector, facts)
             except QueryTimeout:
-                self._left_behind = facts
+                self._left_behind.give_up(facts)
                 raise
             finally:
                 if found:
                     self._newest.put(found)
+            if self._turns.wanted:
+                return
             if self._misplaced(facts) and self._monotonic() - connected_at > _LOOK_FOR_PRIMARY_S:
                 return
             now = self._monotonic()
@@ -239,25 +222,6 @@ class Lane:
         report = self._report()
         answered = report.checks[0].state in (State.HEALTHY, State.DEGRADED)
         return answered and (report.answered_at or 0.0) > self._lost_at
-
-    async def _is_alone(self) -> bool:
-        """Whether the backend of a connection that was given up has ended; it is told to.
-
-        One that hangs alone, in a file system that does not answer, would have the next one beside
-        it, and that the one after. The question goes to the shared pool, which has connections.
-        """
-        facts = self._left_behind
-        if facts is None:
-            return True
-        backend = {"pid": facts.backend_pid, "started_at": facts.backend_started_at}
-        try:
-            async with self._database.session(timeout_s=_RECONNECT_WAIT_S) as session:
-                if await session.fetch_all(_END_LEFT_BEHIND, backend):
-                    return False
-        except DatabaseError:
-            return False
-        self._left_behind = None
-        return True
 
 
 def lanes_of(collectors: Iterable[Collector]) -> dict[str, list[Collector]]:

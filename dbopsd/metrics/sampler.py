@@ -1,6 +1,7 @@
 """Samples one database on at most two connections of its own, however many watch.
 
-The quick collectors share one connection, the slow ones another.
+The quick collectors share one connection, the slow ones another, in whose place users' collectors
+log in for a moment.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from dbopsd.db.database import Database
 from dbopsd.health.report import Report
 from dbopsd.metrics.collector import Collector
 from dbopsd.metrics.lane import Lane, lanes_of
+from dbopsd.metrics.left_behind import LeftBehind
 from dbopsd.metrics.model import Collection, CollectorState, CollectorStatus
 from dbopsd.metrics.newest import Newest, Publish
 from dbopsd.metrics.pace import Pace
@@ -27,6 +29,9 @@ from dbopsd.metrics.source import (
     Subject,
 )
 from dbopsd.metrics.top_states import TopStates
+from dbopsd.metrics.turns import Turns
+from dbopsd.metrics.user_collectors.lane import LEAST_INTERVAL_S, UserLane
+from dbopsd.metrics.user_collectors.load import UserCollector
 
 # Samples are left out once they are older than so many intervals.
 _STALE_AFTER: Final = 2.0
@@ -49,6 +54,7 @@ class Sampler:
         *,
         report: Callable[[], Report],
         sources: Sequence[Source] = (),
+        user_collectors: Sequence[UserCollector] = (),
         operations: Callable[[], OperationCounts] = dict,
         state_dir: Path | None = None,
         clock: Callable[[], float] = time.time,
@@ -57,6 +63,12 @@ class Sampler:
         disabled = frozenset(own.disable)
         self._database = database
         self._collectors = [each for each in collectors if each.name not in disabled]
+        self._user_collectors = [
+            each
+            for each in user_collectors
+            if each.name not in disabled
+            and database.name in (each.collector.header.databases or (database.name,))
+        ]
         self._config = config
         self._report = report
         self._sources = SourceRunner(
@@ -70,20 +82,24 @@ class Sampler:
         self._paces = {
             each.name: Pace(max(each.header.every_s * scale, 1.0)) for each in self._collectors
         }
+        self._paces |= {
+            each.name: Pace(max(each.collector.header.every_s * scale, LEAST_INTERVAL_S))
+            for each in self._user_collectors
+        }
 
     def pending(self) -> dict[str, Collection]:
         """What is known before the first run."""
         return {
-            each.name: Collection(
+            name: Collection(
                 CollectorStatus(
-                    each.name,
+                    name,
                     CollectorState.PENDING,
                     "NOT_SAMPLED_YET",
                     "not sampled yet",
-                    interval_s=self._paces[each.name].interval_s,
+                    interval_s=pace.interval_s,
                 )
             )
-            for each in self._collectors
+            for name, pace in self._paces.items()
         }
 
     async def run(self, publish: Publish) -> None:
@@ -93,6 +109,9 @@ class Sampler:
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._sources.close)
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            # One for each connection: users' collectors run in the place of the slow ones.
+            left_behind = {name: LeftBehind(self._database) for name in ("quick", "slow")}
+            turns = {name: Turns() for name in left_behind}
             for name, collectors in lanes_of(self._collectors).items():
                 lane = Lane(
                     name,
@@ -101,11 +120,27 @@ class Sampler:
                     self._paces,
                     CollectorQueries(self._config, self._tops, self._clock),
                     newest,
+                    left_behind[name],
+                    turns[name],
                     report=self._report,
                     clock=self._clock,
                     monotonic=self._monotonic,
                 )
                 tasks.create_task(lane.run(), name=f"{self._database.name}-sampler-{name}")
+            if self._user_collectors:
+                user_lane = UserLane(
+                    self._database,
+                    self._user_collectors,
+                    self._paces,
+                    self._config,
+                    newest,
+                    left_behind["slow"],
+                    turns["slow"],
+                    report=self._report,
+                    clock=self._clock,
+                    monotonic=self._monotonic,
+                )
+                tasks.create_task(user_lane.run(), name=f"{self._database.name}-sampler-user")
             name = f"{self._database.name}-sampler-sources"
             tasks.create_task(self._run_sources(newest), name=name)
 

@@ -52,6 +52,10 @@ WRONG_FILES = {
         database("main", NOWHERE, "health.thresholds.conections.warning = 1"),
         "unknown check; there are reachable, login, connections",
     ),
+    "own collectors": (
+        database("main", NOWHERE) + "\n[metrics]\ncollectors_dir = '/nonexistent'\nrole = 'reader'",
+        "metrics.collectors_dir: '/nonexistent' cannot be read",
+    ),
 }
 
 

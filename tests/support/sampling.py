@@ -14,6 +14,7 @@ from dbopsd.metrics.hub import MetricsHub
 from dbopsd.metrics.model import Collection, CollectorState, CollectorStatus
 from dbopsd.metrics.sampler import Sampler
 from dbopsd.metrics.source import Source
+from dbopsd.metrics.user_collectors.load import UserCollector
 
 COLLECTORS = load_collectors()
 
@@ -66,6 +67,7 @@ async def sampling(
     collectors: Sequence[Collector] = COLLECTORS,
     *,
     sources: Sequence[Source] = (),
+    user_collectors: Sequence[UserCollector] = (),
     interval_s: float = 1.0,
     **config: object,
 ) -> AsyncIterator[Sampled]:
@@ -80,6 +82,7 @@ async def sampling(
         DatabaseMetricsConfig(interval_s=interval_s),
         report=lambda: reports[-1],
         sources=sources,
+        user_collectors=user_collectors,
     )
     tasks = [
         asyncio.create_task(prober.run(reports.append)),

@@ -1,0 +1,1 @@
+"""Collectors that users write: SQL from outside, run as a role of its own and within limits."""
