@@ -9,6 +9,7 @@ from typing import Final
 
 from dbopsd.app.alerts import judges_of
 from dbopsd.app.feature import Daemon, Served
+from dbopsd.app.metrics_push import push_metrics
 from dbopsd.app.user_collectors import user_collectors_of
 from dbopsd.metrics.alerts.board import AlertBoard
 from dbopsd.metrics.alerts.engine import AlertEngine
@@ -19,6 +20,7 @@ from dbopsd.metrics.history.query import History
 from dbopsd.metrics.history.recorder import Recorder
 from dbopsd.metrics.hub import MetricsHub
 from dbopsd.metrics.on_demand import OnDemand
+from dbopsd.metrics.otlp.names import OtlpNames, load_names
 from dbopsd.metrics.sampler import Sampler
 from dbopsd.metrics.source import OperationCounts, Source, load_sources
 from dbopsd.metrics.statements.window import StatementHistory
@@ -56,6 +58,19 @@ class _Counts:
 @asynccontextmanager
 async def run_metrics(daemon: Daemon) -> AsyncIterator[Served]:
     """Sample the databases for the time of the context. Raises `CollectorInvalid`."""
+    names = load_names()
+    hub = MetricsHub(daemon.databases, sampled=daemon.config.metrics.enabled)
+    async with (
+        push_metrics(daemon, hub, names) as push_sources,
+        _serve_metrics(daemon, hub, names, (*load_sources(), *push_sources)) as served,
+    ):
+        yield served
+
+
+@asynccontextmanager
+async def _serve_metrics(
+    daemon: Daemon, hub: MetricsHub, names: OtlpNames, sources: Sequence[Source]
+) -> AsyncIterator[Served]:
     # Here, or a worker would load the server too.
     from dbops.v1 import metrics_pb2  # noqa: PLC0415
 
@@ -64,8 +79,7 @@ async def run_metrics(daemon: Daemon) -> AsyncIterator[Served]:
     from dbopsd.rpc.server import Service  # noqa: PLC0415
 
     config = daemon.config.metrics
-    hub = MetricsHub(daemon.databases, sampled=config.enabled)
-    collectors, sources = load_collectors(), load_sources()
+    collectors = load_collectors()
     users = user_collectors_of(daemon.config, collectors, sources)
     every_collector = (*collectors, *(each.collector for each in users))
     history_path = daemon.config.server.state_dir / "metrics" / "history.db"
@@ -92,7 +106,7 @@ async def run_metrics(daemon: Daemon) -> AsyncIterator[Served]:
     statement_history = StatementHistory(history_path) if config.history.enabled else None
     service = MetricsService(
         hub,
-        Catalogue(every_collector, sources),
+        Catalogue(every_collector, sources, names),
         history,
         OnDemand(daemon.databases),
         statement_history,

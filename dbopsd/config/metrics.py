@@ -1,7 +1,7 @@
 """`[metrics]` and `[databases.NAME.metrics]`."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import ByteSize, Field, model_validator
 
@@ -37,10 +37,8 @@ class MetricsConfig(Section):
     """How many databases of a server have samples of their own. The rest is summed up."""
 
     otlp: bool = True
-    """Whether samples are exported over OTLP too, if `telemetry.otlp_endpoint` is set."""
-
-    otlp_temporality: Literal["cumulative", "delta"] = "cumulative"
-    """How counters are exported. DataDog wants `delta`; Prometheus and New Relic take both."""
+    """Whether samples are exported over OTLP too, if `telemetry.otlp_endpoint` is set: every
+    `telemetry.metrics_interval_s`. Of several daemons on the same databases, let one do it."""
 
     collectors_dir: Path | None = None
     """A directory with collectors of your own, `*.sql`. They need `role`."""

@@ -35,6 +35,10 @@ class TelemetryConfig(Section):
     otlp_timeout_s: Seconds = 10.0
     """How long one export may take, in seconds. Requests never wait for it."""
 
+    otlp_temporality: Literal["cumulative", "delta"] = "cumulative"
+    """What counters and histograms have in OTLP: what was counted since the start, or since the
+    last export. DataDog and New Relic want `delta`."""
+
     service_name: str = "dbopsd"
     """The resource attribute `service.name`."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from dbopsd.metrics.collector import Collector
 from dbopsd.metrics.model import CollectorStatus, Metric, Snapshot
+from dbopsd.metrics.otlp.names import OtlpNames
 from dbopsd.metrics.source import Source
 
 
@@ -14,12 +15,16 @@ class Descriptor:
 
     metric: Metric
     status: CollectorStatus
+    otlp_name: str
 
 
 class Catalogue:
     """The metrics that collectors and sources declare."""
 
-    def __init__(self, collectors: Iterable[Collector], sources: Iterable[Source]) -> None:
+    def __init__(
+        self, collectors: Iterable[Collector], sources: Iterable[Source], names: OtlpNames
+    ) -> None:
+        self._names = names
         self._declared: dict[str, tuple[str, Metric]] = {}
         givers = [(each.name, each.metrics) for each in collectors]
         givers += [(each.name, each.metrics) for each in sources]
@@ -35,7 +40,7 @@ class Catalogue:
                 found[metric.name] = (name, metric)
         statuses = {name: each.status for name, each in snapshot.collections.items()}
         return [
-            Descriptor(metric, statuses[giver])
+            Descriptor(metric, statuses[giver], self._names.of(metric).name)
             for _, (giver, metric) in sorted(found.items())
             if giver in statuses
         ]

@@ -15,11 +15,7 @@ from dataclasses import dataclass, field
 from opentelemetry._logs import Logger
 from opentelemetry.metrics import Meter, MeterProvider, NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
-from opentelemetry.sdk.metrics.export import (
-    MetricExporter,
-    MetricReader,
-    PeriodicExportingMetricReader,
-)
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
@@ -29,6 +25,7 @@ from opentelemetry.trace import Tracer
 from dbopsd.config import TelemetryConfig
 from dbopsd.telemetry.exporter_log_filter import ExporterLogFilter
 from dbopsd.telemetry.otlp_logs import start_logs
+from dbopsd.telemetry.otlp_metrics import MetricsSender, metric_exporter
 from dbopsd.telemetry.sampling import keep_ratio
 
 _SCOPE = "dbopsd"
@@ -52,6 +49,12 @@ class Telemetry:
     trace_health_checks: bool = True
     logger: Logger | None = None
     """Sends log records over OTLP; None where nothing asked for it, or there is no endpoint."""
+
+    resource: Resource = field(default_factory=Resource.get_empty)
+    """What describes this process to the collector."""
+
+    new_metrics_sender: Callable[[], MetricsSender] | None = None
+    """Makes a sender of metrics that the meter does not measure; None without an endpoint."""
 
     _pipelines: Sequence[_Pipeline] = ()
     _export_log: ExporterLogFilter | None = None
@@ -108,16 +111,18 @@ def start_telemetry(
     if config.otlp_endpoint is not None:
         export_log = ExporterLogFilter()
         export_log.install()
-        span_exporter, metric_exporter = _exporters(config, config.otlp_endpoint)
+        headers = _headers(config)
+        span_exporter = _span_exporter(config, config.otlp_endpoint, headers)
+        own_metrics = metric_exporter(config, config.otlp_endpoint, headers)
         processors.append(BatchSpanProcessor(span_exporter))
         readers.append(
             PeriodicExportingMetricReader(
-                metric_exporter,
+                own_metrics,
                 export_interval_millis=config.metrics_interval_s * 1000,
                 export_timeout_millis=config.otlp_timeout_s * 1000,
             )
         )
-        aborts = [span_exporter.shutdown, metric_exporter.shutdown]
+        aborts = [span_exporter.shutdown, own_metrics.shutdown]
 
     # The providers' own exit handlers wait up to 30 s for a collector that is away.
     tracer_provider = TracerProvider(
@@ -148,8 +153,19 @@ def start_telemetry(
         meter=meter_provider.get_meter(_SCOPE, version),
         trace_health_checks=config.trace_health_checks,
         logger=logger,
+        resource=resource,
+        new_metrics_sender=_sender_factory(config),
         _pipelines=pipelines,
         _export_log=export_log,
+    )
+
+
+def _sender_factory(config: TelemetryConfig) -> Callable[[], MetricsSender] | None:
+    endpoint = config.otlp_endpoint
+    if endpoint is None:
+        return None
+    return lambda: MetricsSender(
+        metric_exporter(config, endpoint, _headers(config)), config.otlp_timeout_s
     )
 
 
@@ -182,61 +198,36 @@ def _resource(config: TelemetryConfig, version: str) -> Resource:
     return _HashedOnce(merged)
 
 
-def _exporters(config: TelemetryConfig, endpoint: str) -> tuple[SpanExporter, MetricExporter]:
-    """The OTLP exporters. Imported here: they take 0.2 s and 15 MB that few set-ups need."""
-    headers = _headers(config)
-    if config.otlp_protocol == "grpc":
-        return _grpc_exporters(config, endpoint, headers)
-    return _http_exporters(config, endpoint.rstrip("/"), headers)
-
-
 def _headers(config: TelemetryConfig) -> dict[str, str]:
     return {name.lower(): value.get_secret_value() for name, value in config.otlp_headers.items()}
 
 
-def _grpc_exporters(
+def _span_exporter(
     config: TelemetryConfig, endpoint: str, headers: Mapping[str, str]
-) -> tuple[SpanExporter, MetricExporter]:
-    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # noqa: PLC0415
-        OTLPMetricExporter,
-    )
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
-        OTLPSpanExporter,
-    )
+) -> SpanExporter:
+    """The OTLP exporter of spans. Imported here: it takes time and memory that few set-ups need."""
+    if config.otlp_protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
+            OTLPSpanExporter,
+        )
 
-    # `insecure` said outright, or OTEL_EXPORTER_OTLP_INSECURE would decide.
-    insecure = endpoint.startswith("http://")
-    # gRPC refuses a header name in upper case at every single export; an empty mapping would make
-    # the exporter read OTEL_EXPORTER_OTLP_HEADERS, which is as documented.
-    pairs = dict(headers)
-    return (
-        OTLPSpanExporter(
-            endpoint=endpoint, insecure=insecure, headers=pairs, timeout=config.otlp_timeout_s
-        ),
-        OTLPMetricExporter(
-            endpoint=endpoint, insecure=insecure, headers=pairs, timeout=config.otlp_timeout_s
-        ),
-    )
-
-
-def _http_exporters(
-    config: TelemetryConfig, base: str, headers: Mapping[str, str]
-) -> tuple[SpanExporter, MetricExporter]:
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415
-        OTLPMetricExporter,
-    )
+        # `insecure` said outright, or OTEL_EXPORTER_OTLP_INSECURE would decide. gRPC refuses a
+        # header name in upper case at every single export; an empty mapping would make the exporter
+        # read OTEL_EXPORTER_OTLP_HEADERS, which is as documented.
+        return OTLPSpanExporter(
+            endpoint=endpoint,
+            insecure=endpoint.startswith("http://"),
+            headers=dict(headers),
+            timeout=config.otlp_timeout_s,
+        )
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
-        OTLPSpanExporter,
+        OTLPSpanExporter as HttpSpanExporter,
     )
 
-    pairs = dict(headers)
-    return (
-        OTLPSpanExporter(
-            endpoint=f"{base}/v1/traces", headers=pairs, timeout=config.otlp_timeout_s
-        ),
-        OTLPMetricExporter(
-            endpoint=f"{base}/v1/metrics", headers=pairs, timeout=config.otlp_timeout_s
-        ),
+    return HttpSpanExporter(
+        endpoint=f"{endpoint.rstrip('/')}/v1/traces",
+        headers=dict(headers),
+        timeout=config.otlp_timeout_s,
     )
 
 

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.conftest import database, run
 from tests.support.daemon import BIN, Daemon, clean_environment
+from tests.support.otlp import OtlpReceiver, ReceivedMetric
 from tests.support.patience import eventually_blocking
 from tests.support.servers import PostgresServer
 
@@ -220,3 +221,54 @@ def test_without_samplers_that_is_said(
         ask(daemon, "/metrics")
     with caught.value as error:
         assert json.loads(error.read())["error"]["reason"] == "METRICS_OFF"
+
+
+def values(metric: ReceivedMetric) -> dict[frozenset[tuple[str, str]], float]:
+    return {
+        frozenset((pair.key, pair.value.string_value) for pair in point.attributes): float(
+            getattr(point, point.WhichOneof("value"))
+        )
+        for point in metric.points
+    }
+
+
+@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
+def test_a_collector_gets_the_same_numbers(
+    otlp: OtlpReceiver,
+    start_daemon: Callable[..., Daemon],
+    server: PostgresServer,
+    temporality: str,
+) -> None:
+    telemetry = {
+        "otlp_endpoint": otlp.grpc_endpoint,
+        "otlp_temporality": temporality,
+        "metrics_interval_s": 0.5,
+    }
+    lines = [f"{key} = {json.dumps(value)}" for key, value in telemetry.items()]
+    config = "\n".join(["[telemetry]", *lines, database("main", server.dsn(), EVERY_SECOND)])
+    daemon = start_daemon(config)
+    received = otlp.wait_for(lambda r: r.metrics("dbops.pg_settings_shared_buffers_bytes"), 30)[-1]
+    assert received.resource["service.name"] == "dbopsd"
+    assert received.resource["service.instance.id"] == "main"
+    assert received.resource["server.port"] == server.port
+    # Some counter of theirs has grown by the next push.
+    (commits,) = otlp.wait_for(lambda r: r.metrics("postgresql.commits")[-1:], 30)
+    assert commits.raw.sum.aggregation_temporality == (1 if temporality == "delta" else 2)
+    own = otlp.wait_for(lambda r: r.metrics("db.client.operation.duration"), 30)[-1]
+    assert own.raw.histogram.aggregation_temporality == (1 if temporality == "delta" else 2)
+    with DbopsClient(daemon.grpc_address) as client:
+        snapshot = client.metrics.get("main", metrics=["pg_settings_*"])
+        names = {each.metric: each.otlp_name for each in client.metrics.list("main")}
+        pushed = client.metrics.get("main", metrics=["dbops_otlp_requests_total"])
+    assert {each.labels["result"]: each.value > 0 for each in pushed.samples} == {
+        "success": True,
+        "failure": False,
+    }
+    assert len(snapshot.samples) > 100
+    for each in snapshot.samples:
+        (metric,) = otlp.metrics(names[each.metric])[-1:]
+        assert values(metric)[frozenset(each.labels.items())] == each.value, each.metric
+    otlp.clear()
+    assert daemon.terminate() == 0
+    # What was sampled since the last push is pushed at the end.
+    assert otlp.metrics("dbops.pg_up")

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.support.servers import PostgresServer
 
-_PLACEHOLDER = re.compile(r"%(?:s|b|t|\(\w+\)[sbt])|\$\d+")
+_PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[sbt]\b|\$\d+")
 
 
 def missing_spans(

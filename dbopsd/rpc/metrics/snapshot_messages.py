@@ -26,6 +26,7 @@ def encode_descriptor(descriptor: Descriptor) -> metrics_pb2.MetricDescriptor:
         help=metric.help,
         labels=metric.labels,
         collector=status.name,
+        otlp_name=descriptor.otlp_name,
         state=STATES[status.state],
         message=status.message,
     )

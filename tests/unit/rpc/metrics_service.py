@@ -6,6 +6,7 @@ from dbopsd.metrics.collector import load_collectors
 from dbopsd.metrics.descriptors import Catalogue
 from dbopsd.metrics.hub import MetricsHub
 from dbopsd.metrics.on_demand import OnDemand
+from dbopsd.metrics.otlp.names import load_names
 from dbopsd.metrics.source import load_sources
 from dbopsd.rpc.metrics.service import MetricsService
 from dbopsd.rpc.server import Service
@@ -13,7 +14,7 @@ from dbopsd.rpc.server import Service
 
 def metrics_service(hub: MetricsHub) -> Service:
     """The service. It keeps no history, and what asks a server finds no database."""
-    catalogue = Catalogue(load_collectors(), load_sources())
+    catalogue = Catalogue(load_collectors(), load_sources(), load_names())
     return Service(
         metrics_pb2.DESCRIPTOR.services_by_name["MetricsService"],
         MetricsService(hub, catalogue, None, OnDemand({}), None),

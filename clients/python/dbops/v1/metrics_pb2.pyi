@@ -187,7 +187,9 @@ class MetricDescriptor(_message.Message):
     collector: _builtins.str
     """The collector that gives it, as in `CollectorStatus.name`."""
     otlp_name: _builtins.str
-    """Its name in OpenTelemetry's conventions, under which OTLP has it. Empty if they have none; OTLP has `metric` then."""
+    """The name under which OTLP has it: that of OpenTelemetry's conventions if they have one, such as
+    `postgresql.commits`, else its own name behind `dbops.`.
+    """
     state: Global___CollectorStatus.State.ValueType
     """How this database's collector does."""
     message: _builtins.str
