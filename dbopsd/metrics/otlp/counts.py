@@ -15,8 +15,6 @@ from dbopsd.metrics.model import Collection, Sample, Series
 # A table that is among the busiest again within that time is counted on.
 _FORGOTTEN_AFTER_S: Final = 3600.0
 _STATS_RESET: Final = "stats_reset"
-OTHERS: Final = "(others)"
-"""The value of a label in the sum of what has no sample of its own."""
 
 _Row = tuple[tuple[str, ...], tuple[str, ...]]
 

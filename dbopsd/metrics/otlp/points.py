@@ -19,7 +19,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from dbopsd.metrics.model import Sample, Snapshot
-from dbopsd.metrics.otlp.counts import OTHERS, Count, Pushed, count
+from dbopsd.metrics.otlp.counts import Count, Pushed, count
 from dbopsd.metrics.otlp.names import Kind, OtlpMetric, OtlpNames
 
 _NANOSECONDS: Final = 1_000_000_000
@@ -68,7 +68,11 @@ def parts(
         counts, pushed[name] = count(
             before.get(name, Pushed()),
             collection,
-            (each for each in collection.samples if _counts(each, names)),
+            (
+                each
+                for each in collection.samples
+                if names.of(each.series.metric).kind is Kind.COUNTER
+            ),
             now,
             started_at,
         )
@@ -91,16 +95,6 @@ def metrics_data(resource: Resource, scope: InstrumentationScope, part: Part) ->
     """What an exporter sends."""
     scoped = ScopeMetrics(scope, part.metrics, "")
     return MetricsData([ResourceMetrics(resource, [scoped], "")])
-
-
-def _counts(sample: Sample, names: OtlpNames) -> bool:
-    """Whether it is a counter that can be pushed.
-
-    The sum of the rest falls when one of them gets a sample of its own: nobody could tell that
-    from a reset.
-    """
-    series = sample.series
-    return names.of(series.metric).kind is Kind.COUNTER and OTHERS not in series.labels
 
 
 def _point(

@@ -45,13 +45,12 @@ class Pushing:
             clock=lambda: self.now,
         )
 
-    def publish(self, commits: float, *, calls=(), database="main"):
+    def publish(self, commits: float, *, database="main"):
         self.hub.publish(
             database,
             {
                 "up": collection("up", (UP, (), 1.0), (RATIO, ("x",), 0.25)),
                 "database": collection("database", (COMMITS, ("app",), commits)),
-                "calls": collection("calls", *((CALLS, (name,), n) for name, n in calls)),
             },
         )
 
@@ -151,12 +150,6 @@ async def test_deltas_are_growth_since_the_last_push_that_arrived(otlp):
     assert [each[2] for each in points(otlp, "dbops.pg_up")] == [1000, 1015, 1045, 1060, 1075]
 
 
-async def test_the_sum_of_the_rest_is_no_count(otlp, pushing):
-    pushing.publish(1.0, calls=[("17", 3.0), ("(others)", 9.0)])
-    await pushing.push.push()
-    assert [each[0] for each in points(otlp, "dbops.pg_calls_total")] == [{"queryid": "17"}]
-
-
 async def test_many_points_go_in_several_requests(otlp, pushing):
     for name in ("one", "two", "three"):
         many = [(CALLS, (f"{name}{number}",), 1.0) for number in range(1500)]
@@ -174,6 +167,10 @@ async def test_a_collector_that_is_down_costs_an_attempt_and_is_counted(otlp):
     assert not await pushing.push.push()
     assert pushing.counts("dbops_otlp_requests_total") == {("success",): 0.0, ("failure",): 1.0}
     assert pushing.counts("dbops_otlp_last_success_timestamp_seconds") == {}
+    # At the end it is not asked once more.
+    requests = otlp.requests
+    await pushing.push.finish(5)
+    assert otlp.requests == requests
     otlp.heal()
     assert await pushing.push.push()
     assert pushing.counts("dbops_otlp_requests_total") == {("success",): 2.0, ("failure",): 1.0}
