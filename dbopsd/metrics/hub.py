@@ -163,21 +163,20 @@ class _Stream:
 
     async def _pump(self) -> None:
         made_at = self._clock()
-        async for snapshot in self._hub.changes(self._wanted.database):
+        async for changed in self._hub.changes(self._wanted.database):
+            snapshot = changed
             newest = self._newest
             if newest is None:
                 break
-            narrowed = self._wanted.selection.narrowed(snapshot)
-            if narrowed == newest.snapshot:
-                continue
             wait_s = made_at + self._wanted.interval_s - self._clock()
             if wait_s > 0:
                 if await self._hub.drained(wait_s):
                     break
                 # There may be a newer one by now.
-                narrowed = self._wanted.selection.narrowed(
-                    self._hub.snapshot(self._wanted.database)
-                )
+                snapshot = self._hub.snapshot(self._wanted.database)
+            narrowed = self._wanted.selection.narrowed(snapshot)
+            if not is_news(narrowed, newest.snapshot):
+                continue
             made_at = self._clock()
             self._publish(Update(newest.number + 1, narrowed, newest.snapshot))
         self._publish(None)
@@ -186,6 +185,21 @@ class _Stream:
         self._newest = update
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+
+def is_news(now: Snapshot, before: Snapshot) -> bool:
+    """Whether a sample was taken again, has come or is gone, or a collector does otherwise."""
+    if now.collections.keys() != before.collections.keys():
+        return True
+    return any(
+        collection is not (old := before.collections[name])
+        and (
+            bool(collection.samples or old.samples)
+            or (collection.status.state, collection.status.reason)
+            != (old.status.state, old.status.reason)
+        )
+        for name, collection in now.collections.items()
+    )
 
 
 def changed_samples(now: Snapshot, before: Snapshot) -> tuple[list[Sample], list[Sample]]:

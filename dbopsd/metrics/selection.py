@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cached_property
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from dbopsd.errors import InvalidField
 from dbopsd.metrics.model import Collection, Metric, Sample, Snapshot
@@ -24,6 +25,9 @@ class Selection:
     _chosen: dict[Metric, bool] = field(
         default_factory=dict, init=False, repr=False, compare=False, hash=False
     )
+    _narrowed: WeakKeyDictionary[Collection, Collection] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False, hash=False
+    )
 
     @classmethod
     def of(
@@ -41,16 +45,23 @@ class Selection:
         return cls(tuple(sorted(set(metrics))), tuple(sorted((labels or {}).items())))
 
     def narrowed(self, snapshot: Snapshot) -> Snapshot:
-        """The snapshot with the samples asked for alone, and with every collector's status."""
+        """The snapshot with the samples asked for alone, and with every collector's status.
+
+        Of a collection that is the same, the narrowed one is the same too.
+        """
         if not self.metrics and not self.labels:
             return snapshot
         return Snapshot(
             snapshot.database,
-            {
-                name: Collection(each.status, tuple(filter(self.lets_through, each.samples)))
-                for name, each in snapshot.collections.items()
-            },
+            {name: self._narrow(each) for name, each in snapshot.collections.items()},
         )
+
+    def _narrow(self, collection: Collection) -> Collection:
+        narrowed = self._narrowed.get(collection)
+        if narrowed is None:
+            samples = tuple(filter(self.lets_through, collection.samples))
+            narrowed = self._narrowed[collection] = Collection(collection.status, samples)
+        return narrowed
 
     def lets_through(self, sample: Sample) -> bool:
         """Whether it is asked for."""

@@ -6,6 +6,7 @@ import pytest
 
 from dbopsd.errors import DatabaseNotFound
 from dbopsd.metrics.hub import MetricsHub, Wanted, changed_samples
+from dbopsd.metrics.model import Collection, CollectorState, CollectorStatus
 from dbopsd.metrics.selection import EVERYTHING, Selection
 from tests.support.patience import eventually
 from tests.unit.metrics.made import COMMITS, UP, collection, snapshot
@@ -102,6 +103,29 @@ async def test_an_interval_is_kept_and_shows_the_newest_at_its_end(hub):
     seen = await soon(watch)
     assert asyncio.get_running_loop().time() - began >= 0.25
     assert (values(seen.update.snapshot), seen.missed) == ([3.0], 0)
+    await watch.aclose()
+
+
+async def test_what_a_watcher_did_not_ask_for_is_no_news(hub):
+    """A filter on what is seldom sampled is answered as seldom, and costs as little."""
+    hub.publish("main", {"commits": collection("commits", (COMMITS, ("a",), 1.0))})
+    publish(hub, 0.0)
+    watch = hub.watch(Wanted("main", Selection.of([COMMITS.name]), 0.0))
+    await soon(watch)
+    following = asyncio.ensure_future(anext(watch))
+    for number in range(1, 4):
+        publish(hub, float(number))
+        await asyncio.sleep(0.01)
+    assert not following.done()
+    # The same value, taken again, is news.
+    hub.publish("main", {"commits": collection("commits", (COMMITS, ("a",), 1.0))})
+    seen = await asyncio.wait_for(following, 10)
+    assert (values(seen.update.snapshot), seen.missed) == ([1.0], 0)
+    # And so is a collector that fails, though it has no sample that was asked for.
+    failed = CollectorStatus("up", CollectorState.FAILED, "QUERY_TIMEOUT")
+    hub.publish("main", {"up": Collection(failed)})
+    statuses = (await soon(watch)).update.snapshot.collections
+    assert statuses["up"].status.reason == "QUERY_TIMEOUT"
     await watch.aclose()
 
 
