@@ -123,6 +123,7 @@ class TestMetrics:
         [
             ("*/*", "text/plain"),
             ("text/plain", "text/plain"),
+            ("text/plain, application/openmetrics-text", "application/openmetrics-text"),
             ("application/openmetrics-text;version=1.0.0", "application/openmetrics-text"),
             # As Prometheus 2 and 3 ask.
             (
