@@ -96,7 +96,7 @@ class ExpressionFailed(DbopsError):
 class RuleInvalid(DbopsError):
     """A rule of alerts cannot be used; the daemon does not start (exit 2)."""
 
-    reason: ClassVar[str] = "INVALID_CONFIGURATION"
+    reason: ClassVar[str] = "ALERT_RULE_INVALID"
     code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     where: str
