@@ -65,7 +65,7 @@ def _encode(answer: Answer) -> metrics_pb2.QueryHistoryResponse:
     return metrics_pb2.QueryHistoryResponse(
         metric=answer.metric,
         type=TYPES[answer.type],
-        unit=answer.unit,
+        unit=f"{answer.unit}/s" if answer.how is Aggregation.RATE else answer.unit,
         aggregation=_NUMBERS[answer.how],
         step=duration(answer.step_s),
         resolution=duration(answer.resolution_s),
