@@ -188,21 +188,59 @@ class SessionNotFound(DbopsError):
 
 
 @dataclass(eq=False)
+class SessionHidden(DbopsError):
+    """The role of the DSN may not see when a session began, and so not which one it is."""
+
+    reason: ClassVar[str] = "SESSION_HIDDEN"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    database: str
+    pid: int
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the role of databases/{self.database} may not see when process {self.pid} began: "
+            "GRANT pg_read_all_stats TO it, and pg_signal_backend so that it may end sessions"
+        )
+
+
+@dataclass(eq=False)
+class SignalDenied(DbopsError):
+    """PostgreSQL does not let the role of the DSN signal a session."""
+
+    reason: ClassVar[str] = "SIGNAL_DENIED"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    database: str
+    pid: int
+    owner: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the role of databases/{self.database} may not end process {self.pid} of role "
+            f"'{self.owner}': GRANT pg_signal_backend TO it, unless '{self.owner}' is a superuser, "
+            "whose sessions superusers alone may end"
+        )
+
+
+@dataclass(eq=False)
 class SessionProtected(DbopsError):
-    """A process of the server itself is not ended."""
+    """A process that is not ended: of the server, or of dbopsd itself. `whose` says which."""
 
     reason: ClassVar[str] = "SESSION_PROTECTED"
     code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     database: str
     pid: int
-    backend_type: str
+    whose: str
 
     @property
     def message(self) -> str:
         return (
-            f"process {self.pid} of databases/{self.database} is no client's session but the "
-            f"server's {self.backend_type}: it is left alone"
+            f"process {self.pid} of databases/{self.database} is {self.whose}: it is left alone. "
+            "'dbops operations cancel' ends what dbopsd does"
         )
 
 

@@ -1,5 +1,7 @@
 """Which fields of a request the audit log may quote: the names of resources, and its own id.
 
+A session of a server has no name: its process id and start time stand for it. They hold no text.
+
 Anything else may be free text, and free text may hold a secret that was pasted into a wrong field.
 So may these: what has not the form of a name or of an id is not quoted either.
 """
@@ -11,6 +13,7 @@ from typing import Any, Final
 
 from google.api import resource_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.timestamp_pb2 import Timestamp
 
 WITHHELD: Final = "(not a name)"
 """In the place of a value that has not the form that its field asks for."""
@@ -34,6 +37,7 @@ class Quoted:
 def compile_quoting(request_type: Descriptor) -> Callable[[Any], Quoted]:
     """What picks the fields out of a request of that type; nothing of what is no such message."""
     naming = [field for field in request_type.fields if _holds_name(field)]
+    session = _session_fields(request_type)
     has_request_id = _is_scalar(request_type, "request_id", FieldDescriptor.TYPE_STRING)
     has_validate_only = _is_scalar(request_type, "validate_only", FieldDescriptor.TYPE_BOOL)
 
@@ -41,7 +45,7 @@ def compile_quoting(request_type: Descriptor) -> Callable[[Any], Quoted]:
         if getattr(request, "DESCRIPTOR", None) is not request_type:
             return Quoted()
         return Quoted(
-            resource=tuple(_named(request, naming)),
+            resource=(*_named(request, naming), *_session(request, session)),
             request_id=_request_id(request.request_id) if has_request_id else "",
             validate_only=bool(request.validate_only) if has_validate_only else False,
         )
@@ -54,6 +58,30 @@ def _holds_name(field: FieldDescriptor) -> bool:
         return False
     reference = field.GetOptions().Extensions[resource_pb2.resource_reference]
     return field.name in _NAMES or bool(reference.type or reference.child_type)
+
+
+def _session_fields(request_type: Descriptor) -> list[FieldDescriptor]:
+    """The fields that say which session is meant."""
+    if not _is_scalar(request_type, "pid", FieldDescriptor.TYPE_INT32):
+        return []
+    of = request_type.fields_by_name
+    return [of[name] for name in ("pid", "start_time") if name in of]
+
+
+def _session(request: Any, fields: list[FieldDescriptor]) -> Iterator[tuple[str, str]]:
+    for field in fields:
+        value = getattr(request, field.name)
+        if field.type == FieldDescriptor.TYPE_INT32:
+            yield field.name, str(value)
+        elif request.HasField(field.name):
+            yield field.name, _time(value)
+
+
+def _time(value: Timestamp) -> str:
+    try:
+        return str(value.ToJsonString())
+    except ValueError:
+        return WITHHELD
 
 
 def _is_scalar(message: Descriptor, name: str, kind: int) -> bool:

@@ -7,9 +7,16 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
+from dbopsd.db.errors import PermissionMissing
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement, load_sql
-from dbopsd.metrics.errors import SessionNotFound, SessionNotSignalled, SessionProtected
+from dbopsd.metrics.errors import (
+    SessionHidden,
+    SessionNotFound,
+    SessionNotSignalled,
+    SessionProtected,
+    SignalDenied,
+)
 from dbopsd.metrics.on_demand import OnDemand
 
 _LIST: Final = load_sql(__package__, "list_sessions.sql").statement
@@ -39,8 +46,13 @@ class ServerSession:
     """A process of the server. Times are None where there is none, texts empty."""
 
     pid: int
-    start_time: datetime
+    start_time: datetime | None
+    """None if the role of the DSN may not see it, nor what else is about the session."""
+
     backend_type: str
+    leader_pid: int
+    """The session that a parallel worker works for; else 0."""
+
     postgres_database: str
     role: str
     application: str
@@ -56,6 +68,9 @@ class ServerSession:
     blocked_by: Sequence[int]
     wait_time: datetime | None
     horizon_age: int
+    own: bool
+    """Whether it is a session of dbopsd's own."""
+
     blocked_count: int = field(default=0, kw_only=True)
     """How many wait for it, directly or behind others."""
 
@@ -77,26 +92,26 @@ class Sessions:
         """End a session or its statement: as it was before, and whether it was seen to end.
 
         A process id is used again by later sessions, so the start time must be that of the one
-        meant. Raises `SessionNotFound`, `SessionProtected`, `SessionNotSignalled` and
-        `DatabaseError`.
+        meant. Raises `SessionNotFound`, `SessionHidden`, `SessionProtected`,
+        `SignalDenied`, `SessionNotSignalled` and `DatabaseError`.
         """
         async with self._on_demand.session(database, timeout_s=_TIMEOUT_S) as session:
             named = {"pid": pid, "start_time": start_time}
-            found = next(
-                (
-                    each
-                    for each in await _listed(session)
-                    if (each.pid, each.start_time) == (pid, start_time)
-                ),
-                None,
-            )
-            if found is None:
+            found = next((each for each in await _listed(session) if each.pid == pid), None)
+            if found is not None and found.start_time is None:
+                raise SessionHidden(database, pid)
+            if found is None or found.start_time != start_time:
                 raise SessionNotFound(database, pid)
             if found.backend_type not in _MAY_END:
-                raise SessionProtected(database, pid, found.backend_type)
+                raise SessionProtected(database, pid, f"the server's {found.backend_type}")
+            if found.own:
+                raise SessionProtected(database, pid, f"dbopsd's own ({found.application})")
             if only_check:
                 return found, False
-            row = await session.fetch_one(how.statement, named)
+            try:
+                row = await session.fetch_one(how.statement, named)
+            except PermissionMissing as error:
+                raise SignalDenied(database, pid, found.role) from error
             if row is None:
                 raise SessionNotFound(database, pid)
             if not row[0]:

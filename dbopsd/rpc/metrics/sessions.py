@@ -30,7 +30,7 @@ class SessionMethods:
         found = [each for each in await self._sessions.list(database) if _wanted(each, request)]
         page = paginate(
             found,
-            key=lambda each: f"{each.start_time.isoformat()} {each.pid:010}",
+            key=_key,
             of="ListSessions",
             page_size=request.page_size,
             page_token=request.page_token,
@@ -74,13 +74,21 @@ class SessionMethods:
         return encode_session(session, database), ended
 
 
+def _key(session: ServerSession) -> str:
+    # Those whose start is hidden come last.
+    start = "~" if session.start_time is None else session.start_time.astimezone(UTC).isoformat()
+    return f"{start} {session.pid:010}"
+
+
 def _wanted(session: ServerSession, request: metrics_pb2.ListSessionsRequest) -> bool:
     blocks = session.blocked_by or session.blocked_count
     if request.blocked and not blocks:
         return False
     if request.active and session.state in ("", "idle"):
         return False
-    return request.background or session.backend_type == CLIENT or bool(blocks)
+    # The type is hidden from a role that may not see more of a session than who it is.
+    client = session.backend_type == CLIENT or (not session.backend_type and session.role)
+    return request.background or bool(client) or bool(blocks)
 
 
 def _moment(time: Timestamp) -> datetime:
@@ -114,6 +122,7 @@ def encode_session(session: ServerSession, database: str) -> metrics_pb2.Session
         wait_time=_time(session.wait_time),
         blocked_count=session.blocked_count,
         horizon_age=session.horizon_age,
+        leader_pid=session.leader_pid,
     )
 
 

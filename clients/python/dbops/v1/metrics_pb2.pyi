@@ -1222,6 +1222,7 @@ class Session(_message.Message):
     WAIT_TIME_FIELD_NUMBER: _builtins.int
     BLOCKED_COUNT_FIELD_NUMBER: _builtins.int
     HORIZON_AGE_FIELD_NUMBER: _builtins.int
+    LEADER_PID_FIELD_NUMBER: _builtins.int
     pid: _builtins.int
     """Its process id on the server."""
     backend_type: _builtins.str
@@ -1250,9 +1251,13 @@ class Session(_message.Message):
     """How many sessions wait for it, directly or behind others."""
     horizon_age: _builtins.int
     """How many transactions old the oldest row is that vacuum must keep for it. 0 if it keeps none."""
+    leader_pid: _builtins.int
+    """The process id of the session that a parallel worker works for. 0 for every other process."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """When it began (`backend_start`). Process ids are used again; both together name a session."""
+        """When it began (`backend_start`). Process ids are used again; both together name a session. Unset if the role of the
+        DSN may not see it: `pg_read_all_stats` is missing, and nothing else is known of sessions of other roles.
+        """
 
     @_builtins.property
     def state_time(self) -> _timestamp_pb2.Timestamp:
@@ -1296,10 +1301,11 @@ class Session(_message.Message):
         wait_time: _timestamp_pb2.Timestamp | None = ...,
         blocked_count: _builtins.int = ...,
         horizon_age: _builtins.int = ...,
+        leader_pid: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time", "state_time", b"state_time", "statement_time", b"statement_time", "transaction_time", b"transaction_time", "wait_time", b"wait_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "backend_type", b"backend_type", "blocked_by", b"blocked_by", "blocked_count", b"blocked_count", "client_address", b"client_address", "horizon_age", b"horizon_age", "pid", b"pid", "postgres_database", b"postgres_database", "query_id", b"query_id", "role", b"role", "start_time", b"start_time", "state", b"state", "state_time", b"state_time", "statement", b"statement", "statement_time", b"statement_time", "transaction_time", b"transaction_time", "wait_event", b"wait_event", "wait_event_type", b"wait_event_type", "wait_time", b"wait_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "backend_type", b"backend_type", "blocked_by", b"blocked_by", "blocked_count", b"blocked_count", "client_address", b"client_address", "horizon_age", b"horizon_age", "leader_pid", b"leader_pid", "pid", b"pid", "postgres_database", b"postgres_database", "query_id", b"query_id", "role", b"role", "start_time", b"start_time", "state", b"state", "state_time", b"state_time", "statement", b"statement", "statement_time", b"statement_time", "transaction_time", b"transaction_time", "wait_event", b"wait_event", "wait_event_type", b"wait_event_type", "wait_time", b"wait_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

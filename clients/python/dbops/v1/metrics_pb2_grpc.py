@@ -182,8 +182,11 @@ class MetricsServiceServicer:
         """Cancels the statement of a session (`pg_cancel_backend`). The session goes on.
 
         - NOT_FOUND, `SESSION_NOT_FOUND`: no session with that process id and start time exists.
-        - FAILED_PRECONDITION, `SESSION_PROTECTED`: it is a process of the server, or of dbopsd itself.
-        - FAILED_PRECONDITION, `PERMISSION_MISSING`: the role of the DSN may not signal it.
+        - FAILED_PRECONDITION, `SESSION_PROTECTED`: it is a process of the server, or a session of dbopsd itself: one of the
+        DSN's role whose `application_name` begins with `dbopsd`. Cancel the operation instead.
+        - FAILED_PRECONDITION, `SIGNAL_DENIED`: the role of the DSN may not signal it. `pg_signal_backend` allows it, but for
+        sessions of superusers.
+        - FAILED_PRECONDITION, `SESSION_HIDDEN`: the role of the DSN may not see when it began.
         - ABORTED, `SESSION_NOT_SIGNALLED`: it ended before the signal reached it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

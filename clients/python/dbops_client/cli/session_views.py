@@ -51,13 +51,19 @@ def cell_at(depth: int, text: str) -> Text:
     return Text(f"{'  ' * (depth - 1)}{'└ ' if depth else ''}{plain(text)}")
 
 
-def ended_line(session: _Session, done: str, *, ended: bool) -> Text:
-    """Return what became of a session or its statement."""
+def ended_line(
+    response: metrics_pb2.CancelSessionResponse | metrics_pb2.TerminateSessionResponse,
+    done: str,
+    *,
+    validate_only: bool,
+) -> Text:
+    """Return what became of a session or its statement, or could become of it."""
+    session = response.session
     who = f"session {session.pid} of {session.role or session.backend_type}"
     if session.application:
         who += f" ({session.application})"
-    result = f"{done}" if ended else f"not seen to be {done}"
-    return Text(plain(f"{who}: {result}"))
+    result = done if response.ended else f"not seen to be {done}"
+    return Text(plain(f"{who}: {f'could be {done}' if validate_only else result}"))
 
 
 def _as_tree(sessions: Sequence[_Session]) -> Iterable[tuple[int, _Session]]:

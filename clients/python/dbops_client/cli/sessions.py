@@ -71,7 +71,7 @@ def cancel(session: Session, database: str, pid: int, validate_only: bool) -> Ex
         if (found := _find(client, database, pid)) is None:
             return _is_gone(database, pid)
         done = client.sessions.cancel(database, pid, found.start_time, validate_only=validate_only)
-    session.print(done, lambda: ended_line(done.session, "cancelled", ended=done.ended))
+    session.print(done, lambda: ended_line(done, "cancelled", validate_only=validate_only))
     return ExitCode.DONE if done.ended or validate_only else ExitCode.FAILED
 
 
@@ -92,7 +92,7 @@ def terminate(session: Session, database: str, pid: int, validate_only: bool) ->
         done = client.sessions.terminate(
             database, pid, found.start_time, validate_only=validate_only
         )
-    session.print(done, lambda: ended_line(done.session, "ended", ended=done.ended))
+    session.print(done, lambda: ended_line(done, "ended", validate_only=validate_only))
     return ExitCode.DONE if done.ended or validate_only else ExitCode.FAILED
 
 
