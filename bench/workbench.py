@@ -10,7 +10,7 @@ from bench.daemon import Daemon
 from tests.support import replication
 from tests.support.demo import counted
 from tests.support.replication import ReplicationPair
-from tests.support.servers import PostgresServer, PostgresServers
+from tests.support.servers import PostgresServer, PostgresServers, Settings
 
 _MAJOR = 18
 # Of the tests' settings, the one that costs: every statement in the server's log.
@@ -60,12 +60,18 @@ class Workbench:
             self._servers, quick=self.quick, say=self.say, rows=self.rows, long=self.long
         )
 
-    def postgres(self, *, durable: bool = False, logged: bool = False) -> PostgresServer:
-        """A server of the measurement's own.
+    def postgres(
+        self, *, durable: bool = False, logged: bool = False, settings: Settings | None = None
+    ) -> PostgresServer:
+        """A server of the measurement's own, with `settings` of its own.
 
         `durable`: what it commits is on the disk. `logged`: every statement is in its log.
         """
-        settings = {**({} if logged else _QUIET), **(_DURABLE if durable else {})}
+        settings = {
+            **({} if logged else _QUIET),
+            **(_DURABLE if durable else {}),
+            **(settings or {}),
+        }
         server = self._servers.disposable(_MAJOR, settings)
         self._stack.callback(self._servers.discard, server)
         return server

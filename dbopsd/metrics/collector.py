@@ -7,12 +7,12 @@ A file `NAME.since_17.sql` takes the place of `NAME.sql` from PostgreSQL 17 on.
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from importlib import resources
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -26,7 +26,9 @@ _HEADER: Final = re.compile(r"\s*/\*(?P<toml>.*?)\*/(?P<sql>.*)", re.DOTALL)
 _METRIC_NAME: Final = r"[a-z_][a-z0-9_]{2,127}"
 _LABEL_NAME: Final = r"[a-z_][a-z0-9_]{0,62}"
 OLDEST_SERVER: Final = 15
+_MOST_KNOWN: Final = 20_000
 
+K = TypeVar("K")
 Role = Literal["any", "primary", "standby"]
 
 
@@ -89,6 +91,13 @@ class CollectorHeader(_Table):
     `slice_rows` it has neither, and the rows with the largest first value remain.
     """
 
+    spares_rest: bool = False
+    """Whether most runs measure those rows alone that are shown, which costs little.
+
+    Its query has `%(all)s` then, and looks at all rows, or at those of `%(members)s`. All of them
+    are looked at as often as the cost allows.
+    """
+
     slice_rows: Annotated[int, Field(ge=1)] | None = None
     """It is run again and again, with `%(after)s` and `%(slice_rows)s`, each time a part of all.
 
@@ -128,6 +137,20 @@ class _Column:
     metric: Metric
     value: str
     labels: tuple[str, ...]
+    known: dict[tuple[str, ...], Series] = field(default_factory=dict, compare=False, repr=False)
+
+    def series(self, labels: tuple[str, ...]) -> Series:
+        """The series with these values of the labels: the same object from run to run.
+
+        A hundred databases of one server have the same ones, and each has thousands.
+        """
+        series = self.known.get(labels)
+        if series is None:
+            if len(self.known) >= _MOST_KNOWN:
+                # Labels come and go: those that are still in use come back with the next run.
+                self.known.clear()
+            series = self.known[labels] = Series(self.metric, labels)
+        return series
 
 
 @dataclass(frozen=True)
@@ -139,6 +162,9 @@ class Collector:
     since: int
     statement: Statement
     columns: tuple[_Column, ...]
+    _named: dict[tuple[tuple[str, ...], tuple[str, ...]], Series] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @classmethod
     def parse(cls, file_name: str, text: str, *, own_prefix: str = "") -> Self:
@@ -207,17 +233,23 @@ class Collector:
         places = {name: place for place, name in enumerate(names)}
         if self.header.rows_name_metrics:
             return self._named_by_rows(places, rows, at)
-        found: dict[Series, float] = {}
+        rows = rows if isinstance(rows, list) else list(rows)
+        labelled: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+        samples: list[Sample] = []
         for column in self.columns:
+            labels = labelled.get(column.labels)
+            if labels is None:
+                labels_at = [self._place(places, label) for label in column.labels]
+                labels = [tuple(_text(row[place]) for place in labels_at) for row in rows]
+                labelled[column.labels] = labels
             value_at = self._place(places, column.value)
-            labels_at = [self._place(places, label) for label in column.labels]
-            for row in rows if isinstance(rows, list) else list(rows):
+            found: dict[tuple[str, ...], float] = {}
+            for row, of_row in zip(rows, labels, strict=True):
                 value = self._number(row[value_at], column.value)
-                if value is None:
-                    continue
-                series = Series(column.metric, tuple(_text(row[place]) for place in labels_at))
-                self._add(found, series, value)
-        return [Sample(series, value, at) for series, value in found.items()]
+                if value is not None:
+                    self._add(found, of_row, value)
+            samples += [Sample(column.series(key), value, at) for key, value in found.items()]
+        return samples
 
     def _named_by_rows(
         self, places: Mapping[str, int], rows: Iterable[Row], at: float
@@ -225,26 +257,35 @@ class Collector:
         at_of = {n: self._place(places, n) for n in ("metric", "type", "unit", "help", "value")}
         labels_at = [self._place(places, label) for label in self.header.labels]
         found: dict[Series, float] = {}
+        value_at = at_of.pop("value")
         for row in rows:
-            value = self._number(row[at_of["value"]], "value")
-            name = self.header.prefix + _text(row[at_of["metric"]])
-            if value is None or not re.fullmatch(_METRIC_NAME, name):
-                continue
-            metric = Metric(
-                name,
-                MetricType(row[at_of["type"]]),
-                _text(row[at_of["unit"]]),
-                _text(row[at_of["help"]]),
-                self.header.labels,
-            )
-            self._add(found, Series(metric, tuple(_text(row[each]) for each in labels_at)), value)
+            value = self._number(row[value_at], "value")
+            names = tuple(_text(row[place]) for place in at_of.values())
+            series = self._named_series(names, tuple(_text(row[each]) for each in labels_at))
+            if value is not None and series is not None:
+                self._add(found, series, value)
         return [Sample(series, value, at) for series, value in found.items()]
 
-    def _add(self, found: dict[Series, float], series: Series, value: float) -> None:
-        before = found.get(series)
+    def _named_series(self, names: tuple[str, ...], labels: tuple[str, ...]) -> Series | None:
+        """The same object from run to run; None if a row's name is no name of a metric."""
+        key = (names, labels)
+        if key in self._named:
+            return self._named[key]
+        name, kind, unit, help_ = names
+        name = self.header.prefix + name
+        if not re.fullmatch(_METRIC_NAME, name):
+            return None
+        if len(self._named) >= _MOST_KNOWN:
+            self._named.clear()
+        metric = Metric(name, MetricType(kind), unit, help_, self.header.labels)
+        series = self._named[key] = Series(metric, labels)
+        return series
+
+    def _add(self, found: dict[K, float], key: K, value: float) -> None:
+        before = found.get(key)
         if before is not None and self.header.duplicates != "last":
             value = before + value if self.header.duplicates == "sum" else max(before, value)
-        found[series] = value
+        found[key] = value
 
     def _place(self, places: Mapping[str, int], column: str) -> int:
         try:
@@ -253,6 +294,8 @@ class Collector:
             raise CollectorMismatch(self.name, f"its rows have no column '{column}'") from None
 
     def _number(self, value: Any, column: str) -> float | None:
+        if type(value) is float:
+            return value if is_number(value) else None
         match value:
             case None:
                 return None
@@ -317,4 +360,6 @@ def _columns(header: CollectorHeader, own_prefix: str) -> Iterable[_Column]:
 
 
 def _text(value: Any) -> str:
+    if type(value) is str:
+        return value
     return "" if value is None else str(value)

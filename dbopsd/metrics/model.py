@@ -31,6 +31,10 @@ class Metric:
     help: str
     labels: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        # That of all fields would be made anew each time, for every sample.
+        return hash(self.name)
+
     @property
     def is_detail(self) -> bool:
         """Whether it has a series a table, index or statement, of which there may be thousands."""

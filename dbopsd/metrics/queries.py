@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from dbopsd.config import MetricsConfig
 from dbopsd.db.session import Row, Session, Table
-from dbopsd.db.statement import load_sql
+from dbopsd.db.statement import Statement, load_sql
 from dbopsd.metrics.collector import Collector
 from dbopsd.metrics.model import Sample
 from dbopsd.metrics.server_facts import ServerFacts
@@ -39,23 +39,34 @@ class _Slices:
 
 
 class CollectorQueries:
-    """For the collectors of one connection. `clock` is in seconds since 1970.
+    """For the collectors of one connection. `scale`: how much less often than usual they run.
 
     Every query is one statement that commits by itself on a session that is read-only as a whole:
     a BEGIN, a COMMIT and a setting around each cost the server as much as the query.
     """
 
-    def __init__(self, config: MetricsConfig, tops: TopStates, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        config: MetricsConfig,
+        tops: TopStates,
+        scale: float,
+        *,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
         self._limits = {
             "tables": config.top_tables,
             "indexes": config.top_indexes,
             "statements": config.top_statements,
             "databases": config.top_databases,
         }
+        self._scale = scale
         self._clock = clock
+        self._monotonic = monotonic
         self._states = tops
         self._tops: dict[str, TopRows] = {}
         self._slices: dict[str, _Slices] = {}
+        self._qualified: dict[tuple[str, int, str], Statement] = {}
         self._timeout_s: float | None = None
 
     def begin(self, timeout_s: float) -> None:
@@ -78,9 +89,15 @@ class CollectorQueries:
         if top is None:
             top = TopRows(collector, limit, self._states.load(collector.name))
             self._tops[collector.name] = top
-        members = {"members": top.members, "top": limit}
-        table = await self._fetch(session, collector, facts, parameters | members)
-        rows = top.fold(table, epoch=facts.epoch, now=self._clock())
+        looks_at_all = top.looks_at_all(self._clock())
+        which = {"members": top.members, "top": limit, "all": looks_at_all}
+        began = self._monotonic()
+        table = await self._fetch(session, collector, facts, parameters | which)
+        if looks_at_all:
+            top.looked_at_all(self._monotonic() - began, self._scale)
+            rows = top.fold(table, epoch=facts.epoch, now=self._clock())
+        else:
+            rows = top.refresh(table)
         if top.worth_saving:
             self._states.save(collector.name, top.state)
             top.worth_saving = False
@@ -129,11 +146,18 @@ class CollectorQueries:
         if timeout_s != self._timeout_s:
             await session.execute(_SET_TIMEOUT, (f"{timeout_s * 1000:.0f}",))
             self._timeout_s = timeout_s
-        statement = collector.statement
-        if collector.header.extension:
-            schema = facts.extensions[collector.header.extension][1]
-            statement = statement.with_identifiers(schema=schema)
-        return await session.fetch_table(statement, parameters)
+        return await session.fetch_table(self._statement(collector, facts), parameters)
+
+    def _statement(self, collector: Collector, facts: ServerFacts) -> Statement:
+        if not collector.header.extension:
+            return collector.statement
+        schema = facts.extensions[collector.header.extension][1]
+        key = (collector.name, collector.since, schema)
+        statement = self._qualified.get(key)
+        if statement is None:
+            statement = collector.statement.with_identifiers(schema=schema)
+            self._qualified[key] = statement
+        return statement
 
 
 def _enumerated(texts: Iterable[str]) -> str:

@@ -78,7 +78,7 @@ class Sampler:
         self._clock = clock
         self._monotonic = monotonic
         self._tops = TopStates(state_dir and state_dir / database.name)
-        scale = own.interval_s / 10.0
+        self._scale = scale = own.interval_s / 10.0
         self._paces = {
             each.name: Pace(max(each.header.every_s * scale, 1.0)) for each in self._collectors
         }
@@ -118,7 +118,13 @@ class Sampler:
                     self._database,
                     collectors,
                     self._paces,
-                    CollectorQueries(self._config, self._tops, self._clock),
+                    CollectorQueries(
+                        self._config,
+                        self._tops,
+                        self._scale,
+                        clock=self._clock,
+                        monotonic=self._monotonic,
+                    ),
                     newest,
                     left_behind[name],
                     turns[name],

@@ -26,6 +26,9 @@ ACTIVITY_COLUMN: Final = "activity"
 
 # By how much busier than the least busy row one has to be to take its place.
 _MARGIN: Final = 1.25
+# The part of the time that looks at all rows may take, and how often there is one at any cost.
+_MOST_BUSY_WITH_ALL: Final = 0.0005
+_ALL_EVERY_AT_LEAST_S: Final = 600.0
 _STAYS_OUT_S: Final = 3600.0
 
 
@@ -60,14 +63,36 @@ class TopRows:
         self._collector = collector
         self._limit = limit
         self._last: dict[str, Row] = {}
+        self._others: Row | None = None
+        self._all_at: float | None = None
+        self._all_every_s = 0.0
 
     @property
     def members(self) -> list[str]:
         """The keys of the rows that are shown."""
         return self.state.members
 
+    def looks_at_all(self, now: float) -> bool:
+        """Whether the next run has to look at all rows, and not only at those of `members`."""
+        if not self._collector.header.spares_rest or self._all_at is None or self._others is None:
+            return True
+        return now - self._all_at >= self._all_every_s
+
+    def looked_at_all(self, cost_s: float, scale: float = 1.0) -> None:
+        """A look at all rows took `cost_s`. `scale`: by how much less often than usual it runs."""
+        self._all_every_s = scale * min(cost_s / _MOST_BUSY_WITH_ALL, _ALL_EVERY_AT_LEAST_S)
+
+    def refresh(self, table: Table) -> list[Row]:
+        """The rows to be shown, of a run that looked at those of `members` alone."""
+        key_at = table.columns.index(KEY_COLUMN)
+        fresh = {str(row[key_at]): row for row in table.rows if row[key_at] is not None}
+        self._last = {key: fresh[key] for key in self.state.members if key in fresh}
+        return [*self._last.values(), *filter(None, [self._others])]
+
     def fold(self, table: Table, *, epoch: str, now: float) -> list[Row]:
-        """The rows to be shown, `(others)` at the end. `now` is in seconds since 1970.
+        """The rows to be shown, `(others)` at the end, of a run that looked at all rows.
+
+        `now` is in seconds since 1970.
 
         Raises `CollectorMismatch`.
         """
@@ -100,8 +125,10 @@ class TopRows:
             self.worth_saving = True
         self.state.epoch = epoch
         self._last = {key: rows[key] for key in self.state.members}
-        shown = list(self._last.values())
-        return [*shown, tuple(others)] if unseen > 0 or any(self.state.others.values()) else shown
+        is_needed = unseen > 0 or any(self.state.others.values())
+        self._others = tuple(others) if is_needed else None
+        self._all_at = now
+        return [*self._last.values(), *filter(None, [self._others])]
 
     def _grow(self, column: str, before_choice: float, base: float, epoch: str) -> float:
         """The counter of `(others)`, and what its next growth is measured from."""

@@ -16,6 +16,12 @@ column = "oldest_wait_seconds"
 unit = "{session}"
 help = "Sessions that others wait for, and that wait for none."
 column = "head_blockers"
+
+[metrics.pg_head_blocker_waiting_sessions]
+unit = "{session}"
+help = "Sessions that wait for this one, which waits for none itself. Of the ten that most wait for."
+column = "waiting_sessions"
+labels = ["pid", "datname", "usename", "application_name"]
 */
 WITH waiting AS (
   SELECT
@@ -27,11 +33,20 @@ WITH waiting AS (
 ),
 
 blockers AS (
-  SELECT
+  SELECT DISTINCT
     w.pid,
-    w.since,
     pg_catalog.unnest(pg_catalog.pg_blocking_pids(w.pid)) AS blocker
   FROM waiting AS w
+),
+
+heads AS (
+  SELECT
+    b.blocker AS pid,
+    pg_catalog.count(*) AS waiting_sessions
+  FROM blockers AS b
+  -- A prepared transaction is 0, and no session.
+  WHERE b.blocker NOT IN (SELECT w.pid FROM waiting AS w)
+  GROUP BY b.blocker
 )
 
 SELECT
@@ -39,8 +54,25 @@ SELECT
   coalesce(
     (SELECT pg_catalog.max(greatest(extract(EPOCH FROM pg_catalog.clock_timestamp() - w.since), 0)) FROM waiting AS w), 0
   ) AS oldest_wait_seconds,
-  (
-    SELECT pg_catalog.count(DISTINCT b.blocker)
-    FROM blockers AS b
-    WHERE b.blocker NOT IN (SELECT w.pid FROM waiting AS w)
-  ) AS head_blockers
+  (SELECT pg_catalog.count(*) FROM heads) AS head_blockers,
+  NULL::pg_catalog.int8 AS waiting_sessions,
+  NULL AS pid,
+  NULL AS datname,
+  NULL AS usename,
+  NULL AS application_name
+UNION ALL
+(
+  SELECT
+    NULL,
+    NULL,
+    NULL,
+    h.waiting_sessions,
+    h.pid::pg_catalog.text,
+    coalesce(a.datname::pg_catalog.text, ''),
+    coalesce(a.usename::pg_catalog.text, CASE WHEN h.pid = 0 THEN 'prepared transaction' ELSE '' END),
+    coalesce(a.application_name, '')
+  FROM heads AS h
+  LEFT JOIN pg_catalog.pg_stat_activity AS a ON h.pid = a.pid
+  ORDER BY h.waiting_sessions DESC, h.pid
+  LIMIT 10
+)

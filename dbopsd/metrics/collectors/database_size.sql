@@ -1,6 +1,6 @@
 /*
 about = "Size of each database, a database at a time: each has its files counted."
-every_s = 60
+every_s = 300
 slow = true
 timeout_s = 5
 slice_rows = 1

@@ -1,6 +1,6 @@
 /*
 about = "How many tables and indexes this database has, and their sizes as estimated by relpages."
-every_s = 60
+every_s = 300
 slow = true
 timeout_s = 2
 prefix = "pg_relations_"

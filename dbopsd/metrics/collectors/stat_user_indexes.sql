@@ -3,6 +3,7 @@ about = "Use of the busiest indexes of this database, and of the rest together."
 every_s = 60
 slow = true
 timeout_s = 2
+spares_rest = true
 top = "indexes"
 prefix = "pg_stat_user_indexes_"
 labels = ["datname", "schemaname", "relname", "indexrelname"]
@@ -45,6 +46,7 @@ WITH indexes AS MATERIALIZED (
     i.relkind = 'i'
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
     AND n.nspname !~ '^pg_temp_'
+    AND (%(all)s OR x.indexrelid = ANY(%(members)s::pg_catalog.oid[]))
 ),
 
 shown AS (

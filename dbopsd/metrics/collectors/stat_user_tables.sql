@@ -3,6 +3,7 @@ about = "Activity of the busiest tables of this database, and of the rest togeth
 every_s = 30
 slow = true
 timeout_s = 2
+spares_rest = true
 top = "tables"
 prefix = "pg_stat_user_tables_"
 labels = ["datname", "schemaname", "relname"]
@@ -135,12 +136,14 @@ WITH tables AS MATERIALIZED (
       pg_catalog.sum(pg_catalog.pg_stat_get_numscans(x.indexrelid)) AS scans,
       pg_catalog.sum(pg_catalog.pg_stat_get_tuples_fetched(x.indexrelid)) AS fetched
     FROM pg_catalog.pg_index AS x
+    WHERE %(all)s OR x.indrelid = ANY(%(members)s::pg_catalog.oid[])
     GROUP BY x.indrelid
   ) AS i ON c.oid = i.indrelid
   WHERE
     c.relkind IN ('r', 't', 'm')
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
     AND n.nspname !~ '^pg_temp_'
+    AND (%(all)s OR c.oid = ANY(%(members)s::pg_catalog.oid[]))
 ),
 
 shown AS (

@@ -3,6 +3,7 @@ about = "Blocks of the busiest tables of this database, and of the rest together
 every_s = 60
 slow = true
 timeout_s = 2
+spares_rest = true
 top = "tables"
 prefix = "pg_statio_user_tables_"
 labels = ["datname", "schemaname", "relname"]
@@ -62,6 +63,7 @@ WITH tables AS MATERIALIZED (
     t.tidx_blks_read AS tidx_blocks_read,
     t.tidx_blks_hit AS tidx_blocks_hit
   FROM pg_catalog.pg_statio_user_tables AS t
+  WHERE %(all)s OR t.relid = ANY(%(members)s::pg_catalog.oid[])
 ),
 
 shown AS (

@@ -16,6 +16,14 @@ COLLECTOR = Collector.parse(
 )
 
 
+SPARING = Collector.parse(
+    "tables.sql",
+    '/*\nabout = "x."\nevery_s = 10\ntop = "tables"\nspares_rest = true\nlabels = ["name"]\n'
+    '[metrics.tables_writes_total]\ntype = "counter"\nunit = "1"\nhelp = "x."\n'
+    'column = "writes"\n*/\nSELECT 1',
+)
+
+
 class Server:
     """Tables with a counter each, and the answer that the collector's query gives of them."""
 
@@ -47,6 +55,28 @@ def test_the_busiest_are_shown_and_the_rest_is_summed_up():
     assert gauges == {"a": 8, "b": 8, OTHERS: 16}
     counters, _ = server.sampled(TopRows(COLLECTOR, 4), 4)
     assert counters == {"a": 100, "b": 90, "c": 5, "d": 3}
+
+
+def test_all_rows_are_looked_at_now_and_then_and_those_that_are_shown_each_time():
+    server, top = Server(a=100, b=90, c=5), TopRows(SPARING, 1)
+    assert top.looks_at_all(0.0)
+    assert server.sampled(top, 1)[0] == {"a": 100, OTHERS: 95}
+    top.looked_at_all(0.15)
+    server.writes |= {"a": 101, "b": 500}
+    assert not top.looks_at_all(299.0)
+    members = Table(("top_key", "activity", "name", "writes"), [("a", 101, "a", 101)])
+    assert [row[2:4] for row in top.refresh(members)] == [("a", 101), (OTHERS, 95)]
+    assert top.looks_at_all(300.0)
+    server.writes["a"] = 110
+    assert server.sampled(top, 1, now=300.0)[0] == {"b": 500, OTHERS: 95 + 410}
+    # What was done since it was shown last comes with the next look.
+    assert server.sampled(top, 1, now=600.0)[0] == {"b": 500, OTHERS: 95 + 410 + 9}
+
+
+def test_where_all_are_shown_all_are_looked_at_each_time():
+    server, top = Server(a=100), TopRows(SPARING, 2)
+    server.sampled(top, 2)
+    assert top.looks_at_all(1.0)
 
 
 def test_one_that_becomes_busy_takes_nothing_from_the_rest():
