@@ -5,7 +5,7 @@ SELECT
   coalesce(CASE WHEN source = 'session' THEN reset_val ELSE setting END, '') AS value,
   coalesce(unit, '') AS unit,
   coalesce(
-    CASE WHEN source = 'session' THEN reset_val ELSE current_setting(name, true) END, ''
+    CASE WHEN source = 'session' THEN reset_val ELSE pg_catalog.current_setting(name, true) END, ''
   ) AS display_value,
   coalesce(boot_val, '') AS default_value,
   CASE
@@ -18,5 +18,5 @@ SELECT
   context,
   pending_restart,
   short_desc AS help
-FROM pg_settings
+FROM pg_catalog.pg_settings
 ORDER BY name

@@ -19,7 +19,9 @@ _PASSWORD: Final = re.compile(
 )
 _IN_URL: Final = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
 # Programs that the server starts, which are given secrets as often as not.
-_COMMANDS: Final = re.compile(r".*_command|ssl_passphrase_command|archive_library")
+_COMMANDS: Final = re.compile(r".*_command|archive_library")
+# What it prints is a passphrase, and so it often holds one.
+_ALWAYS_HIDDEN: Final = "ssl_passphrase_command"
 # Where the server's own values come from: nobody has set them.
 _UNCHANGED: Final = frozenset(("default", "override", "client", "session"))
 
@@ -68,7 +70,7 @@ class Settings:
         """Every setting by name, passwords in them replaced by `***`.
 
         Without `with_secrets` so is what may hold a secret: commands, and the settings that
-        applications have made up. Raises `DatabaseError`.
+        applications have made up. The command for a passphrase always is. Raises `DatabaseError`.
         """
         async with (
             self._on_demand.session(database, timeout_s=_TIMEOUT_S, with_settings=False) as session,
@@ -97,8 +99,9 @@ def _made_up(name: str) -> Setting:
 
 
 def _shown(setting: Setting, *, with_secrets: bool) -> Setting:
-    may_hold_secret = "." in setting.setting or _COMMANDS.fullmatch(setting.setting)
-    hide = _hidden if may_hold_secret and not with_secrets else _without_passwords
+    may_hold_secret = "." in setting.setting or bool(_COMMANDS.fullmatch(setting.setting))
+    hidden = setting.setting == _ALWAYS_HIDDEN or (may_hold_secret and not with_secrets)
+    hide = _hidden if hidden else _without_passwords
     return replace(
         setting,
         value=hide(setting.value),
