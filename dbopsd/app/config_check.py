@@ -14,6 +14,7 @@ from dbopsd.db.server.errors import EmbeddedServerUnavailable
 from dbopsd.errors import ConfigurationError
 from dbopsd.health.check import Check, load_checks, with_thresholds
 from dbopsd.health.prober import PROBER_CHECKS
+from dbopsd.metrics.alerts.channels import channels_of
 from dbopsd.security.access import Access
 
 
@@ -22,6 +23,7 @@ def check_config(config: Config, features: Sequence[Feature] = ()) -> None:
     checks_of(config)
     schedules_of(config, features)
     rules_of(config)
+    channels_of(config.alerts.channels)
     Access.load(config.server, config.auth)
     for name, database in config.databases.items():
         if database.dsn is None:

@@ -11,8 +11,12 @@ from dbopsd.app.alerts import judges_of
 from dbopsd.app.feature import Daemon, Served
 from dbopsd.app.metrics_push import push_metrics
 from dbopsd.app.user_collectors import user_collectors_of
+from dbopsd.metrics.alerts.alerts import Alerts
 from dbopsd.metrics.alerts.board import AlertBoard
+from dbopsd.metrics.alerts.channels import channels_of
 from dbopsd.metrics.alerts.engine import AlertEngine
+from dbopsd.metrics.alerts.rules import RuleSet
+from dbopsd.metrics.alerts.silences import Silences
 from dbopsd.metrics.alerts.state_file import StateFile
 from dbopsd.metrics.collector import Collector, load_collectors
 from dbopsd.metrics.descriptors import Catalogue
@@ -92,7 +96,12 @@ async def _serve_metrics(
             recorder = Recorder(hub, history_path, max_bytes=config.history.max_size)
             tasks.append(asyncio.create_task(recorder.run(), name="history-recorder"))
     board = AlertBoard()
-    if config.enabled and daemon.config.alerts.enabled:
+    silences = Silences(
+        daemon.control, board, RuleSet.of(daemon.config.alerts).rules, frozenset(daemon.databases)
+    )
+    judged = config.enabled and daemon.config.alerts.enabled
+    alerts = Alerts(board, silences, channels_of(daemon.config.alerts.channels), judged)
+    if judged:
         engine = AlertEngine(
             hub,
             judges_of(daemon.config, daemon.board, every_collector, sources),
@@ -100,6 +109,7 @@ async def _serve_metrics(
             StateFile(daemon.config.server.state_dir / "metrics" / "alerts.json"),
             interval_s=daemon.config.alerts.interval_s,
             history=history_path if config.history.enabled else None,
+            look_at_silences=silences.refresh,
         )
         tasks.append(asyncio.create_task(engine.run(), name="alerts"))
     history = History(history_path) if config.history.enabled else None
@@ -110,6 +120,7 @@ async def _serve_metrics(
         history,
         OnDemand(daemon.databases),
         statement_history,
+        alerts,
     )
     try:
         yield Served(

@@ -108,6 +108,50 @@ class RuleInvalid(DbopsError):
 
 
 @dataclass(eq=False)
+class ChannelInvalid(DbopsError):
+    """A channel of alerts cannot be used; the daemon does not start (exit 2)."""
+
+    reason: ClassVar[str] = "ALERT_CHANNEL_INVALID"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    channel: str
+    why: str
+
+    @property
+    def message(self) -> str:
+        return f"alerts.channels.{self.channel}: {self.why}"
+
+
+@dataclass(eq=False)
+class AlertsOff(DbopsError):
+    """No rules are evaluated."""
+
+    reason: ClassVar[str] = "ALERTS_OFF"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    @property
+    def message(self) -> str:
+        return "no alerts are judged: alerts.enabled or metrics.enabled is false"
+
+
+@dataclass(eq=False)
+class SilenceNotFound(DbopsError):
+    """No silence of that name is in force."""
+
+    reason: ClassVar[str] = "SILENCE_NOT_FOUND"
+    code: ClassVar[StatusCode] = StatusCode.NOT_FOUND
+
+    silence: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"silences/{self.silence} does not exist, or has ended: 'dbops alerts silences' lists "
+            "those that are in force"
+        )
+
+
+@dataclass(eq=False)
 class MetricNotFound(DbopsError):
     """Neither a collector nor the history has a metric of that name."""
 

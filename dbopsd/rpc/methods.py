@@ -16,8 +16,8 @@ _STANDARD_SERVICES: Final = {
     "grpc.reflection.v1alpha.ServerReflection": "reflection",
     "grpc.channelz.v1.Channelz": "channelz",
 }
-# They name an operation, which does not tell its database: their servicers look at it once they
-# have read it. Here the role must be held for some database.
+# They name an operation or a silence, which does not tell its database: their servicers look at it
+# once they have read it. Here the role must be held for some database.
 _BY_OPERATION: Final = frozenset(
     {
         "google.longrunning.Operations/GetOperation",
@@ -25,6 +25,7 @@ _BY_OPERATION: Final = frozenset(
         "google.longrunning.Operations/CancelOperation",
         "google.longrunning.Operations/DeleteOperation",
         "dbops.v1.OperationsService/WatchOperation",
+        "dbops.v1.MetricsService/DeleteSilence",
     }
 )
 
@@ -61,7 +62,7 @@ class Method:
 
     @property
     def by_operation(self) -> bool:
-        """Whether its servicer itself asks for the role, on the database of the operation."""
+        """Whether its servicer itself asks for the role, on the database of what it names."""
         return self.full_name in _BY_OPERATION
 
 

@@ -98,8 +98,10 @@ def test_a_request_is_the_methods_own_and_says_what_it_needs(method: MethodDescr
 def test_an_answer_is_output_only(method: MethodDescriptor) -> None:
     if method.output_type.full_name == "google.longrunning.Operation":
         return  # Google's own, as it is
+    # AIP-133: what creates a resource answers with it, and with the fields that were asked for.
+    asked = {"REQUIRED", "OPTIONAL"} if method.name.startswith("Create") else set()
     for field in method.output_type.fields:
-        assert behaviours(field) & {"OUTPUT_ONLY", "IDENTIFIER"}, field.full_name
+        assert behaviours(field) & {"OUTPUT_ONLY", "IDENTIFIER", *asked}, field.full_name
 
 
 @each(LISTS)

@@ -7,6 +7,7 @@ OPERATIONS = "operations"
 _OPERATIONS = "operations/"
 _WORKERS = "workers/"
 _SCHEDULES = "/schedules/"
+_SILENCES = "silences/"
 
 
 def database_name(database: str) -> str:
@@ -55,3 +56,13 @@ def schedule_name(schedule: str) -> str:
 def schedule_id(name: str) -> str:
     """Return `database/schedule` for a resource name, as people write it."""
     return database_id(name).replace(_SCHEDULES, "/", 1)
+
+
+def silence_name(silence: str) -> str:
+    """Return the resource name of `silence`, given as its id or as its resource name."""
+    return silence if silence.startswith(_SILENCES) else _SILENCES + silence
+
+
+def silence_id(name: str) -> str:
+    """Return the `{silence}` part of a resource name."""
+    return name.removeprefix(_SILENCES)

@@ -6,10 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dbopsd.metrics.alerts.alert import Alert, AlertState
-from dbopsd.metrics.alerts.silence import Silence
+from dbopsd.operations.alert_records import Silence
 
 # For those who watch slowly.
 _ENDED_KEPT_S: Final = 600.0
+
+EVERY_RULE: Final = "*"
+# After every time that there is.
+_LATEST_MS: Final = 10**13
 
 Identity = tuple[AlertState, int, str, float, float | None]
 
@@ -99,8 +103,8 @@ class AlertBoard:
         except TimeoutError:
             pass
 
-    async def watch(self, databases: Collection[str] | None) -> AsyncGenerator[Alert, None]:
-        """Yield the alerts that are not resolved, then each that changes, as it is by then.
+    async def watch(self, databases: Collection[str] | None) -> AsyncGenerator[Alert | None, None]:
+        """Yield the alerts that are not resolved, None, and then each that changes, as it is then.
 
         Ends when the daemon drains. A slow reader gets an alert's newest state, once.
         """
@@ -108,6 +112,7 @@ class AlertBoard:
         for alert in self.alerts(databases):
             if alert.state is not AlertState.RESOLVED:
                 yield alert
+        yield None
         while not self._drained:
             waiting = self._changed
             # As it was before they are sent: what changes meanwhile is sent by the next round.
@@ -125,7 +130,7 @@ class AlertBoard:
     def _silenced(self, alert: Alert, now: float) -> Alert:
         if not alert.firing:
             return replace(alert, silence="")
-        covering = next((each for each in self._silences if each.covers(alert, now)), None)
+        covering = next((each for each in self._silences if covers(each, alert, now)), None)
         return replace(alert, silence=covering.id if covering else "")
 
     def _put(self, key: str, alert: Alert) -> None:
@@ -141,10 +146,20 @@ class AlertBoard:
         changed.set()
 
 
-def order(alert: Alert) -> tuple[int, int, float, str]:
-    """By how much an alert wants to be seen: what fires, the most severe, the newest."""
-    place = _PLACES[alert.state]
-    return place, -alert.severity, -(alert.fired_at or alert.started_at), alert.key
+def order(alert: Alert) -> str:
+    """Sorts alerts by how much they want to be seen: what fires, the most severe, the newest."""
+    since_ms = round((alert.fired_at or alert.started_at) * 1000)
+    return f"{_PLACES[alert.state]} {9 - alert.severity} {_LATEST_MS - since_ms:014} {alert.key}"
+
+
+def covers(silence: Silence, alert: Alert, now: float) -> bool:
+    """Whether a silence keeps notifications of the alert back now."""
+    return (
+        now < silence.end
+        and silence.rule in (EVERY_RULE, alert.rule)
+        and silence.database in ("", alert.database)
+        and set(silence.labels) <= set(alert.labels)
+    )
 
 
 _PLACES: Mapping[AlertState, int] = {

@@ -9,9 +9,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dbopsd.operations.store import duties, liveness, requests, schedules, store
+    from dbopsd.operations.store import alerts, duties, liveness, requests, schedules, store
 
-__all__ = ["duties", "liveness", "requests", "schedules", "store"]
+__all__ = ["alerts", "duties", "liveness", "requests", "schedules", "store"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -4,7 +4,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of these tables and of DBOS's. A store of a higher one is a newer dbopsd's and left alone."""
 
 SCHEMA: Final = "dbopsd"
@@ -102,3 +102,49 @@ duties = sa.Table(
     # Why its work last ended by itself.
     sa.Column("problem", sa.Text, nullable=False, server_default=""),
 )
+
+# Times in which nobody is notified of some alerts.
+silences = sa.Table(
+    "silences",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("database", sa.Text, nullable=False),
+    # JSON: pairs of name and value.
+    sa.Column("labels", sa.Text, nullable=False),
+    sa.Column("end_time", _TIME, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("creator", sa.Text, nullable=False),
+    sa.Column("create_time", _TIME, nullable=False),
+)
+
+# The alerts that fire as far as a channel knows.
+alert_notices = sa.Table(
+    "alert_notices",
+    metadata,
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("alert_key", sa.Text, primary_key=True),
+    sa.Column("database", sa.Text, nullable=False),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("notify_time", _TIME, nullable=False),
+    # JSON, for the message that it is over.
+    sa.Column("alert", sa.Text, nullable=False),
+)
+
+# Messages that a channel has yet to take, in the order of their ids.
+alert_outbox = sa.Table(
+    "alert_outbox",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("severity", sa.Text, nullable=False),
+    # JSON: the keys of its alerts.
+    sa.Column("alert_keys", sa.Text, nullable=False),
+    sa.Column("create_time", _TIME, nullable=False),
+    sa.Column("due_time", _TIME, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("problem", sa.Text, nullable=False, server_default=""),
+)
+sa.Index("alert_outbox_by_channel", alert_outbox.c.channel, alert_outbox.c.id)

@@ -2,6 +2,7 @@
 
 from dbops.v1 import metrics_pb2_grpc
 
+from dbopsd.metrics.alerts.alerts import Alerts
 from dbopsd.metrics.descriptors import Catalogue
 from dbopsd.metrics.history.query import History
 from dbopsd.metrics.hub import MetricsHub
@@ -11,6 +12,7 @@ from dbopsd.metrics.settings.settings import Settings
 from dbopsd.metrics.statements.plan import Plans
 from dbopsd.metrics.statements.statements import Statements
 from dbopsd.metrics.statements.window import StatementHistory
+from dbopsd.rpc.metrics.alerts import AlertMethods
 from dbopsd.rpc.metrics.history import HistoryMethods
 from dbopsd.rpc.metrics.sessions import SessionMethods
 from dbopsd.rpc.metrics.settings import SettingMethods
@@ -24,6 +26,7 @@ class MetricsService(  # type: ignore[misc]  # the parts' methods are what gRPC 
     SessionMethods,
     SettingMethods,
     StatementMethods,
+    AlertMethods,
     metrics_pb2_grpc.MetricsServiceServicer,
 ):
     """Each part answers for itself; here they are given what they need."""
@@ -35,9 +38,11 @@ class MetricsService(  # type: ignore[misc]  # the parts' methods are what gRPC 
         history: History | None,
         on_demand: OnDemand,
         statement_history: StatementHistory | None,
+        alerts: Alerts,
     ) -> None:
         SnapshotMethods.__init__(self, hub, catalogue)
         HistoryMethods.__init__(self, frozenset(hub.databases), history)
         SessionMethods.__init__(self, Sessions(on_demand))
         SettingMethods.__init__(self, Settings(on_demand))
         StatementMethods.__init__(self, Statements(on_demand, statement_history), Plans(on_demand))
+        AlertMethods.__init__(self, alerts, frozenset(hub.databases))

@@ -25,6 +25,17 @@ WATCH = ["reconnect_for_s", *CALL]
 WAIT = ["within_s", *WATCH]
 # The sub-clients, their methods and the parameters of these; `**` takes the options of the request.
 SUB_CLIENTS = {
+    "alerts": {
+        "list": ["database", "states", *PAGES],
+        "watch": ["database", *WATCH],
+        "silence": [
+            *("rule", "for_s", "reason", "database", "labels", "request_id", "validate_only"),
+            *CALL,
+        ],
+        "unsilence": ["silence", *CALL],
+        "silences": PAGES,
+        "test": ["channels", *CALL],
+    },
     "databases": {"list": PAGES},
     "health": {"get": ["database", *CALL], "watch": ["database", "every_probe", *WATCH]},
     "imports": {

@@ -6,7 +6,12 @@ A test moves an operation on as a worker would: by what a worker writes.
 from collections.abc import Sequence
 from typing import Any
 
+from dbopsd.metrics.alerts.alerts import Alerts
+from dbopsd.metrics.alerts.board import AlertBoard
+from dbopsd.metrics.alerts.channels import Channel
+from dbopsd.metrics.alerts.silences import Silences
 from dbopsd.operations import store
+from dbopsd.operations.alert_records import Silence
 from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.duty import DutyKey
 from dbopsd.operations.kind import Kind
@@ -28,6 +33,16 @@ class Desk:
         )
         self._threads = threads
         self._duties: list[DutyKey] = []
+
+    def alerts(self, board: AlertBoard | None = None, **channels: Channel) -> Alerts:
+        """Alerts whose silences are in the same control store."""
+        board = board or AlertBoard()
+        silences = Silences(self._threads, board, ("DeadRows", "DatabaseDown"), ("main", "other"))
+        return Alerts(board, silences, channels, judged=True)
+
+    async def silence(self, silence: Silence) -> None:
+        """Keep a silence, if it is not there."""
+        await self._threads.ask(lambda store_: store.alerts.create_silence(store_, silence, ""))
 
     async def start(
         self,

@@ -21,6 +21,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from dbopsd.app.features import IMPORTER
 from dbopsd.config import AuthConfig, CertificateConfig, ServerConfig, TokenConfig
 from dbopsd.metrics.hub import MetricsHub
+from dbopsd.operations.alert_records import Silence
 from dbopsd.rpc.server import RpcServer
 from dbopsd.security.access import Access
 from dbopsd.security.failed_credentials import FailedCredentials
@@ -57,6 +58,10 @@ class Who:
 
     somewhere: int = 0
     """The most that it has on any database, where that is not `role`."""
+
+
+# Of the database `main`.
+SILENCE = Silence("s1", "*", "main", (), 2.0**32, "c", "somebody")
 
 
 def bearer(token: str) -> str:
@@ -122,7 +127,7 @@ async def channel(certificates, auth, databases, kept, desk) -> AsyncIterator[gr
         config,
         databases,
         kept.telemetry,
-        services=[metrics_service(hub)],
+        services=[metrics_service(hub, desk.alerts())],
         access=Access.load(config, auth, failed_credentials=FailedCredentials(1000, sleep=at_once)),
         operations=desk.operations,
         operation_methods=[*METHODS, *IMPORTER.methods],
@@ -185,6 +190,8 @@ def request_for(method: MethodDescriptor, operation: str) -> tuple[Any, bool]:
             value = "databases/main"
         elif field.name == "name" and method.name.endswith("Operation"):
             value = operation
+        elif reference == "dbops.v1/Silence":
+            value = f"silences/{SILENCE.id}"
         else:
             continue
         setattr(request, field.name, value)
@@ -243,8 +250,11 @@ def expected(who: Who, method: MethodDescriptor, *, about: bool) -> tuple[str, s
     if held >= role:
         return "", ""
     # To who sees other databases it does not say whether there is such an operation.
-    hidden = about and method.name.endswith("Operation") and who.somewhere
-    return "PERMISSION_DENIED", "OPERATION_HIDDEN" if hidden else "ROLE_MISSING"
+    hides = {"Operation": "OPERATION_HIDDEN", "Silence": "SILENCE_HIDDEN"}
+    hidden = [reason for end, reason in hides.items() if method.name.endswith(end)]
+    if about and hidden and who.somewhere and method.name != "CreateSilence":
+        return "PERMISSION_DENIED", hidden[0]
+    return "PERMISSION_DENIED", "ROLE_MISSING"
 
 
 @pytest.mark.parametrize("who", WHO.values(), ids=WHO.keys())
@@ -252,6 +262,7 @@ async def test_who_may_call_what(channel, desk, who):
     got, want = {}, {}
     for method in await served(channel):
         operation = await desk.start("main", role=OPERATOR)
+        await desk.silence(SILENCE)
         request, about = request_for(method, f"operations/{operation.id}")
         answer = await call(channel, method, request, who.authorization)
         got[method.full_name] = (answer.code.name, answer.reason) if answer else ("", "")

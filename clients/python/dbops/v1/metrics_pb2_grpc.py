@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from dbops.v1 import metrics_pb2 as dbops_dot_v1_dot_metrics__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -26,11 +27,11 @@ if _version_not_supported:
 
 
 class MetricsServiceStub:
-    """Reports how databases do: metrics, their history, statements, sessions and settings.
+    """Reports how databases do: metrics, their history, alerts, statements, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots and history are answered from what it collected and wait for no database. Statements, sessions and settings
-    are read from the server when they are asked for.
+    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, sessions and
+    settings are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -75,6 +76,36 @@ class MetricsServiceStub:
                 request_serializer=dbops_dot_v1_dot_metrics__pb2.ExplainStatementRequest.SerializeToString,
                 response_deserializer=dbops_dot_v1_dot_metrics__pb2.ExplainStatementResponse.FromString,
                 _registered_method=True)
+        self.ListAlerts = channel.unary_unary(
+                '/dbops.v1.MetricsService/ListAlerts',
+                request_serializer=dbops_dot_v1_dot_metrics__pb2.ListAlertsRequest.SerializeToString,
+                response_deserializer=dbops_dot_v1_dot_metrics__pb2.ListAlertsResponse.FromString,
+                _registered_method=True)
+        self.WatchAlerts = channel.unary_stream(
+                '/dbops.v1.MetricsService/WatchAlerts',
+                request_serializer=dbops_dot_v1_dot_metrics__pb2.WatchAlertsRequest.SerializeToString,
+                response_deserializer=dbops_dot_v1_dot_metrics__pb2.WatchAlertsResponse.FromString,
+                _registered_method=True)
+        self.CreateSilence = channel.unary_unary(
+                '/dbops.v1.MetricsService/CreateSilence',
+                request_serializer=dbops_dot_v1_dot_metrics__pb2.CreateSilenceRequest.SerializeToString,
+                response_deserializer=dbops_dot_v1_dot_metrics__pb2.Silence.FromString,
+                _registered_method=True)
+        self.DeleteSilence = channel.unary_unary(
+                '/dbops.v1.MetricsService/DeleteSilence',
+                request_serializer=dbops_dot_v1_dot_metrics__pb2.DeleteSilenceRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ListSilences = channel.unary_unary(
+                '/dbops.v1.MetricsService/ListSilences',
+                request_serializer=dbops_dot_v1_dot_metrics__pb2.ListSilencesRequest.SerializeToString,
+                response_deserializer=dbops_dot_v1_dot_metrics__pb2.ListSilencesResponse.FromString,
+                _registered_method=True)
+        self.TestAlertChannels = channel.unary_unary(
+                '/dbops.v1.MetricsService/TestAlertChannels',
+                request_serializer=dbops_dot_v1_dot_metrics__pb2.TestAlertChannelsRequest.SerializeToString,
+                response_deserializer=dbops_dot_v1_dot_metrics__pb2.TestAlertChannelsResponse.FromString,
+                _registered_method=True)
         self.ListSessions = channel.unary_unary(
                 '/dbops.v1.MetricsService/ListSessions',
                 request_serializer=dbops_dot_v1_dot_metrics__pb2.ListSessionsRequest.SerializeToString,
@@ -98,11 +129,11 @@ class MetricsServiceStub:
 
 
 class MetricsServiceServicer:
-    """Reports how databases do: metrics, their history, statements, sessions and settings.
+    """Reports how databases do: metrics, their history, alerts, statements, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots and history are answered from what it collected and wait for no database. Statements, sessions and settings
-    are read from the server when they are asked for.
+    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, sessions and
+    settings are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -166,6 +197,56 @@ class MetricsServiceServicer:
         is not whole; or it names what the `search_path` does not have. The message says which.
         - NOT_FOUND, `STATEMENT_NOT_FOUND`: pg_stat_statements has no such statement (any more), or it ran in another
         database of the server.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAlerts(self, request, context):
+        """Lists alerts: those that fire first, and of these the most severe ones. FAILED_PRECONDITION, `ALERTS_OFF`:
+        `alerts.enabled` or `metrics.enabled` is false.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchAlerts(self, request, context):
+        """Streams alerts: those of now immediately, one message each, then `caught_up`, then each change of state, until the
+        caller ends the stream or the daemon stops. A slow reader can miss intermediate states of an alert, but never its
+        newest one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateSilence(self, request, context):
+        """Silences alerts for a time: they go on being listed, and nobody is notified. With `request_id`, a retry returns the
+        silence that the first call made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSilence(self, request, context):
+        """Ends a silence, which needs the role for its database.
+
+        - NOT_FOUND, `SILENCE_NOT_FOUND`: it does not exist, or has ended.
+        - PERMISSION_DENIED, `SILENCE_HIDDEN`: the same, for a caller who may not see every database, or it is of one that
+        they may not see.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSilences(self, request, context):
+        """Lists the silences that are in force and that the caller may see, the one that ends first first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestAlertChannels(self, request, context):
+        """Sends a test message through each notification channel now, and says how each answered. No channels, no results.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -240,6 +321,36 @@ def add_MetricsServiceServicer_to_server(servicer, server):
                     request_deserializer=dbops_dot_v1_dot_metrics__pb2.ExplainStatementRequest.FromString,
                     response_serializer=dbops_dot_v1_dot_metrics__pb2.ExplainStatementResponse.SerializeToString,
             ),
+            'ListAlerts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAlerts,
+                    request_deserializer=dbops_dot_v1_dot_metrics__pb2.ListAlertsRequest.FromString,
+                    response_serializer=dbops_dot_v1_dot_metrics__pb2.ListAlertsResponse.SerializeToString,
+            ),
+            'WatchAlerts': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchAlerts,
+                    request_deserializer=dbops_dot_v1_dot_metrics__pb2.WatchAlertsRequest.FromString,
+                    response_serializer=dbops_dot_v1_dot_metrics__pb2.WatchAlertsResponse.SerializeToString,
+            ),
+            'CreateSilence': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateSilence,
+                    request_deserializer=dbops_dot_v1_dot_metrics__pb2.CreateSilenceRequest.FromString,
+                    response_serializer=dbops_dot_v1_dot_metrics__pb2.Silence.SerializeToString,
+            ),
+            'DeleteSilence': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSilence,
+                    request_deserializer=dbops_dot_v1_dot_metrics__pb2.DeleteSilenceRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ListSilences': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSilences,
+                    request_deserializer=dbops_dot_v1_dot_metrics__pb2.ListSilencesRequest.FromString,
+                    response_serializer=dbops_dot_v1_dot_metrics__pb2.ListSilencesResponse.SerializeToString,
+            ),
+            'TestAlertChannels': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestAlertChannels,
+                    request_deserializer=dbops_dot_v1_dot_metrics__pb2.TestAlertChannelsRequest.FromString,
+                    response_serializer=dbops_dot_v1_dot_metrics__pb2.TestAlertChannelsResponse.SerializeToString,
+            ),
             'ListSessions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSessions,
                     request_deserializer=dbops_dot_v1_dot_metrics__pb2.ListSessionsRequest.FromString,
@@ -269,11 +380,11 @@ def add_MetricsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MetricsService:
-    """Reports how databases do: metrics, their history, statements, sessions and settings.
+    """Reports how databases do: metrics, their history, alerts, statements, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots and history are answered from what it collected and wait for no database. Statements, sessions and settings
-    are read from the server when they are asked for.
+    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, sessions and
+    settings are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -434,6 +545,168 @@ class MetricsService:
             '/dbops.v1.MetricsService/ExplainStatement',
             dbops_dot_v1_dot_metrics__pb2.ExplainStatementRequest.SerializeToString,
             dbops_dot_v1_dot_metrics__pb2.ExplainStatementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAlerts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.MetricsService/ListAlerts',
+            dbops_dot_v1_dot_metrics__pb2.ListAlertsRequest.SerializeToString,
+            dbops_dot_v1_dot_metrics__pb2.ListAlertsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchAlerts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dbops.v1.MetricsService/WatchAlerts',
+            dbops_dot_v1_dot_metrics__pb2.WatchAlertsRequest.SerializeToString,
+            dbops_dot_v1_dot_metrics__pb2.WatchAlertsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateSilence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.MetricsService/CreateSilence',
+            dbops_dot_v1_dot_metrics__pb2.CreateSilenceRequest.SerializeToString,
+            dbops_dot_v1_dot_metrics__pb2.Silence.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSilence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.MetricsService/DeleteSilence',
+            dbops_dot_v1_dot_metrics__pb2.DeleteSilenceRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSilences(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.MetricsService/ListSilences',
+            dbops_dot_v1_dot_metrics__pb2.ListSilencesRequest.SerializeToString,
+            dbops_dot_v1_dot_metrics__pb2.ListSilencesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestAlertChannels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.MetricsService/TestAlertChannels',
+            dbops_dot_v1_dot_metrics__pb2.TestAlertChannelsRequest.SerializeToString,
+            dbops_dot_v1_dot_metrics__pb2.TestAlertChannelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

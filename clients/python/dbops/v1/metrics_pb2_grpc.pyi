@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from dbops.v1 import metrics_pb2 as _metrics_pb2
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -27,11 +28,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MetricsServiceStub:
-    """Reports how databases do: metrics, their history, statements, sessions and settings.
+    """Reports how databases do: metrics, their history, alerts, statements, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots and history are answered from what it collected and wait for no database. Statements, sessions and settings
-    are read from the server when they are asked for.
+    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, sessions and
+    settings are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -78,6 +79,30 @@ class MetricsServiceStub:
     - NOT_FOUND, `STATEMENT_NOT_FOUND`: pg_stat_statements has no such statement (any more), or it ran in another
       database of the server.
     """
+    ListAlerts: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.ListAlertsRequest, _metrics_pb2.ListAlertsResponse]
+    """Lists alerts: those that fire first, and of these the most severe ones. FAILED_PRECONDITION, `ALERTS_OFF`:
+    `alerts.enabled` or `metrics.enabled` is false.
+    """
+    WatchAlerts: _grpc.UnaryStreamMultiCallable[_metrics_pb2.WatchAlertsRequest, _metrics_pb2.WatchAlertsResponse]
+    """Streams alerts: those of now immediately, one message each, then `caught_up`, then each change of state, until the
+    caller ends the stream or the daemon stops. A slow reader can miss intermediate states of an alert, but never its
+    newest one.
+    """
+    CreateSilence: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.CreateSilenceRequest, _metrics_pb2.Silence]
+    """Silences alerts for a time: they go on being listed, and nobody is notified. With `request_id`, a retry returns the
+    silence that the first call made.
+    """
+    DeleteSilence: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.DeleteSilenceRequest, _empty_pb2.Empty]
+    """Ends a silence, which needs the role for its database.
+
+    - NOT_FOUND, `SILENCE_NOT_FOUND`: it does not exist, or has ended.
+    - PERMISSION_DENIED, `SILENCE_HIDDEN`: the same, for a caller who may not see every database, or it is of one that
+      they may not see.
+    """
+    ListSilences: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.ListSilencesRequest, _metrics_pb2.ListSilencesResponse]
+    """Lists the silences that are in force and that the caller may see, the one that ends first first."""
+    TestAlertChannels: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.TestAlertChannelsRequest, _metrics_pb2.TestAlertChannelsResponse]
+    """Sends a test message through each notification channel now, and says how each answered. No channels, no results."""
     ListSessions: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.ListSessionsRequest, _metrics_pb2.ListSessionsResponse]
     """Lists the sessions of a server, the longest-running first: who runs what since when, and who waits for whom."""
     CancelSession: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.CancelSessionRequest, _metrics_pb2.CancelSessionResponse]
@@ -98,11 +123,11 @@ class MetricsServiceStub:
 
 @_typing.type_check_only
 class MetricsServiceAsyncStub(MetricsServiceStub):
-    """Reports how databases do: metrics, their history, statements, sessions and settings.
+    """Reports how databases do: metrics, their history, alerts, statements, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots and history are answered from what it collected and wait for no database. Statements, sessions and settings
-    are read from the server when they are asked for.
+    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, sessions and
+    settings are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -146,6 +171,30 @@ class MetricsServiceAsyncStub(MetricsServiceStub):
     - NOT_FOUND, `STATEMENT_NOT_FOUND`: pg_stat_statements has no such statement (any more), or it ran in another
       database of the server.
     """
+    ListAlerts: _aio.UnaryUnaryMultiCallable[_metrics_pb2.ListAlertsRequest, _metrics_pb2.ListAlertsResponse]  # type: ignore[assignment]
+    """Lists alerts: those that fire first, and of these the most severe ones. FAILED_PRECONDITION, `ALERTS_OFF`:
+    `alerts.enabled` or `metrics.enabled` is false.
+    """
+    WatchAlerts: _aio.UnaryStreamMultiCallable[_metrics_pb2.WatchAlertsRequest, _metrics_pb2.WatchAlertsResponse]  # type: ignore[assignment]
+    """Streams alerts: those of now immediately, one message each, then `caught_up`, then each change of state, until the
+    caller ends the stream or the daemon stops. A slow reader can miss intermediate states of an alert, but never its
+    newest one.
+    """
+    CreateSilence: _aio.UnaryUnaryMultiCallable[_metrics_pb2.CreateSilenceRequest, _metrics_pb2.Silence]  # type: ignore[assignment]
+    """Silences alerts for a time: they go on being listed, and nobody is notified. With `request_id`, a retry returns the
+    silence that the first call made.
+    """
+    DeleteSilence: _aio.UnaryUnaryMultiCallable[_metrics_pb2.DeleteSilenceRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Ends a silence, which needs the role for its database.
+
+    - NOT_FOUND, `SILENCE_NOT_FOUND`: it does not exist, or has ended.
+    - PERMISSION_DENIED, `SILENCE_HIDDEN`: the same, for a caller who may not see every database, or it is of one that
+      they may not see.
+    """
+    ListSilences: _aio.UnaryUnaryMultiCallable[_metrics_pb2.ListSilencesRequest, _metrics_pb2.ListSilencesResponse]  # type: ignore[assignment]
+    """Lists the silences that are in force and that the caller may see, the one that ends first first."""
+    TestAlertChannels: _aio.UnaryUnaryMultiCallable[_metrics_pb2.TestAlertChannelsRequest, _metrics_pb2.TestAlertChannelsResponse]  # type: ignore[assignment]
+    """Sends a test message through each notification channel now, and says how each answered. No channels, no results."""
     ListSessions: _aio.UnaryUnaryMultiCallable[_metrics_pb2.ListSessionsRequest, _metrics_pb2.ListSessionsResponse]  # type: ignore[assignment]
     """Lists the sessions of a server, the longest-running first: who runs what since when, and who waits for whom."""
     CancelSession: _aio.UnaryUnaryMultiCallable[_metrics_pb2.CancelSessionRequest, _metrics_pb2.CancelSessionResponse]  # type: ignore[assignment]
@@ -165,11 +214,11 @@ class MetricsServiceAsyncStub(MetricsServiceStub):
     """Lists the settings of a server, ordered by name."""
 
 class MetricsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reports how databases do: metrics, their history, statements, sessions and settings.
+    """Reports how databases do: metrics, their history, alerts, statements, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots and history are answered from what it collected and wait for no database. Statements, sessions and settings
-    are read from the server when they are asked for.
+    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, sessions and
+    settings are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -247,6 +296,66 @@ class MetricsServiceServicer(metaclass=_abc_1.ABCMeta):
         - NOT_FOUND, `STATEMENT_NOT_FOUND`: pg_stat_statements has no such statement (any more), or it ran in another
           database of the server.
         """
+
+    @_abc_1.abstractmethod
+    def ListAlerts(
+        self,
+        request: _metrics_pb2.ListAlertsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metrics_pb2.ListAlertsResponse, _abc.Awaitable[_metrics_pb2.ListAlertsResponse]]:
+        """Lists alerts: those that fire first, and of these the most severe ones. FAILED_PRECONDITION, `ALERTS_OFF`:
+        `alerts.enabled` or `metrics.enabled` is false.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchAlerts(
+        self,
+        request: _metrics_pb2.WatchAlertsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_metrics_pb2.WatchAlertsResponse], _abc.AsyncIterator[_metrics_pb2.WatchAlertsResponse]]:
+        """Streams alerts: those of now immediately, one message each, then `caught_up`, then each change of state, until the
+        caller ends the stream or the daemon stops. A slow reader can miss intermediate states of an alert, but never its
+        newest one.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateSilence(
+        self,
+        request: _metrics_pb2.CreateSilenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metrics_pb2.Silence, _abc.Awaitable[_metrics_pb2.Silence]]:
+        """Silences alerts for a time: they go on being listed, and nobody is notified. With `request_id`, a retry returns the
+        silence that the first call made.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteSilence(
+        self,
+        request: _metrics_pb2.DeleteSilenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Ends a silence, which needs the role for its database.
+
+        - NOT_FOUND, `SILENCE_NOT_FOUND`: it does not exist, or has ended.
+        - PERMISSION_DENIED, `SILENCE_HIDDEN`: the same, for a caller who may not see every database, or it is of one that
+          they may not see.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSilences(
+        self,
+        request: _metrics_pb2.ListSilencesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metrics_pb2.ListSilencesResponse, _abc.Awaitable[_metrics_pb2.ListSilencesResponse]]:
+        """Lists the silences that are in force and that the caller may see, the one that ends first first."""
+
+    @_abc_1.abstractmethod
+    def TestAlertChannels(
+        self,
+        request: _metrics_pb2.TestAlertChannelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metrics_pb2.TestAlertChannelsResponse, _abc.Awaitable[_metrics_pb2.TestAlertChannelsResponse]]:
+        """Sends a test message through each notification channel now, and says how each answered. No channels, no results."""
 
     @_abc_1.abstractmethod
     def ListSessions(

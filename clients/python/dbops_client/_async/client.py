@@ -5,6 +5,7 @@ from typing import Self
 import grpc.aio
 
 from dbops_client._address import DEFAULT_TARGET
+from dbops_client._async.alerts import AsyncAlertsClient
 from dbops_client._async.health import AsyncDatabasesClient, AsyncHealthClient
 from dbops_client._async.imports import AsyncImportsClient
 from dbops_client._async.metrics import (
@@ -77,6 +78,7 @@ class AsyncDbopsClient:
         self.databases = AsyncDatabasesClient(transport)
         self.health = AsyncHealthClient(transport)
         self.metrics = AsyncMetricsClient(transport)
+        self.alerts = AsyncAlertsClient(transport)
         self.sessions = AsyncSessionsClient(transport)
         self.settings = AsyncSettingsClient(transport)
         self.statements = AsyncStatementsClient(transport)

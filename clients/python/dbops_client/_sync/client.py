@@ -8,6 +8,7 @@ import grpc
 from dbops_client._address import DEFAULT_TARGET
 from dbops_client._channel import DEFAULT_TIMEOUT_S, StrPath
 from dbops_client._metadata import Token
+from dbops_client._sync.alerts import AlertsClient
 from dbops_client._sync.health import DatabasesClient, HealthClient
 from dbops_client._sync.imports import ImportsClient
 from dbops_client._sync.metrics import (
@@ -77,6 +78,7 @@ class DbopsClient:
         self.databases = DatabasesClient(transport)
         self.health = HealthClient(transport)
         self.metrics = MetricsClient(transport)
+        self.alerts = AlertsClient(transport)
         self.sessions = SessionsClient(transport)
         self.settings = SettingsClient(transport)
         self.statements = StatementsClient(transport)

@@ -41,6 +41,7 @@ Completion in the shell (also zsh_source, fish_source):
 # Name of a command: the module of this package that has it, as an object of the module's own name.
 # It is imported when the command is used.
 _COMMANDS = {
+    "alerts": "alerts",
     "databases": "databases",
     "health": "health",
     "import": "imports",
