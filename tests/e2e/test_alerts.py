@@ -15,11 +15,10 @@ from tests.support.servers import PostgresServer
 
 RULES = """
 [rules.AlwaysThere]
-expr = "pg_up == {threshold}"
+expr = "pg_postmaster_start_time_seconds > {threshold}"
 threshold = 1
-resolve = 1
 severity = "warning"
-summary = "the server is up: {value}"
+summary = "the server was started at {value}"
 remedy = "nothing has to be done about DB"
 """
 
