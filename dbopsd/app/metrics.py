@@ -11,6 +11,8 @@ from dbopsd.app.alerts import judges_of
 from dbopsd.app.feature import Daemon, Served
 from dbopsd.app.metrics_push import push_metrics
 from dbopsd.app.user_collectors import user_collectors_of
+from dbopsd.metrics.advice.adviser import Adviser
+from dbopsd.metrics.advice.rule import load_rules
 from dbopsd.metrics.alerts.alerts import Alerts
 from dbopsd.metrics.alerts.board import AlertBoard
 from dbopsd.metrics.alerts.channels import channels_of
@@ -114,13 +116,15 @@ async def _serve_metrics(
         tasks.append(asyncio.create_task(engine.run(), name="alerts"))
     history = History(history_path) if config.history.enabled else None
     statement_history = StatementHistory(history_path) if config.history.enabled else None
+    on_demand = OnDemand(daemon.databases)
     service = MetricsService(
         hub,
         Catalogue(every_collector, sources, names),
         history,
-        OnDemand(daemon.databases),
+        on_demand,
         statement_history,
         alerts,
+        Adviser(on_demand, load_rules(), None),
     )
     try:
         yield Served(

@@ -111,8 +111,11 @@ def test_a_list_is_paged(method: MethodDescriptor) -> None:
     assert request["page_token"].type == FieldDescriptor.TYPE_STRING
     assert {*behaviours(request["page_size"]), *behaviours(request["page_token"])} == {"OPTIONAL"}
     assert response["next_page_token"].type == FieldDescriptor.TYPE_STRING
-    (items,) = [field for field in method.output_type.fields if field.is_repeated]
+    items, *others = [field for field in method.output_type.fields if field.is_repeated]
     assert items.number == 1
+    # What is beside the items is the same on each page, and says that it is no item.
+    for field in others:
+        assert "OUTPUT_ONLY" in behaviours(field), field.full_name
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=[message.name for message in MESSAGES])

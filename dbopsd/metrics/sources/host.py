@@ -95,6 +95,11 @@ def _measure(subject: Subject) -> Iterable[Value]:
         yield from _disks(Path(server.data_directory))
 
 
+def runs_here(server: ServerFacts) -> bool:
+    """Whether a server runs on the daemon's own machine, as far as can be seen from here."""
+    return _process_of(server) is not None or _pid_file_agrees(server)
+
+
 def _pid_file_agrees(server: ServerFacts) -> bool:
     """Whether the data directory can be read here, and says the same start."""
     if server.data_directory is None:

@@ -2,6 +2,7 @@
 
 from dbops.v1 import metrics_pb2_grpc
 
+from dbopsd.metrics.advice.adviser import Adviser
 from dbopsd.metrics.alerts.alerts import Alerts
 from dbopsd.metrics.descriptors import Catalogue
 from dbopsd.metrics.history.query import History
@@ -12,6 +13,7 @@ from dbopsd.metrics.settings.settings import Settings
 from dbopsd.metrics.statements.plan import Plans
 from dbopsd.metrics.statements.statements import Statements
 from dbopsd.metrics.statements.window import StatementHistory
+from dbopsd.rpc.metrics.advice import AdviceMethods
 from dbopsd.rpc.metrics.alerts import AlertMethods
 from dbopsd.rpc.metrics.history import HistoryMethods
 from dbopsd.rpc.metrics.sessions import SessionMethods
@@ -27,6 +29,7 @@ class MetricsService(  # type: ignore[misc]  # the parts' methods are what gRPC 
     SettingMethods,
     StatementMethods,
     AlertMethods,
+    AdviceMethods,
     metrics_pb2_grpc.MetricsServiceServicer,
 ):
     """Each part answers for itself; here they are given what they need."""
@@ -39,6 +42,7 @@ class MetricsService(  # type: ignore[misc]  # the parts' methods are what gRPC 
         on_demand: OnDemand,
         statement_history: StatementHistory | None,
         alerts: Alerts,
+        adviser: Adviser,
     ) -> None:
         SnapshotMethods.__init__(self, hub, catalogue)
         HistoryMethods.__init__(self, frozenset(hub.databases), history)
@@ -46,3 +50,4 @@ class MetricsService(  # type: ignore[misc]  # the parts' methods are what gRPC 
         SettingMethods.__init__(self, Settings(on_demand))
         StatementMethods.__init__(self, Statements(on_demand, statement_history), Plans(on_demand))
         AlertMethods.__init__(self, alerts, frozenset(hub.databases))
+        AdviceMethods.__init__(self, adviser)

@@ -73,6 +73,10 @@ SUB_CLIENTS = {
         "terminate": ["database", "pid", "start_time", "validate_only", *CALL],
     },
     "settings": {"list": ["database", "changed", *PAGES]},
+    "advice": {
+        "list": ["database", "kinds", *CALL],
+        "get": ["database", "advice", *CALL],
+    },
     "statements": {
         "list": ["database", "order", "limit", "window_s", "running", *CALL],
         "explain": ["database", "query_id", "search_path", *CALL],

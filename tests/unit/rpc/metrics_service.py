@@ -5,6 +5,8 @@ from pathlib import Path
 from dbops.v1 import metrics_pb2
 from opentelemetry.trace import NoOpTracer
 
+from dbopsd.metrics.advice.adviser import Adviser
+from dbopsd.metrics.advice.rule import load_rules
 from dbopsd.metrics.alerts.alerts import Alerts
 from dbopsd.metrics.alerts.board import AlertBoard
 from dbopsd.metrics.alerts.silences import Silences
@@ -21,10 +23,19 @@ from dbopsd.rpc.server import Service
 
 def metrics_service(hub: MetricsHub, alerts: Alerts | None = None) -> Service:
     """The service. It keeps no history, and what asks a server finds no database."""
+    on_demand = OnDemand({})
     catalogue = Catalogue(load_collectors(), load_sources(), load_names())
     return Service(
         metrics_pb2.DESCRIPTOR.services_by_name["MetricsService"],
-        MetricsService(hub, catalogue, None, OnDemand({}), None, alerts or no_alerts()),
+        MetricsService(
+            hub,
+            catalogue,
+            None,
+            on_demand,
+            None,
+            alerts or no_alerts(),
+            Adviser(on_demand, load_rules(), None),
+        ),
     )
 
 

@@ -1666,6 +1666,282 @@ class TestAlertChannelsResponse(_message.Message):
 Global___TestAlertChannelsResponse: _TypeAlias = TestAlertChannelsResponse  # noqa: Y015
 
 @_typing.final
+class ListAdviceRequest(_message.Message):
+    """The request of `ListAdvice`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The database, `databases/{database}`."""
+    page_size: _builtins.int
+    """The maximum number of pieces in a page, 1 to 1000. 0 means 100, and more than 1000 means 1000. A negative number is
+    INVALID_ARGUMENT.
+    """
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page. Empty for the first page. Any other text is INVALID_ARGUMENT."""
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Kinds of advice, such as `unused_index`. Empty: every one. An unknown one is INVALID_ARGUMENT."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        kinds: _abc.Iterable[_builtins.str] | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kinds", b"kinds", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAdviceRequest: _TypeAlias = ListAdviceRequest  # noqa: Y015
+
+@_typing.final
+class ListAdviceResponse(_message.Message):
+    """A page of advice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADVICE_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    GAPS_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page. Empty on the last page."""
+    @_builtins.property
+    def advice(self) -> _containers.RepeatedCompositeFieldContainer[Global___Advice]:
+        """The advice, the most useful first."""
+
+    @_builtins.property
+    def gaps(self) -> _containers.RepeatedCompositeFieldContainer[Global___AdviceGap]:
+        """Kinds of advice that could not be judged, or not of everything, and why. The same on each page."""
+
+    def __init__(
+        self,
+        *,
+        advice: _abc.Iterable[Global___Advice] | None = ...,
+        next_page_token: _builtins.str = ...,
+        gaps: _abc.Iterable[Global___AdviceGap] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "gaps", b"gaps", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAdviceResponse: _TypeAlias = ListAdviceResponse  # noqa: Y015
+
+@_typing.final
+class AdviceGap(_message.Message):
+    """A kind of advice that could not be judged, or not of everything."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """The kind, such as `index_suggestion`."""
+    reason: _builtins.str
+    """Why, for programs: UPPER_SNAKE_CASE, such as `EXTENSION_MISSING`."""
+    message: _builtins.str
+    """Why and what to do, in one line for people."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdviceGap: _TypeAlias = AdviceGap  # noqa: Y015
+
+@_typing.final
+class GetAdviceRequest(_message.Message):
+    """The request of `GetAdvice`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The advice, `databases/{database}/advice/{advice}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAdviceRequest: _TypeAlias = GetAdviceRequest  # noqa: Y015
+
+@_typing.final
+class Advice(_message.Message):
+    """Something that could be done about a database. dbopsd never does it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Confidence:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ConfidenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Advice._Confidence.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        CONFIDENCE_UNSPECIFIED: Advice._Confidence.ValueType  # 0
+        """Never sent."""
+        LOW: Advice._Confidence.ValueType  # 1
+        """Look at what is not known first."""
+        HIGH: Advice._Confidence.ValueType  # 2
+        """The evidence is complete."""
+
+    class Confidence(_Confidence, metaclass=_ConfidenceEnumTypeWrapper):
+        """How sure it is."""
+
+    CONFIDENCE_UNSPECIFIED: Advice.Confidence.ValueType  # 0
+    """Never sent."""
+    LOW: Advice.Confidence.ValueType  # 1
+    """Look at what is not known first."""
+    HIGH: Advice.Confidence.ValueType  # 2
+    """The evidence is complete."""
+
+    class _Severity:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _SeverityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Advice._Severity.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        SEVERITY_UNSPECIFIED: Advice._Severity.ValueType  # 0
+        """Never sent."""
+        INFO: Advice._Severity.ValueType  # 1
+        """Good to know."""
+        WARNING: Advice._Severity.ValueType  # 2
+        """Costs something now."""
+        CRITICAL: Advice._Severity.ValueType  # 3
+        """Will break something."""
+
+    class Severity(_Severity, metaclass=_SeverityEnumTypeWrapper):
+        """How much it matters."""
+
+    SEVERITY_UNSPECIFIED: Advice.Severity.ValueType  # 0
+    """Never sent."""
+    INFO: Advice.Severity.ValueType  # 1
+    """Good to know."""
+    WARNING: Advice.Severity.ValueType  # 2
+    """Costs something now."""
+    CRITICAL: Advice.Severity.ValueType  # 3
+    """Will break something."""
+
+    @_typing.final
+    class Evidence(_message.Message):
+        """A fact on which the advice rests."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NAME_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        SOURCE_FIELD_NUMBER: _builtins.int
+        name: _builtins.str
+        """What it is about, such as `index_size`."""
+        value: _builtins.str
+        """The value, for people, such as `12 MB`."""
+        source: _builtins.str
+        """Where it comes from, such as `pg_stat_user_indexes` or `history of 30 days`."""
+        def __init__(
+            self,
+            *,
+            name: _builtins.str = ...,
+            value: _builtins.str = ...,
+            source: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "source", b"source", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    GAIN_FIELD_NUMBER: _builtins.int
+    RISK_FIELD_NUMBER: _builtins.int
+    SQL_FIELD_NUMBER: _builtins.int
+    NOT_KNOWN_FIELD_NUMBER: _builtins.int
+    JUDGE_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name: `databases/{database}/advice/{advice}`. The same advice about the same object has the same name."""
+    kind: _builtins.str
+    """The kind, such as `duplicate_index`."""
+    object: _builtins.str
+    """What it is about, such as `public.sessions_user_id_idx`."""
+    title: _builtins.str
+    """What to do and why, in one line for people."""
+    severity: Global___Advice.Severity.ValueType
+    """How much it matters."""
+    confidence: Global___Advice.Confidence.ValueType
+    """How sure it is."""
+    gain: _builtins.str
+    """What would be gained, in one line for people."""
+    risk: _builtins.str
+    """What could go wrong, in one line for people."""
+    @_builtins.property
+    def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Advice.Evidence]:
+        """The facts on which it rests."""
+
+    @_builtins.property
+    def sql(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The SQL that does it, a statement an item. Empty if it cannot be said in SQL."""
+
+    @_builtins.property
+    def not_known(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is not known and would change the advice, a line each."""
+
+    @_builtins.property
+    def judge_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was judged."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        object: _builtins.str = ...,
+        title: _builtins.str = ...,
+        severity: Global___Advice.Severity.ValueType = ...,
+        confidence: Global___Advice.Confidence.ValueType = ...,
+        evidence: _abc.Iterable[Global___Advice.Evidence] | None = ...,
+        gain: _builtins.str = ...,
+        risk: _builtins.str = ...,
+        sql: _abc.Iterable[_builtins.str] | None = ...,
+        not_known: _abc.Iterable[_builtins.str] | None = ...,
+        judge_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["judge_time", b"judge_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "evidence", b"evidence", "gain", b"gain", "judge_time", b"judge_time", "kind", b"kind", "name", b"name", "not_known", b"not_known", "object", b"object", "risk", b"risk", "severity", b"severity", "sql", b"sql", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Advice: _TypeAlias = Advice  # noqa: Y015
+
+@_typing.final
 class ListSessionsRequest(_message.Message):
     """The request of `ListSessions`."""
 

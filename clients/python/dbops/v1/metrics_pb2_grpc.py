@@ -27,11 +27,11 @@ if _version_not_supported:
 
 
 class MetricsServiceStub:
-    """Reports how databases do: metrics, their history, alerts, statements, sessions and settings.
+    """Reports how databases do: metrics, their history, alerts, statements, advice, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, sessions and
-    settings are read from the server when they are asked for.
+    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, advice,
+    sessions and settings are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -106,6 +106,16 @@ class MetricsServiceStub:
                 request_serializer=dbops_dot_v1_dot_metrics__pb2.TestAlertChannelsRequest.SerializeToString,
                 response_deserializer=dbops_dot_v1_dot_metrics__pb2.TestAlertChannelsResponse.FromString,
                 _registered_method=True)
+        self.ListAdvice = channel.unary_unary(
+                '/dbops.v1.MetricsService/ListAdvice',
+                request_serializer=dbops_dot_v1_dot_metrics__pb2.ListAdviceRequest.SerializeToString,
+                response_deserializer=dbops_dot_v1_dot_metrics__pb2.ListAdviceResponse.FromString,
+                _registered_method=True)
+        self.GetAdvice = channel.unary_unary(
+                '/dbops.v1.MetricsService/GetAdvice',
+                request_serializer=dbops_dot_v1_dot_metrics__pb2.GetAdviceRequest.SerializeToString,
+                response_deserializer=dbops_dot_v1_dot_metrics__pb2.Advice.FromString,
+                _registered_method=True)
         self.ListSessions = channel.unary_unary(
                 '/dbops.v1.MetricsService/ListSessions',
                 request_serializer=dbops_dot_v1_dot_metrics__pb2.ListSessionsRequest.SerializeToString,
@@ -129,11 +139,11 @@ class MetricsServiceStub:
 
 
 class MetricsServiceServicer:
-    """Reports how databases do: metrics, their history, alerts, statements, sessions and settings.
+    """Reports how databases do: metrics, their history, alerts, statements, advice, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, sessions and
-    settings are read from the server when they are asked for.
+    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, advice,
+    sessions and settings are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -252,6 +262,21 @@ class MetricsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAdvice(self, request, context):
+        """Lists what could be done about a database, the most useful first, and what could not be judged. It is judged anew at
+        each call. Nothing of it is ever applied by dbopsd.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAdvice(self, request, context):
+        """Gets a piece of advice. NOT_FOUND, `ADVICE_NOT_FOUND`: it does not hold any more, or never did.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListSessions(self, request, context):
         """Lists the sessions of a server, the longest-running first: who runs what since when, and who waits for whom.
         """
@@ -351,6 +376,16 @@ def add_MetricsServiceServicer_to_server(servicer, server):
                     request_deserializer=dbops_dot_v1_dot_metrics__pb2.TestAlertChannelsRequest.FromString,
                     response_serializer=dbops_dot_v1_dot_metrics__pb2.TestAlertChannelsResponse.SerializeToString,
             ),
+            'ListAdvice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAdvice,
+                    request_deserializer=dbops_dot_v1_dot_metrics__pb2.ListAdviceRequest.FromString,
+                    response_serializer=dbops_dot_v1_dot_metrics__pb2.ListAdviceResponse.SerializeToString,
+            ),
+            'GetAdvice': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAdvice,
+                    request_deserializer=dbops_dot_v1_dot_metrics__pb2.GetAdviceRequest.FromString,
+                    response_serializer=dbops_dot_v1_dot_metrics__pb2.Advice.SerializeToString,
+            ),
             'ListSessions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSessions,
                     request_deserializer=dbops_dot_v1_dot_metrics__pb2.ListSessionsRequest.FromString,
@@ -380,11 +415,11 @@ def add_MetricsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MetricsService:
-    """Reports how databases do: metrics, their history, alerts, statements, sessions and settings.
+    """Reports how databases do: metrics, their history, alerts, statements, advice, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, sessions and
-    settings are read from the server when they are asked for.
+    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, advice,
+    sessions and settings are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -707,6 +742,60 @@ class MetricsService:
             '/dbops.v1.MetricsService/TestAlertChannels',
             dbops_dot_v1_dot_metrics__pb2.TestAlertChannelsRequest.SerializeToString,
             dbops_dot_v1_dot_metrics__pb2.TestAlertChannelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAdvice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.MetricsService/ListAdvice',
+            dbops_dot_v1_dot_metrics__pb2.ListAdviceRequest.SerializeToString,
+            dbops_dot_v1_dot_metrics__pb2.ListAdviceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAdvice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.MetricsService/GetAdvice',
+            dbops_dot_v1_dot_metrics__pb2.GetAdviceRequest.SerializeToString,
+            dbops_dot_v1_dot_metrics__pb2.Advice.FromString,
             options,
             channel_credentials,
             insecure,

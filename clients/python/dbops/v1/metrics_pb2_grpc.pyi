@@ -28,11 +28,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MetricsServiceStub:
-    """Reports how databases do: metrics, their history, alerts, statements, sessions and settings.
+    """Reports how databases do: metrics, their history, alerts, statements, advice, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, sessions and
-    settings are read from the server when they are asked for.
+    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, advice,
+    sessions and settings are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -103,6 +103,12 @@ class MetricsServiceStub:
     """Lists the silences that are in force and that the caller may see, the one that ends first first."""
     TestAlertChannels: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.TestAlertChannelsRequest, _metrics_pb2.TestAlertChannelsResponse]
     """Sends a test message through each notification channel now, and says how each answered. No channels, no results."""
+    ListAdvice: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.ListAdviceRequest, _metrics_pb2.ListAdviceResponse]
+    """Lists what could be done about a database, the most useful first, and what could not be judged. It is judged anew at
+    each call. Nothing of it is ever applied by dbopsd.
+    """
+    GetAdvice: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.GetAdviceRequest, _metrics_pb2.Advice]
+    """Gets a piece of advice. NOT_FOUND, `ADVICE_NOT_FOUND`: it does not hold any more, or never did."""
     ListSessions: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.ListSessionsRequest, _metrics_pb2.ListSessionsResponse]
     """Lists the sessions of a server, the longest-running first: who runs what since when, and who waits for whom."""
     CancelSession: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.CancelSessionRequest, _metrics_pb2.CancelSessionResponse]
@@ -123,11 +129,11 @@ class MetricsServiceStub:
 
 @_typing.type_check_only
 class MetricsServiceAsyncStub(MetricsServiceStub):
-    """Reports how databases do: metrics, their history, alerts, statements, sessions and settings.
+    """Reports how databases do: metrics, their history, alerts, statements, advice, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, sessions and
-    settings are read from the server when they are asked for.
+    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, advice,
+    sessions and settings are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -195,6 +201,12 @@ class MetricsServiceAsyncStub(MetricsServiceStub):
     """Lists the silences that are in force and that the caller may see, the one that ends first first."""
     TestAlertChannels: _aio.UnaryUnaryMultiCallable[_metrics_pb2.TestAlertChannelsRequest, _metrics_pb2.TestAlertChannelsResponse]  # type: ignore[assignment]
     """Sends a test message through each notification channel now, and says how each answered. No channels, no results."""
+    ListAdvice: _aio.UnaryUnaryMultiCallable[_metrics_pb2.ListAdviceRequest, _metrics_pb2.ListAdviceResponse]  # type: ignore[assignment]
+    """Lists what could be done about a database, the most useful first, and what could not be judged. It is judged anew at
+    each call. Nothing of it is ever applied by dbopsd.
+    """
+    GetAdvice: _aio.UnaryUnaryMultiCallable[_metrics_pb2.GetAdviceRequest, _metrics_pb2.Advice]  # type: ignore[assignment]
+    """Gets a piece of advice. NOT_FOUND, `ADVICE_NOT_FOUND`: it does not hold any more, or never did."""
     ListSessions: _aio.UnaryUnaryMultiCallable[_metrics_pb2.ListSessionsRequest, _metrics_pb2.ListSessionsResponse]  # type: ignore[assignment]
     """Lists the sessions of a server, the longest-running first: who runs what since when, and who waits for whom."""
     CancelSession: _aio.UnaryUnaryMultiCallable[_metrics_pb2.CancelSessionRequest, _metrics_pb2.CancelSessionResponse]  # type: ignore[assignment]
@@ -214,11 +226,11 @@ class MetricsServiceAsyncStub(MetricsServiceStub):
     """Lists the settings of a server, ordered by name."""
 
 class MetricsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reports how databases do: metrics, their history, alerts, statements, sessions and settings.
+    """Reports how databases do: metrics, their history, alerts, statements, advice, sessions and settings.
 
     One sampler a database collects metrics on at most two connections of its own, however many callers read them.
-    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, sessions and
-    settings are read from the server when they are asked for.
+    Snapshots, history and alerts are answered from what it collected and wait for no database. Statements, advice,
+    sessions and settings are read from the server when they are asked for.
 
     Errors, in addition to those of `HealthService`:
 
@@ -356,6 +368,24 @@ class MetricsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_metrics_pb2.TestAlertChannelsResponse, _abc.Awaitable[_metrics_pb2.TestAlertChannelsResponse]]:
         """Sends a test message through each notification channel now, and says how each answered. No channels, no results."""
+
+    @_abc_1.abstractmethod
+    def ListAdvice(
+        self,
+        request: _metrics_pb2.ListAdviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metrics_pb2.ListAdviceResponse, _abc.Awaitable[_metrics_pb2.ListAdviceResponse]]:
+        """Lists what could be done about a database, the most useful first, and what could not be judged. It is judged anew at
+        each call. Nothing of it is ever applied by dbopsd.
+        """
+
+    @_abc_1.abstractmethod
+    def GetAdvice(
+        self,
+        request: _metrics_pb2.GetAdviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metrics_pb2.Advice, _abc.Awaitable[_metrics_pb2.Advice]]:
+        """Gets a piece of advice. NOT_FOUND, `ADVICE_NOT_FOUND`: it does not hold any more, or never did."""
 
     @_abc_1.abstractmethod
     def ListSessions(

@@ -5,6 +5,7 @@ from typing import Self
 import grpc.aio
 
 from dbops_client._address import DEFAULT_TARGET
+from dbops_client._async.advice import AsyncAdviceClient
 from dbops_client._async.alerts import AsyncAlertsClient
 from dbops_client._async.health import AsyncDatabasesClient, AsyncHealthClient
 from dbops_client._async.imports import AsyncImportsClient
@@ -81,6 +82,7 @@ class AsyncDbopsClient:
         self.alerts = AsyncAlertsClient(transport)
         self.sessions = AsyncSessionsClient(transport)
         self.settings = AsyncSettingsClient(transport)
+        self.advice = AsyncAdviceClient(transport)
         self.statements = AsyncStatementsClient(transport)
         self.imports = AsyncImportsClient(transport)
         self.operations = AsyncOperationsClient(transport)

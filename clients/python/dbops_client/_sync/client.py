@@ -8,6 +8,7 @@ import grpc
 from dbops_client._address import DEFAULT_TARGET
 from dbops_client._channel import DEFAULT_TIMEOUT_S, StrPath
 from dbops_client._metadata import Token
+from dbops_client._sync.advice import AdviceClient
 from dbops_client._sync.alerts import AlertsClient
 from dbops_client._sync.health import DatabasesClient, HealthClient
 from dbops_client._sync.imports import ImportsClient
@@ -81,6 +82,7 @@ class DbopsClient:
         self.alerts = AlertsClient(transport)
         self.sessions = SessionsClient(transport)
         self.settings = SettingsClient(transport)
+        self.advice = AdviceClient(transport)
         self.statements = StatementsClient(transport)
         self.imports = ImportsClient(transport)
         self.operations = OperationsClient(transport)

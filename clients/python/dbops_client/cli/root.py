@@ -42,6 +42,7 @@ Completion in the shell (also zsh_source, fish_source):
 # It is imported when the command is used.
 _COMMANDS = {
     "alerts": "alerts",
+    "advice": "advice",
     "databases": "databases",
     "health": "health",
     "import": "imports",

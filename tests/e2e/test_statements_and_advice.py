@@ -1,4 +1,4 @@
-"""`dbops statements` and the API of statements, against a running daemon."""
+"""`dbops statements` and `dbops advice`, and their API, against a running daemon."""
 
 import json
 import re
@@ -7,7 +7,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from dbops_client import DbopsClient, FailedPreconditionError, PermissionDeniedError
+from dbops_client import (
+    DbopsClient,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 
 from dbopsd.config import TokenConfig
 from dbopsd.security.token_file import append_token
@@ -21,6 +27,8 @@ TABLE = """
 CREATE EXTENSION pg_stat_statements;
 CREATE TABLE public.items (id int PRIMARY KEY, name text);
 INSERT INTO public.items SELECT g, 'item' FROM generate_series(1, 100) g;
+CREATE INDEX items_name ON public.items (name);
+CREATE INDEX items_name_too ON public.items (name);
 """
 
 
@@ -171,3 +179,40 @@ def test_a_window_comes_from_what_the_daemon_recorded(
     assert answer.code == 0
     assert "from the history of the daemon" in answer.out
     assert "not known: the change" in answer.out
+
+
+def test_advice_is_listed_shown_and_never_applied(
+    daemon: Daemon, server: PostgresServer, name: str, viewer: str
+) -> None:
+    answer = dbops(daemon, viewer, "advice", "list", "main")
+    assert (answer.code, answer.err) == (0, "")
+    assert "Drop public.items_name_too: items_name is the same" in answer.out
+    assert "not judged: unused_index: the daemon has watched" in answer.out
+    listed = dbops(daemon, viewer, *("advice", "list", "main", "--kind", "duplicate_index"))
+    (advice_id,) = re.findall(r"duplicate-index-[0-9a-f]{12}", listed.out)
+    shown = dbops(daemon, viewer, "advice", "show", "main", advice_id)
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.rstrip().endswith("DROP INDEX CONCURRENTLY public.items_name_too;")
+    assert "Gain: frees" in shown.out
+    as_json = dbops(daemon, viewer, "advice", "show", "main", advice_id, "--output", "json").json()
+    assert as_json["name"] == f"databases/main/advice/{advice_id}"  # type: ignore[index]
+    assert as_json["sql"] == ["DROP INDEX CONCURRENTLY public.items_name_too"]  # type: ignore[index]
+    seen = server.execute("SELECT 1 FROM pg_class WHERE relname = 'items_name_too'", dbname=name)
+    assert seen == [(1,)]
+    server.execute(as_json["sql"][0], dbname=name)  # type: ignore[index]
+    gone = dbops(daemon, viewer, "advice", "show", "main", advice_id)
+    assert gone.code == 3
+    assert "(any more)" in gone.err
+
+
+def test_advice_is_paged_and_names_are_checked(daemon: Daemon, viewer: str) -> None:
+    with DbopsClient(daemon.grpc_address, token=viewer) as client:
+        with pytest.raises(InvalidArgumentError, match="nonsense"):
+            client.advice.list("main", kinds=["nonsense"])
+        with pytest.raises(NotFoundError):
+            client.advice.get("main", "duplicate-index-000000000000")
+        whole = client.advice.list("main")
+        assert [each.severity for each in whole.advice] == sorted(
+            (each.severity for each in whole.advice), reverse=True
+        )
+        assert {each.kind for each in whole.gaps} >= {"unused_index"}

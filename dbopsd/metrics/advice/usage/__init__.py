@@ -1,0 +1,1 @@
+"""The daemon's own record of how tables, indexes and sequences are used."""
