@@ -55,6 +55,10 @@ class Proxy:
         """Forward again, without delay: also what was held up while frozen."""
         self._thread.run(self._heal())
 
+    def point_to(self, host: str, port: int) -> None:
+        """Forward new connections to another target."""
+        self._target = (host, port)
+
     def delay(self, seconds: float) -> None:
         """Hold back each piece of data for so long, in either direction, until `heal()`."""
         self._delay_s = seconds
