@@ -18,6 +18,8 @@ class Differs(StrEnum):
     LABELS = "labels"
     TYPE = "type"
     VALUE = "value"
+    ROWS = "rows"
+    """Which label values there are."""
 
 
 class Exporter(StrEnum):

@@ -4,6 +4,26 @@ every_s = 60
 prefix = "pg_settings_"
 rows_name_metrics = true
 */
+-- What the sampler has set for its own session says nothing of the server: its reset value does.
+WITH settings AS (
+  SELECT
+    p.name,
+    p.vartype,
+    p.unit,
+    p.short_desc,
+    CASE
+      WHEN p.name = 'transaction_read_only'
+        THEN CASE
+          WHEN pg_catalog.pg_is_in_recovery() THEN 'on'
+          ELSE pg_catalog.max(p.reset_val) FILTER (WHERE p.name = 'default_transaction_read_only') OVER ()
+        END
+      WHEN p.source = 'session' THEN p.reset_val
+      ELSE p.setting
+    END AS setting
+  FROM pg_catalog.pg_settings AS p
+  WHERE p.vartype IN ('bool', 'integer', 'real')
+)
+
 -- Durations in seconds and sizes in bytes, under postgres_exporter's names. -1 means "off" or
 -- "as another setting" and stays as it is.
 SELECT
@@ -17,7 +37,7 @@ SELECT
     WHEN s.setting::pg_catalog.float8 = -1 THEN -1
     ELSE s.setting::pg_catalog.float8 * coalesce(u.factor, 1)
   END AS value
-FROM pg_catalog.pg_settings AS s
+FROM settings AS s
 LEFT JOIN (
   VALUES
   ('ms', '_seconds', 's', 0.001::pg_catalog.float8),
@@ -37,4 +57,3 @@ LEFT JOIN (
   ('32MB', '_bytes', 'By', 32 * 1024 ^ 2),
   ('64MB', '_bytes', 'By', 64 * 1024 ^ 2)
 ) AS u (unit, suffix, ucum, factor) ON s.unit = u.unit
-WHERE s.vartype IN ('bool', 'integer', 'real')

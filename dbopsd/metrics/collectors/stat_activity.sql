@@ -64,7 +64,6 @@ zeros AS (
   FROM (
     SELECT datname
     FROM pg_catalog.pg_database
-    WHERE datallowconn
     ORDER BY datname
     LIMIT %(top_databases)s
   ) AS d

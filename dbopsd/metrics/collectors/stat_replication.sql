@@ -43,7 +43,7 @@ WITH here AS (
 
 SELECT
   coalesce(r.application_name, '') AS application_name,
-  coalesce(r.client_addr::pg_catalog.text, '') AS client_addr,
+  coalesce(pg_catalog.host(r.client_addr), '') AS client_addr,
   coalesce(r.state, '') AS state,
   coalesce(s.slot_name::pg_catalog.text, '') AS slot_name,
   r.pid::pg_catalog.text AS pid,

@@ -79,7 +79,11 @@ def test_every_series_is_declared_with_its_type_and_labels_or_the_reference_says
     assert wrong == {}
 
 
-@pytest.mark.parametrize("difference", DIFFERENCES, ids=lambda each: each.series[0])
+# Whether values and rows differ, a test beside Debian's exporter says.
+DECLARED = [each for each in DIFFERENCES if each.differs not in (Differs.VALUE, Differs.ROWS)]
+
+
+@pytest.mark.parametrize("difference", DECLARED, ids=lambda each: each.series[0])
 def test_a_difference_that_is_none_is_not_listed(difference: Difference) -> None:
     ours = declared(NEWEST_SERVER)
     for pattern in difference.series:
