@@ -11,8 +11,9 @@ from dbopsd.app.alerts import judges_of
 from dbopsd.app.feature import Daemon, Served
 from dbopsd.app.metrics_push import push_metrics
 from dbopsd.app.user_collectors import user_collectors_of
-from dbopsd.metrics.advice.adviser import Adviser
+from dbopsd.metrics.advice.adviser import THRESHOLDS, Adviser
 from dbopsd.metrics.advice.rule import load_rules
+from dbopsd.metrics.advice.usage.recorder import UsageRecorder
 from dbopsd.metrics.alerts.alerts import Alerts
 from dbopsd.metrics.alerts.board import AlertBoard
 from dbopsd.metrics.alerts.channels import channels_of
@@ -117,6 +118,14 @@ async def _serve_metrics(
     history = History(history_path) if config.history.enabled else None
     statement_history = StatementHistory(history_path) if config.history.enabled else None
     on_demand = OnDemand(daemon.databases)
+    usage = UsageRecorder(
+        on_demand,
+        daemon.databases,
+        daemon.config.server.state_dir / "metrics" / "use.db",
+        unused_days=THRESHOLDS["unused_days"],
+    )
+    if config.enabled:
+        tasks.append(asyncio.create_task(usage.run(), name="usage-recorder"))
     service = MetricsService(
         hub,
         Catalogue(every_collector, sources, names),
@@ -124,7 +133,7 @@ async def _serve_metrics(
         on_demand,
         statement_history,
         alerts,
-        Adviser(on_demand, load_rules(), None),
+        Adviser(on_demand, load_rules(), usage),
     )
     try:
         yield Served(

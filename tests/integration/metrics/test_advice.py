@@ -13,6 +13,7 @@ from dbopsd.metrics.advice.adviser import THRESHOLDS, Adviser, Judged
 from dbopsd.metrics.advice.errors import AdviceNotFound
 from dbopsd.metrics.advice.finding import Confidence, Finding, Severity
 from dbopsd.metrics.advice.rule import load_rules
+from dbopsd.metrics.advice.usage.recorder import UsageRecorder
 from dbopsd.metrics.on_demand import OnDemand
 from tests.integration.conftest import OpenDatabase
 from tests.support.replication import ReplicationPair
@@ -521,3 +522,77 @@ async def test_expressions_and_predicates_count(
         ("duplicate_index", "public.part_c_too"),
         ("duplicate_index", "public.hash_c_too"),
     }
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_days(self, days: float) -> None:
+        self.now += days * DAY_S
+
+
+async def test_a_month_of_looks_makes_the_advice(
+    open_database: OpenDatabase, used: str, tmp_path: Path
+) -> None:
+    database = await open_database(used)
+    on_demand, clock = OnDemand({"main": database}), Clock()
+    usage = UsageRecorder(on_demand, ["main"], tmp_path / "use.db", unused_days=30, clock=clock)
+    asked = Adviser(on_demand, RULES, usage, (), {**THRESHOLDS, "unused_index_bytes": 0})
+
+    async def unused() -> set[str]:
+        return {each.object for each in (await asked.list("main", ["unused_index"])).findings}
+
+    await usage.look("main")
+    clock.pass_days(29)
+    await usage.look("main")
+    assert await unused() == set()
+    run(used, "SET enable_seqscan = off", "SELECT * FROM public.read WHERE b = 5")
+    run(used, "SET enable_seqscan = off; SELECT * FROM public.read WHERE b = 5")
+    await usage.look("main")
+    clock.pass_days(2)
+    await usage.look("main")
+    expected = {"public.idle", "public.on_standby", "public.part_idle", "public.part_used"}
+    assert await unused() == expected
+    assert (await asked.list("main", ["unused_index"])).gaps == []
+    # A reset of the statistics begins the month anew.
+    run(used, "SELECT pg_stat_reset()")
+    await usage.look("main")
+    assert await unused() == set()
+    assert [each.reason for each in (await asked.list("main", ["unused_index"])).gaps] == [
+        "HISTORY_SHORT"
+    ]
+
+
+async def test_growth_of_a_day_is_judged_with_days_left(
+    open_database: OpenDatabase, used: str, tmp_path: Path
+) -> None:
+    run(
+        used,
+        "CREATE SEQUENCE public.narrow MAXVALUE 1000",
+        "SELECT setval('public.narrow', 800)",
+        "ALTER TABLE public.read SET (autovacuum_enabled = false)",
+        "UPDATE public.read SET c = -c",
+    )
+    database = await open_database(used)
+    on_demand, clock = OnDemand({"main": database}), Clock()
+    usage = UsageRecorder(on_demand, ["main"], tmp_path / "use.db", unused_days=30, clock=clock)
+    asked = Adviser(on_demand, RULES, usage, (), {**THRESHOLDS, "scanned_table_bytes": 0})
+    kinds = ["seq_scans", "vacuum_overdue", "sequence_near_end"]
+    await usage.look("main")
+    assert (await asked.list("main", kinds)).findings == []
+    run(used, *["SELECT count(*) FROM public.read WHERE a > 0"] * 110)
+    run(used, "SELECT setval('public.narrow', 900)")
+    clock.pass_days(1)
+    await usage.look("main")
+    found = {each.kind: each for each in (await asked.list("main", kinds)).findings}
+    assert set(found) == set(kinds)
+    assert found["vacuum_overdue"].object == "public.read"
+    left = {each.name: each.value for each in found["sequence_near_end"].evidence}
+    # 100 a day, and 100 are left.
+    assert left["days_left"] == "1"
