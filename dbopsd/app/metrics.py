@@ -13,6 +13,7 @@ from dbopsd.app.metrics_push import push_metrics
 from dbopsd.app.user_collectors import user_collectors_of
 from dbopsd.metrics.advice.adviser import THRESHOLDS, Adviser
 from dbopsd.metrics.advice.rule import load_rules
+from dbopsd.metrics.advice.suggestion.suggestion import IndexSuggestion
 from dbopsd.metrics.advice.usage.recorder import UsageRecorder
 from dbopsd.metrics.alerts.alerts import Alerts
 from dbopsd.metrics.alerts.board import AlertBoard
@@ -133,7 +134,7 @@ async def _serve_metrics(
         on_demand,
         statement_history,
         alerts,
-        Adviser(on_demand, load_rules(), usage),
+        Adviser(on_demand, load_rules(), usage, [IndexSuggestion()]),
     )
     try:
         yield Served(

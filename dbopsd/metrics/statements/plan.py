@@ -16,10 +16,10 @@ from dbopsd.metrics.on_demand import OnDemand
 from dbopsd.metrics.statements.errors import StatementNotExplainable, StatementNotFound
 from dbopsd.metrics.statements.extension import require_extension
 
-_SETTINGS: Final = load_sql(__package__, "explain_settings.sql").statement
+EXPLAIN_SETTINGS: Final = load_sql(__package__, "explain_settings.sql").statement
 _PARAMETERS: Final = load_sql(__package__, "prepared_parameters.sql").statement
 _TIMEOUT_S: Final = 5.0
-_GENERIC_PLAN_SINCE: Final = 16
+GENERIC_PLAN_SINCE: Final = 16
 # A prepared statement outlives a transaction that is rolled back: no two have one name.
 _NUMBERS: Final = itertools.count(1)
 _QUERY_ID: Final = re.compile(r"-?[0-9]{1,19}")
@@ -72,7 +72,7 @@ class Plans:
                 extension.qualified("statement_text.sql"),
                 {
                     "query_id": int(query_id),
-                    "how": "SET" if extension.server_version >= _GENERIC_PLAN_SINCE else "MEMBER",
+                    "how": "SET" if extension.server_version >= GENERIC_PLAN_SINCE else "MEMBER",
                 },
             )
             if row is None:
@@ -92,7 +92,7 @@ class Plans:
                 session,
                 _Asked(database, query_id, _checked(database, query_id, text), path),
                 role=role if may_become else "",
-                generic=extension.server_version >= _GENERIC_PLAN_SINCE,
+                generic=extension.server_version >= GENERIC_PLAN_SINCE,
             )
 
 
@@ -112,7 +112,7 @@ async def plan_as_json(session: Session, text: str, *, generic: bool) -> dict[st
 
     Raises `StatementFailed`.
     """
-    answer = await _plan(session, text, "FORMAT JSON", generic=generic)
+    answer = await _plan(session, text, "VERBOSE, FORMAT JSON", generic=generic)
     plan: dict[str, Any] = answer[0][0][0]["Plan"]
     return plan
 
@@ -120,7 +120,9 @@ async def plan_as_json(session: Session, text: str, *, generic: bool) -> dict[st
 async def _explained(session: Session, asked: _Asked, *, role: str, generic: bool) -> Plan:
     try:
         async with session.transaction(read_only=True):
-            await session.fetch_one(_SETTINGS, {"role": role, "search_path": asked.search_path})
+            await session.fetch_one(
+                EXPLAIN_SETTINGS, {"role": role, "search_path": asked.search_path}
+            )
             rows = await _plan(session, asked.text, "FORMAT TEXT", generic=generic)
             plan = await plan_as_json(session, asked.text, generic=generic)
     except (LockTimeout, QueryCanceled):

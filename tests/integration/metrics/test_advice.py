@@ -13,6 +13,7 @@ from dbopsd.metrics.advice.adviser import THRESHOLDS, Adviser, Judged
 from dbopsd.metrics.advice.errors import AdviceNotFound
 from dbopsd.metrics.advice.finding import Confidence, Finding, Severity
 from dbopsd.metrics.advice.rule import load_rules
+from dbopsd.metrics.advice.suggestion.suggestion import IndexSuggestion
 from dbopsd.metrics.advice.usage.recorder import UsageRecorder
 from dbopsd.metrics.on_demand import OnDemand
 from tests.integration.conftest import OpenDatabase
@@ -596,3 +597,55 @@ async def test_growth_of_a_day_is_judged_with_days_left(
     left = {each.name: each.value for each in found["sequence_near_end"].evidence}
     # 100 a day, and 100 are left.
     assert left["days_left"] == "1"
+
+
+SLOW = """
+CREATE TABLE public.orders (id int PRIMARY KEY, customer int, state text, note text);
+INSERT INTO public.orders
+  SELECT g, g % 5000, CASE WHEN g % 2 = 0 THEN 'open' ELSE 'done' END, repeat('x', 100)
+  FROM generate_series(1, 60000) g;
+ANALYZE public.orders;
+"""
+
+
+async def suggestions(database: Database) -> Judged:
+    asked = Adviser(OnDemand({"main": database}), RULES, None, [IndexSuggestion()])
+    return await asked.list("main", ["index_suggestion"])
+
+
+async def test_an_index_that_costly_statements_lack_is_suggested_unproved(
+    open_database: OpenDatabase, make_database: Callable[..., str], postgres: PostgresServer
+) -> None:
+    dsn = make_database(SLOW)
+    database = await open_database(dsn)
+    found = await suggestions(database)
+    assert [each.reason for each in found.gaps] == ["STATEMENTS_UNAVAILABLE"]
+    run(dsn, "CREATE EXTENSION pg_stat_statements")
+    found = await suggestions(database)
+    assert (found.findings, found.gaps) == ([], [])
+    wanted = "SELECT note FROM public.orders WHERE customer = {}"
+    # What half of the table passes, or what runs seldom, needs no index.
+    half = "SELECT count(note) FROM public.orders WHERE state = 'open'"
+    run(dsn, *(wanted.format(n) for n in range(110)), *[half] * 110)
+    run(dsn, *["SELECT id FROM public.orders WHERE note = 'seldom'"] * 20)
+    found = await suggestions(database)
+    assert found.gaps == []
+    (one,) = found.findings
+    assert one.object == '"public"."orders" ("customer")'
+    assert one.confidence is Confidence.LOW
+    assert "hypopg" in one.not_known[0]
+    apply(dsn, one)
+    assert (await suggestions(database)).findings == []
+
+
+async def test_with_stale_statistics_nothing_is_suggested(
+    open_database: OpenDatabase, make_database: Callable[..., str]
+) -> None:
+    dsn = make_database(SLOW)
+    run(dsn, "CREATE EXTENSION pg_stat_statements")
+    run(dsn, "ALTER TABLE public.orders SET (autovacuum_enabled = false)")
+    run(dsn, "INSERT INTO public.orders SELECT g, g FROM generate_series(60001, 70000) g")
+    run(dsn, *(f"SELECT note FROM public.orders WHERE customer = {n}" for n in range(110)))
+    found = await suggestions(await open_database(dsn))
+    assert found.findings == []
+    assert [each.reason for each in found.gaps] == ["STATISTICS_STALE"]

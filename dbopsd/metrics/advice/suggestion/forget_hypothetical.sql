@@ -1,0 +1,2 @@
+-- summary: SELECT hypopg_reset
+SELECT {schema}.hypopg_reset()
