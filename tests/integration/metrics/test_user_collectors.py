@@ -1,6 +1,10 @@
 """Users' collectors: what they can do, and what hostile SQL in one cannot."""
 
+import asyncio
+import os
 import re
+import signal
+import time
 import tomllib
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -246,6 +250,54 @@ async def test_hostile_sql_does_no_harm_and_holds_up_no_other(
     with psycopg.connect(place.dsn) as connection:
         assert connection.execute("SELECT count(*) FROM public.victim").fetchone() == (1,)
         assert connection.execute("SELECT to_regclass('public.made')").fetchone() == (None,)
+
+
+async def test_a_backend_that_hangs_has_no_other_beside_it(
+    open_database: OpenDatabase,
+    disposable_server: Callable[..., PostgresServer],
+    tmp_path: Path,
+) -> None:
+    server = disposable_server()
+    server.execute("CREATE ROLE reader LOGIN PASSWORD 'secret'")
+    (tmp_path / "password").write_text("secret")
+    ours = "FROM pg_stat_activity WHERE application_name LIKE 'dbopsd-sampler-%'"
+    users = load_queries(tmp_path / "own", {"own": "SELECT 1 AS n FROM pg_sleep(0.8)"})
+    login = {"role": "reader", "role_password_file": tmp_path / "password"}
+    database = await open_database(server.dsn())
+    async with sampling(database, BESIDE, user_collectors=users, **login) as sampled:
+
+        def running() -> int | None:
+            found = server.execute(f"SELECT pid {ours} AND usename = 'reader' AND state = 'active'")
+            return found[0][0] if found else None  # type: ignore[return-value]
+
+        hanging = await eventually(running, 30)
+        os.kill(hanging, signal.SIGSTOP)
+        try:
+            await eventually(lambda: sampled.status("own").state is CollectorState.FAILED)
+            assert "no answer" in sampled.status("own").message
+            until = time.monotonic() + 4
+            while time.monotonic() < until:
+                # It and the quick ones', and none for the slow ones, whose place it has.
+                assert server.execute(f"SELECT count(*) {ours}") in ([(1,)], [(2,)])
+                await asyncio.sleep(0.1)
+        finally:
+            os.kill(hanging, signal.SIGCONT)
+        slow_at = sampled.status(SLOW).sampled_at or 0
+        await eventually(lambda: (sampled.status(SLOW).sampled_at or 0) > slow_at)
+
+
+async def test_the_role_may_be_that_of_the_dsn_if_it_is_harmless(
+    make_role: Callable[..., dict[str, str]],
+    open_database: OpenDatabase,
+    make_database: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    role = make_role()
+    database = await open_database(make_database(**role))
+    users = load_queries(tmp_path / "own", {"own": "SELECT 1 AS n"})
+    async with sampling(database, BESIDE, user_collectors=users, role=role["user"]) as sampled:
+        await eventually(sampled.all_ran)
+        assert sampled.value("own_value") == 1
 
 
 @pytest.mark.parametrize("memberships", [["pg_execute_server_program"], ["pg_read_server_files"]])

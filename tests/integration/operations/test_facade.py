@@ -130,6 +130,15 @@ async def test_a_watch_shows_it_now_at_each_change_and_as_it_ended(
     assert [each.failure async for each in operations.watch(made.id)] == [GONE]
 
 
+async def test_operations_are_counted_by_one_question(
+    operations: Operations, threads: CountingThreads
+) -> None:
+    await started(operations)
+    before = threads.questions
+    assert await operations.counts() == {"main": {("nothing", "QUEUED"): 1}}
+    assert threads.questions == before + 1
+
+
 async def test_a_slow_reader_misses_what_is_between_and_never_the_last(
     operations: Operations, control: ControlStore
 ) -> None:
