@@ -32,6 +32,7 @@ from dbopsd.metrics.otlp.names import OtlpNames, load_names
 from dbopsd.metrics.sampler import Sampler
 from dbopsd.metrics.source import OperationCounts, Source, load_sources
 from dbopsd.metrics.statements.window import StatementHistory
+from dbopsd.metrics.trends.trends import Trends
 from dbopsd.metrics.user_collectors.load import UserCollector
 from dbopsd.operations.errors import ControlStoreUnavailable
 from dbopsd.operations.service import Operations
@@ -135,6 +136,7 @@ async def _serve_metrics(
         statement_history,
         alerts,
         Adviser(on_demand, load_rules(), usage, [IndexSuggestion()]),
+        Trends(history_path) if config.history.enabled else None,
     )
     try:
         yield Served(

@@ -62,7 +62,7 @@ def write_history(
     database: str = "main",
     max_bytes: int = LARGE,
 ) -> None:
-    """Write a file whose ticks have these times, sealed as far as they would be by then."""
+    """Write a file whose ticks have these times, sealed as it is a minute after the last one."""
     store = HistoryStore(path, max_bytes=max_bytes)
     write(store, times_ms, values, database=database)
     work(store, times_ms[-1] + 60_000)

@@ -71,18 +71,24 @@ class HistoryReader:
         with closing(self._connect()) as connection:
             return _series(connection, database, metric, RAW.span(start_ms + 1), RAW.span(end_ms))
 
-    def read(self, wanted: Mapping[int, Series], start_ms: int, end_ms: int) -> list[Found]:
+    def read(
+        self,
+        wanted: Mapping[int, Series],
+        start_ms: int,
+        end_ms: int,
+        resolutions: Sequence[Resolution] = RESOLUTIONS,
+    ) -> list[Found]:
         """The samples of these series in (`start_ms`, `end_ms`], each part as fine as it is kept.
 
-        Raises `HistoryDamaged`.
+        With other `resolutions`, in these alone. Raises `HistoryDamaged`.
         """
         readings = {number: _Reading(series, start_ms, end_ms) for number, series in wanted.items()}
         with closing(self._connect()) as connection:
             # One snapshot of the file, or an hour that is sealed meanwhile would be missed.
             connection.execute("BEGIN")
-            heads = _ticks(connection, wanted, start_ms, end_ms)
+            heads = _ticks(connection, wanted, start_ms, end_ms) if RAW in resolutions else {}
             # The finest first; a coarser one is read for the time before it only.
-            for resolution in RESOLUTIONS:
+            for resolution in resolutions:
                 left = {n: each for n, each in readings.items() if not each.complete}
                 for number, parts in _chunks(connection, resolution, left).items():
                     readings[number].add(resolution, parts)

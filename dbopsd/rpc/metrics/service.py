@@ -13,6 +13,7 @@ from dbopsd.metrics.settings.settings import Settings
 from dbopsd.metrics.statements.plan import Plans
 from dbopsd.metrics.statements.statements import Statements
 from dbopsd.metrics.statements.window import StatementHistory
+from dbopsd.metrics.trends.trends import Trends
 from dbopsd.rpc.metrics.advice import AdviceMethods
 from dbopsd.rpc.metrics.alerts import AlertMethods
 from dbopsd.rpc.metrics.history import HistoryMethods
@@ -20,6 +21,7 @@ from dbopsd.rpc.metrics.sessions import SessionMethods
 from dbopsd.rpc.metrics.settings import SettingMethods
 from dbopsd.rpc.metrics.snapshots import SnapshotMethods
 from dbopsd.rpc.metrics.statements import StatementMethods
+from dbopsd.rpc.metrics.trends import TrendMethods
 
 
 class MetricsService(  # type: ignore[misc]  # the parts' methods are what gRPC calls
@@ -30,6 +32,7 @@ class MetricsService(  # type: ignore[misc]  # the parts' methods are what gRPC 
     StatementMethods,
     AlertMethods,
     AdviceMethods,
+    TrendMethods,
     metrics_pb2_grpc.MetricsServiceServicer,
 ):
     """Each part answers for itself; here they are given what they need."""
@@ -43,6 +46,7 @@ class MetricsService(  # type: ignore[misc]  # the parts' methods are what gRPC 
         statement_history: StatementHistory | None,
         alerts: Alerts,
         adviser: Adviser,
+        trends: Trends | None,
     ) -> None:
         SnapshotMethods.__init__(self, hub, catalogue)
         HistoryMethods.__init__(self, frozenset(hub.databases), history)
@@ -51,3 +55,4 @@ class MetricsService(  # type: ignore[misc]  # the parts' methods are what gRPC 
         StatementMethods.__init__(self, Statements(on_demand, statement_history), Plans(on_demand))
         AlertMethods.__init__(self, alerts, frozenset(hub.databases))
         AdviceMethods.__init__(self, adviser)
+        TrendMethods.__init__(self, frozenset(hub.databases), trends)

@@ -48,6 +48,7 @@ SUB_CLIENTS = {
         "list": ["database", *PAGES],
         "get": ["database", "metrics", "labels", *CALL],
         "watch": ["database", "metrics", "labels", "interval_s", "changes_only", *WATCH],
+        "trends": ["database", "page_size", *CALL],
         "history": [
             *("database", "metric", "labels", "start", "end"),
             *("step_s", "aggregation", "quantile", *CALL),

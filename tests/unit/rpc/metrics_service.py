@@ -35,6 +35,7 @@ def metrics_service(hub: MetricsHub, alerts: Alerts | None = None) -> Service:
             None,
             alerts or no_alerts(),
             Adviser(on_demand, load_rules(), None),
+            None,
         ),
     )
 

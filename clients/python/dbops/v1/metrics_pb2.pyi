@@ -1942,6 +1942,194 @@ class Advice(_message.Message):
 Global___Advice: _TypeAlias = Advice  # noqa: Y015
 
 @_typing.final
+class ListTrendsRequest(_message.Message):
+    """The request of `ListTrends`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The database, `databases/{database}`."""
+    page_size: _builtins.int
+    """The maximum number of trends in a page, 1 to 1000. 0 means 100, and more than 1000 means 1000. A negative number is
+    INVALID_ARGUMENT.
+    """
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page. Empty for the first page. Any other text is INVALID_ARGUMENT."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrendsRequest: _TypeAlias = ListTrendsRequest  # noqa: Y015
+
+@_typing.final
+class ListTrendsResponse(_message.Message):
+    """A page of trends."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRENDS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page. Empty on the last page."""
+    @_builtins.property
+    def trends(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trend]:
+        """The trends, the most pressing first."""
+
+    def __init__(
+        self,
+        *,
+        trends: _abc.Iterable[Global___Trend] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "trends", b"trends"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrendsResponse: _TypeAlias = ListTrendsResponse  # noqa: Y015
+
+@_typing.final
+class Trend(_message.Message):
+    """What the history says about a series."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Trend._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: Trend._Kind.ValueType  # 0
+        """Never sent."""
+        EXHAUSTION: Trend._Kind.ValueType  # 1
+        """Something grows towards a limit: a disk, a sequence, a transaction id."""
+        GROWTH: Trend._Kind.ValueType  # 2
+        """Something grows: a database, a table."""
+        UNUSUAL: Trend._Kind.ValueType  # 3
+        """The last hour is unlike the same hour of past days, of which there are seven or more."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """The kind of a trend."""
+
+    KIND_UNSPECIFIED: Trend.Kind.ValueType  # 0
+    """Never sent."""
+    EXHAUSTION: Trend.Kind.ValueType  # 1
+    """Something grows towards a limit: a disk, a sequence, a transaction id."""
+    GROWTH: Trend.Kind.ValueType  # 2
+    """Something grows: a database, a table."""
+    UNUSUAL: Trend.Kind.ValueType  # 3
+    """The last hour is unlike the same hour of past days, of which there are seven or more."""
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    KIND_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    GROWTH_PER_DAY_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    EXHAUST_TIME_FIELD_NUMBER: _builtins.int
+    USUAL_VALUE_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    kind: Global___Trend.Kind.ValueType
+    """The kind."""
+    metric: _builtins.str
+    """The metric."""
+    message: _builtins.str
+    """The trend in one line for people, such as "the disk is full in 9 days"."""
+    value: _builtins.float
+    """The value now, in `unit`."""
+    unit: _builtins.str
+    """The unit of `value`."""
+    growth_per_day: _builtins.float
+    """The growth per day, in `unit`: the slope of a straight line through the last two weeks of the history (Theil–Sen), or
+    through three days for what began to grow lately. Negative for what becomes less. Unset for UNUSUAL.
+    """
+    limit: _builtins.float
+    """The limit, in `unit`. Only for EXHAUSTION."""
+    usual_value: _builtins.float
+    """The median of the same hour of past days, in `unit`. Only for UNUSUAL."""
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The labels of the series."""
+
+    @_builtins.property
+    def exhaust_time(self) -> _timestamp_pb2.Timestamp:
+        """When the limit is reached if it goes on like this. Only for EXHAUSTION."""
+
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """How much history the trend rests on."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___Trend.Kind.ValueType = ...,
+        metric: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        message: _builtins.str = ...,
+        value: _builtins.float = ...,
+        unit: _builtins.str = ...,
+        growth_per_day: _builtins.float | None = ...,
+        limit: _builtins.float | None = ...,
+        exhaust_time: _timestamp_pb2.Timestamp | None = ...,
+        usual_value: _builtins.float | None = ...,
+        window: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_growth_per_day", b"_growth_per_day", "_limit", b"_limit", "_usual_value", b"_usual_value", "exhaust_time", b"exhaust_time", "growth_per_day", b"growth_per_day", "limit", b"limit", "usual_value", b"usual_value", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_growth_per_day", b"_growth_per_day", "_limit", b"_limit", "_usual_value", b"_usual_value", "exhaust_time", b"exhaust_time", "growth_per_day", b"growth_per_day", "kind", b"kind", "labels", b"labels", "limit", b"limit", "message", b"message", "metric", b"metric", "unit", b"unit", "usual_value", b"usual_value", "value", b"value", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__growth_per_day: _TypeAlias = _typing.Literal["growth_per_day"]  # noqa: Y015
+    _WhichOneofArgType__growth_per_day: _TypeAlias = _typing.Literal["_growth_per_day", b"_growth_per_day"]  # noqa: Y015
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__usual_value: _TypeAlias = _typing.Literal["usual_value"]  # noqa: Y015
+    _WhichOneofArgType__usual_value: _TypeAlias = _typing.Literal["_usual_value", b"_usual_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__growth_per_day) -> _WhichOneofReturnType__growth_per_day | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__usual_value) -> _WhichOneofReturnType__usual_value | None: ...
+
+Global___Trend: _TypeAlias = Trend  # noqa: Y015
+
+@_typing.final
 class ListSessionsRequest(_message.Message):
     """The request of `ListSessions`."""
 

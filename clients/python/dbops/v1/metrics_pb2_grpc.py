@@ -116,6 +116,11 @@ class MetricsServiceStub:
                 request_serializer=dbops_dot_v1_dot_metrics__pb2.GetAdviceRequest.SerializeToString,
                 response_deserializer=dbops_dot_v1_dot_metrics__pb2.Advice.FromString,
                 _registered_method=True)
+        self.ListTrends = channel.unary_unary(
+                '/dbops.v1.MetricsService/ListTrends',
+                request_serializer=dbops_dot_v1_dot_metrics__pb2.ListTrendsRequest.SerializeToString,
+                response_deserializer=dbops_dot_v1_dot_metrics__pb2.ListTrendsResponse.FromString,
+                _registered_method=True)
         self.ListSessions = channel.unary_unary(
                 '/dbops.v1.MetricsService/ListSessions',
                 request_serializer=dbops_dot_v1_dot_metrics__pb2.ListSessionsRequest.SerializeToString,
@@ -277,6 +282,14 @@ class MetricsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListTrends(self, request, context):
+        """Lists what the history says about days to come, and about the last hour: what runs out, what grows, and what is
+        unlike the same hour of past days. Errors as for `QueryHistory`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListSessions(self, request, context):
         """Lists the sessions of a server, the longest-running first: who runs what since when, and who waits for whom.
         """
@@ -385,6 +398,11 @@ def add_MetricsServiceServicer_to_server(servicer, server):
                     servicer.GetAdvice,
                     request_deserializer=dbops_dot_v1_dot_metrics__pb2.GetAdviceRequest.FromString,
                     response_serializer=dbops_dot_v1_dot_metrics__pb2.Advice.SerializeToString,
+            ),
+            'ListTrends': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrends,
+                    request_deserializer=dbops_dot_v1_dot_metrics__pb2.ListTrendsRequest.FromString,
+                    response_serializer=dbops_dot_v1_dot_metrics__pb2.ListTrendsResponse.SerializeToString,
             ),
             'ListSessions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSessions,
@@ -796,6 +814,33 @@ class MetricsService:
             '/dbops.v1.MetricsService/GetAdvice',
             dbops_dot_v1_dot_metrics__pb2.GetAdviceRequest.SerializeToString,
             dbops_dot_v1_dot_metrics__pb2.Advice.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTrends(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.MetricsService/ListTrends',
+            dbops_dot_v1_dot_metrics__pb2.ListTrendsRequest.SerializeToString,
+            dbops_dot_v1_dot_metrics__pb2.ListTrendsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -109,6 +109,10 @@ class MetricsServiceStub:
     """
     GetAdvice: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.GetAdviceRequest, _metrics_pb2.Advice]
     """Gets a piece of advice. NOT_FOUND, `ADVICE_NOT_FOUND`: it does not hold any more, or never did."""
+    ListTrends: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.ListTrendsRequest, _metrics_pb2.ListTrendsResponse]
+    """Lists what the history says about days to come, and about the last hour: what runs out, what grows, and what is
+    unlike the same hour of past days. Errors as for `QueryHistory`.
+    """
     ListSessions: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.ListSessionsRequest, _metrics_pb2.ListSessionsResponse]
     """Lists the sessions of a server, the longest-running first: who runs what since when, and who waits for whom."""
     CancelSession: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.CancelSessionRequest, _metrics_pb2.CancelSessionResponse]
@@ -207,6 +211,10 @@ class MetricsServiceAsyncStub(MetricsServiceStub):
     """
     GetAdvice: _aio.UnaryUnaryMultiCallable[_metrics_pb2.GetAdviceRequest, _metrics_pb2.Advice]  # type: ignore[assignment]
     """Gets a piece of advice. NOT_FOUND, `ADVICE_NOT_FOUND`: it does not hold any more, or never did."""
+    ListTrends: _aio.UnaryUnaryMultiCallable[_metrics_pb2.ListTrendsRequest, _metrics_pb2.ListTrendsResponse]  # type: ignore[assignment]
+    """Lists what the history says about days to come, and about the last hour: what runs out, what grows, and what is
+    unlike the same hour of past days. Errors as for `QueryHistory`.
+    """
     ListSessions: _aio.UnaryUnaryMultiCallable[_metrics_pb2.ListSessionsRequest, _metrics_pb2.ListSessionsResponse]  # type: ignore[assignment]
     """Lists the sessions of a server, the longest-running first: who runs what since when, and who waits for whom."""
     CancelSession: _aio.UnaryUnaryMultiCallable[_metrics_pb2.CancelSessionRequest, _metrics_pb2.CancelSessionResponse]  # type: ignore[assignment]
@@ -386,6 +394,16 @@ class MetricsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_metrics_pb2.Advice, _abc.Awaitable[_metrics_pb2.Advice]]:
         """Gets a piece of advice. NOT_FOUND, `ADVICE_NOT_FOUND`: it does not hold any more, or never did."""
+
+    @_abc_1.abstractmethod
+    def ListTrends(
+        self,
+        request: _metrics_pb2.ListTrendsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metrics_pb2.ListTrendsResponse, _abc.Awaitable[_metrics_pb2.ListTrendsResponse]]:
+        """Lists what the history says about days to come, and about the last hour: what runs out, what grows, and what is
+        unlike the same hour of past days. Errors as for `QueryHistory`.
+        """
 
     @_abc_1.abstractmethod
     def ListSessions(

@@ -141,6 +141,23 @@ class MetricsClient(Resource):
         )
         return self._transport.call(self._stub.QueryHistory, request, timeout_s, metadata)
 
+    def trends(
+        self,
+        database: str,
+        *,
+        page_size: int = 0,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> Iterator[metrics_pb2.Trend]:
+        """Iterate over what the history of `database` says, the most pressing first.
+
+        What runs out, what grows, and what is unlike the same hour of past days.
+        """
+        request = metrics_pb2.ListTrendsRequest(parent=database_name(database), page_size=page_size)
+        return self._list(
+            self._stub.ListTrends, request, lambda page: page.trends, timeout_s, metadata
+        )
+
 
 class SessionsClient(Resource):
     """The sessions of the databases' servers."""

@@ -16,6 +16,7 @@ from dbops_client.cli.metric_views import descriptor_table, labels_text, snapsho
 from dbops_client.cli.options import global_options
 from dbops_client.cli.session import ExitCode, Session
 from dbops_client.cli.terminal import can_redraw, plain
+from dbops_client.cli.trend_views import trend_table
 from dbops_client.cli.values import formatter
 
 _HEIGHT = 10
@@ -28,6 +29,7 @@ Examples:
   dbops metrics get main --metric 'pg_stat_database_*' --label datname=app
   dbops metrics watch main --interval 2
   dbops metrics history main pg_database_size_bytes --since 7d
+  dbops metrics trends main
 """
 
 
@@ -73,6 +75,24 @@ def get(
     with session.client() as client:
         snapshot = client.metrics.get(database, metrics=metrics, labels=dict(labels))
     session.print(snapshot, lambda: snapshot_view(snapshot), defaults=True)
+    return ExitCode.DONE
+
+
+@metrics.command("trends")
+@click.argument("database")
+@global_options
+@click.pass_obj
+def list_trends(session: Session, database: str) -> ExitCode:
+    """Show what the history of DATABASE says about days to come, and about the last hour.
+
+    What runs out and when, what grows, and what is unlike the same hour of past days. A
+    trend needs two days of history, and what is unusual seven. --output json prints a
+    ListTrends response that holds all pages.
+    """
+    with session.client() as client:
+        listed = list(client.metrics.trends(database, page_size=1000))
+    response = metrics_pb2.ListTrendsResponse(trends=listed)
+    session.print(response, lambda: trend_table(listed))
     return ExitCode.DONE
 
 

@@ -1,0 +1,1 @@
+"""What the history says about days to come, and about the last hour."""
