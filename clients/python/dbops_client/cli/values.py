@@ -14,6 +14,10 @@ def formatter(unit: str, values: Iterable[float]) -> Callable[[float], str]:
     `values` belong together: a value and its thresholds. UCUM has `1` for ratios and for plain
     numbers: they are ratios if one of them has a fraction, which a count never has.
     """
+    if unit.endswith("/s"):
+        of = unit.removesuffix("/s")
+        amount = count if of == "1" else formatter(of, values)
+        return lambda value: f"{amount(value)}/s"
     if unit == "s":
         return duration
     if unit == "By":
