@@ -53,9 +53,10 @@ protos: install ## generate clients/python/dbops from protos/
 client: install ## generate the synchronous client from the asyncio client
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/generate-sync-client
 
-docs: install ## generate docs/configuration.md and docs/metrics_reference.md from the program
+docs: install ## generate the reference pages in docs/ from the program
 	$(BIN)/dbopsd config-reference > docs/configuration.md
 	$(BIN)/dbopsd metrics-reference > docs/metrics_reference.md
+	$(BIN)/dbopsd alerts-reference > docs/alerts_reference.md
 
 lock: install ## resolve and lock the dependencies
 	PYTHON=$(BIN)/python scripts/lock

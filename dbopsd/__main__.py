@@ -116,6 +116,13 @@ def build_cli(features: Sequence[Feature] = (), *, module: str = "dbopsd") -> cl
         """Print every key of the configuration, as Markdown."""
         click.echo(reference.markdown(), nl=False)
 
+    @cli.command("alerts-reference")
+    def alerts_reference() -> None:
+        """Print every alert rule with its condition and its remedy, as Markdown."""
+        from dbopsd.metrics.alerts import reference as alerts  # noqa: PLC0415 - seldom needed
+
+        click.echo(alerts.markdown(), nl=False)
+
     @cli.command("metrics-reference")
     def metrics_reference() -> None:
         """Print every metric with its meaning, and the differences from postgres_exporter."""

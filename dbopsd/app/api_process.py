@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 from dbopsd.app.components import (
@@ -29,7 +29,7 @@ from dbopsd.health.check import Check
 from dbopsd.health.prober import Prober
 from dbopsd.http.server import HttpServer
 from dbopsd.operations.async_store import AsyncControlStore
-from dbopsd.operations.duty import Place
+from dbopsd.operations.duty import DutyRun, Place
 from dbopsd.operations.duty_holder import DutyHolder
 from dbopsd.operations.metrics import DutyMetrics, OperationMetrics
 from dbopsd.operations.notification_listener import NotificationListener
@@ -136,9 +136,11 @@ async def running(
             metrics=OperationMetrics(own.meter),
         )
         stack.push_async_callback(operations.close)
-        await _hold_duties(features, config, control, databases, own, stack)
         daemon = Daemon(config, databases, board, operations, control, own)
         served = [await stack.enter_async_context(each.running(daemon)) for each in features]
+        # After the features, whose work it is, and so ended before them.
+        works = {name: work for each in served for name, work in each.duties.items()}
+        await _hold_duties(features, works, config, control, databases, own, stack)
         access.start()
         stack.push_async_callback(access.close)
         rpc = RpcServer(
@@ -189,6 +191,7 @@ async def _start_embedded(config: Config, stack: AsyncExitStack) -> str:
 
 async def _hold_duties(
     features: Sequence[Feature],
+    works: Mapping[str, Callable[[DutyRun], Awaitable[None]]],
     config: Config,
     control: AsyncControlStore,
     databases: dict[str, Database],
@@ -196,7 +199,10 @@ async def _hold_duties(
     stack: AsyncExitStack,
 ) -> None:
     """Hold what duties there are for a daemon; without any, the control store is not opened."""
-    duties = duties_of(features, config)
+    duties = [
+        replace(duty, run=works[duty.name]) if duty.name in works else duty
+        for duty in duties_of(features, config)
+    ]
     if not any(duty.place is Place.SERVER for duty in duties):
         return
     server_id = new_process_id("s")

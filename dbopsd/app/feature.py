@@ -1,12 +1,12 @@
 """A feature: its services and its kinds of operations."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dbopsd.config import Config
-from dbopsd.operations.duty import Duty
+from dbopsd.operations.duty import Duty, DutyRun
 from dbopsd.operations.kind import Kind
 from dbopsd.rpc.operation_methods import OperationMethod, by_kind
 
@@ -47,6 +47,9 @@ class Served:
 
     routes: "Sequence[web.RouteDef]" = ()
     """Its HTTP paths."""
+
+    duties: "Mapping[str, Callable[[DutyRun], Awaitable[None]]]" = field(default_factory=dict)
+    """The work of its duties whose place is SERVER, by name: it needs what is here."""
 
     drain: Callable[[], None] = _nothing
     """Ends its streams; called when the daemon stops, before the listeners close."""

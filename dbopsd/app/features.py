@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from dbopsd.app.alerts import alert_duties
 from dbopsd.app.feature import Feature
 from dbopsd.app.metrics import run_metrics
 from dbopsd.migrate.importer.kinds import PLAN_IMPORT, REVERT_IMPORT, RUN_IMPORT, VERIFY_IMPORT
@@ -16,6 +17,6 @@ IMPORTER: Final = Feature(
     )
 )
 
-METRICS: Final = Feature(running=run_metrics)
+METRICS: Final = Feature(running=run_metrics, duties=alert_duties)
 
 FEATURES: Final = (IMPORTER, METRICS)

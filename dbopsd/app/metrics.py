@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
-from dbopsd.app.alerts import judges_of
+from dbopsd.app.alerts import ALERTS_DUTY, judges_of, rules_of
 from dbopsd.app.feature import Daemon, Served
 from dbopsd.app.metrics_push import push_metrics
 from dbopsd.app.user_collectors import user_collectors_of
@@ -19,6 +19,7 @@ from dbopsd.metrics.alerts.alerts import Alerts
 from dbopsd.metrics.alerts.board import AlertBoard
 from dbopsd.metrics.alerts.channels import channels_of
 from dbopsd.metrics.alerts.engine import AlertEngine
+from dbopsd.metrics.alerts.notifier import Notifier
 from dbopsd.metrics.alerts.rules import RuleSet
 from dbopsd.metrics.alerts.silences import Silences
 from dbopsd.metrics.alerts.state_file import StateFile
@@ -106,10 +107,23 @@ async def _serve_metrics(
     )
     judged = config.enabled and daemon.config.alerts.enabled
     alerts = Alerts(board, silences, channels_of(daemon.config.alerts.channels), judged)
+    duties = {}
     if judged:
+        rules = rules_of(daemon.config, every_collector, sources)
+        judges = judges_of(daemon.config, rules, daemon.board, every_collector, sources)
+        notifier = Notifier(
+            board,
+            judges,
+            {name: each.rules for name, each in rules.items()},
+            alerts.channels,
+            silences,
+            daemon.control,
+            daemon.config.alerts,
+        )
+        duties[ALERTS_DUTY] = notifier.run
         engine = AlertEngine(
             hub,
-            judges_of(daemon.config, daemon.board, every_collector, sources),
+            judges,
             board,
             StateFile(daemon.config.server.state_dir / "metrics" / "alerts.json"),
             interval_s=daemon.config.alerts.interval_s,
@@ -142,6 +156,7 @@ async def _serve_metrics(
         yield Served(
             services=[Service(metrics_pb2.DESCRIPTOR.services_by_name["MetricsService"], service)],
             routes=MetricsPaths(hub).routes(),
+            duties=duties,
             drain=partial(_drain, hub, board),
         )
     finally:

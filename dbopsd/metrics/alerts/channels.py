@@ -6,6 +6,7 @@ its own that nobody waits for longer than the channel's timeout.
 """
 
 import asyncio
+import contextlib
 import logging
 import re
 import threading
@@ -60,7 +61,7 @@ class Channel:
         self.config = config
         self.min_severity = Severity[config.min_severity.upper()]
         self._turn = asyncio.Lock()
-        self._thread: threading.Thread | None = None
+        self._sending = False
 
     def check(self) -> None:
         """Raise `ChannelInvalid` for a URL that cannot be used."""
@@ -78,7 +79,7 @@ class Channel:
         ended the channel takes no other, so that a receiver that hangs collects no threads.
         """
         async with self._turn:
-            if self._thread is not None and self._thread.is_alive():
+            if self._sending:
                 return Sent(False, "it is still at the message before")
             loop = asyncio.get_running_loop()
             answer: asyncio.Future[Sent] = loop.create_future()
@@ -86,17 +87,22 @@ class Channel:
             def work() -> None:
                 found = self._send(title, body, severity)
                 # The loop may be gone by now, with the daemon.
-                if not loop.is_closed():
-                    loop.call_soon_threadsafe(_answer, answer, found)
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(self._ended, answer, found)
 
+            self._sending = True
             # A daemon thread: one that hangs does not keep the process.
-            self._thread = threading.Thread(target=work, name=f"alerts-{self.name}", daemon=True)
-            self._thread.start()
+            threading.Thread(target=work, name=f"alerts-{self.name}", daemon=True).start()
             try:
                 async with asyncio.timeout(self.config.timeout_s):
                     return await answer
             except TimeoutError:
                 return Sent(False, f"no answer within {self.config.timeout_s:g} s")
+
+    def _ended(self, answer: "asyncio.Future[Sent]", found: Sent) -> None:
+        self._sending = False
+        if not answer.done():
+            answer.set_result(found)
 
     def _send(self, title: str, body: str, severity: str) -> Sent:
         url = ""
@@ -126,11 +132,6 @@ def channels_of(configured: Mapping[str, ChannelConfig]) -> dict[str, Channel]:
     for channel in channels.values():
         channel.check()
     return channels
-
-
-def _answer(future: "asyncio.Future[Sent]", found: Sent) -> None:
-    if not future.done():
-        future.set_result(found)
 
 
 def _service(name: str, url: str) -> Any:

@@ -83,7 +83,7 @@ class Judge:
         return dict(self._failing)
 
     def has_judged(self, rule: str) -> bool:
-        """Whether the rule was judged since the start, or is none."""
+        """Whether it is known since the start that what this rule finds is all; or it is none."""
         return rule in self._judged or rule not in self._alerts
 
     def restore(self, alert: Alert, now: float) -> None:
@@ -112,7 +112,8 @@ class Judge:
                 self._failed(rule, error)
                 continue
             self._succeeded(rule)
-            self._judged.add(rule.name)
+            if data.resolves and not (rule.check and unknown):
+                self._judged.add(rule.name)
             self._apply(rule, found, held, unknown, now, resolves=data.resolves)
         for alerts in self._alerts.values():
             for labels, alert in list(alerts.items()):

@@ -1,5 +1,7 @@
 """The rules: what is refused when they are loaded, and what the configuration changes."""
 
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,8 @@ from click.testing import CliRunner
 
 from dbopsd.__main__ import cli
 from dbopsd.app.alerts import metric_givers
-from dbopsd.config import AlertsConfig
+from dbopsd.config import AlertsConfig, Config
+from dbopsd.metrics.alerts import reference
 from dbopsd.metrics.alerts.prometheus_rules import prometheus_rules
 from dbopsd.metrics.alerts.rules import RuleSet, Severity, placeholders
 from dbopsd.metrics.collector import load_collectors
@@ -16,6 +19,7 @@ from dbopsd.metrics.source import load_sources
 
 RULES = RuleSet.default()
 COLLECTORS, SOURCES = load_collectors(), load_sources()
+DOCS = Path(__file__).parents[3] / "docs"
 GOOD = 'severity = "info"\nsummary = "s"\nremedy = "r"\n'
 
 
@@ -187,3 +191,27 @@ def test_the_command_refuses_what_it_cannot_write_or_use(tmp_path: Path) -> None
     assert done.exit_code == 2
     assert "alerts.rules.Nothing: unknown rule" in done.stderr
     assert CliRunner().invoke(cli, ["check-config", "--config", str(config)]).exit_code == 2
+
+
+def test_the_page_is_what_the_program_says() -> None:
+    assert (DOCS / "alerts_reference.md").read_text() == reference.markdown(), "run `make docs`"
+    done = CliRunner().invoke(cli, ["alerts-reference"])
+    assert (done.exit_code, done.stdout) == (0, reference.markdown())
+    for name in RULES.rules:
+        assert f"| `{name}` |" in done.stdout
+    assert f"[{len(RULES.rules)} rules]" in (DOCS / "metrics.md").read_text()
+
+
+def test_the_examples_of_the_documentation_are_taken(tmp_path: Path) -> None:
+    _, _, after = (DOCS / "metrics.md").read_text().partition("\n## Alerts\n")
+    section = after.partition("\n## ")[0]
+    blocks = re.findall(r"^```toml\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 3
+    for block in blocks:
+        if block.startswith("[rules."):
+            assert "QueueLong" in own(tmp_path, block).rules
+            continue
+        config = Config.model_validate(tomllib.loads(block))
+        shared = RuleSet.of(config.alerts.model_copy(update={"rules_file": None}))
+        for name, database in config.databases.items():
+            shared.changed(database.alerts.rules, name)
