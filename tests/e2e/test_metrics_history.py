@@ -47,3 +47,6 @@ def test_a_daemon_that_is_killed_has_its_history_but_for_the_last_tick(
     nothing = run("dbops", "--server", second.grpc_address, "metrics", "history", "main", "nope")
     assert nothing.code == 3
     assert "has no metric 'nope'" in nothing.err
+    # Two days of history are needed, and there is half a minute of it.
+    trends = run("dbops", "--server", second.grpc_address, "metrics", "trends", "main")
+    assert (trends.code, trends.out) == (0, "The history shows no trend.\n"), trends

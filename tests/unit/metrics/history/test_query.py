@@ -93,6 +93,18 @@ async def test_an_increase_sums_up_to_what_was_counted(history):
     assert line.points.values.sum() == 5.0 * (359 - 1) + 5.0 * 360 - 5.0
 
 
+@pytest.mark.parametrize("step_s", [10, 60, 7200])
+async def test_the_first_growth_is_that_since_the_sample_before_the_start(history, step_s):
+    answer = await ask(
+        history, "count", start=START + 7200 - step_s, end=END, step_s=step_s, how=Aggregation.RATE
+    )
+    (line,) = answer.lines
+    assert line.points.times.tolist() == [TIMES[-1]]
+    if step_s == 60:
+        # Five growths of 5 within its minute, and a reset: 6 samples need a seventh before them.
+        assert line.points.values.tolist() == [25.0 / 60]
+
+
 async def test_before_and_after_the_history_there_are_no_points(history):
     assert (await ask(history, start=START - 9000, end=START - 4000)).lines == []
     assert (await ask(history, start=END + 4000, end=END + 9000)).lines == []
