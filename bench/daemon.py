@@ -32,7 +32,7 @@ class Daemon:
         environment: Mapping[str, str] | None = None,
         **settings: str,
     ) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.target = f"127.0.0.1:{self.port}"
         self._log = state_dir.with_name(f"{state_dir.name}.log")
         variables = {
@@ -89,7 +89,8 @@ def _without_settings(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -10,12 +10,21 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from dbopsd.errors import DatabaseNotFound
 from dbopsd.metrics.errors import MetricsOff
 from dbopsd.metrics.model import Collection, Sample, Snapshot
 from dbopsd.metrics.selection import Selection
+
+# All watchers have an update within that time, and other callers are answered in between.
+_SPREAD_S: Final = 0.3
+_AT_ONCE: Final = 8
+_LEAST_RATE: Final = 3_000.0
+# Of an interval. A message goes out when there is something new from then on, and with what there
+# is at the latest: at fixed times, what is sampled as often would wait for a whole interval.
+_EARLIEST: Final = 0.9
+_LATEST: Final = 1.2
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,7 @@ class MetricsHub:
         self._sampled = sampled
         self._clock = clock
         self._streams: dict[Wanted, _Stream] = {}
+        self._turns = _Turns()
         self._changed = {name: asyncio.Event() for name in self._snapshots}
         self._drained = asyncio.Event()
 
@@ -94,6 +104,12 @@ class MetricsHub:
                 await self._drained.wait()
         return self._drained.is_set()
 
+    async def changed(self, database: str, within_s: float) -> None:
+        """Wait for another snapshot, and no longer than that."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._changed[database].wait()
+
     def drain(self) -> None:
         """The daemon stops: every watch ends."""
         self._drained.set()
@@ -120,8 +136,9 @@ class MetricsHub:
         self.snapshot(wanted.database)
         stream = self._streams.get(wanted)
         if stream is None:
-            stream = self._streams[wanted] = _Stream(self, wanted, self._clock)
+            stream = self._streams[wanted] = _Stream(self, wanted, self._turns, self._clock)
         stream.watchers += 1
+        self._turns.takers += 1
         try:
             last = 0
             while (update := await stream.after(last)) is not None:
@@ -130,6 +147,7 @@ class MetricsHub:
                 yield Seen(update, missed)
         finally:
             stream.watchers -= 1
+            self._turns.takers -= 1
             if not stream.watchers:
                 stream.close()
                 del self._streams[wanted]
@@ -139,23 +157,47 @@ class MetricsHub:
         changed.set()
 
 
+class _Turns:
+    """Spreads what `takers` do at the same moment, so that others are not kept waiting."""
+
+    def __init__(self) -> None:
+        self.takers = 0
+        self._next_at = 0.0
+
+    async def take(self, count: int) -> None:
+        """Return when it is the turn of so many: at once, unless others have just had theirs."""
+        now = asyncio.get_running_loop().time()
+        at = max(self._next_at, now)
+        self._next_at = at + count / max(_LEAST_RATE, self.takers / _SPREAD_S)
+        if at > now:
+            await asyncio.sleep(at - now)
+
+
 class _Stream:
     """The updates of all watchers who want the same: one task makes them."""
 
-    def __init__(self, hub: MetricsHub, wanted: Wanted, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, hub: MetricsHub, wanted: Wanted, turns: _Turns, clock: Callable[[], float]
+    ) -> None:
         self.watchers = 0
+        self._turns = turns
         self._hub = hub
         self._wanted = wanted
         self._clock = clock
         snapshot = wanted.selection.narrowed(hub.snapshot(wanted.database))
         self._newest: Update | None = Update(1, snapshot, None)
-        self._changed = asyncio.Event()
+        self._waiting: dict[asyncio.Future[None], None] = {}
         self._task = asyncio.create_task(self._pump(), name=f"{wanted.database}-metrics-stream")
 
     async def after(self, number: int) -> Update | None:
         """The newest update once there is one after `number`; None once the daemon drains."""
         while self._newest is not None and self._newest.number <= number:
-            await self._changed.wait()
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting[turn] = None
+            try:
+                await turn
+            finally:
+                self._waiting.pop(turn, None)
         return self._newest
 
     def close(self) -> None:
@@ -163,28 +205,45 @@ class _Stream:
 
     async def _pump(self) -> None:
         made_at = self._clock()
-        async for changed in self._hub.changes(self._wanted.database):
-            snapshot = changed
+        async for _ in self._hub.changes(self._wanted.database):
             newest = self._newest
             if newest is None:
                 break
-            wait_s = made_at + self._wanted.interval_s - self._clock()
-            if wait_s > 0:
-                if await self._hub.drained(wait_s):
-                    break
-                # There may be a newer one by now.
-                snapshot = self._hub.snapshot(self._wanted.database)
+            if await self._not_yet(made_at):
+                break
+            await self._turns.take(1)
+            # There may be a newer one by now.
+            snapshot = self._hub.snapshot(self._wanted.database)
             narrowed = self._wanted.selection.narrowed(snapshot)
             if not is_news(narrowed, newest.snapshot):
                 continue
             made_at = self._clock()
-            self._publish(Update(newest.number + 1, narrowed, newest.snapshot))
-        self._publish(None)
+            await self._publish(Update(newest.number + 1, narrowed, newest.snapshot))
+        await self._publish(None)
 
-    def _publish(self, update: Update | None) -> None:
+    async def _not_yet(self, made_at: float) -> bool:
+        """Wait for the time of the next update. Whether the daemon drains instead."""
+        interval_s = self._wanted.interval_s
+        wait_s = made_at + _EARLIEST * interval_s - self._clock()
+        if wait_s <= 0:
+            return False
+        if await self._hub.drained(wait_s):
+            return True
+        await self._hub.changed(
+            self._wanted.database, made_at + _LATEST * interval_s - self._clock()
+        )
+        return False
+
+    async def _publish(self, update: Update | None) -> None:
         self._newest = update
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+        waiting, self._waiting = list(self._waiting), {}
+        for first in range(0, len(waiting), _AT_ONCE):
+            some = waiting[first : first + _AT_ONCE]
+            await self._turns.take(len(some))
+            for turn in some:
+                # One whose watcher has gone is cancelled.
+                if not turn.done():
+                    turn.set_result(None)
 
 
 def is_news(now: Snapshot, before: Snapshot) -> bool:

@@ -269,7 +269,9 @@ class WatchSnapshotsRequest(_message.Message):
 
     @_builtins.property
     def interval(self) -> _duration_pb2.Duration:
-        """The shortest time between two messages, 1 s to 1 h. Unset: 10 s."""
+        """The time between two messages, 1 s to 1 h. Unset: 10 s. It is kept to a fifth, so that a message follows a sample
+        soon. There is no message without anything new.
+        """
 
     def __init__(
         self,
