@@ -48,14 +48,19 @@ def hub() -> MetricsHub:
 
 
 @pytest.fixture
-async def stub(hub, databases, kept) -> AsyncIterator[metrics_pb2_grpc.MetricsServiceStub]:
+async def served(hub, databases, kept) -> AsyncIterator[int]:
+    """The port."""
     config = ServerConfig(grpc_listen="127.0.0.1:0")
     rpc = RpcServer(config, databases, kept.telemetry, services=[metrics_service(hub)])
-    port = await rpc.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield metrics_pb2_grpc.MetricsServiceStub(channel)
+    yield await rpc.start()
     hub.drain()
     await rpc.stop(0)
+
+
+@pytest.fixture
+async def stub(served) -> AsyncIterator[metrics_pb2_grpc.MetricsServiceStub]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{served}") as channel:
+        yield metrics_pb2_grpc.MetricsServiceStub(channel)
 
 
 def commits(hub: MetricsHub, *values: tuple[str, float], at: float = 1_700_000_000.0) -> None:
@@ -243,3 +248,34 @@ class TestWatch:
             await following(watch)
         answer = answer_of(caught.value)
         assert (answer.code, answer.reason) == (grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
+
+    async def test_one_who_does_not_read_misses_some_and_holds_up_nobody(self, stub, hub, served):
+        """Its connection takes no more than it has room for; the rest is never kept."""
+        # A window that does not grow with what the reader could take.
+        room = [("grpc.http2.bdp_probe", 0), ("grpc.use_local_subchannel_pool", 1)]
+        channel = grpc.aio.insecure_channel(f"127.0.0.1:{served}", room)
+
+        def publish(value: float) -> None:
+            # More than fits into the buffers of a connection.
+            commits(hub, *((f"database {number:>100}", value) for number in range(10_000)))
+
+        publish(0.0)
+        asked = Watch(name=MAIN, interval={"seconds": 1}, changes_only=True)
+        slow = metrics_pb2_grpc.MetricsServiceStub(channel).WatchSnapshots(asked)
+        quick = stub.WatchSnapshots(asked)
+        for watch in (slow, quick):
+            await following(watch)
+        for number in range(1, 5):
+            publish(float(number))
+            seen = await following(quick)
+            assert {each.value for each in seen.snapshot.samples} == {float(number)}
+            assert seen.missed_count == 0
+        arrived = []
+        while not arrived or arrived[-1][0] < 4.0:
+            late = await following(slow)
+            arrived.append((late.snapshot.samples[0].value, late.missed_count))
+        # What was on its way when it stopped reading, and then the newest.
+        assert arrived == [(1.0, 0), (4.0, 2)]
+        for watch in (slow, quick):
+            watch.cancel()
+        await channel.close()
