@@ -94,23 +94,6 @@ async def test_many_watchers_have_their_turns_and_others_run_in_between(hub):
         await watch.aclose()
 
 
-async def test_what_is_sampled_as_often_as_it_is_asked_for_is_sent_when_it_comes(hub):
-    """And not at fixed times, where it would wait for up to a whole interval."""
-    publish(hub, 0.0)
-    watch = hub.watch(Wanted("main", EVERYTHING, 0.5))
-    await soon(watch)
-    began = asyncio.get_running_loop().time()
-    await asyncio.sleep(0.2)
-    publish(hub, 1.0)
-    await asyncio.sleep(0.27)
-    following = asyncio.ensure_future(soon(watch))
-    publish(hub, 2.0)
-    seen = await following
-    assert values(seen.update.snapshot) == [2.0]
-    assert asyncio.get_running_loop().time() - began >= 0.44
-    await watch.aclose()
-
-
 async def test_who_wants_the_same_shares_each_update(hub):
     publish(hub, 0.0)
     wanted = Wanted("main", Selection.of(["pg_up"]), 0.0)
