@@ -11,6 +11,7 @@ from dbopsd.metrics.collector import (
 )
 from dbopsd.metrics.exporter_differences import load_differences
 from dbopsd.metrics.model import Metric
+from dbopsd.metrics.otlp.names import load_names
 from dbopsd.metrics.source import Source, load_sources
 
 _NEWEST_SERVER: Final = 18
@@ -24,7 +25,7 @@ _HEAD: Final = (
 def markdown() -> str:
     """Every metric by collector, and the differences from postgres_exporter."""
     collectors, sources = load_collectors(), load_sources()
-    parts = (_intro(), _collectors(collectors), _sources(sources), _differences())
+    parts = (_intro(), _collectors(collectors), _sources(sources), _otlp(), _differences())
     return "\n".join(line for part in parts for line in part) + "\n"
 
 
@@ -124,6 +125,23 @@ def _range(versions: frozenset[int]) -> str:
     if last == _NEWEST_SERVER:
         return f"{first}+"
     return f"{first}" if first == last else f"{first}-{last}"
+
+
+def _otlp() -> Iterator[str]:
+    names = load_names()
+    yield ""
+    yield "## Names in OTLP"
+    yield ""
+    yield "OTLP has these metrics under the names of OpenTelemetry's conventions for PostgreSQL."
+    yield "Every other one is `dbops.` and its own name, without `dbops_`; labels are attributes."
+    yield ""
+    yield "| in OTLP | unit | kind | attributes | from |"
+    yield "|---|---|---|---|---|"
+    for metric, otlp in sorted(names.listed.items(), key=lambda each: (each[1].name, each[0])):
+        attributes = {**(otlp.templates or {}), **otlp.added}
+        texts = ", ".join(f"`{name}` = `{text}`" for name, text in attributes.items())
+        cells = (f"`{otlp.name}`", f"`{otlp.unit}`", otlp.kind.value, _cell(texts), f"`{metric}`")
+        yield f"| {' | '.join(cells)} |"
 
 
 def _differences() -> Iterator[str]:

@@ -7,13 +7,15 @@ import pytest
 from dbopsd.metrics import reference
 from dbopsd.metrics.collector import load_collectors
 from dbopsd.metrics.exporter_differences import load_differences
+from dbopsd.metrics.otlp.names import load_names
 from dbopsd.metrics.source import load_sources
 
 PAGE = Path(__file__).parents[3] / "docs" / "metrics_reference.md"
 
 
 def rows() -> list[list[str]]:
-    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+    page = PAGE.read_text().partition("\n## Names in OTLP")[0]
+    lines = [line for line in page.splitlines() if line.startswith("| `")]
     return [[cell.strip() for cell in line.split(" | ")] for line in lines]
 
 
@@ -49,6 +51,15 @@ def test_every_difference_is_there_with_its_reason() -> None:
     for each in load_differences().listed:
         assert each.reason in page
         assert all(f"`{name}`" in page for name in each.series)
+
+
+def test_every_name_that_otlp_has_in_its_place_is_there() -> None:
+    section = PAGE.read_text().partition("## Names in OTLP")[2].partition("\n## ")[0]
+    for metric, otlp in load_names().listed.items():
+        assert any(
+            line.startswith(f"| `{otlp.name}` |") and line.endswith(f"| `{metric}` |")
+            for line in section.splitlines()
+        )
 
 
 def test_what_a_role_needs_is_named() -> None:
