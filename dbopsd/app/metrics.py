@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -180,6 +181,7 @@ def _samplers(
     users: Sequence[UserCollector],
     counts: _Counts,
 ) -> list[asyncio.Task[None]]:
+    of_server = Counter(database.dsn.hosts for database in daemon.databases.values())
     return [
         asyncio.create_task(
             Sampler(
@@ -191,6 +193,7 @@ def _samplers(
                 sources=sources,
                 user_collectors=users,
                 operations=partial(counts.of, name),
+                siblings=of_server[database.dsn.hosts],
                 state_dir=daemon.config.server.state_dir / "metrics" / "others",
             ).run(partial(hub.publish, name)),
             name=f"{name}-sampler",

@@ -34,7 +34,8 @@ class MetricsConfig(Section):
     """How many statements have samples of their own, the costliest ones. The rest is summed up."""
 
     top_databases: Annotated[int, Field(ge=1, le=10_000)] = 200
-    """How many databases of a server have samples of their own. The rest is summed up."""
+    """How many databases of a server have samples of their own, that of the DSN first. The rest is
+    summed up. At most 10 if the daemon samples more than 10 databases of one server."""
 
     otlp: bool = True
     """Whether samples are exported over OTLP too, if `telemetry.otlp_endpoint` is set: every

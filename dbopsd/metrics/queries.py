@@ -17,6 +17,8 @@ _SET_TIMEOUT: Final = load_sql(__package__, "set_timeout.sql").statement
 # A row says by this column what of it is not known, and why.
 _UNKNOWN_COLUMN: Final = "unknown"
 _MOST_NAMED: Final = 5
+# A hundred databases of one server that are sampled each have no need of all others' series too.
+_MOST_SIBLINGS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class _Slices:
 class CollectorQueries:
     """For the collectors of one connection. `scale`: how much less often than usual they run.
 
+    `siblings`: how many databases of the server are sampled, with this one.
+
     Every query is one statement that commits by itself on a session that is read-only as a whole:
     a BEGIN, a COMMIT and a setting around each cost the server as much as the query.
     """
@@ -51,6 +55,7 @@ class CollectorQueries:
         tops: TopStates,
         scale: float,
         *,
+        siblings: int,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
@@ -60,6 +65,8 @@ class CollectorQueries:
             "statements": config.top_statements,
             "databases": config.top_databases,
         }
+        if siblings > _MOST_SIBLINGS:
+            self._limits["databases"] = min(config.top_databases, _MOST_SIBLINGS)
         self._scale = scale
         self._clock = clock
         self._monotonic = monotonic

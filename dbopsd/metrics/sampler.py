@@ -41,7 +41,8 @@ class Sampler:
     """Runs `collectors` and `sources` on `database`.
 
     `report` gives the prober's newest report, `operations` counts the database's operations.
-    `state_dir` is for what is kept over a restart.
+    `state_dir` is for what is kept over a restart. `siblings`: how many databases of the same
+    server are sampled, with this one.
     `clock` is in seconds since 1970, `monotonic` for intervals.
     """
 
@@ -57,6 +58,7 @@ class Sampler:
         user_collectors: Sequence[UserCollector] = (),
         operations: Callable[[], OperationCounts] = dict,
         state_dir: Path | None = None,
+        siblings: int = 1,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -75,6 +77,7 @@ class Sampler:
             [each for each in sources if each.name not in disabled], monotonic
         )
         self._operations = operations
+        self._siblings = siblings
         self._clock = clock
         self._monotonic = monotonic
         self._tops = TopStates(state_dir and state_dir / database.name)
@@ -122,6 +125,7 @@ class Sampler:
                         self._config,
                         self._tops,
                         self._scale,
+                        siblings=self._siblings,
                         clock=self._clock,
                         monotonic=self._monotonic,
                     ),

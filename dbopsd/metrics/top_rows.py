@@ -23,6 +23,7 @@ from dbopsd.metrics.errors import CollectorMismatch
 OTHERS: Final = "(others)"
 KEY_COLUMN: Final = "top_key"
 ACTIVITY_COLUMN: Final = "activity"
+_ALWAYS_SHOWN: Final = "always_shown"
 
 # By how much busier than the least busy row one has to be to take its place.
 _MARGIN: Final = 1.25
@@ -178,12 +179,15 @@ def largest_rows(
 ) -> list[Row]:
     """The rows with the largest first value, and the sum of the rest: for gauges.
 
+    A row that is not 0 in a column `always_shown` comes before all others.
+
     The labels of the rest say `(others)`; the database that all of them are in stays.
     """
     values = [columns.index(name) for name in collector.value_columns]
     named = collector.label_columns - {"datname"} or collector.label_columns
     labels = {columns.index(name) for name in named}
-    ranked = sorted(rows, key=lambda row: -_number(row[values[0]]))
+    first = columns.index(_ALWAYS_SHOWN) if _ALWAYS_SHOWN in columns else values[0]
+    ranked = sorted(rows, key=lambda row: (-_number(row[first]), -_number(row[values[0]])))
     rest = ranked[limit:]
     if not rest:
         return ranked

@@ -69,6 +69,7 @@ async def sampling(
     sources: Sequence[Source] = (),
     user_collectors: Sequence[UserCollector] = (),
     interval_s: float = 1.0,
+    siblings: int = 1,
     **config: object,
 ) -> AsyncIterator[Sampled]:
     """Sample `database`, whose name is `main`, for the time of the context."""
@@ -82,6 +83,7 @@ async def sampling(
         DatabaseMetricsConfig(interval_s=interval_s),
         report=lambda: reports[-1],
         sources=sources,
+        siblings=siblings,
         user_collectors=user_collectors,
     )
     tasks = [

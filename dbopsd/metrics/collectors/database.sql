@@ -37,5 +37,5 @@ SELECT
   pg_catalog.mxid_age(d.datminmxid) AS mxid_age,
   (d.datconnlimit = -2)::pg_catalog.int4 AS invalid
 FROM pg_catalog.pg_database AS d
-ORDER BY pg_catalog.age(d.datfrozenxid) DESC
+ORDER BY (d.datname = pg_catalog.current_database()) DESC, pg_catalog.age(d.datfrozenxid) DESC
 LIMIT %(top_databases)s

@@ -16,6 +16,7 @@ column = "size_bytes"
 SELECT
   d.oid::pg_catalog.int8 AS slice_key,
   d.datname::pg_catalog.text AS datname,
+  (d.datname = pg_catalog.current_database())::pg_catalog.int4 AS always_shown,
   CASE
     WHEN
       d.datconnlimit <> -2

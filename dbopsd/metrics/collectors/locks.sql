@@ -15,7 +15,7 @@ SELECT
 FROM (
   SELECT oid, datname
   FROM pg_catalog.pg_database
-  ORDER BY datname
+  ORDER BY (datname = pg_catalog.current_database()) DESC, datname
   LIMIT %(top_databases)s
 ) AS d
 CROSS JOIN (

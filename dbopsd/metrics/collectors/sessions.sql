@@ -54,5 +54,5 @@ SELECT
   coalesce(pg_catalog.max(s.statement_s) FILTER (WHERE s.state = 'active'), 0) AS max_statement_seconds
 FROM sessions AS s
 GROUP BY s.datname
-ORDER BY pg_catalog.max(s.transaction_s) DESC NULLS LAST
+ORDER BY (s.datname = pg_catalog.current_database()) DESC, pg_catalog.max(s.transaction_s) DESC NULLS LAST
 LIMIT %(top_databases)s

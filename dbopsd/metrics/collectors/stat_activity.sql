@@ -14,9 +14,19 @@ unit = "s"
 help = "Age of the longest transaction of these sessions, autovacuum's and WAL senders' too: look at the label backend_type."
 column = "max_tx_duration"
 */
-WITH groups AS (
+WITH databases AS (
+  SELECT d.datname
+  FROM pg_catalog.pg_database AS d
+  ORDER BY (d.datname = pg_catalog.current_database()) DESC, d.datname
+  LIMIT %(top_databases)s
+),
+
+groups AS (
   SELECT
-    coalesce(a.datname::pg_catalog.text, '') AS datname,
+    CASE
+      WHEN a.datname IN (SELECT d.datname FROM databases AS d) THEN a.datname::pg_catalog.text
+      ELSE '(others)'
+    END AS datname,
     CASE a.state
       WHEN 'idle in transaction (aborted)' THEN a.state
       ELSE coalesce(a.state, '')
@@ -61,12 +71,7 @@ zeros AS (
   SELECT
     d.datname::pg_catalog.text AS datname,
     s.state
-  FROM (
-    SELECT datname
-    FROM pg_catalog.pg_database
-    ORDER BY datname
-    LIMIT %(top_databases)s
-  ) AS d
+  FROM databases AS d
   CROSS JOIN (
     VALUES ('active'), ('idle'), ('idle in transaction'), ('idle in transaction (aborted)'),
     ('fastpath function call'), ('disabled')

@@ -138,7 +138,11 @@ help = "Time spent in executing statements: the name before `pg_stat_database_ac
 WITH databases AS MATERIALIZED (
   SELECT
     d.*,
-    d.xact_commit + d.xact_rollback AS activity,
+    -- One's own has a series whatever the others do.
+    CASE
+      WHEN d.datname = pg_catalog.current_database() THEN 9223372036854775807
+      ELSE d.xact_commit + d.xact_rollback
+    END AS activity,
     d.active_time / 1000 AS active_time_seconds
   FROM pg_catalog.pg_stat_database AS d
   -- Row 0 counts access to shared catalogs, in no database.

@@ -38,4 +38,8 @@ SELECT
   c.confl_bufferpin,
   c.confl_deadlock
 FROM pg_catalog.pg_stat_database_conflicts AS c
+ORDER BY
+  (c.datname = pg_catalog.current_database()) DESC,
+  c.confl_tablespace + c.confl_lock + c.confl_snapshot + c.confl_bufferpin + c.confl_deadlock DESC,
+  c.datname
 LIMIT %(top_databases)s

@@ -38,7 +38,7 @@ END $$
 async def test_many_databases_tables_and_statements(
     open_database: OpenDatabase, disposable_server: Callable[..., PostgresServer], soak: Soak
 ) -> None:
-    databases, tables, statements = soak.scale((8, 40, 500), (500, 5000, 200_000))
+    databases, tables, statements = soak.scale((12, 40, 500), (500, 5000, 200_000))
     server = disposable_server(
         {
             "pg_stat_statements.max": 300_000,
@@ -86,6 +86,12 @@ async def test_many_databases_tables_and_statements(
         assert sum(calls.values()) > statements or failures
         assert len(list(sampled.hub.snapshot("main").samples())) < 3000
         assert_sound(sampled)
+    # Of many that are sampled each, one has few series of the others.
+    async with sampling(database, some("stat_database"), siblings=11) as sampled:
+        await eventually(sampled.all_ran)
+        backends = sampled.series("pg_stat_database_numbackends")
+        assert len(backends) == 11
+        assert "postgres" in {labels[1] for labels in backends}
 
 
 async def test_a_server_that_is_upgraded_is_sampled_as_what_it_is_now(

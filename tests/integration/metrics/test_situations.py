@@ -253,6 +253,13 @@ async def test_many_databases_are_bounded_and_summed_up(
         assert len(backends) == 4
         assert ("", "(others)") in backends
         assert len(sampled.series("pg_database_xid_age")) == 3
+        # Whatever the others do, one's own is among them.
+        own = name_of(dsns[0])
+        for family in (sizes, "pg_stat_database_numbackends", "pg_database_xid_age"):
+            assert any(own in labels for labels in sampled.series(family)), family
+        for family in ("pg_locks_count", "pg_stat_activity_count"):
+            assert any(own in labels for labels in sampled.series(family)), family
+        assert len({labels[0] for labels in sampled.series("pg_stat_activity_count")}) <= 4
         assert len({labels[0] for labels in sampled.series("pg_locks_count")}) <= 4
 
 
