@@ -27,6 +27,7 @@ from tests.support.history import (
     write,
     write_history,
 )
+from tests.support.soak import Soak
 
 LEVEL = gauge("level", "a")
 COUNT = counter("count", "a")
@@ -380,6 +381,7 @@ def test_what_cannot_be_written_leaves_nothing_behind(path: Path) -> None:
     store.close()
 
 
+# It goes on where the file ends, and says each tick that it wrote.
 _WRITER = """
 import sys
 from pathlib import Path
@@ -387,7 +389,7 @@ from dbopsd.metrics.history.store import HistoryStore
 from tests.support.history import START_MS, counter, gauge, segment
 store = HistoryStore(Path(sys.argv[1]), max_bytes=10**9)
 series = [gauge("level", str(number)) for number in range(50)]
-at_ms = START_MS
+at_ms = int(sys.argv[2])
 while True:
     at_ms += 10_000
     store.append({"main": [segment(at_ms, dict.fromkeys(series, float(at_ms)))]})
@@ -398,23 +400,36 @@ while True:
 """
 
 
-@pytest.mark.parametrize("after", [3, 361, 367, 400, 730])
-def test_a_writer_that_is_killed_loses_no_tick_that_it_wrote(path: Path, after: int) -> None:
-    """Killed after so many ticks, wherever it is then: writing, sealing or deleting."""
+def killed(path: Path, since_ms: int, after: int) -> int:
+    """Kill a writer after so many ticks, wherever it is then. The last one that it wrote."""
     with subprocess.Popen(
-        [sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _WRITER, str(path), str(since_ms)],
+        stdout=subprocess.PIPE,
+        text=True,
     ) as writer:
         assert writer.stdout is not None
         for _ in range(after):
             last = int(writer.stdout.readline())
         writer.kill()
         said = writer.stdout.read().split("\n")
-        last = max([last, *(int(line) for line in said[:-1] if line)])
-    found = read(path)["7"]
-    assert list(found) == list(range(START_MS + TICK_MS, max(found) + 1, TICK_MS))
-    assert all(value == float(at_ms) for at_ms, value in found.items())
-    assert max(found) in (last, last + TICK_MS)
+    return max([last, *(int(line) for line in said[:-1] if line)])
+
+
+@pytest.mark.soak
+def test_a_writer_that_is_killed_loses_no_tick_that_it_wrote(path: Path, soak: Soak) -> None:
+    """It is killed at random moments, while it writes, seals and deletes, and goes on."""
+    chance = soak.random()
+    last = START_MS
+    for _ in range(soak.scale(4, 200)):
+        written = killed(path, last, chance.choice((3, 370, chance.randrange(1, 800))))
+        found = read(path, start_ms=last)["7"]
+        assert list(found) == list(range(last + TICK_MS, max(found) + 1, TICK_MS))
+        assert all(value == float(at_ms) for at_ms, value in found.items())
+        # The tick that it was about to say may be there, too.
+        assert max(found) in (written, written + TICK_MS)
+        last = max(found)
+    before = read(path, start_ms=last - HOUR_MS // 2)
     store = HistoryStore(path, max_bytes=LARGE)
-    work(store, START_MS + 24 * HOUR_MS)
-    assert read(path)["7"] == found
+    work(store, last + 2 * HOUR_MS)
+    assert read(path, start_ms=last - HOUR_MS // 2) == before
     store.close()
