@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -60,6 +61,9 @@ class Numbers:
             )
         }
         self._last: dict[tuple[str, str], _Last] = {}
+        # The series whose hours are known to hold this one.
+        self._hour = -1
+        self._of_hour: set[int] = set()
 
     def row(self, database: str, segment: Segment) -> tuple[int, int, bytes]:
         """A row of `head`."""
@@ -88,12 +92,21 @@ class Numbers:
             )
         if last_hour < hour:
             self._connection.execute("UPDATE layout SET last_hour = ? WHERE id = ?", (hour, layout))
-            self._connection.executemany(
-                "UPDATE series SET last_hour = ? WHERE id = ? AND last_hour < ?",
-                [(hour, number, hour) for number in numbers.tolist()],
-            )
+        self._seen(numbers.tolist(), hour)
         self._layouts[key] = layout, max(hour, last_hour)
         return _Last(segment.series, hour, layout, order)
+
+    def _seen(self, numbers: Sequence[int], hour: int) -> None:
+        """Widen the hours in which these series have samples; a clock may go back."""
+        if hour != self._hour:
+            self._hour, self._of_hour = hour, set()
+        new = set(numbers) - self._of_hour
+        self._of_hour |= new
+        self._connection.executemany(
+            "UPDATE series SET first_hour = min(first_hour, ?), last_hour = max(last_hour, ?) "
+            "WHERE id = ?",
+            [(hour, hour, number) for number in new],
+        )
 
     def _database(self, name: str) -> int:
         number = self._databases.get(name)

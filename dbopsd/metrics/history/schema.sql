@@ -6,7 +6,8 @@ CREATE TABLE database (
 ) STRICT;
 
 CREATE TABLE series (
-    id INTEGER PRIMARY KEY,
+    -- Never used again, or a series could get what is left of a deleted one.
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     database INTEGER NOT NULL REFERENCES database,
     collector TEXT NOT NULL,
     metric TEXT NOT NULL,

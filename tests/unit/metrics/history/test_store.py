@@ -185,6 +185,18 @@ def test_an_hour_that_the_clock_went_back_to_keeps_what_it_had(path: Path) -> No
     store.close()
 
 
+def test_a_time_before_a_series_began_is_found_too(path: Path) -> None:
+    store = HistoryStore(path, max_bytes=LARGE)
+    write(store, ticks(0.1), lambda _: {LEVEL: 1.0})
+    before = ticks(0.1, START_MS - 5 * HOUR_MS)
+    write(store, before, lambda _: {LEVEL: 2.0})
+    wanted = {"a": dict.fromkeys(before, 2.0)}
+    for _ in range(2):
+        assert read(path, start_ms=before[0] - 1, end_ms=before[-1]) == wanted
+        work(store, START_MS)
+    store.close()
+
+
 def test_a_tick_that_comes_late_is_in_its_own_hour(path: Path) -> None:
     store = HistoryStore(path, max_bytes=LARGE)
     write(store, ticks(1), both)
