@@ -25,18 +25,21 @@ _PROGRAM = (
 
 
 class TerminalSession:
-    """A process of the command. Its standard input and error are the terminal, output is a pipe."""
+    """A process of the command. Its standard input and error are the terminal, output is a pipe.
 
-    def __init__(self, *args):
+    With `shows_output`, output is the terminal, too.
+    """
+
+    def __init__(self, *args, columns=_COLUMNS, shows_output=False, **env_of_test):
         self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, _COLUMNS, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         unset = ("COLUMNS", "LINES", "NO_COLOR", "DBOPS_TOKEN", "DBOPS_TOKEN_FILE")
         env = {key: value for key, value in os.environ.items() if key not in unset}
         self._process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM, *args],
-            env={**env, "PYTHONPATH": str(CLIENT_PATH), "TERM": "xterm"},
+            env={**env, "PYTHONPATH": str(CLIENT_PATH), "TERM": "xterm", **env_of_test},
             stdin=slave,
-            stdout=subprocess.PIPE,
+            stdout=slave if shows_output else subprocess.PIPE,
             stderr=slave,
             start_new_session=True,
         )
@@ -54,6 +57,11 @@ class TerminalSession:
         )
         self._looked_at = self._shown.index(text, start) + len(text)
 
+    @property
+    def shown(self):
+        """All that was shown."""
+        return self._shown
+
     def type(self, text):
         os.write(self._master, text.encode())
 
@@ -61,13 +69,14 @@ class TerminalSession:
         """Wait for the end: exit code, standard output, and the rest of what was shown."""
         stdout, _ = self._process.communicate(timeout=20)
         self._reader.join(10)
-        return self._process.returncode, stdout.decode(), self._shown[self._looked_at :]
+        return self._process.returncode, (stdout or b"").decode(), self._shown[self._looked_at :]
 
     def close(self):
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-        self._process.stdout.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         self._reader.join(10)
         os.close(self._master)
 

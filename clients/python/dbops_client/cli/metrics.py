@@ -118,9 +118,9 @@ def watch(
 ) -> ExitCode:
     """Show the samples of DATABASE as they come, until Ctrl-C.
 
-    A terminal is redrawn, with the worst things first and a sparkline for each series.
-    Elsewhere each sample that changed is a line. --output json prints one snapshot a
-    line.
+    A terminal is redrawn, the worst first: alerts, collectors that fail, what is near
+    its limit, what is unusual, then the rest, with a sparkline for each. Elsewhere each
+    change is a line. --output json prints one snapshot a line.
     """
     with session.client() as client:
         watch_metrics.follow(session, client, database, metrics, dict(labels), interval_s)

@@ -1,37 +1,35 @@
 """`dbops metrics watch`: the stream of snapshots on a display, or as lines."""
 
-from collections import deque
-from collections.abc import Mapping, Sequence
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
 import click
 from dbops.v1 import metrics_pb2
-from rich.console import Group, RenderableType
+from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from dbops_client._channel import DEFAULT_RECONNECT_S
+from dbops_client._errors import DbopsError
 from dbops_client._sync.client import DbopsClient
+from dbops_client._watch import Watch
 from dbops_client.cli import protobuf_json
-from dbops_client.cli.chart import sparkline
-from dbops_client.cli.metric_views import collector_table, labels_text
+from dbops_client.cli.metric_board import Board
+from dbops_client.cli.metric_views import labels_text
 from dbops_client.cli.session import Session
-from dbops_client.cli.tables import cell, new_table
 from dbops_client.cli.terminal import can_redraw, plain
-from dbops_client.cli.values import formatter
 
 _REFRESH_PER_S: Final = 2
 _LIVE_RECONNECT_S: Final = 3600.0
-_WIDTH: Final = 40
-"""Of a sparkline, in snapshots."""
+_DEFAULT_INTERVAL_S: Final = 10.0
+# How long a stream may take to end. Its thread does not keep the process alive after that.
+_END_S: Final = 2.0
 
-_UNUSUAL_SPREAD: Final = 3.0
-_CHECK: Final = "dbops_health_check_state"
-
-_Key = tuple[str, tuple[tuple[str, str], ...]]
+_Watch = Watch[metrics_pb2.WatchSnapshotsResponse]
+_Status = metrics_pb2.CollectorStatus
 
 
 def follow(
@@ -52,6 +50,7 @@ def follow(
         labels=labels,
         interval_s=interval_s,
         changes_only=not as_json and not live,
+        # People see on the display that nothing comes. A program gets an exit code.
         reconnect_for_s=_LIVE_RECONNECT_S if live else DEFAULT_RECONNECT_S,
     )
     with closing(watch):
@@ -59,135 +58,78 @@ def follow(
             for response in watch:
                 click.echo(protobuf_json.line_with_defaults(response.snapshot))
         elif live:
-            board = Board()
-            with Live(
-                console=console,
-                get_renderable=lambda: board.view(console.height),
-                refresh_per_second=_REFRESH_PER_S,
-                vertical_overflow="crop",
-            ):
-                for response in watch:
-                    board.add(response.snapshot)
+            board = Board(database, interval_s=interval_s or _DEFAULT_INTERVAL_S)
+            with _alerts_on(board, client, database):
+                _redraw(console, watch, board)
         else:
+            lines = Lines()
             for response in watch:
-                for sample in response.snapshot.samples:
-                    console.print(Text(_line(sample)), soft_wrap=True)
+                for line in lines.of(response):
+                    console.print(Text(line), soft_wrap=True)
                 console.file.flush()
 
 
-def _line(sample: metrics_pb2.Sample) -> str:
-    at = sample.sample_time.ToJsonString()
-    return plain(f"{at} {sample.metric} {labels_text(sample.labels)} {sample.value:g}")
-
-
-@dataclass
-class _Row:
-    """What is known of one series."""
-
-    unit: str
-    counter: bool
-    values: deque[float | None] = field(default_factory=lambda: deque(maxlen=_WIDTH))
-    """A counter's are per second."""
-
-    last: float = 0.0
-    last_at: float = 0.0
-
-    def add(self, sample: metrics_pb2.Sample) -> None:
-        at = sample.sample_time.ToNanoseconds() / 1e9
-        if at == self.last_at and self.values:
-            return
-        if not self.counter:
-            self.values.append(sample.value)
-        elif self.last_at and sample.value >= self.last:
-            self.values.append((sample.value - self.last) / (at - self.last_at))
-        else:
-            self.values.append(None)  # the first one, or a counter that was reset
-        self.last, self.last_at = sample.value, at
-
-    @property
-    def now(self) -> float | None:
-        return self.values[-1] if self.values else None
-
-    @property
-    def unusual(self) -> float:
-        """How many standard deviations the newest value is from those before it."""
-        before = [value for value in list(self.values)[:-1] if value is not None]
-        if self.now is None or len(before) < 5:
-            return 0.0
-        mean = sum(before) / len(before)
-        spread = (sum((value - mean) ** 2 for value in before) / len(before)) ** 0.5
-        return abs(self.now - mean) / spread if spread else float(self.now != mean) * 10
-
-
-class Board:
-    """The series of the snapshots that came, the worst first.
-
-    First collectors that fail, then checks that are not healthy, then series whose newest value
-    is unlike those before it, then what moves, then the rest by name.
-    """
+class Lines:
+    """What changed, a line each: samples, those that are gone, and how collectors do."""
 
     def __init__(self) -> None:
-        self._rows: dict[_Key, _Row] = {}
-        self._snapshot = metrics_pb2.Snapshot()
-        self._came_at = datetime.now().astimezone()
+        self._values: dict[str, float] = {}
+        self._states: dict[str, str] = {}
 
-    def add(self, snapshot: metrics_pb2.Snapshot) -> None:
-        """Take in a snapshot. Series that it does not have are forgotten."""
-        rows = {}
+    def of(self, response: metrics_pb2.WatchSnapshotsResponse) -> Iterator[str]:
+        """Return the lines of a message. The whole that follows a reconnection may say no more."""
+        snapshot = response.snapshot
+        if response.missed_count:
+            yield f"{snapshot.sample_time.ToJsonString()} missed {response.missed_count} messages"
+        for each in snapshot.collectors:
+            state = _Status.State.Name(each.state) if each.state in _Status.State.values() else ""
+            now = plain(f"{state} {each.reason} {each.message if each.reason else ''}")
+            before = self._states.get(each.name, "OK")
+            self._states[each.name] = now
+            if now != before and each.state in (_Status.FAILED, _Status.PARTIAL, _Status.OK):
+                yield f"{snapshot.sample_time.ToJsonString()} collector {plain(each.name)} {now}"
+        for sample in response.gone:
+            if self._values.pop(_name(sample), None) is not None:
+                yield f"{snapshot.sample_time.ToJsonString()} {_name(sample)} gone"
         for sample in snapshot.samples:
-            key = (sample.metric, tuple(sorted(sample.labels.items())))
-            row = self._rows.get(key)
-            if row is None:
-                row = _Row(sample.unit, sample.type == metrics_pb2.COUNTER)
-            row.add(sample)
-            rows[key] = row
-        self._rows = rows
-        self._snapshot = snapshot
-        self._came_at = datetime.now().astimezone()
-
-    def view(self, height: int) -> RenderableType:
-        """Return the rows that fit into `height` lines."""
-        failed = [
-            each
-            for each in self._snapshot.collectors
-            if each.state == metrics_pb2.CollectorStatus.FAILED
-        ]
-        at = self._came_at.strftime("%H:%M:%S")
-        head = plain(f"{self._snapshot.database.removeprefix('databases/')}  {at}")
-        parts: list[RenderableType] = [Text(head, style="bold")]
-        if failed:
-            parts += [collector_table(failed[:5]), Text()]
-        table = new_table("METRIC", "LABELS", "NOW", "", numbers=frozenset({"NOW"}))
-        room = max(height - 4 - 2 * len(failed[:5]), 5)
-        for (metric, labels), row in self.ordered()[:room]:
-            unit = f"{row.unit}/s" if row.counter else row.unit
-            now = "-" if row.now is None else formatter(row.unit, (row.now,))(row.now)
-            style = "bold red" if _is_bad(metric, row) else ""
-            table.add_row(
-                Text(plain(metric), style=style),
-                cell(labels_text(dict(labels))),
-                cell(f"{now}/s" if unit.endswith("/s") and row.counter else now),
-                Text(sparkline(list(row.values), _WIDTH)),
-            )
-        parts.append(table)
-        hidden = len(self._rows) - room
-        if hidden > 0:
-            parts.append(Text(f"{hidden} more series: choose some by --metric and --label."))
-        return Group(*parts)
-
-    def ordered(self) -> list[tuple[_Key, _Row]]:
-        """The rows, the worst first."""
-        return sorted(self._rows.items(), key=lambda each: (_rank(each[0][0], each[1]), each[0]))
+            name = _name(sample)
+            if self._values.get(name) != sample.value:
+                self._values[name] = sample.value
+                yield f"{sample.sample_time.ToJsonString()} {name} {sample.value:.15g}"
 
 
-def _is_bad(metric: str, row: _Row) -> bool:
-    return metric == _CHECK and bool(row.now)
+def _name(sample: metrics_pb2.Sample) -> str:
+    return plain(f"{sample.metric} {labels_text(sample.labels)}")
 
 
-def _rank(metric: str, row: _Row) -> tuple[int, float]:
-    if _is_bad(metric, row):
-        return 0, -(row.now or 0.0)
-    if row.unusual >= _UNUSUAL_SPREAD:
-        return 1, -row.unusual
-    moves = len({value for value in row.values if value is not None}) > 1
-    return (2, 0.0) if moves else (3, 0.0)
+def _redraw(console: Console, watch: _Watch, board: Board) -> None:
+    with Live(
+        console=console,
+        get_renderable=lambda: board.view(console.width, console.height),
+        refresh_per_second=_REFRESH_PER_S,
+        vertical_overflow="crop",
+    ) as live:
+        for response in watch:
+            board.add(response.snapshot)
+            live.refresh()
+
+
+@contextlib.contextmanager
+def _alerts_on(board: Board, client: DbopsClient, database: str) -> Iterator[None]:
+    """Show the database's alerts on the board, as long as they can be had."""
+    watch = client.alerts.watch(database, reconnect_for_s=_LIVE_RECONNECT_S)
+
+    def drain() -> None:
+        # Without them the display shows what else there is: alerts may be off.
+        with contextlib.suppress(DbopsError):
+            for response in watch:
+                if not response.caught_up:
+                    board.set_alert(response.alert)
+
+    thread = threading.Thread(target=drain, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        watch.close()
+        thread.join(_END_S)
