@@ -69,6 +69,9 @@ SLOW_LOOKALIKES: dict[str, Callable[[float, Random], float]] = {
     "one step": lambda day, random: (100 if day < 6.3 else 900) + random.normal(0, 1),
     "a step at the end": lambda day, random: (0 if day < 12.5 else 900) + random.normal(0, 1),
     "a restart": lambda day, random: 10 * (day if day < 7.1 else day - 7.1) + random.normal(0, 1),
+    "growth and a cleanup": lambda day, random: (
+        20 * day - (0 if day < 7 else 110) + random.normal(0, 1)
+    ),
     # There is a line, but its end is not where the series is now.
     "growth and a load of late": lambda day, random: (
         10 * day + (0 if day < 11.5 else 900) + random.normal(0, 0.1)

@@ -1,6 +1,7 @@
 """Trends of histories that the real store wrote, and how they are listed."""
 
 import asyncio
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -65,8 +66,8 @@ def values(at_ms: int) -> Mapping[Series, float]:
         # 5 GiB a day since the last three days, 10 GiB left.
         LATELY: (25 - 5 * max(day - 11, 0)) * GIB,
         COMMITS: 3600.0 * (100 * hour + (hour % 24) * 5 + (90_000 if last else 0)),
-        # The statistics were reset.
-        DEADLOCKS: 0.0 if last else 3.0 * hour,
+        # There were many in the hour before the last one, in which the statistics were reset.
+        DEADLOCKS: 0.0 if last else 3.0 * hour + (9000 if at_ms == TIMES[-2] else 0),
         BACKENDS: 20.0 + hour % 24 + abs(noise),
     }
     if hour % 4 != 3:
@@ -168,6 +169,18 @@ async def test_a_daemon_that_was_off_has_no_trend_of_what_is_long_ago(path: Path
     later = Trends(path, clock=lambda: NOW_S + 6 * 3600)
     assert await later.current("main") == []
     assert await Trends(path, clock=lambda: NOW_S).current("branch") == []
+
+
+async def test_a_daemon_that_was_off_has_no_trend_before_an_hour_is_over(
+    path: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "history.db"
+    shutil.copy(path, again)
+    later_s = NOW_S + 2 * 86_400
+    store = HistoryStore(again, max_bytes=LARGE)
+    write(store, [round(later_s * 1000) - 60_000], values)
+    store.close()
+    assert await Trends(again, clock=lambda: later_s).current("main") == []
 
 
 async def test_pages_and_messages(path: Path, found: list[Trend]) -> None:
