@@ -17,7 +17,7 @@ from dbopsd.metrics.advice.rule import Rule, for_version
 from dbopsd.metrics.on_demand import OnDemand
 from dbopsd.metrics.server_facts import ServerFacts, read_facts
 
-_SET_TIMEOUT: Final = load_sql("dbopsd.metrics", "set_timeout.sql").statement
+_SETTINGS: Final = load_sql("dbopsd.metrics.advice.usage", "rule_settings.sql").statement
 _TIMEOUT_S: Final = 30.0
 _NOTHING_RECORDED: Final = "{}"
 
@@ -147,7 +147,7 @@ class Adviser:
             return (), [Gap(kind, *lacking) for kind in rule.header.kinds]
         try:
             async with session.transaction(read_only=True):
-                await session.execute(_SET_TIMEOUT, (f"{rule.header.timeout_s * 1000:.0f}",))
+                await session.execute(_SETTINGS, (f"{rule.header.timeout_s * 1000:.0f}",))
                 parameters = {name: given[name] for name in rule.header.needs}
                 table = await session.fetch_table(rule.statement, parameters)
         except (ConnectionLost, QueryTimeout):

@@ -14,7 +14,7 @@ WITH keys AS (
     c.relname,
     c.relkind,
     greatest(
-      c.reltuples, s.n_live_tup,
+      c.reltuples, pg_catalog.pg_stat_get_live_tuples(c.oid),
       (
         SELECT pg_catalog.sum(greatest(p.reltuples, 0))
         FROM pg_catalog.pg_inherits AS h
@@ -22,8 +22,8 @@ WITH keys AS (
         WHERE h.inhparent = c.oid
       )
     )::pg_catalog.int8 AS rows,
-    r.n_tup_del,
-    r.n_tup_upd,
+    pg_catalog.pg_stat_get_tuples_deleted(k.confrelid) AS n_tup_del,
+    pg_catalog.pg_stat_get_tuples_updated(k.confrelid) AS n_tup_upd,
     ARRAY(
       SELECT pg_catalog.quote_ident(a.attname)
       FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS p (attnum, place)
@@ -33,8 +33,6 @@ WITH keys AS (
   FROM pg_catalog.pg_constraint AS k
   INNER JOIN pg_catalog.pg_class AS c ON k.conrelid = c.oid
   INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
-  LEFT JOIN pg_catalog.pg_stat_user_tables AS s ON k.conrelid = s.relid
-  LEFT JOIN pg_catalog.pg_stat_user_tables AS r ON k.confrelid = r.relid
   WHERE
     k.contype = 'f'
     -- A partition's is its parent's.

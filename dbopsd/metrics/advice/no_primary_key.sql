@@ -44,7 +44,7 @@ LEFT JOIN LATERAL (
     AND i.indpred IS NULL
     AND i.indexprs IS NULL
     AND NOT coalesce((pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct')::pg_catalog.bool, false)
-    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint AS o WHERE o.conindid = i.indexrelid)
+    AND i.indexrelid NOT IN (SELECT o.conindid FROM pg_catalog.pg_constraint AS o)
     AND NOT EXISTS (
       SELECT 1
       FROM pg_catalog.pg_attribute AS a
@@ -60,7 +60,7 @@ WHERE
   AND NOT c.relispartition
   AND c.relpersistence = 'p'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint AS o WHERE o.conrelid = c.oid AND o.contype = 'p')
+  AND c.oid NOT IN (SELECT o.conrelid FROM pg_catalog.pg_constraint AS o WHERE o.contype = 'p')
   AND NOT EXISTS (
     SELECT 1 FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e'
   )

@@ -33,7 +33,7 @@ indexes AS (
     i.indisvalid AND i.indisready AND i.indislive AS usable,
     -- What enforces a rule, or is named by another object, is never dropped for its searches' sake.
     i.indisunique OR i.indisprimary OR i.indisexclusion OR i.indisreplident OR i.indisclustered
-    OR EXISTS (SELECT 1 FROM pg_catalog.pg_constraint AS o WHERE o.conindid = i.indexrelid AND o.contype IN ('p', 'u', 'x'))
+    OR i.indexrelid IN (SELECT o.conindid FROM pg_catalog.pg_constraint AS o WHERE o.contype IN ('p', 'u', 'x'))
     OR EXISTS (
       SELECT 1 FROM pg_catalog.pg_depend AS d
       WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid IN (i.indexrelid, i.indrelid) AND d.deptype = 'e'
@@ -106,12 +106,13 @@ SELECT
     pg_catalog.jsonb_build_array('definition', CASE WHEN NOT x.indrelid = ANY(SELECT l.relation FROM locked AS l) THEN pg_catalog.pg_get_indexdef(x.indexrelid) END, 'pg_index'),
     pg_catalog.jsonb_build_array('covered_by', CASE WHEN NOT x.indrelid = ANY(SELECT l.relation FROM locked AS l) THEN pg_catalog.pg_get_indexdef(y.indexrelid) END, 'pg_index'),
     pg_catalog.jsonb_build_array('index_size', pg_catalog.pg_size_pretty(x.relpages * pg_catalog.current_setting('block_size')::pg_catalog.int8), 'pg_class.relpages'),
-    pg_catalog.jsonb_build_array('scans', s.idx_scan::pg_catalog.text, 'pg_stat_user_indexes, since the statistics were reset')
+    pg_catalog.jsonb_build_array('scans', pg_catalog.pg_stat_get_numscans(x.indexrelid)::pg_catalog.text, 'pg_stat_user_indexes, since the statistics were reset')
   ) AS evidence,
   pg_catalog.format(
     'frees %%s, and the upkeep of one index at each write (%%s rows written since the statistics were reset)',
     pg_catalog.pg_size_pretty(x.relpages * pg_catalog.current_setting('block_size')::pg_catalog.int8),
-    coalesce(t.n_tup_ins + t.n_tup_upd + t.n_tup_del, 0)
+    pg_catalog.pg_stat_get_tuples_inserted(x.indrelid) + pg_catalog.pg_stat_get_tuples_updated(x.indrelid)
+    + pg_catalog.pg_stat_get_tuples_deleted(x.indrelid)
   ) AS gain,
   CASE
     WHEN x.relkind = 'I'
@@ -133,5 +134,3 @@ SELECT
 FROM best AS b
 INNER JOIN indexes AS x ON b.indexrelid = x.indexrelid
 INNER JOIN indexes AS y ON b.cover = y.indexrelid
-LEFT JOIN pg_catalog.pg_stat_user_indexes AS s ON x.indexrelid = s.indexrelid
-LEFT JOIN pg_catalog.pg_stat_user_tables AS t ON x.indrelid = t.relid

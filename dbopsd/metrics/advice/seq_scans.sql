@@ -3,7 +3,13 @@ about = "Large tables that are read from end to end, again and again."
 kinds = ["seq_scans"]
 needs = ["use", "window_hours", "scanned_table_bytes"]
 */
-WITH tables AS (
+WITH records AS MATERIALIZED (
+  -- Looking up each object in the JSON would copy all of it each time.
+  SELECT e.key::pg_catalog.oid AS oid, e.value AS record
+  FROM pg_catalog.jsonb_each(%(use)s::pg_catalog.jsonb -> 'tables') AS e
+),
+
+tables AS (
   SELECT
     c.oid,
     n.nspname,
@@ -16,7 +22,7 @@ WITH tables AS (
   FROM pg_catalog.pg_stat_user_tables AS s
   INNER JOIN pg_catalog.pg_class AS c ON s.relid = c.oid
   INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
-  CROSS JOIN LATERAL (SELECT %(use)s::pg_catalog.jsonb -> 'tables' -> (c.oid::pg_catalog.text) AS record) AS u
+  LEFT JOIN records AS u ON c.oid = u.oid
   WHERE c.relkind IN ('r', 'm') AND u.record IS NOT NULL
 )
 

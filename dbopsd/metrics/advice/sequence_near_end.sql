@@ -6,7 +6,13 @@ risk = "A wider column rewrites the table and its indexes under an ACCESS EXCLUS
 role = "any"
 needs = ["use"]
 */
-WITH fed AS (
+WITH records AS MATERIALIZED (
+  -- Looking up each object in the JSON would copy all of it each time.
+  SELECT e.key::pg_catalog.oid AS oid, e.value AS record
+  FROM pg_catalog.jsonb_each(%(use)s::pg_catalog.jsonb -> 'sequences') AS e
+),
+
+fed AS (
   -- An owned sequence (serial, identity), or one that a default names.
   SELECT d.objid AS seqrelid, d.refobjid AS attrelid, d.refobjsubid AS attnum
   FROM pg_catalog.pg_depend AS d
@@ -77,7 +83,7 @@ used AS (
     (u.record ->> 'value')::pg_catalog.numeric AS earlier,
     (u.record ->> 'age_s')::pg_catalog.numeric AS age_s
   FROM valued AS v
-  LEFT JOIN LATERAL (SELECT %(use)s::pg_catalog.jsonb -> 'sequences' -> (v.seqrelid::pg_catalog.text) AS record) AS u ON true
+  LEFT JOIN records AS u ON v.seqrelid = u.oid
   WHERE v.value IS NOT NULL
 ),
 

@@ -23,8 +23,14 @@ locked AS (
 
 known AS (
   SELECT
-    %(use)s::pg_catalog.jsonb AS use,
+    %(use)s::pg_catalog.jsonb - 'indexes' - 'tables' - 'sequences' AS use,
     (SELECT d.stats_reset FROM pg_catalog.pg_stat_database AS d WHERE d.datname = pg_catalog.current_database()) AS reset_at
+),
+
+records AS MATERIALIZED (
+  -- Looking up each index in the JSON would copy all of it each time.
+  SELECT e.key::pg_catalog.oid AS oid, e.value AS record
+  FROM pg_catalog.jsonb_each(%(use)s::pg_catalog.jsonb -> 'indexes') AS e
 ),
 
 standbys AS (
@@ -45,13 +51,13 @@ indexes AS (
     c.relpages * pg_catalog.current_setting('block_size')::pg_catalog.int8 AS bytes,
     (pg_catalog.to_jsonb(s) ->> 'last_idx_scan')::pg_catalog.timestamptz AS scanned_at,
     s.idx_scan,
-    k.use -> 'indexes' -> (i.indexrelid::pg_catalog.text) AS record
+    r.record
   FROM pg_catalog.pg_index AS i
   INNER JOIN pg_catalog.pg_class AS c ON i.indexrelid = c.oid
   INNER JOIN pg_catalog.pg_class AS t ON i.indrelid = t.oid
   INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
   INNER JOIN pg_catalog.pg_stat_user_indexes AS s ON i.indexrelid = s.indexrelid
-  CROSS JOIN known AS k
+  LEFT JOIN records AS r ON i.indexrelid = r.oid
   WHERE
     c.relkind = 'i'
     -- A partition's goes with its parent's, of which every child would have to be unused.
@@ -59,7 +65,7 @@ indexes AS (
     AND i.indisvalid
     AND NOT (i.indisunique OR i.indisprimary OR i.indisexclusion OR i.indisreplident OR i.indisclustered)
     AND t.relpersistence <> 't'
-    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint AS o WHERE o.conindid = i.indexrelid AND o.contype IN ('p', 'u', 'x'))
+    AND i.indexrelid NOT IN (SELECT o.conindid FROM pg_catalog.pg_constraint AS o WHERE o.contype IN ('p', 'u', 'x'))
     AND NOT EXISTS (
       SELECT 1 FROM pg_catalog.pg_depend AS d
       WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid IN (i.indexrelid, i.indrelid) AND d.deptype = 'e'
@@ -82,32 +88,31 @@ indexes AS (
   FROM pg_catalog.pg_index AS i
   INNER JOIN pg_catalog.pg_class AS c ON i.indexrelid = c.oid
   INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
-  CROSS JOIN known AS k
   CROSS JOIN LATERAL (
     SELECT
       pg_catalog.sum(x.relpages)::pg_catalog.int8 * pg_catalog.current_setting('block_size')::pg_catalog.int8 AS bytes,
       pg_catalog.max((pg_catalog.to_jsonb(s) ->> 'last_idx_scan')::pg_catalog.timestamptz) AS scanned_at,
       pg_catalog.sum(s.idx_scan)::pg_catalog.int8 AS idx_scan,
-      pg_catalog.count(*) > 0 AND pg_catalog.bool_and(k.use -> 'indexes' ? (x.oid::pg_catalog.text)) AS recorded,
-      pg_catalog.min((k.use -> 'indexes' -> (x.oid::pg_catalog.text) ->> 'quiet_s')::pg_catalog.numeric) AS quiet_s,
-      pg_catalog.min((k.use -> 'indexes' -> (x.oid::pg_catalog.text) ->> 'watched_s')::pg_catalog.numeric) AS watched_s,
-      pg_catalog.bool_or((k.use -> 'indexes' -> (x.oid::pg_catalog.text) ->> 'elsewhere')::pg_catalog.bool) AS elsewhere
+      pg_catalog.count(*) > 0 AND pg_catalog.bool_and(r.record IS NOT NULL) AS recorded,
+      pg_catalog.min((r.record ->> 'quiet_s')::pg_catalog.numeric) AS quiet_s,
+      pg_catalog.min((r.record ->> 'watched_s')::pg_catalog.numeric) AS watched_s,
+      pg_catalog.bool_or((r.record ->> 'elsewhere')::pg_catalog.bool) AS elsewhere
     FROM partitions AS t
     INNER JOIN pg_catalog.pg_class AS x ON t.relid = x.oid
     INNER JOIN pg_catalog.pg_stat_user_indexes AS s ON x.oid = s.indexrelid
+    LEFT JOIN records AS r ON x.oid = r.oid
     WHERE i.indexrelid = t.root
   ) AS p
   WHERE
     c.relkind = 'I'
     AND NOT c.relispartition
     AND NOT (i.indisunique OR i.indisprimary OR i.indisexclusion)
-    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint AS o WHERE o.conindid = i.indexrelid AND o.contype IN ('p', 'u', 'x'))
+    AND i.indexrelid NOT IN (SELECT o.conindid FROM pg_catalog.pg_constraint AS o WHERE o.contype IN ('p', 'u', 'x'))
 ),
 
 quiet AS (
   SELECT
     i.*,
-    w.writes,
     w.writes_a_day,
     coalesce(
       (i.record ->> 'quiet_s')::pg_catalog.numeric,
@@ -118,12 +123,12 @@ quiet AS (
   FROM indexes AS i
   LEFT JOIN LATERAL (
     SELECT
-      s.n_tup_ins + s.n_tup_upd + s.n_tup_del AS writes,
-      (s.n_tup_ins + s.n_tup_upd + s.n_tup_del)
+      (
+        pg_catalog.pg_stat_get_tuples_inserted(i.indrelid) + pg_catalog.pg_stat_get_tuples_updated(i.indrelid)
+        + pg_catalog.pg_stat_get_tuples_deleted(i.indrelid)
+      )
       / greatest(extract(EPOCH FROM pg_catalog.now() - coalesce(k.reset_at, pg_catalog.pg_postmaster_start_time())) / 86400, 1) AS writes_a_day
-    FROM pg_catalog.pg_stat_user_tables AS s
-    CROSS JOIN known AS k
-    WHERE s.relid = i.indrelid
+    FROM known AS k
   ) AS w ON true
 ),
 

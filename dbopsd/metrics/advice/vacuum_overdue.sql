@@ -5,7 +5,13 @@ severity = "warning"
 risk = "VACUUM reads the table; it stops no reader and no writer. It removes nothing that the holder of the horizon may still see."
 needs = ["use", "window_hours"]
 */
-WITH holders AS (
+WITH records AS MATERIALIZED (
+  -- Looking up each object in the JSON would copy all of it each time.
+  SELECT e.key::pg_catalog.oid AS oid, e.value AS record
+  FROM pg_catalog.jsonb_each(%(use)s::pg_catalog.jsonb -> 'tables') AS e
+),
+
+holders AS (
   SELECT pg_catalog.format('session %%s of %%s, %%s', a.pid, a.usename, a.state) AS holder, pg_catalog.age(a.backend_xmin) AS held
   FROM pg_catalog.pg_stat_activity AS a
   WHERE a.backend_xmin IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid() AND a.backend_type = 'client backend'
@@ -61,7 +67,7 @@ tables AS (
       pg_catalog.max(pg_catalog.split_part(r.option, '=', 2)) FILTER (WHERE r.option LIKE 'autovacuum_vacuum_scale_factor=%%')::pg_catalog.numeric AS scale
     FROM pg_catalog.unnest(c.reloptions) AS r (option)
   ) AS o
-  CROSS JOIN LATERAL (SELECT %(use)s::pg_catalog.jsonb -> 'tables' -> (c.oid::pg_catalog.text) AS record) AS u
+  LEFT JOIN records AS u ON c.oid = u.oid
   WHERE
     c.relkind IN ('r', 'm', 't')
     AND c.relpersistence <> 't'
