@@ -154,6 +154,20 @@ async def _plan(session: Session, text: str, form: str, *, generic: bool) -> lis
     return await session.fetch_all(Statement(explain, "EXPLAIN statement"))
 
 
+def command_of(text: str) -> str:
+    """The first word of a statement behind comments and parentheses, in upper case."""
+    place = 0
+    while match := _COMMENT.match(text, place):
+        place = match.end()
+    word = _WORD.match(text, place)
+    return word[0].upper() if word else ""
+
+
+def has_plan(text: str) -> bool:
+    """Whether a statement is none of the utility commands."""
+    return command_of(text) in _PLANNED
+
+
 def _checked(database: str, query_id: str, text: str | None) -> str:
     """The text of a statement that has a plan. Raises `StatementNotExplainable`."""
 
@@ -166,13 +180,8 @@ def _checked(database: str, query_id: str, text: str | None) -> str:
         raise refused(
             "the role of the DSN may not see its text: GRANT pg_read_all_stats to that role"
         )
-    place = 0
-    while match := _COMMENT.match(text, place):
-        place = match.end()
-    word = _WORD.match(text, place)
-    command = word[0].upper() if word else ""
-    if command not in _PLANNED:
-        raise refused(f"{command or 'it'} is a utility command, and has no plan")
+    if not has_plan(text):
+        raise refused(f"{command_of(text) or 'it'} is a utility command, and has no plan")
     return text
 
 

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from dbopsd.db.database import Database
+from dbopsd.db.errors import StatementFailed
 from dbopsd.errors import InvalidField
 from dbopsd.metrics.errors import HistoryUnavailable
 from dbopsd.metrics.on_demand import OnDemand
@@ -17,7 +18,7 @@ from dbopsd.metrics.statements.errors import (
     StatementNotFound,
     StatementsUnavailable,
 )
-from dbopsd.metrics.statements.plan import Plans
+from dbopsd.metrics.statements.plan import Plans, plan_as_json
 from dbopsd.metrics.statements.statements import (
     ServerStatement,
     StatementList,
@@ -348,3 +349,40 @@ async def test_a_window_needs_a_history(database: Database, tmp_path: Path) -> N
         await Statements(on_demand, None).list(
             "main", Order.TOTAL, limit=-1, window_s=None, with_texts=True
         )
+
+
+async def test_a_statement_is_planned_as_the_role_that_ran_it(
+    database: Database,
+    connection: psycopg.Connection,
+    statements_dsn: str,
+    make_role: Callable[..., dict[str, str]],
+) -> None:
+    role = make_role()
+    connection.execute(f"GRANT USAGE ON SCHEMA app TO {role['user']}")
+    connection.execute(f"GRANT SELECT ON app.items TO {role['user']}")
+    # Planning evaluates an IMMUTABLE function: not with the rights of dbopsd's own role.
+    connection.execute(
+        "CREATE FUNCTION app.spy() RETURNS text LANGUAGE sql IMMUTABLE AS "
+        "$$ SELECT current_user::text || current_setting('transaction_read_only') $$"
+    )
+    with psycopg.connect(psycopg.conninfo.make_conninfo(statements_dsn, **role)) as other:
+        other.execute("SELECT name FROM app.items WHERE name = app.spy()")
+    plans = Plans(OnDemand({"main": database}))
+    plan = await plans.explain("main", await query_id(database, "WHERE name = app.spy()"))
+    assert plan.role == role["user"]
+    assert f"{role['user']}on" in plan.lines
+    connection.execute(f"DROP OWNED BY {role['user']}")
+
+
+async def test_a_text_takes_no_second_statement(
+    database: Database, connection: psycopg.Connection
+) -> None:
+    # pg_stat_statements has one at a time; what looks like two is refused by the protocol.
+    on_demand = OnDemand({"main": database})
+    for generic in (True, False):
+        async with on_demand.session("main", timeout_s=5) as session:
+            with pytest.raises(StatementFailed, match="multiple commands"):
+                async with session.transaction():
+                    text = "SELECT 1; CREATE TABLE public.made (a int)"
+                    await plan_as_json(session, text, generic=generic)
+    assert connection.execute("SELECT to_regclass('public.made')").fetchone() == (None,)

@@ -13,7 +13,12 @@ from dbopsd.metrics.advice.suggestion.filters import Scan, candidates, scans_in
 from dbopsd.metrics.server_facts import ServerFacts
 from dbopsd.metrics.statements.errors import StatementsUnavailable
 from dbopsd.metrics.statements.extension import require_extension
-from dbopsd.metrics.statements.plan import EXPLAIN_SETTINGS, GENERIC_PLAN_SINCE, plan_as_json
+from dbopsd.metrics.statements.plan import (
+    EXPLAIN_SETTINGS,
+    GENERIC_PLAN_SINCE,
+    has_plan,
+    plan_as_json,
+)
 
 KIND: Final = "index_suggestion"
 _TABLE: Final = load_sql(__package__, "table_facts.sql").statement
@@ -87,9 +92,10 @@ class IndexSuggestion:
             statement.with_identifiers(schema=extension.schema),
             {"calls": _CALLS, "limit": _STATEMENTS, "how": "SET" if generic else "MEMBER"},
         )
+        asked_for = [each for each in rows if has_plan(each.text)]
         prover = _Prover(session, facts, generic=generic)
         unplanned = 0
-        for asked in rows:
+        for asked in asked_for:
             try:
                 await prover.try_statement(asked)
             except ConnectionLost:
@@ -99,8 +105,8 @@ class IndexSuggestion:
         gaps = []
         if unplanned:
             why = (
-                f"{unplanned} of the {len(rows)} costliest statements could not be planned from "
-                "their texts: utility commands, other search_paths, or missing privileges; "
+                f"{unplanned} of the {len(asked_for)} costliest statements could not be planned "
+                "from their texts: another search_path, or a missing privilege; "
                 "'dbops statements explain' says which"
             )
             gaps.append(Gap(KIND, "NOT_ALL_JUDGED", why))

@@ -1,4 +1,4 @@
-"""Index suggestions proved by Debian's hypopg, on Debian's PostgreSQL 15."""
+"""Advice that needs what only Debian's PostgreSQL 15 has here: hypopg, and collations of ICU."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -10,6 +10,7 @@ from dbopsd.config import DatabaseConfig
 from dbopsd.db.database import Database
 from dbopsd.metrics.advice.adviser import Adviser, Judged
 from dbopsd.metrics.advice.finding import Confidence, Severity
+from dbopsd.metrics.advice.rule import load_rules
 from dbopsd.metrics.advice.suggestion.suggestion import IndexSuggestion
 from dbopsd.metrics.on_demand import OnDemand
 from tests.support.recording import Recording
@@ -94,3 +95,34 @@ async def test_an_index_is_proved_by_its_cost_before_and_after(
     assert (unsure.confidence, unsure.id) == (Confidence.LOW, one.id)
     old_server.execute(one.sql[0])
     assert (await judged(database)).findings == []
+
+
+async def test_an_index_of_another_collation_version_is_named(
+    database: Database, old_server: PostgresServer
+) -> None:
+    for statement in (
+        'CREATE TABLE public.sorted (a text COLLATE "de-x-icu", id int PRIMARY KEY)',
+        "CREATE INDEX by_text ON public.sorted (a)",
+    ):
+        old_server.execute(statement)
+    adviser = Adviser(OnDemand({"main": database}), load_rules(), None)
+
+    async def named() -> dict[str, tuple[str, ...]]:
+        found = (await adviser.list("main", ["collation_version"])).findings
+        return {each.object: tuple(each.sql) for each in found}
+
+    assert await named() == {}
+    # One that no index uses is no harm.
+    old_server.execute(
+        "UPDATE pg_collation SET collversion = '0' WHERE collname IN ('de-x-icu', 'fr-x-icu')"
+    )
+    found = await named()
+    assert found == {
+        'collation pg_catalog."de-x-icu"': (
+            "REINDEX INDEX CONCURRENTLY public.by_text",
+            'ALTER COLLATION pg_catalog."de-x-icu" REFRESH VERSION',
+        )
+    }
+    for statement in found['collation pg_catalog."de-x-icu"']:
+        old_server.execute(statement)
+    assert await named() == {}
