@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dbopsd.metrics.alerts.alert import Alert, AlertState, own_labels
-from dbopsd.metrics.alerts.promql import Labels, Vector
+from dbopsd.metrics.alerts.promql import Found, Labels, Vector
 from dbopsd.metrics.alerts.rules import (
     CHECK_STATE,
     CHECK_VALUE,
@@ -99,15 +99,16 @@ class Judge:
         self.windows.take(snapshot, now)
         states = _check_values(self.windows, CHECK_STATE)
         unknown = {check for check, state in states.items() if state == UNKNOWN_CHECK}
+        seen: Found = {}
         for rule in self._rules:
             data = self._data(rule, snapshot)
             if not data.raises:
                 continue
             try:
-                found = rule.fires.evaluate(self.windows, now)
+                found = rule.fires.evaluate(self.windows, now, seen)
                 held: Vector = []
                 if rule.threshold is not None and any(map(_fires, self._of(rule))):
-                    held = rule.holds.evaluate(self.windows, now)
+                    held = rule.holds.evaluate(self.windows, now, seen)
             except ExpressionFailed as error:
                 self._failed(rule, error)
                 continue

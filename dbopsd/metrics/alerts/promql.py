@@ -40,7 +40,17 @@ class Window(NamedTuple):
     samples: Samples
 
 
+class LabelMap(dict[str, str]):
+    """Labels by name, with the same as pairs: made once for a series, and not at each look."""
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        super().__init__(labels)
+        self.pairs: Labels = tuple(sorted((name, value) for name, value in labels.items() if value))
+
+
 Vector = list[Element]
+Found = dict[str, Vector]
+"""What functions of ranges came to, by their text: several rules ask for the same."""
 Matches = Callable[[Mapping[str, str]], bool]
 
 
@@ -93,10 +103,13 @@ class Expression:
                 found[name] = max(found.get(name, 0.0), node.range.total_seconds())
         return found
 
-    def evaluate(self, reader: Reader, now: float) -> Vector:
-        """The elements for which it holds. `now`: seconds since 1970. Raises `ExpressionFailed`."""
+    def evaluate(self, reader: Reader, now: float, found: Found | None = None) -> Vector:
+        """The elements for which it holds. `now`: seconds since 1970. Raises `ExpressionFailed`.
+
+        `found` is kept between the expressions of one look at the same samples.
+        """
         try:
-            result = _Evaluation(reader, now).value(self.tree)
+            result = _Evaluation(reader, now, {} if found is None else found).value(self.tree)
         except _Failed as failed:
             raise ExpressionFailed(self.text, str(failed)) from failed
         vector = [Element((), result)] if isinstance(result, float) else result
@@ -183,9 +196,10 @@ _OTHERS: Final = frozenset(
 class _Evaluation:
     """One evaluation of one expression."""
 
-    def __init__(self, reader: Reader, now: float) -> None:
+    def __init__(self, reader: Reader, now: float, found: Found) -> None:
         self._reader = reader
         self._now = now
+        self._found = found
 
     def value(self, node: Any) -> float | Vector:
         """The value of a node: a number, or an instant vector."""
@@ -222,12 +236,15 @@ class _Evaluation:
 
     def _call(self, name: str, arguments: Sequence[Any]) -> float | Vector:
         if name in _OF_WINDOWS:
-            least, of_window = _OF_WINDOWS[name]
-            return [
-                Element(window.labels, of_window(window.samples))
-                for window in self._windows(arguments[0])
-                if len(window.samples.times) >= least
-            ]
+            text = f"{name} {arguments[0]}"
+            if text not in self._found:
+                least, of_window = _OF_WINDOWS[name]
+                self._found[text] = [
+                    Element(window.labels, of_window(window.samples))
+                    for window in self._windows(arguments[0])
+                    if len(window.samples.times) >= least
+                ]
+            return self._found[text]
         if name in _OF_VALUES:
             return _each(self.value(arguments[0]), _OF_VALUES[name])
         match name:
@@ -391,6 +408,8 @@ def _predicted(samples: Samples, now: float, ahead_s: float) -> float:
 
 
 def _labels(labels: Mapping[str, str]) -> Labels:
+    if isinstance(labels, LabelMap):
+        return labels.pairs
     return tuple(sorted((name, value) for name, value in labels.items() if value))
 
 

@@ -4,15 +4,18 @@ What rules look back on is kept in memory, for the time and the metrics that som
 Reading the history at each evaluation would cost more than all the rest.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
-from dbopsd.metrics.alerts.promql import Matches
+from dbopsd.metrics.alerts.promql import LabelMap, Matches
 from dbopsd.metrics.history.chunk import Samples
 from dbopsd.metrics.model import Collection, Sample, Series, Snapshot
 
+_MOST_KNOWN: Final = 20_000
 _NO_SAMPLES: tuple[Sample, ...] = ()
 
 
@@ -20,7 +23,7 @@ _NO_SAMPLES: tuple[Sample, ...] = ()
 class _Line:
     """The samples of one series, by time in ms."""
 
-    labels: Mapping[str, str]
+    labels: LabelMap
     times: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
 
@@ -44,6 +47,7 @@ class Windows:
         self._lines: dict[str, dict[tuple[str, ...], _Line]] = {name: {} for name in spans_s}
         self._taken: dict[str, Collection] = {}
         self._newest: dict[str, tuple[Sample, ...]] = {}
+        self._known: dict[tuple[tuple[str, ...], tuple[str, ...]], LabelMap] = {}
         self._now_ms = 0
 
     def fill(self, series: Series, samples: Samples) -> None:
@@ -79,13 +83,23 @@ class Windows:
         lines = self._lines[series.metric.name]
         line = lines.get(series.labels)
         if line is None:
-            line = lines[series.labels] = _Line(series.label_map())
+            line = lines[series.labels] = _Line(self._labels(series))
         return line
 
     def instant(self, metric: str) -> Iterator[tuple[Mapping[str, str], float]]:
         """The newest samples of a metric."""
         for sample in self._newest.get(metric, _NO_SAMPLES):
-            yield sample.series.label_map(), sample.value
+            yield self._labels(sample.series), sample.value
+
+    def _labels(self, series: Series) -> LabelMap:
+        key = (series.metric.labels, series.labels)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _MOST_KNOWN:
+                # Most of them are gone: sessions, statements.
+                self._known.clear()
+            found = self._known[key] = LabelMap(series.label_map())
+        return found
 
     def window(
         self, metric: str, matches: Matches, span_s: float
@@ -95,7 +109,7 @@ class Windows:
         for line in self._lines.get(metric, {}).values():
             if not matches(line.labels):
                 continue
-            times = np.array(line.times, np.int64)
-            first = int(np.searchsorted(times, after_ms))
-            if first < len(times):
-                yield line.labels, Samples(times[first:], np.array(line.values[first:]))
+            first = bisect_left(line.times, after_ms)
+            if first < len(line.times):
+                times = np.array(line.times[first:], np.int64)
+                yield line.labels, Samples(times, np.array(line.values[first:]))
