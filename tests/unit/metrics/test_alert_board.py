@@ -97,6 +97,19 @@ async def test_one_who_reads_slowly_gets_the_newest_state_once() -> None:
     assert [each async for each in watch] == []
 
 
+async def test_what_changes_while_others_are_sent_is_sent_after_them() -> None:
+    board = AlertBoard()
+    watch = board.watch(None)
+    assert await anext(watch) is None
+    board.publish("main", [alert("One"), alert("Two")], NOW)
+    assert await anext(watch) == alert("One")
+    board.publish("main", [alert("One").resolved(NOW), alert("Two")], NOW)
+    assert await anext(watch) == alert("Two")
+    assert await anext(watch) == alert("One").resolved(NOW)
+    board.drain()
+    assert [each async for each in watch] == []
+
+
 async def test_only_the_databases_asked_for_are_seen() -> None:
     board = AlertBoard()
     board.publish("main", [alert()], NOW)
