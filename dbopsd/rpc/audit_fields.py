@@ -22,6 +22,9 @@ _NAMES: Final = frozenset({"name", "parent", "names"})
 _SEGMENT: Final = r"[a-z][A-Za-z-]{0,31}/(?:-|[A-Za-z0-9][A-Za-z0-9._~-]{0,127})"
 _RESOURCE_NAME: Final = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT}){{0,3}}")
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,64}")
+# Of a resource that is created: names of things that are no resources.
+_WORDS: Final = frozenset({"rule"})
+_WORD: Final = re.compile(r"\*|[A-Za-z][A-Za-z0-9_]{0,62}")
 _MAX_NAMES: Final = 8
 
 
@@ -38,6 +41,7 @@ def compile_quoting(request_type: Descriptor) -> Callable[[Any], Quoted]:
     """What picks the fields out of a request of that type; nothing of what is no such message."""
     naming = [field for field in request_type.fields if _holds_name(field)]
     session = _session_fields(request_type)
+    created = [field for field in request_type.fields if _is_resource(field)]
     has_request_id = _is_scalar(request_type, "request_id", FieldDescriptor.TYPE_STRING)
     has_validate_only = _is_scalar(request_type, "validate_only", FieldDescriptor.TYPE_BOOL)
 
@@ -45,7 +49,11 @@ def compile_quoting(request_type: Descriptor) -> Callable[[Any], Quoted]:
         if getattr(request, "DESCRIPTOR", None) is not request_type:
             return Quoted()
         return Quoted(
-            resource=(*_named(request, naming), *_session(request, session)),
+            resource=(
+                *_named(request, naming),
+                *_session(request, session),
+                *(each for field in created for each in _created(request, field)),
+            ),
             request_id=_request_id(request.request_id) if has_request_id else "",
             validate_only=bool(request.validate_only) if has_validate_only else False,
         )
@@ -75,6 +83,30 @@ def _session(request: Any, fields: list[FieldDescriptor]) -> Iterator[tuple[str,
             yield field.name, str(value)
         elif request.HasField(field.name):
             yield field.name, _time(value)
+
+
+def _is_resource(field: FieldDescriptor) -> bool:
+    """Whether it holds a resource that the call creates."""
+    kind = field.message_type
+    return (
+        kind is not None
+        and not field.is_repeated
+        and kind.GetOptions().HasExtension(resource_pb2.resource)
+    )
+
+
+def _created(request: Any, field: FieldDescriptor) -> Iterator[tuple[str, str]]:
+    """What a resource is about, and until when."""
+    resource = getattr(request, field.name)
+    for part in field.message_type.fields:
+        name = f"{field.name}.{part.name}"
+        if part.name in _WORDS and part.type == FieldDescriptor.TYPE_STRING:
+            text = getattr(resource, part.name)
+            yield name, text if _WORD.fullmatch(text) else WITHHELD
+        elif _holds_name(part) and getattr(resource, part.name):
+            yield name, _name(getattr(resource, part.name))
+        elif part.name == "end_time" and resource.HasField(part.name):
+            yield name, _time(resource.end_time)
 
 
 def _time(value: Timestamp) -> str:

@@ -17,6 +17,7 @@ from dbopsd.metrics.alerts.board import AlertBoard
 from dbopsd.metrics.alerts.channels import Channel
 from dbopsd.metrics.alerts.rules import Severity
 from dbopsd.metrics.hub import MetricsHub
+from dbopsd.rpc.audit_fields import WITHHELD, compile_quoting
 from dbopsd.rpc.server import RpcServer
 from dbopsd.security.access import Access
 from tests.unit.rpc.answers import refused
@@ -272,3 +273,30 @@ async def test_each_channel_says_how_it_answered(channel):
     assert (await refused(operator.test("other"))).text.endswith("there are nobody")
     assert (await refused(Caller(channel, "viewer").test())).reason == "ROLE_MISSING"
     assert (await refused(Caller(channel, "main-operator").test())).reason == "ROLE_MISSING"
+
+
+@pytest.mark.parametrize(
+    ("silence", "quoted"),
+    [
+        (
+            {"rule": "DeadRows", "database": MAIN, "comment": "a secret", "labels": {"a": "b"}},
+            {"silence.rule": "DeadRows", "silence.database": MAIN},
+        ),
+        (
+            {"rule": "*", "end_time": Timestamp(seconds=1_700_000_000)},
+            {"silence.rule": "*", "silence.end_time": "2023-11-14T22:13:20Z"},
+        ),
+        (
+            {"rule": "my password", "database": "my password"},
+            {"silence.rule": WITHHELD, "silence.database": WITHHELD},
+        ),
+    ],
+)
+def test_the_audit_log_quotes_what_is_silenced_until_when(silence, quoted):
+    request = metrics_pb2.CreateSilenceRequest(silence=silence, request_id="a")
+    found = compile_quoting(metrics_pb2.CreateSilenceRequest.DESCRIPTOR)(request)
+    assert dict(found.resource) == quoted
+    assert found.request_id == "a"
+    ended = metrics_pb2.DeleteSilenceRequest(name="silences/s1")
+    found = compile_quoting(metrics_pb2.DeleteSilenceRequest.DESCRIPTOR)(ended)
+    assert found.resource == (("name", "silences/s1"),)
