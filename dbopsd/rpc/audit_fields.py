@@ -98,7 +98,7 @@ def _is_resource(field: FieldDescriptor) -> bool:
 def _created(request: Any, field: FieldDescriptor) -> Iterator[tuple[str, str]]:
     """What a resource is about, and until when."""
     resource = getattr(request, field.name)
-    for part in field.message_type.fields:
+    for part in resource.DESCRIPTOR.fields:
         name = f"{field.name}.{part.name}"
         if part.name in _WORDS and part.type == FieldDescriptor.TYPE_STRING:
             text = getattr(resource, part.name)
