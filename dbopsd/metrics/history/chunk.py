@@ -70,30 +70,28 @@ def decode_all(chunks: Sequence[bytes]) -> list[Rows]:
     except (struct.error, zlib.error, ValueError, IndexError) as error:
         raise HistoryDamaged(f"a chunk cannot be read: {error}") from error
     return [
-        Rows(of_chunk[0].numbers, tuple(block.values() for block in of_chunk[1:]))
+        Rows(of_chunk[0].numbers, tuple([block.numbers for block in of_chunk[1:]]))
         for of_chunk in blocks
     ]
 
 
 @dataclass(slots=True)
 class _Block:
-    """Times or a row within the body of a chunk, and once it is read, the numbers."""
+    """Times or a row within the body of a chunk, and once it is read, the numbers.
+
+    `digits`: how many of a row are behind the point; None for times.
+    """
 
     width: int
     count: int
     first: int
-    digits: int
+    digits: int | None
     body: bytes
     numbers: npt.NDArray[Any]
 
-    def values(self) -> Values:
-        if self.digits == _AS_THEY_ARE:
-            floats: Values = self.numbers.view(np.float64)
-            return floats
-        return self.numbers / 10.0**self.digits if self.digits else self.numbers.astype(float)
-
 
 _NOTHING: Final = np.empty(0, np.int64)
+_NO_VALUES: Final = np.empty(0)
 
 
 def _blocks(chunk: bytes) -> list[_Block]:
@@ -104,10 +102,10 @@ def _blocks(chunk: bytes) -> list[_Block]:
     body = zlib.decompress(chunk[start:])
     found = []
     place = 0
-    for digits in (0, *chunk[_HEAD.size : start]):
+    for digits in (None, *chunk[_HEAD.size : start]):
         if digits == _AS_THEY_ARE:
             end = place + 8 * count
-            block = _Block(8, count, 0, digits, body[place:end], _NOTHING)
+            block = _Block(8, count, 0, digits, body[place:end], _NO_VALUES)
         else:
             width = body[place]
             first = int.from_bytes(body[place + 1 : place + _FIRST], "little", signed=True)
@@ -115,7 +113,9 @@ def _blocks(chunk: bytes) -> list[_Block]:
             end = place + width * max(count - 1, 0)
             block = _Block(width, max(count - 1, 0), first, digits, body[place:end], _NOTHING)
             if count == 1:
-                block.numbers = np.array([first], np.int64)
+                block.numbers = _numbers(np.array([[first]], np.int64), [block])[0]
+            elif digits is not None:
+                block.numbers = _NO_VALUES
         if block.width not in _WIDTHS or len(block.body) != block.width * block.count:
             raise ValueError("it is too short")
         found.append(block)
@@ -125,9 +125,9 @@ def _blocks(chunk: bytes) -> list[_Block]:
 
 def _read(blocks: Sequence[_Block]) -> None:
     """Fill in the numbers of all blocks, those of one shape together."""
-    shapes: dict[tuple[int, int, bool], list[_Block]] = {}
+    shapes: dict[tuple[int, int, bool, bool], list[_Block]] = {}
     # Series of one collector have their times in common, and many have values that stand still.
-    read: dict[tuple[int, int, bytes], _Block] = {}
+    read: dict[tuple[int | None, int, bytes], _Block] = {}
     alike: list[tuple[_Block, _Block]] = []
     for block in blocks:
         if not block.count:
@@ -136,24 +136,33 @@ def _read(blocks: Sequence[_Block]) -> None:
         if first is not block:
             alike.append((block, first))
             continue
-        shape = (block.width, block.count, block.digits == _AS_THEY_ARE)
+        as_they_are = block.digits == _AS_THEY_ARE
+        shape = (block.width, block.count, as_they_are, block.digits is None)
         shapes.setdefault(shape, []).append(block)
-    for (width, count, as_they_are), of_shape in shapes.items():
+    for (width, count, as_they_are, _), of_shape in shapes.items():
         planes = np.frombuffer(b"".join([block.body for block in of_shape]), np.uint8)
         by_number = planes.reshape(len(of_shape), width, count).transpose(0, 2, 1)
         raw = np.ascontiguousarray(by_number).view(f"<u{width}").reshape(len(of_shape), count)
         if as_they_are:
-            for block, numbers in zip(of_shape, raw, strict=True):
+            for block, numbers in zip(of_shape, raw.view(np.float64), strict=True):
                 block.numbers = numbers
             continue
         steps = np.empty((len(of_shape), count + 1), np.int64)
         steps[:, 0] = [block.first for block in of_shape]
         steps[:, 1:] = (raw >> 1).astype(np.int64) ^ -(raw & 1).astype(np.int64)
         np.cumsum(steps, axis=1, out=steps)
-        for block, numbers in zip(of_shape, steps, strict=True):
+        for block, numbers in zip(of_shape, _numbers(steps, of_shape), strict=True):
             block.numbers = numbers
     for block, first in alike:
         block.numbers = first.numbers
+
+
+def _numbers(whole: npt.NDArray[np.int64], blocks: Sequence[_Block]) -> npt.NDArray[Any]:
+    """Times as they are, and of rows the values, a line a block; blocks are all of one kind."""
+    if blocks[0].digits is None:
+        return whole
+    values: Values = whole / np.array([[10.0 ** (block.digits or 0)] for block in blocks])
+    return values
 
 
 def _whole(values: Values) -> tuple[int, npt.NDArray[np.int64] | None]:
