@@ -37,6 +37,7 @@ from dbopsd.metrics.statements.window import StatementHistory
 from dbopsd.metrics.trends.trends import Trends
 from dbopsd.metrics.user_collectors.load import UserCollector
 from dbopsd.operations.errors import ControlStoreUnavailable
+from dbopsd.operations.record import State
 from dbopsd.operations.service import Operations
 
 # The control store is asked no sooner than everything else has started, and then seldom.
@@ -49,11 +50,17 @@ class _Counts:
 
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
-        self._counted: dict[str, dict[tuple[str, str], int]] = {}
+        self._counted: dict[str, dict[tuple[str, str], int]] | None = None
 
     def of(self, database: str) -> OperationCounts:
-        """Those of `database`; none while the control store does not answer."""
-        return self._counted.get(database, {})
+        """Those of `database`, 0 of each kind that it has none of.
+
+        Nothing before the first count, and while the control store does not answer.
+        """
+        if self._counted is None:
+            return {}
+        none = {(kind, State.QUEUED.value): 0 for kind in self._operations.kinds}
+        return {**none, **self._counted.get(database, {})}
 
     async def run(self) -> None:
         """Count for ever; ends by cancellation only."""
@@ -62,7 +69,7 @@ class _Counts:
             try:
                 self._counted = await self._operations.counts()
             except ControlStoreUnavailable:
-                self._counted = {}
+                self._counted = None
             await asyncio.sleep(_COUNT_EVERY_S)
 
 

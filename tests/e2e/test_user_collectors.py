@@ -63,6 +63,8 @@ def test_they_are_listed_sampled_and_judged_as_those_of_the_daemon(
         }
         assert (success["mine"], success["broken"]) == (1.0, 0.0)
         # Nobody runs it here. Operations are counted a while after the start.
-        eventually_blocking(lambda: value("dbops_operations"), 60)
+        eventually_blocking(lambda: value("dbops_operations") is not None, 60)
         counted = client.metrics.get("main", metrics=["dbops_operations"]).samples
-        assert {each.labels["state"] for each in counted if each.value} == {"QUEUED"}
+        numbers = {(each.labels["kind"], each.labels["state"]): each.value for each in counted}
+        assert {each: n for each, n in numbers.items() if n} == {("run-import", "QUEUED"): 1}
+        assert numbers["verify-import", "FAILED"] == 0
