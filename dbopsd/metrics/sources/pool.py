@@ -31,6 +31,12 @@ _LEAKED: Final = Metric(
     "{connection}",
     "Connections that a caller has held for longer than pool.leak_after_s.",
 )
+_LEAKS: Final = Metric(
+    "dbops_pool_leaks_total",
+    MetricType.COUNTER,
+    "{connection}",
+    "Times that a caller held a connection for longer than pool.leak_after_s.",
+)
 _TIMEOUTS: Final = Metric(
     "dbops_pool_timeouts_total",
     MetricType.COUNTER,
@@ -46,9 +52,13 @@ def _measure(subject: Subject) -> Iterable[Value]:
     yield _MAX, (), float(stats.max_size)
     yield _WAITING, (), float(stats.waiting)
     yield _LEAKED, (), float(stats.leaked)
+    yield _LEAKS, (), float(stats.leaks_total)
     yield _TIMEOUTS, (), float(stats.timeouts_total)
 
 
 SOURCE = Source(
-    "pool", "The shared connection pool.", (_SIZE, _MAX, _WAITING, _LEAKED, _TIMEOUTS), _measure
+    "pool",
+    "The shared connection pool.",
+    (_SIZE, _MAX, _WAITING, _LEAKED, _LEAKS, _TIMEOUTS),
+    _measure,
 )
