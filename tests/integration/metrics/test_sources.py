@@ -138,6 +138,19 @@ async def test_without_the_directory_the_processor_is_shown_and_no_disk(subject:
     assert not any(name.startswith("dbops_disk") for name in found)
 
 
+async def test_a_directory_of_that_path_is_another_one_unless_the_server_owns_it(
+    subject: Subject, tmp_path: Path
+) -> None:
+    assert subject.server is not None
+    # It has no postmaster.pid that could be read.
+    server = replace(subject.server, data_directory=str(tmp_path))
+    os.chown(tmp_path, os.getuid() + 1, -1)
+    found = values("host", replace(subject, server=server))
+    assert not any(name.startswith("dbops_disk") for name in found)
+    os.chown(tmp_path, psutil.Process(server.backend_pid).uids().real, -1)
+    assert "dbops_disk_size_bytes" in values("host", replace(subject, server=server))
+
+
 async def test_collectors_say_how_often_and_when_they_ran(subject: Subject) -> None:
     found = values("collectors", subject)
     assert found["pg_exporter_scrapes_total"][()] >= 2

@@ -286,6 +286,27 @@ async def test_a_backend_that_hangs_has_no_other_beside_it(
         await eventually(lambda: (sampled.status(SLOW).sampled_at or 0) > slow_at)
 
 
+async def test_a_server_that_is_away_has_no_fresh_samples_and_they_come_back_with_it(
+    open_database: OpenDatabase,
+    disposable_server: Callable[..., PostgresServer],
+    tmp_path: Path,
+) -> None:
+    server = disposable_server()
+    server.execute("CREATE ROLE reader LOGIN PASSWORD 'secret'")
+    (tmp_path / "password").write_text("secret")
+    users = load_queries(tmp_path / "own", {"own": "SELECT 1 AS n"})
+    login = {"role": "reader", "role_password_file": tmp_path / "password"}
+    database = await open_database(server.dsn())
+    async with sampling(database, BESIDE, user_collectors=users, **login) as sampled:
+        await eventually(lambda: sampled.value("own_value") == 1)
+        await asyncio.to_thread(server.stop)
+        await eventually(lambda: sampled.status("own").state is CollectorState.FAILED)
+        await eventually(lambda: sampled.value("own_value") is None, 40)
+        assert sampled.status("own").message
+        await asyncio.to_thread(server.start)
+        await eventually(lambda: sampled.value("own_value") == 1)
+
+
 async def test_the_role_may_be_that_of_the_dsn_if_it_is_harmless(
     make_role: Callable[..., dict[str, str]],
     open_database: OpenDatabase,

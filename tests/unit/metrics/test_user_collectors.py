@@ -41,6 +41,16 @@ WRONG = {
         {"mine": user_collector("mine", ONE, labels=", ".join(f'"l{n}"' for n in range(11)))},
         "more than 10 labels",
     ),
+    "too many metrics": (
+        {
+            "mine": user_collector(
+                "mine",
+                ONE,
+                "".join(f'[metrics.m{n}_value]\nunit = "1"\nhelp = "x."\n' for n in range(50)),
+            )
+        },
+        "declares more than 50 metrics",
+    ),
     "rows that name metrics": (
         {
             "mine": user_collector("mine", ONE, "rows_name_metrics = true").partition("[metrics")[0]
@@ -71,6 +81,12 @@ WRONG = {
 def test_a_wrong_file_is_named_with_what_is_wrong(case: str, tmp_path: Path) -> None:
     files, said = WRONG[case]
     with pytest.raises(CollectorInvalid, match=f"\\.sql: .*{said.replace('*', '[*]')}"):
+        load_files(tmp_path / "own", files)
+
+
+def test_too_many_files_are_refused(tmp_path: Path) -> None:
+    files = {f"own_{number}": user_collector(f"own_{number}", ONE) for number in range(201)}
+    with pytest.raises(ConfigurationError, match="has 201 files; 200 at most"):
         load_files(tmp_path / "own", files)
 
 
