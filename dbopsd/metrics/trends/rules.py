@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
+from dbopsd.metrics.model import Series
+
 _MIB: Final = 2.0**20
+DISK: Final = "dbops_disk_free_bytes"
+CHECK: Final = "dbops_health_check_value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +19,11 @@ class Exhaustion:
     what: str
     within_days: float
     labels: tuple[tuple[str, str], ...] = ()
+
+    def is_about(self, series: Series) -> bool:
+        """Whether a series has the labels that the rule asks for."""
+        has = series.label_map()
+        return all(has.get(name) == value for name, value in self.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +46,10 @@ class Habit:
 
 
 EXHAUSTIONS: Final = (
-    Exhaustion("dbops_disk_free_bytes", 0.0, "the disk at {mount} is full", 365.0),
+    Exhaustion(DISK, 0.0, "the disk at {mount} is full", 365.0),
     Exhaustion("dbops_disk_free_files", 0.0, "the disk at {mount} has no inode left", 365.0),
     # The configured limit, or the fullest disk.
-    Exhaustion(
-        "dbops_health_check_value", 1.0, "the storage is full", 365.0, (("check", "storage"),)
-    ),
+    Exhaustion(CHECK, 1.0, "the storage is full", 365.0, (("check", "storage"),)),
     Exhaustion(
         "pg_sequence_used_ratio",
         1.0,

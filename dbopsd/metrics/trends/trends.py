@@ -7,7 +7,7 @@ import asyncio
 import sqlite3
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -19,7 +19,16 @@ from dbopsd.metrics.history.reader import Found, HistoryReader
 from dbopsd.metrics.history.resolution import DAY_MS, HOUR_MS, HOURS
 from dbopsd.metrics.model import MetricType, Series
 from dbopsd.metrics.trends.fit import Line, hourly_rates, line, unusual
-from dbopsd.metrics.trends.rules import EXHAUSTIONS, GROWTHS, HABITS, Exhaustion, Growth, Habit
+from dbopsd.metrics.trends.rules import (
+    CHECK,
+    DISK,
+    EXHAUSTIONS,
+    GROWTHS,
+    HABITS,
+    Exhaustion,
+    Growth,
+    Habit,
+)
 
 _LINE_MS: Final = 14 * DAY_MS
 # What began to grow lately has no line through two weeks; it is followed for a few days only.
@@ -29,6 +38,7 @@ _HABIT_MS: Final = 29 * DAY_MS
 # A series that ended longer ago has no trend any more. An hour is sealed minutes after its end.
 _LATEST_MS: Final = 3 * HOUR_MS
 _DAY_S: Final = 86_400.0
+_SAME_DAYS: Final = 0.2
 
 
 class TrendKind(Enum):
@@ -86,11 +96,15 @@ class Trends:
         return sorted(found, key=lambda each: each.rank)
 
     def _found(self, database: str) -> Iterator[Trend]:
-        for exhaustion in EXHAUSTIONS:
-            for found in self._read(database, exhaustion.metric, _LINE_MS):
-                labels = found.series.label_map()
-                if all(labels.get(name) == value for name, value in exhaustion.labels):
-                    yield from self._exhaustion(exhaustion, found)
+        yield from _once(
+            [
+                trend
+                for rule in EXHAUSTIONS
+                for found in self._read(database, rule.metric, _LINE_MS)
+                if rule.is_about(found.series)
+                for trend in self._exhaustion(rule, found)
+            ]
+        )
         for growth in GROWTHS:
             grown = [
                 trend
@@ -148,6 +162,15 @@ def _descending(number: float) -> str:
     (bits,) = struct.unpack(">q", struct.pack(">d", -number))
     # Of negative numbers the bits ascend as the numbers descend.
     return f"{bits + 2**63 if bits >= 0 else -bits - 1:016x}"
+
+
+def _once(exhaustions: Sequence[Trend]) -> Iterator[Trend]:
+    """All but the storage that is full when a disk is: it is that disk, and no configured limit."""
+    days = [-each.urgency for each in exhaustions if each.series.metric.name == DISK]
+    for each in exhaustions:
+        is_check = each.series.metric.name == CHECK
+        if not (is_check and any(abs(-each.urgency - of) <= _SAME_DAYS * of for of in days)):
+            yield each
 
 
 def _newest(found: Found, window_ms: int) -> Samples:

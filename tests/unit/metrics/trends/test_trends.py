@@ -84,10 +84,17 @@ def values(at_ms: int) -> Mapping[Series, float]:
         LOADED: (1 if day < 6 else 40) * GIB,
         SHOP: (50 + 1.5 * day) * GIB,
         SEQUENCE: 0.3 + 0.005 * day,
-        STORAGE: 0.5,
+        # The same disk, as the health check sees it.
+        STORAGE: 1 - (23 - day) * 13 / 400,
         CONNECTIONS: 0.01 * day,
     }
     return found | ({GONE: 9 * GIB * day} if day < 12 else {})
+
+
+def limited(at_ms: int) -> Mapping[Series, float]:
+    """A configured limit is reached before any disk is full."""
+    day = (at_ms - START_MS) / (24 * HOUR_MS)
+    return {STORAGE: 0.3 + 0.02 * day, FILLING: (200 - day) * GIB}
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +102,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("trends") / "history.db"
     store = HistoryStore(path, max_bytes=LARGE)
     write(store, TIMES, values)
+    write(store, TIMES[::4], limited, database="limited")
     work(store, round(NOW_S * 1000))
     store.close()
     return path
@@ -134,6 +142,13 @@ def test_what_runs_out_and_when(found: list[Trend]) -> None:
         "the sequence public.orders_id_seq of shop is at its end in 126 days, "
         "at 0.5 % a day with 63 % left"
     )
+
+
+async def test_a_configured_limit_is_not_the_disk(path: Path) -> None:
+    found = await Trends(path, clock=lambda: NOW_S - 7200).current("limited")
+    limit, disk_ = of(found, TrendKind.EXHAUSTION).values()
+    assert limit.message == "the storage is full in 21 days, at 2 % a day with 42.3 % left"
+    assert disk_.series.metric.name == "dbops_disk_free_bytes"
 
 
 def test_what_grows(found: list[Trend]) -> None:
