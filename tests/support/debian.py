@@ -123,6 +123,10 @@ class Prometheus(_Program):
         """What it scrapes, with `health`, `lastError` and `labels`."""
         return list(self._answer("targets")["activeTargets"])
 
+    def rules(self) -> list[dict[str, Any]]:
+        """Its rules, each with `name`, `health` and perhaps `lastError`."""
+        return [rule for group in self._answer("rules")["groups"] for rule in group["rules"]]
+
     def alerts(self) -> list[dict[str, Any]]:
         """Its pending and firing alerts, each with `labels` and `state`."""
         return list(self._answer("alerts")["alerts"])
