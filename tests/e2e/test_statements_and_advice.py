@@ -5,8 +5,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import psycopg
 import pytest
+from dbops.v1 import metrics_pb2, metrics_pb2_grpc
 from dbops_client import (
     DbopsClient,
     FailedPreconditionError,
@@ -216,3 +218,17 @@ def test_advice_is_paged_and_names_are_checked(daemon: Daemon, viewer: str) -> N
             (each.severity for each in whole.advice), reverse=True
         )
         assert {each.kind for each in whole.gaps} >= {"unused_index"}
+    stub = metrics_pb2_grpc.MetricsServiceStub
+    sent = (("authorization", f"Bearer {viewer}"),)
+    listed: list[str] = []
+    with grpc.insecure_channel(daemon.grpc_address) as channel:
+        request = metrics_pb2.ListAdviceRequest(parent="databases/main", page_size=2)
+        while True:
+            page = stub(channel).ListAdvice(request, metadata=sent)
+            assert page.gaps
+            listed += [each.name for each in page.advice]
+            request.page_token = page.next_page_token
+            if not page.next_page_token:
+                break
+    assert listed == [each.name for each in whole.advice]
+    assert len(listed) > 2
