@@ -21,7 +21,7 @@ _SCRAPERS = 50
 _HEALTH_EACH_A_SECOND = 20.0
 _READY_S = 30.0
 # Samplers need some time until every collector has run.
-_WARM_UP_S = 10.0
+_WARM_UP_S = 15.0
 
 
 def _run(bench: Workbench) -> list[Row]:
@@ -40,11 +40,29 @@ def _run(bench: Workbench) -> list[Row]:
     bench.say("warming up")
     time.sleep(_WARM_UP_S)
     seconds = bench.of(full=20.0, quick=8.0)
-    rows: list[Row] = []
+    rows = _alone(bench, daemon, health, http_port, seconds)
     for changes_only in (True, False):
         with bench.part() as part:
             rows += _measure(part, postgres, daemon, health, http_port, seconds, changes_only)
     return rows
+
+
+def _alone(
+    bench: Workbench, daemon: Daemon, health: Child, http_port: int, seconds: float
+) -> list[Row]:
+    """What the machine allows at this time: the same scrapes and calls, while nobody streams."""
+    bench.say("nobody streams")
+    beside = _Beside(bench.child("scrapers"), health)
+    beside.start(f"http://127.0.0.1:{http_port}/metrics?database=main", daemon.target, seconds)
+    scraped, checked = beside.join()
+    return [
+        Row("nobody streams: /metrics, p99", scraped["p99_ms"], "ms", note=_times(scraped)),
+        Row("nobody streams: Health.Check, p99", checked["check"]["p99_ms"], "ms"),
+    ]
+
+
+def _times(found: dict[str, Any]) -> str:
+    return f"p50 {found['p50_ms']:.1f}, worst {found['max_ms']:.1f} of {found['count']}"
 
 
 def _measure(
@@ -133,16 +151,15 @@ def _measure(
             scraped["p99_ms"],
             "ms",
             at_most(20),
-            f"p50 {scraped['p50_ms']:.1f}, worst {scraped['max_ms']:.1f} of {scraped['count']},"
-            f" {scraped['bytes'] / 1000:.0f} kB; failed: {len(scraped['failures'])}",
+            f"{_times(scraped)}, {scraped['bytes'] / 1000:.0f} kB;"
+            f" failed: {len(scraped['failures'])}",
         ),
         Row(
             f"{what}: Health.Check meanwhile, p99",
             checked["check"]["p99_ms"],
             "ms",
             at_most(20),
-            f"p50 {checked['check']['p50_ms']:.1f}, worst {checked['check']['max_ms']:.1f};"
-            f" failed: {len(checked['errors'])}",
+            f"{_times(checked['check'])}; failed: {len(checked['errors'])}",
         ),
         Row(
             f"{what}: transactions on the database, of those with one subscriber",
