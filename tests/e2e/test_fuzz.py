@@ -72,7 +72,8 @@ def methods_of(channel: grpc.Channel) -> list[MethodDescriptor]:
     database = ProtoReflectionDescriptorDatabase(channel)
     pool = DescriptorPool(database)
     services = sorted(database.get_services())
-    assert {"dbops.v1.OperationsService", "dbops.v1.MigrateService"} <= {*services}, services
+    ours = {f"dbops.v1.{name}Service" for name in ("Operations", "Migrate", "Metrics")}
+    assert ours <= {*services}, services
     return [method for name in services for method in pool.FindServiceByName(name).methods]
 
 

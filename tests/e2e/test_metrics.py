@@ -1,5 +1,6 @@
 """Metrics of a running daemon: streamed over gRPC, scraped over HTTP, shown by `dbops`."""
 
+import itertools
 import json
 import signal
 import subprocess
@@ -231,6 +232,55 @@ def values(metric: ReceivedMetric) -> dict[frozenset[tuple[str, str]], float]:
         )
         for point in metric.points
     }
+
+
+def commits(otlp: OtlpReceiver, datname: str) -> list[tuple[float, float, float]]:
+    """The points of a database's commits: since when, when, how many; in seconds since 1970."""
+    return [
+        (point.start_time_unix_nano / 1e9, point.time_unix_nano / 1e9, float(point.as_int))
+        for metric in otlp.metrics("postgresql.commits")
+        for point in metric.points
+        if datname in (pair.value.string_value for pair in point.attributes)
+    ]
+
+
+def test_a_reset_and_a_crash_begin_a_count_anew(
+    otlp: OtlpReceiver,
+    start_daemon: Callable[..., Daemon],
+    own_server: Callable[..., PostgresServer],
+) -> None:
+    server = own_server()
+    keys = f"otlp_endpoint = {json.dumps(otlp.grpc_endpoint)}\nmetrics_interval_s = 0.5"
+    more = f"{EVERY_SECOND}health.interval_s = 0.2"
+    start_daemon(f"[telemetry]\n{keys}\n{database('main', server.dsn(), more)}")
+    otlp.wait_for(lambda r: len(commits(r, "postgres")) >= 3, 30)
+    server.execute("SELECT pg_stat_reset()")
+    ((reset_at,),) = server.execute(
+        "SELECT extract(epoch FROM stats_reset)::float8 FROM pg_stat_database"
+        " WHERE datname = 'postgres'"
+    )
+
+    def begun_again(receiver: OtlpReceiver) -> float:
+        began = sorted({start for start, _, _ in commits(receiver, "postgres")})
+        return began[1] if len(began) > 1 else 0.0
+
+    # Then, or at a push after it that still had the samples from before.
+    assert reset_at - 0.001 <= otlp.wait_for(begun_again, 30) <= reset_at + 10
+    server.execute("CHECKPOINT")
+    server.stop("immediate")
+    server.start()
+    # What was counted before the crash is lost.
+    began_at, now, count = otlp.wait_for(
+        lambda r: (
+            commits(r, "postgres")[-1] if commits(r, "postgres")[-1][0] > reset_at + 0.01 else None
+        ),
+        30,
+    )
+    assert reset_at < began_at < now
+    assert count >= 0
+    for before, after in itertools.pairwise(commits(otlp, "postgres")):
+        assert after[1] > before[1]
+        assert after[2] >= before[2] or after[0] > before[0], (before, after)
 
 
 def requests(client: DbopsClient) -> dict[str, float]:
