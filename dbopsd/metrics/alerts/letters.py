@@ -60,7 +60,9 @@ def _over(alert: Alert) -> list[str]:
 def _labels(alert: Alert) -> str:
     if not alert.labels:
         return ""
-    return f" ({', '.join(f'{name}={value}' for name, value in alert.labels)})"
+    # A name in PostgreSQL may hold line breaks, which would make lines of their own here.
+    words = " ".join(", ".join(f"{name}={value}" for name, value in alert.labels).split())
+    return f" ({words})"
 
 
 def _counted(word: str, alerts: Sequence[Alert]) -> str:

@@ -70,7 +70,7 @@ class Windows:
             before_ms = self._now_ms - round(self.spans_s[metric_name] * 1000)
             for labels, line in list(lines.items()):
                 line.forget(before_ms)
-                if line.times[-1] < before_ms:
+                if not line.times or line.times[-1] < before_ms:
                     del lines[labels]
 
     def _remember(self, collection: Collection) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from dbops.v1.metrics_pb2_grpc import MetricsServiceAsyncStub
 
 _EVERY = "-"
+# Longer than the longest `timeout_s` of a channel.
+_TEST_TIMEOUT_S = 150.0
 _NO_LABELS: Mapping[str, str] = {}
 
 
@@ -134,11 +136,17 @@ class AsyncAlertsClient(AsyncResource):
         timeout_s: float | None = None,
         metadata: Metadata = (),
     ) -> metrics_pb2.TestAlertChannelsResponse:
-        """Send a message through these channels, or through each, and return how each answered."""
+        """Send a message through these channels, or through each, and return how each answered.
+
+        A channel may take its time: `timeout_s` is two minutes and a half if it is None.
+        """
         names = (channels,) if isinstance(channels, str) else channels
         request = metrics_pb2.TestAlertChannelsRequest(channels=names)
         return await self._transport.call(
-            self._stub.TestAlertChannels, request, timeout_s, metadata
+            self._stub.TestAlertChannels,
+            request,
+            _TEST_TIMEOUT_S if timeout_s is None else timeout_s,
+            metadata,
         )
 
 

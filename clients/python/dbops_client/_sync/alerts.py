@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from dbops.v1.metrics_pb2_grpc import MetricsServiceStub
 
 _EVERY = "-"
+# Longer than the longest `timeout_s` of a channel.
+_TEST_TIMEOUT_S = 150.0
 _NO_LABELS: Mapping[str, str] = {}
 
 
@@ -135,10 +137,18 @@ class AlertsClient(Resource):
         timeout_s: float | None = None,
         metadata: Metadata = (),
     ) -> metrics_pb2.TestAlertChannelsResponse:
-        """Send a message through these channels, or through each, and return how each answered."""
+        """Send a message through these channels, or through each, and return how each answered.
+
+        A channel may take its time: `timeout_s` is two minutes and a half if it is None.
+        """
         names = (channels,) if isinstance(channels, str) else channels
         request = metrics_pb2.TestAlertChannelsRequest(channels=names)
-        return self._transport.call(self._stub.TestAlertChannels, request, timeout_s, metadata)
+        return self._transport.call(
+            self._stub.TestAlertChannels,
+            request,
+            _TEST_TIMEOUT_S if timeout_s is None else timeout_s,
+            metadata,
+        )
 
 
 def _itself(response: metrics_pb2.WatchAlertsResponse) -> metrics_pb2.WatchAlertsResponse:
