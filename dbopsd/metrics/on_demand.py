@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from dbopsd.db.database import Database
-from dbopsd.db.dsn import CATALOG_ONLY
+from dbopsd.db.dsn import CATALOG_ONLY, Purpose
+from dbopsd.db.errors import ConnectFailed
 from dbopsd.db.session import Session
 from dbopsd.errors import DatabaseNotFound
 from dbopsd.metrics.errors import TooManyQuestions
@@ -49,15 +50,34 @@ class OnDemand:
         except TimeoutError:
             raise TooManyQuestions(name, _AT_ONCE) from None
         try:
-            async with database.dedicated_session(
-                "primary",
-                application_name="dbopsd-on-demand",
-                query_timeout_s=timeout_s + _GRACE_S,
-                settings=_settings(timeout_s) if with_settings else {},
-            ) as session:
-                yield session
+            async with AsyncExitStack() as stack:
+                settings = _settings(timeout_s) if with_settings else {}
+                yield await _opened(stack, database, timeout_s, settings)
         finally:
             self._free[name].release()
+
+
+async def _opened(
+    stack: AsyncExitStack, database: Database, timeout_s: float, settings: dict[str, str]
+) -> Session:
+    """A session on the primary; on a standby of a cluster where no host takes writes."""
+
+    async def on(purpose: Purpose) -> Session:
+        return await stack.enter_async_context(
+            database.dedicated_session(
+                purpose,
+                application_name="dbopsd-on-demand",
+                query_timeout_s=timeout_s + _GRACE_S,
+                settings=settings,
+            )
+        )
+
+    try:
+        return await on("primary")
+    except ConnectFailed:
+        if not database.dsn.is_cluster:
+            raise
+        return await on("probe")
 
 
 def _settings(timeout_s: float) -> dict[str, str]:

@@ -27,6 +27,7 @@ from dbopsd.metrics.statements.statements import (
 from dbopsd.metrics.statements.window import Order, StatementHistory
 from tests.integration.conftest import OpenDatabase
 from tests.support.patience import eventually_blocking
+from tests.support.replication import ReplicationPair
 from tests.support.servers import PostgresServer, PostgresServers
 
 SCHEMA = '"stats ""of"" it"'
@@ -386,3 +387,23 @@ async def test_a_text_takes_no_second_statement(
                     text = "SELECT 1; CREATE TABLE public.made (a int)"
                     await plan_as_json(session, text, generic=generic)
     assert connection.execute("SELECT to_regclass('public.made')").fetchone() == (None,)
+
+
+async def test_a_standby_answers_while_no_host_takes_writes(
+    open_database: OpenDatabase, replication_pair: ReplicationPair
+) -> None:
+    pair = replication_pair
+    # PostgreSQL 16's wheel has no extensions: what runs is asked for without them.
+    extension = pair.primary.has_contrib
+    if extension:
+        pair.primary.execute("CREATE EXTENSION pg_stat_statements")
+    pair.wait_until_caught_up()
+    database = await open_database(pair.dsn(), min_size=0)
+    pair.primary.stop()
+    assert await asked(database).running("main", limit=0) == []
+    if extension:
+        pair.standby.execute("SELECT 1 AS on_standby")
+        found = (await listed(database)).statements
+        (query_id,) = [each.query_id for each in found if "AS on_standby" in each.text]
+        plan = await Plans(OnDemand({"main": database})).explain("main", query_id)
+        assert "Result" in plan.lines
