@@ -152,12 +152,17 @@ def _read_ms(path: Path, end: float, metric: str, label: str | None) -> float:
     history = History(path, clock=lambda: end)
     labels = {} if label is None else {"label": label}
     question = Question("main", metric, labels, start=end - DAY_MS / 1000, end=end)
-    took_ms = []
-    for _ in range(_READINGS):
-        began = time.perf_counter()
-        asyncio.run(history.ask(question))
-        took_ms.append((time.perf_counter() - began) * 1000)
-    return statistics.median(took_ms)
+
+    async def ask() -> list[float]:
+        # In one loop, as the daemon has it: a new one has new threads, whose memory is new too.
+        took_ms = []
+        for _ in range(_READINGS):
+            began = time.perf_counter()
+            await history.ask(question)
+            took_ms.append((time.perf_counter() - began) * 1000)
+        return took_ms
+
+    return statistics.median(asyncio.run(ask()))
 
 
 MEASUREMENT = Measurement("The history of metrics", _run, limit_s=600.0)
