@@ -2,7 +2,8 @@
 
 import asyncio
 import gzip
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
@@ -23,6 +24,8 @@ _JSON: Final = "application/json; charset=utf-8"
 # Beyond it, compressing takes long enough to be felt by other callers.
 _COMPRESSED_BESIDE_BYTES: Final = 64 * 1024
 _GZIP_LEVEL: Final = 1
+# There are new samples every second, so an older text is of no use.
+_KEPT_S: Final = 2.0
 
 
 class _Form(Enum):
@@ -63,13 +66,15 @@ class _Page:
     # With them, or another one might get the same id.
     collections: tuple[Collection, ...]
     text: asyncio.Task[_Text]
+    made_at: float
 
 
 class MetricsPaths:
-    """The handlers. Nothing here waits for a database."""
+    """The handlers. Nothing here waits for a database. `clock` is monotonic, in seconds."""
 
-    def __init__(self, hub: MetricsHub) -> None:
+    def __init__(self, hub: MetricsHub, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._hub = hub
+        self._clock = clock
         self._writers: dict[tuple[_Form, bool, bool], _Writer] = {}
         self._pages: dict[_Wanted, _Page] = {}
 
@@ -148,8 +153,11 @@ class MetricsPaths:
         made_of = tuple(map(id, collections))
         page = self._pages.get(wanted)
         if page is None or page.made_of != made_of:
-            page = _Page(made_of, collections, asyncio.create_task(self._make(wanted, snapshots)))
-            self._pages[wanted] = page
+            now = self._clock()
+            making = asyncio.create_task(self._make(wanted, snapshots))
+            page = _Page(made_of, collections, making, now)
+            kept = {key: old for key, old in self._pages.items() if now - old.made_at < _KEPT_S}
+            self._pages = {**kept, wanted: page}
         # One who goes away must not take it from the others.
         return await asyncio.shield(page.text)
 

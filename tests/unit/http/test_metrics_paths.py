@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
 import gzip
-from collections.abc import AsyncIterator
+import time
+import weakref
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 import pytest
@@ -45,14 +48,20 @@ def hub() -> MetricsHub:
 
 
 @contextlib.asynccontextmanager
-async def serving(hub: MetricsHub, auth: AuthConfig | None = None, **session):
+async def serving(
+    hub: MetricsHub,
+    auth: AuthConfig | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    **session,
+):
     config = ServerConfig(http_listen="127.0.0.1:0")
     server = HttpServer(
         config,
         board("main", "other"),
         start_telemetry(TelemetryConfig(), version="1"),
         access=Access.load(config, auth or AuthConfig()),
-        routes=MetricsPaths(hub).routes(),
+        routes=MetricsPaths(hub, clock=clock).routes(),
     )
     port = await server.start()
     try:
@@ -194,6 +203,22 @@ class TestMetrics:
         first, *others = await asyncio.gather(*(scrape() for _ in range(10)))
         assert gzip.decompress(first).count(b"pg_rows{") == 5000
         assert all(each == first for each in others)
+
+    async def test_a_text_that_nobody_asks_for_is_not_kept(self, hub):
+        """Nor are the samples that it was made of."""
+        now = [0.0]
+        async with serving(hub, clock=lambda: now[0]) as client:
+            await text(client, JSON)
+            old = weakref.ref(hub.snapshot("main").collections["up"])
+            await text(client, "/metrics?database=main")
+            hub.publish("main", {"up": collection("up", (UP, (), 0.0))})
+            await text(client, "/metrics?database=main")
+            assert old() is not None
+            now[0] = 2.5
+            hub.publish("main", {"up": collection("up", (UP, (), 1.0))})
+            await text(client, "/metrics?database=main")
+            gc.collect()
+            assert old() is None
 
     async def test_a_head_request_has_no_body(self, client):
         async with client.head("/metrics?database=main") as response:
