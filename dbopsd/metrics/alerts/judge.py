@@ -117,9 +117,13 @@ class Judge:
                 self._judged.add(rule.name)
             self._apply(rule, found, held, unknown, now, resolves=data.resolves)
         for alerts in self._alerts.values():
-            for labels, alert in list(alerts.items()):
-                if alert.resolved_at is not None and now - alert.resolved_at > _KEPT_S:
-                    del alerts[labels]
+            over = [alert for alert in alerts.values() if alert.resolved_at is not None]
+            # Where labels come and go, such as those of statements, a day has any number of them.
+            over.sort(key=lambda alert: alert.resolved_at or 0.0)
+            surplus = over[: max(len(over) - _MOST_OF_A_RULE, 0)]
+            old = [alert for alert in over if now - (alert.resolved_at or now) > _KEPT_S]
+            for alert in {each.labels: each for each in (*surplus, *old)}:
+                del alerts[alert]
 
     def _of(self, rule: Rule) -> Iterable[Alert]:
         return self._alerts[rule.name].values()

@@ -188,6 +188,17 @@ def test_a_resolved_one_is_kept_for_a_day() -> None:
     assert played.at(86_500, {"load": 0}).state is None
 
 
+def test_of_those_that_are_resolved_the_last_hundred_are_kept() -> None:
+    played = Played(rule())
+    for now in range(250):
+        played.at(now, {f'load{{query="{now}"}}': 20})
+    states = [each.state for each in played.judge.alerts]
+    assert states.count(AlertState.RESOLVED) == 100
+    assert states.count(AlertState.FIRING) == 1
+    kept = {int(each.labels[0][1]) for each in played.judge.alerts}
+    assert kept == set(range(149, 250))
+
+
 def test_a_restored_one_goes_on_where_it_was() -> None:
     before = Played(rule(for_s=60)).at(0, {"load": 20}).only
     after = Played(rule(for_s=60))

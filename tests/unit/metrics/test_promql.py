@@ -61,6 +61,8 @@ def test_what_is_not_evaluated_is_refused_when_it_is_read(text: str, problem: st
         ("used / zero", {}),
         ("sum(used / on () group_left () zero)", {(): math.inf}),
         ("zero / zero", {}),
+        ("(zero - 8) ^ 0.5", {}),
+        ("max((used + 9) ^ 999)", {(): math.inf}),
         ("used unless used > 100", {("b",): 40.0}),
         ("absent(nothing)", {(): 1.0}),
         ("nothing > 5", {}),
