@@ -127,15 +127,24 @@ class CollectorQueries:
         if not is_whole and slices.whole is not None:
             # All of them stay as they were while the next round goes on.
             return None
-        found = self._found(collector, table.columns, slices.rows)
+        found = self._found(collector, table.columns, slices.rows, is_whole=is_whole)
         if is_whole:
             slices.whole, slices.rows = found, []
         return replace(found, is_part=not is_whole)
 
-    def _found(self, collector: Collector, columns: tuple[str, ...], rows: list[Row]) -> Found:
+    def _found(
+        self,
+        collector: Collector,
+        columns: tuple[str, ...],
+        rows: list[Row],
+        *,
+        is_whole: bool = True,
+    ) -> Found:
         shown, unknown = rows, ""
         if collector.header.slice_rows and collector.header.top:
-            shown = largest_rows(rows, columns, collector, self._limits[collector.header.top])
+            limit = self._limits[collector.header.top]
+            # The sum of the rest is known at the end only.
+            shown = largest_rows(rows, columns, collector, limit) if is_whole else rows[:limit]
         samples = collector.samples(columns, shown, self._clock())
         if _UNKNOWN_COLUMN in columns:
             place = columns.index(_UNKNOWN_COLUMN)
