@@ -1,27 +1,21 @@
 """Plans a statement of pg_stat_statements, without ever running it."""
 
-import itertools
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from dbopsd.db.errors import LockTimeout, PermissionMissing, QueryCanceled, StatementFailed
 from dbopsd.db.identifiers import quoted
 from dbopsd.db.session import Session
-from dbopsd.db.statement import Statement, load_sql
 from dbopsd.errors import InvalidField
 from dbopsd.metrics.on_demand import OnDemand
 from dbopsd.metrics.statements.errors import StatementNotExplainable, StatementNotFound
 from dbopsd.metrics.statements.extension import require_extension
+from dbopsd.metrics.statements.planner import GENERIC_PLAN_SINCE, caged
 
-EXPLAIN_SETTINGS: Final = load_sql(__package__, "explain_settings.sql").statement
-_PARAMETERS: Final = load_sql(__package__, "prepared_parameters.sql").statement
 _TIMEOUT_S: Final = 5.0
-GENERIC_PLAN_SINCE: Final = 16
-# A prepared statement outlives a transaction that is rolled back: no two have one name.
-_NUMBERS: Final = itertools.count(1)
 _QUERY_ID: Final = re.compile(r"-?[0-9]{1,19}")
 _MOST_SCHEMAS: Final = 50
 _COMMENT: Final = re.compile(r"\s+|--[^\n]*(?:\n|$)|/\*.*?\*/|\(", re.DOTALL)
@@ -29,6 +23,10 @@ _WORD: Final = re.compile(r"[A-Za-z]+")
 # What EXPLAIN takes and does not itself run. EXECUTE and CREATE TABLE AS are not among it.
 _PLANNED: Final = frozenset(
     ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "WITH", "TABLE")
+)
+_MAY_NOT_BECOME: Final = (
+    "it is planned with the rights of the role that ran it, because planning runs functions that "
+    "others may have written, and the role of the DSN cannot become {role}: GRANT that role to it"
 )
 _SYNTAX: Final = "42601"
 _UNKNOWN_NAMES: Final = frozenset(("42P01", "42883", "42704", "42703", "3F000"))
@@ -88,10 +86,13 @@ class Plans:
                     "database of the configuration whose DSN has that one",
                 )
             path = ", ".join(map(quoted, search_path)) or own_path
+            asked = _Asked(database, query_id, _checked(database, query_id, text), path)
+            if not may_become:
+                raise asked.refused(_MAY_NOT_BECOME.format(role=role or "a role that is gone"))
             return await _explained(
                 session,
-                _Asked(database, query_id, _checked(database, query_id, text), path),
-                role=role if may_become else "",
+                asked,
+                role=role,
                 generic=extension.server_version >= GENERIC_PLAN_SINCE,
             )
 
@@ -107,51 +108,25 @@ class _Asked:
         return StatementNotExplainable(self.database, self.query_id, why)
 
 
-async def plan_as_json(session: Session, text: str, *, generic: bool) -> dict[str, Any]:
-    """The plan of a statement in the open transaction, which `generic` asks GENERIC_PLAN for.
-
-    Raises `StatementFailed`.
-    """
-    answer = await _plan(session, text, "VERBOSE, FORMAT JSON", generic=generic)
-    plan: dict[str, Any] = answer[0][0][0]["Plan"]
-    return plan
-
-
 async def _explained(session: Session, asked: _Asked, *, role: str, generic: bool) -> Plan:
     try:
-        async with session.transaction(read_only=True):
-            await session.fetch_one(
-                EXPLAIN_SETTINGS, {"role": role, "search_path": asked.search_path}
-            )
-            rows = await _plan(session, asked.text, "FORMAT TEXT", generic=generic)
-            plan = await plan_as_json(session, asked.text, generic=generic)
+        async with caged(
+            session, role=role, search_path=asked.search_path, generic=generic
+        ) as planner:
+            lines = await planner.as_text(asked.text)
+            plan = await planner.as_json(asked.text)
     except (LockTimeout, QueryCanceled):
         raise
     except StatementFailed as error:
         raise asked.refused(_why(error, asked)) from error
     return Plan(
         asked.text,
-        "\n".join(row[0] for row in rows),
+        lines,
         json.dumps([{"Plan": plan}]),
         float(plan["Total Cost"]),
         asked.search_path,
-        role or "the role of the DSN",
+        role,
     )
-
-
-async def _plan(session: Session, text: str, form: str, *, generic: bool) -> list[tuple[Any, ...]]:
-    # The extended protocol takes one statement and no more, and PREPARE only what has a plan.
-    name = f"dbopsd_plan_{next(_NUMBERS)}"
-    prepare = Statement(f"PREPARE {name} AS {text}", "PREPARE statement")
-    await session.execute_pipeline([(prepare, None)])
-    if generic:
-        explain = f"EXPLAIN (GENERIC_PLAN, {form}) {text}"
-    else:
-        # Before 16: it is planned without its parameters too, by the setting force_generic_plan.
-        ((count,),) = await session.fetch_all(_PARAMETERS, (name,))
-        nulls = f"({', '.join(['NULL'] * count)})" if count else ""
-        explain = f"EXPLAIN ({form}) EXECUTE {name}{nulls}"
-    return await session.fetch_all(Statement(explain, "EXPLAIN statement"))
 
 
 def command_of(text: str) -> str:
@@ -188,8 +163,8 @@ def _checked(database: str, query_id: str, text: str | None) -> str:
 def _why(error: StatementFailed, asked: _Asked) -> str:
     if isinstance(error, PermissionMissing):
         return (
-            f"{error.cause}. Planning needs the privileges of the statement: make the role of the "
-            "DSN a member of the role that ran it, or GRANT pg_read_all_data to it"
+            f"{error.cause}. It is planned as the role that ran it, which needs its privileges "
+            "still, and TEMPORARY on the database"
         )
     if error.sqlstate in _UNKNOWN_NAMES:
         return (

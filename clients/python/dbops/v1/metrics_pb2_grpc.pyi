@@ -70,12 +70,13 @@ class MetricsServiceStub:
     ExplainStatement: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.ExplainStatementRequest, _metrics_pb2.ExplainStatementResponse]
     """Explains a statement of pg_stat_statements by its generic plan: `EXPLAIN (GENERIC_PLAN)`, and on PostgreSQL 15
     `EXPLAIN EXECUTE` of a prepared statement. It is never run: EXPLAIN plans it in a read-only transaction with a
-    timeout, which is rolled back. Planning evaluates IMMUTABLE functions of the statement, as the role that ran it
-    where the role of the DSN may become that one.
+    timeout, which is rolled back. Planning evaluates IMMUTABLE functions of the statement, so it has the rights of the
+    role that ran it, and cannot leave them.
 
     - FAILED_PRECONDITION, `STATEMENTS_UNAVAILABLE`: as for `ListStatements`.
     - FAILED_PRECONDITION, `STATEMENT_NOT_EXPLAINABLE`: it has no plan, such as VACUUM; its text is hidden, was lost or
-      is not whole; or it names what the `search_path` does not have. The message says which.
+      is not whole; the role of the DSN cannot become the role that ran it; or it names what the `search_path` does not
+      have. The message says which.
     - NOT_FOUND, `STATEMENT_NOT_FOUND`: pg_stat_statements has no such statement (any more), or it ran in another
       database of the server.
     """
@@ -172,12 +173,13 @@ class MetricsServiceAsyncStub(MetricsServiceStub):
     ExplainStatement: _aio.UnaryUnaryMultiCallable[_metrics_pb2.ExplainStatementRequest, _metrics_pb2.ExplainStatementResponse]  # type: ignore[assignment]
     """Explains a statement of pg_stat_statements by its generic plan: `EXPLAIN (GENERIC_PLAN)`, and on PostgreSQL 15
     `EXPLAIN EXECUTE` of a prepared statement. It is never run: EXPLAIN plans it in a read-only transaction with a
-    timeout, which is rolled back. Planning evaluates IMMUTABLE functions of the statement, as the role that ran it
-    where the role of the DSN may become that one.
+    timeout, which is rolled back. Planning evaluates IMMUTABLE functions of the statement, so it has the rights of the
+    role that ran it, and cannot leave them.
 
     - FAILED_PRECONDITION, `STATEMENTS_UNAVAILABLE`: as for `ListStatements`.
     - FAILED_PRECONDITION, `STATEMENT_NOT_EXPLAINABLE`: it has no plan, such as VACUUM; its text is hidden, was lost or
-      is not whole; or it names what the `search_path` does not have. The message says which.
+      is not whole; the role of the DSN cannot become the role that ran it; or it names what the `search_path` does not
+      have. The message says which.
     - NOT_FOUND, `STATEMENT_NOT_FOUND`: pg_stat_statements has no such statement (any more), or it ran in another
       database of the server.
     """
@@ -307,12 +309,13 @@ class MetricsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_metrics_pb2.ExplainStatementResponse, _abc.Awaitable[_metrics_pb2.ExplainStatementResponse]]:
         """Explains a statement of pg_stat_statements by its generic plan: `EXPLAIN (GENERIC_PLAN)`, and on PostgreSQL 15
         `EXPLAIN EXECUTE` of a prepared statement. It is never run: EXPLAIN plans it in a read-only transaction with a
-        timeout, which is rolled back. Planning evaluates IMMUTABLE functions of the statement, as the role that ran it
-        where the role of the DSN may become that one.
+        timeout, which is rolled back. Planning evaluates IMMUTABLE functions of the statement, so it has the rights of the
+        role that ran it, and cannot leave them.
 
         - FAILED_PRECONDITION, `STATEMENTS_UNAVAILABLE`: as for `ListStatements`.
         - FAILED_PRECONDITION, `STATEMENT_NOT_EXPLAINABLE`: it has no plan, such as VACUUM; its text is hidden, was lost or
-          is not whole; or it names what the `search_path` does not have. The message says which.
+          is not whole; the role of the DSN cannot become the role that ran it; or it names what the `search_path` does not
+          have. The message says which.
         - NOT_FOUND, `STATEMENT_NOT_FOUND`: pg_stat_statements has no such statement (any more), or it ran in another
           database of the server.
         """

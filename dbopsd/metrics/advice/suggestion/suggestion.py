@@ -13,12 +13,8 @@ from dbopsd.metrics.advice.suggestion.filters import Scan, candidates, scans_in
 from dbopsd.metrics.server_facts import ServerFacts
 from dbopsd.metrics.statements.errors import StatementsUnavailable
 from dbopsd.metrics.statements.extension import require_extension
-from dbopsd.metrics.statements.plan import (
-    EXPLAIN_SETTINGS,
-    GENERIC_PLAN_SINCE,
-    has_plan,
-    plan_as_json,
-)
+from dbopsd.metrics.statements.plan import has_plan
+from dbopsd.metrics.statements.planner import GENERIC_PLAN_SINCE, caged
 
 KIND: Final = "index_suggestion"
 _TABLE: Final = load_sql(__package__, "table_facts.sql").statement
@@ -96,6 +92,9 @@ class IndexSuggestion:
         prover = _Prover(session, facts, generic=generic)
         unplanned = 0
         for asked in asked_for:
+            if not asked.role:
+                unplanned += 1
+                continue
             try:
                 await prover.try_statement(asked)
             except ConnectionLost:
@@ -181,11 +180,14 @@ class _Prover:
         return _Wanted(scan, columns, table.written, proved=True, before=cost, after=after)
 
     async def _plan(self, asked: _Asked) -> dict[str, Any]:
-        async with self._session.transaction(read_only=True):
-            await self._session.execute(_SET_TIMEOUT, (_TIMEOUT_MS,))
-            settings = {"role": asked.role, "search_path": asked.search_path}
-            await self._session.fetch_one(EXPLAIN_SETTINGS, settings)
-            return await plan_as_json(self._session, asked.text, generic=self._generic)
+        await self._session.execute(_SET_TIMEOUT, (_TIMEOUT_MS,))
+        async with caged(
+            self._session,
+            role=asked.role,
+            search_path=asked.search_path,
+            generic=self._generic,
+        ) as planner:
+            return await planner.as_json(asked.text)
 
     async def _table(self, scan: Scan) -> _Table | None:
         key = (scan.schema, scan.table)
