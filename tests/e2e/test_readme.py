@@ -34,6 +34,7 @@ _VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
     (re.compile(r'"age_s": [\d.]+'), '"age_s": AGE'),
     (re.compile(r"127\.0\.0\.1:\d{4,5}"), "127.0.0.1:PORT"),
+    (re.compile(r'"localhost:\d{4,5}"'), '"localhost:PORT"'),
     (re.compile(r"\b18\.\d+\b"), "18.MINOR"),
     (re.compile(r"\bdbops_[\w-]{43}\b"), "TOKEN"),
     (re.compile(r"sha256:[0-9a-f]{64}"), "sha256:HASH"),
