@@ -2,7 +2,7 @@
 
 import click
 
-from dbops_client.cli.advice_views import advice_table, advice_view
+from dbops_client.cli.advice_views import advice_table, advice_view, sql_lines
 from dbops_client.cli.options import global_options
 from dbops_client.cli.session import ExitCode, Session
 
@@ -56,4 +56,7 @@ def show(session: Session, database: str, advice_id: str) -> ExitCode:
     with session.client() as client:
         found = client.advice.get(database, advice_id)
     session.print(found, lambda: advice_view(found))
+    if session.settings.output == "table":
+        for line in sql_lines(found):
+            click.echo(line)
     return ExitCode.DONE

@@ -28,21 +28,26 @@ def advice_table(found: metrics_pb2.ListAdviceResponse) -> RenderableType:
 
 
 def advice_view(found: _Advice) -> RenderableType:
-    """Return all that is known of a piece of advice, its SQL ready to be copied."""
+    """Return all that is known of a piece of advice but its SQL."""
     evidence = new_table("EVIDENCE", "VALUE", "SOURCE", fold=True)
     for each in found.evidence:
         evidence.add_row(cell(each.name), cell(each.value), cell(each.source))
-    lines: list[RenderableType] = [
+    return Group(
         Text.assemble(_severity(found), "  ", (plain(found.title), "bold")),
         Text(plain(f"{advice_id(found)}, {_sure(found)}")),
         Padding(evidence, (1, 0)),
         Text(plain(f"Gain: {found.gain}")),
         Text(plain(f"Risk: {found.risk}")),
         *(Text(plain(f"Not known: {each}")) for each in found.not_known),
-    ]
-    if found.sql:
-        lines += [Text(), *(Text(f"{_statement(each)};") for each in found.sql)]
-    return Group(*lines)
+    )
+
+
+def sql_lines(found: _Advice) -> list[str]:
+    """Return the SQL of a piece of advice, to be printed as it is.
+
+    A console would wrap it, and a line break within a quoted name makes it another one.
+    """
+    return ["", *(f"{_statement(each)};" for each in found.sql)] if found.sql else []
 
 
 def advice_id(advice: _Advice) -> str:
