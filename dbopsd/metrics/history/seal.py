@@ -21,7 +21,7 @@ from dbopsd.metrics.model import MetricType
 
 _log = logging.getLogger(__name__)
 
-_SERIES_A_STEP: Final = 8
+_SERIES_A_STEP: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
