@@ -11,6 +11,7 @@ from dbopsd.db.identifiers import quoted
 from dbopsd.db.session import Session
 from dbopsd.errors import InvalidField
 from dbopsd.metrics.on_demand import OnDemand
+from dbopsd.metrics.server_facts import read_facts
 from dbopsd.metrics.statements.errors import StatementNotExplainable, StatementNotFound
 from dbopsd.metrics.statements.extension import require_extension
 from dbopsd.metrics.statements.planner import GENERIC_PLAN_SINCE, caged
@@ -27,6 +28,9 @@ _PLANNED: Final = frozenset(
 _MAY_NOT_BECOME: Final = (
     "it is planned with the rights of the role that ran it, because planning runs functions that "
     "others may have written, and the role of the DSN cannot become {role}: GRANT that role to it"
+)
+_NOT_ON_A_STANDBY: Final = (
+    "it is planned within a temporary function, which a standby cannot have: ask the primary"
 )
 _SYNTAX: Final = "42601"
 _UNKNOWN_NAMES: Final = frozenset(("42P01", "42883", "42704", "42703", "3F000"))
@@ -87,6 +91,8 @@ class Plans:
                 )
             path = ", ".join(map(quoted, search_path)) or own_path
             asked = _Asked(database, query_id, _checked(database, query_id, text), path)
+            if (await read_facts(session)).standby:
+                raise asked.refused(_NOT_ON_A_STANDBY)
             if not may_become:
                 raise asked.refused(_MAY_NOT_BECOME.format(role=role or "a role that is gone"))
             return await _explained(

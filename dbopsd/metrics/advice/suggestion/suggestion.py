@@ -77,6 +77,9 @@ class IndexSuggestion:
         self, session: Session, facts: ServerFacts
     ) -> tuple[Sequence[Finding], Sequence[Gap]]:
         """Suggestions, and what was not judged. Raises `DatabaseError`."""
+        if facts.standby:
+            why = "a standby cannot plan the statements of others: ask the primary"
+            return (), [Gap(KIND, "OTHER_ROLE", why)]
         try:
             extension = await require_extension(session, facts.postgres_database)
         except StatementsUnavailable as error:
