@@ -53,10 +53,11 @@ protos: install ## generate clients/python/dbops from protos/
 client: install ## generate the synchronous client from the asyncio client
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/generate-sync-client
 
-docs: install ## generate the reference pages in docs/ from the program
+docs: install ## generate the reference pages in docs/ and the rules in deploy/ from the program
 	$(BIN)/dbopsd config-reference > docs/configuration.md
 	$(BIN)/dbopsd metrics-reference > docs/metrics_reference.md
 	$(BIN)/dbopsd alerts-reference > docs/alerts_reference.md
+	$(BIN)/dbopsd export prometheus-rules > deploy/prometheus/dbopsd.rules.yml
 
 lock: install ## resolve and lock the dependencies
 	PYTHON=$(BIN)/python scripts/lock
