@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import select
 import socket
@@ -10,6 +11,9 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import psycopg
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+from psycopg.types.json import set_json_loads
 
 # How long a server may take to act on a cancel request, from taking it to the statement's end.
 # psycopg waits 5 s for either, in which a caller that gave up would be held.
@@ -67,6 +71,28 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
         except psycopg.Error:
             self.sever()
             raise
+
+    def replace_bad_text(self) -> None:
+        """From now on, bytes that are no text of the connection's encoding become U+FFFD.
+
+        The server has such: a role or a database that was named by a client of another encoding has
+        its name in the catalogs of every database, as it came.
+        """
+        encoding = self.info.encoding
+        # Of a database without an encoding, most texts are UTF-8 nevertheless.
+        encoding = "utf-8" if encoding == "ascii" else encoding
+
+        class Lenient(Loader):
+            def load(self, data: Buffer) -> str:
+                return str(data, encoding, "replace")
+
+        for kind in ("text", "name", "varchar", "bpchar"):
+            self.adapters.register_loader(kind, Lenient)
+
+        def load_json(data: str | bytes) -> Any:
+            return json.loads(data if isinstance(data, str) else str(data, encoding, "replace"))
+
+        set_json_loads(load_json, self)
 
     @property
     def has_news(self) -> bool:

@@ -190,10 +190,12 @@ class Database:
         query_timeout_s: float | None,
         settings: dict[str, str] | None = None,
         dsn: Dsn | None = None,
+        replace_bad_text: bool = False,
     ) -> AsyncIterator[Session]:
         """Open a connection outside the pools, for the time of the context.
 
-        `dsn`: the database's own with another login (`Dsn.as_role`).
+        `dsn`: the database's own with another login (`Dsn.as_role`). `replace_bad_text`: for those
+        who only look; see `Connection.replace_bad_text`.
 
         Raises a `ConnectFailed` that says at which step and why, and, for writing, `WritesRefused`
         while two hosts take writes.
@@ -213,6 +215,8 @@ class Database:
             connection = await Connection.connect(conninfo)
         except psycopg.Error as exc:
             raise await dsn.explain(exc) from exc
+        if replace_bad_text:
+            connection.replace_bad_text()
         try:
             endpoint = self._telemetry.endpoint(connection)
             yield Session(

@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 _FACTS_EVERY_S: Final = 60.0
 _RECONNECT_WAIT_S: Final = 1.0
 _FIRST_WAIT_S: Final = 0.1
+LOOK_AT_LOG: Final = "it failed; the daemon's log says why"
 _LOOK_FOR_PRIMARY_S: Final = 10.0
 
 
@@ -168,6 +169,12 @@ class Lane:
         except (DatabaseError, CollectorMismatch) as exc:
             pace.failed(began, self._monotonic() - began)
             return self._failed(collector, exc.reason, exc.message)
+        except Exception:  # noqa: BLE001 - or one collector would hold up the others
+            _log.exception(
+                "the collector '%s' failed on database '%s'", collector.name, self._database.name
+            )
+            pace.failed(began, self._monotonic() - began)
+            return self._failed(collector, "COLLECTOR_FAILED", LOOK_AT_LOG)
         duration_s = self._monotonic() - began
         if found is None or found.is_part:
             pace.continues(began, duration_s)

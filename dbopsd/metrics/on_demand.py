@@ -69,6 +69,7 @@ async def _opened(
                 application_name="dbopsd-on-demand",
                 query_timeout_s=timeout_s + _GRACE_S,
                 settings=settings,
+                replace_bad_text=True,
             )
         )
 

@@ -42,6 +42,7 @@ async def sampler_session(
                         query_timeout_s=longest_timeout_s + _GRACE_S,
                         settings=CATALOG_ONLY,
                         dsn=dsn,
+                        replace_bad_text=True,
                     )
                 )
                 break

@@ -14,6 +14,7 @@ from dbopsd.errors import DbopsError
 from dbopsd.health.report import Report, State
 from dbopsd.metrics.applicability import lacking
 from dbopsd.metrics.collector import for_version
+from dbopsd.metrics.lane import LOOK_AT_LOG
 from dbopsd.metrics.left_behind import LeftBehind
 from dbopsd.metrics.model import Collection, CollectorState, CollectorStatus
 from dbopsd.metrics.newest import Newest
@@ -131,7 +132,7 @@ class UserLane:
                 return
             except Exception:  # noqa: BLE001 - or they would say for ever what they said last
                 _log.exception("your own collectors on '%s' failed", self._database.name)
-                self._fail(waiting, "COLLECTOR_FAILED", "it failed; the daemon's log says why")
+                self._fail(waiting, "COLLECTOR_FAILED", LOOK_AT_LOG)
                 return
 
     def _session(self) -> AbstractAsyncContextManager[Session]:
@@ -172,6 +173,12 @@ class UserLane:
             raise
         except DbopsError as exc:
             self._fail({user.name}, exc.reason, exc.message, self._monotonic() - began)
+            return
+        except Exception:  # noqa: BLE001 - or one collector would hold up the others
+            _log.exception(
+                "your own collector '%s' failed on database '%s'", user.name, self._database.name
+            )
+            self._fail({user.name}, "COLLECTOR_FAILED", LOOK_AT_LOG, self._monotonic() - began)
             return
         duration_s = self._monotonic() - began
         pace.succeeded(began, duration_s)
