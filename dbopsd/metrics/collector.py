@@ -1,6 +1,6 @@
 """What a collector is: a `.sql` file whose first comment declares what it measures.
 
-The comment is TOML. `docs/collectors.md` has the keys for those who write collectors of their own.
+The comment is TOML. `docs/metrics.md` has the keys for those who write collectors of their own.
 A file `NAME.since_17.sql` takes the place of `NAME.sql` from PostgreSQL 17 on.
 """
 
@@ -24,7 +24,8 @@ from dbopsd.metrics.model import Metric, MetricType, Sample, Series, is_number
 _FILE: Final = re.compile(r"(?P<name>[a-z][a-z0-9_]{0,62})(?:\.since_(?P<since>[0-9]{2}))?\.sql")
 _HEADER: Final = re.compile(r"\s*/\*(?P<toml>.*?)\*/(?P<sql>.*)", re.DOTALL)
 _METRIC_NAME: Final = r"[a-z_][a-z0-9_]{2,127}"
-_LABEL_NAME: Final = r"[a-z_][a-z0-9_]{0,62}"
+# Two underscores in front are Prometheus's own.
+_LABEL_NAME: Final = r"(?!__)[a-z_][a-z0-9_]{0,62}"
 OLDEST_SERVER: Final = 15
 _MOST_KNOWN: Final = 20_000
 
@@ -47,6 +48,13 @@ class MetricHeader(_Table):
 
     labels: tuple[str, ...] | None = None
     """Of this metric alone, in place of the collector's."""
+
+    @field_validator("unit", "help")
+    @classmethod
+    def _is_one_line(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("has a line break or a control character")
+        return value
 
 
 class CollectorHeader(_Table):
@@ -121,12 +129,12 @@ class CollectorHeader(_Table):
     def _says_what_it_measures(self) -> Self:
         if bool(self.metrics) == self.rows_name_metrics:
             raise ValueError("declares no metrics: add [metrics.NAME], or rows_name_metrics = true")
-        for label in (
-            *self.labels,
-            *(n for each in self.metrics.values() for n in each.labels or ()),
-        ):
-            if not re.fullmatch(_LABEL_NAME, label):
-                raise ValueError(f"'{label}' is no name of a label: a-z, 0-9 and _")
+        for labels in (self.labels, *(each.labels or () for each in self.metrics.values())):
+            for label in labels:
+                if not re.fullmatch(_LABEL_NAME, label):
+                    raise ValueError(f"'{label}' is no name of a label: a-z, 0-9 and _")
+                if labels.count(label) > 1:
+                    raise ValueError(f"has the label '{label}' twice")
         return self
 
 

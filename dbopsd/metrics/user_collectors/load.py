@@ -2,7 +2,7 @@
 
 import re
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -72,8 +72,10 @@ def load_user_collectors(
     given = {metric.name for each in known for metric in each.metrics}
     given |= {metric.name for each in sources for metric in each.metrics}
     read = [Collector.parse(name, text) for name, text in _files(directory)]
+    users = [metric.name for each in read for metric in each.metrics]
+    families = {_family(name): name for name in (*users, *given)}
     for each in read:
-        _require_allowed(each, taken, given, databases)
+        _require_allowed(each, taken, given, families, databases)
     require_distinct_metrics(read)
     return tuple(map(_bounded, read))
 
@@ -106,7 +108,11 @@ def _text(path: Path) -> str:
 
 
 def _require_allowed(
-    collector: Collector, taken: Collection[str], given: Collection[str], databases: Collection[str]
+    collector: Collector,
+    taken: Collection[str],
+    given: Collection[str],
+    families: Mapping[str, str],
+    databases: Collection[str],
 ) -> None:
     header, file = collector.header, f"{collector.name}.sql"
     if others := sorted(header.model_fields_set - _KEYS):
@@ -125,12 +131,21 @@ def _require_allowed(
                 file, f"'{column.value}' is no name of a column that can be used"
             )
     for metric in collector.metrics:
+        other = families[_family(metric.name)]
+        if other != metric.name:
+            raise CollectorInvalid(
+                file, f"declares {metric.name}, which OpenMetrics does not tell from {other}"
+            )
         if metric.name in given or metric.name.startswith(_RESERVED_PREFIXES):
             raise CollectorInvalid(file, f"declares {metric.name}, which is a name of dbopsd's own")
         if len(metric.labels) > _MOST_LABELS:
             raise CollectorInvalid(file, f"{metric.name} has more than {_MOST_LABELS} labels")
         if reserved := sorted(_RESERVED_LABELS.intersection(metric.labels)):
             raise CollectorInvalid(file, f"the label {reserved[0]} is not for collectors")
+
+
+def _family(metric: str) -> str:
+    return metric.removesuffix("_total")
 
 
 def _bounded(collector: Collector) -> UserCollector:

@@ -37,6 +37,30 @@ WRONG = {
         {"mine": user_collector("mine", ONE, labels='"server"')},
         "the label server is not for collectors",
     ),
+    "a label twice": (
+        {"mine": user_collector("mine", ONE, labels='"a", "a"')},
+        "has the label 'a' twice",
+    ),
+    "a label of Prometheus's own": (
+        {"mine": user_collector("mine", ONE, labels='"__name__"')},
+        "'__name__' is no name of a label",
+    ),
+    "a family of ours": (
+        {"mine": user_collector("mine", ONE).replace("mine_value", "pg_locks_count_total")},
+        "declares pg_locks_count_total, which OpenMetrics does not tell from pg_locks_count",
+    ),
+    "one family twice": (
+        {
+            "mine": user_collector("mine", ONE).replace(
+                "[metrics", '[metrics.mine_value_total]\nunit = "1"\nhelp = "x."\n[metrics'
+            )
+        },
+        "does not tell from mine_value",
+    ),
+    "a NUL in a help": (
+        {"mine": user_collector("mine", ONE).replace('help = "x."', r'help = "x\u0000"')},
+        "help: Value error, has a line break or a control character",
+    ),
     "too many labels": (
         {"mine": user_collector("mine", ONE, labels=", ".join(f'"l{n}"' for n in range(11)))},
         "more than 10 labels",
