@@ -22,7 +22,7 @@ from dbopsd.rpc.operation_access import require, visible_databases
 from dbopsd.rpc.paging import paginate
 from dbopsd.rpc.times import instant, timestamp
 from dbopsd.rpc.validation import SEGMENT
-from dbopsd.security.caller import Role, current_caller
+from dbopsd.security.caller import Caller, Role, current_caller
 from dbopsd.security.errors import RoleMissing
 
 _PARENT: Final = re.compile(rf"databases/({SEGMENT}|-)")
@@ -113,8 +113,7 @@ class AlertMethods:
         if request.request_id and not _REQUEST_ID.fullmatch(request.request_id):
             raise InvalidField("request_id", "is not 1 to 64 printable ASCII characters")
         asked = request.silence
-        # Of every database, where none is named.
-        caller = require(Role.OPERATOR, database_id(asked.database))
+        caller = self._require_for(database_id(asked.database))
         silence = Silence(
             id="",
             rule=asked.rule,
@@ -135,7 +134,7 @@ class AlertMethods:
         """End a silence."""
         silence_id = request.name.removeprefix("silences/")
         silence = await self._find_silence(silence_id)
-        require(Role.OPERATOR, silence.database)
+        self._require_for(silence.database)
         await self._silences.delete(silence_id)
         return Empty()
 
@@ -184,6 +183,13 @@ class AlertMethods:
                 for name, sent in zip(names, answers, strict=True)
             ]
         )
+
+    def _require_for(self, database: str) -> Caller:
+        """The caller, who may silence this database; empty: each of them, and those to come."""
+        if not database:
+            for each in self._alerts_of:
+                require(Role.OPERATOR, each)
+        return require(Role.OPERATOR, database)
 
     async def _find_silence(self, silence_id: str) -> Silence:
         """A silence that the caller may see.

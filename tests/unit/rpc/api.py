@@ -23,6 +23,7 @@ AUTH = AuthConfig(
             ("main-operator", None, {"main": "OPERATOR"}),
             ("other-viewer", None, {"other": "VIEWER"}),
             ("main-viewer", None, {"main": "VIEWER", "other": "OPERATOR"}),
+            ("operator-but-main", "OPERATOR", {"main": "VIEWER"}),
         )
     }
 )

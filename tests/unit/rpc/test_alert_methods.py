@@ -262,6 +262,11 @@ async def test_who_may_silence_what(channel):
     viewer = Caller(channel, "viewer")
     assert (await refused(viewer.silence(database=MAIN))).reason == "ROLE_MISSING"
     assert (await refused(viewer.unsilence(own.name))).reason == "ROLE_MISSING"
+    # A silence of every database covers that one, too.
+    but_main = Caller(channel, "operator-but-main")
+    assert (await refused(but_main.silence())).reason == "ROLE_MISSING"
+    assert (await refused(but_main.unsilence(every.name))).reason == "ROLE_MISSING"
+    await but_main.unsilence(theirs.name)
     await main.unsilence(own.name)
 
 
