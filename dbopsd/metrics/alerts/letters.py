@@ -1,5 +1,6 @@
 """What a message about alerts says."""
 
+import re
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,6 +11,10 @@ from dbopsd.metrics.alerts.units import in_words
 
 _MOST_ALERTS: Final = 20
 _LONGEST_TITLE: Final = 150
+# Chats take these for a mention of everybody there, or of a person, and for a link with any text.
+_MARKUP: Final = re.compile(r"(?<!\w)@(?=\w)|<(?=\S)|\](?=\()")
+# No width, and no chat reads on behind it.
+_BREAK: Final = "\N{ZERO WIDTH SPACE}"
 
 
 def title_of(database: str, firing: Sequence[Alert], over: Sequence[Alert]) -> str:
@@ -44,8 +49,8 @@ def severity_of(firing: Sequence[Alert]) -> str:
 def _firing(alert: Alert, now: float) -> list[str]:
     lasted = in_words(max(now - (alert.fired_at or alert.started_at), 0.0), "s")
     return [
-        f"{alert.severity.name} {alert.rule}: {alert.summary}",
-        f"→ {alert.remedy}",
+        f"{alert.severity.name} {alert.rule}: {_plain(alert.summary)}",
+        f"→ {_plain(alert.remedy)}",
         f"since {_time(alert.started_at)}, fires for {lasted}{_labels(alert)}",
         "",
     ]
@@ -54,15 +59,19 @@ def _firing(alert: Alert, now: float) -> list[str]:
 def _over(alert: Alert) -> list[str]:
     until = alert.resolved_at
     lasted = "" if until is None else f" after {in_words(until - alert.started_at, 's')}"
-    return [f"RESOLVED{lasted} {alert.rule}: {alert.summary}{_labels(alert)}", ""]
+    return [f"RESOLVED{lasted} {alert.rule}: {_plain(alert.summary)}{_labels(alert)}", ""]
 
 
 def _labels(alert: Alert) -> str:
     if not alert.labels:
         return ""
-    # A name in PostgreSQL may hold line breaks, which would make lines of their own here.
-    words = " ".join(", ".join(f"{name}={value}" for name, value in alert.labels).split())
-    return f" ({words})"
+    return f" ({_plain(', '.join(f'{name}={value}' for name, value in alert.labels))})"
+
+
+def _plain(text: str) -> str:
+    """One line that mentions nobody: a name in PostgreSQL may hold whatever its maker likes."""
+    shown = "".join(each if each.isprintable() else " " for each in text)
+    return _MARKUP.sub(rf"\g<0>{_BREAK}", " ".join(shown.split()))
 
 
 def _counted(word: str, alerts: Sequence[Alert]) -> str:
