@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from dbopsd.metrics.alerts.promql import Labels
@@ -52,8 +53,7 @@ class Alert:
     @property
     def key(self) -> str:
         """What tells it from every other alert, the same in every replica."""
-        identity = json.dumps([self.database, self.rule, self.labels])
-        return hashlib.sha256(identity.encode()).hexdigest()[:16]
+        return _key(self.database, self.rule, self.labels)
 
     @property
     def state(self) -> AlertState:
@@ -99,6 +99,13 @@ class Alert:
             severity=Severity[found["severity"].upper()],
             **fields,
         )
+
+
+# Asked for again and again, of thousands in a storm.
+@lru_cache(maxsize=16_384)
+def _key(database: str, rule: str, labels: Labels) -> str:
+    identity = json.dumps([database, rule, labels])
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 _JSON_FIELDS: Final = (

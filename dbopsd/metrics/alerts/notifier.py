@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from typing import Final, TypeVar
 
 from dbopsd.config import AlertsConfig
@@ -114,11 +114,12 @@ class Notifier:
     ) -> tuple[list[NewMessage], dict[str, list[str]]]:
         """The messages to send now, and by channel the keys of alerts that are over silently."""
         alerts = {alert.key: alert for alert in self._board.alerts()}
+        covered = self._covered(alerts)
         messages: list[NewMessage] = []
         forgotten: dict[str, list[str]] = {}
         for channel in self._channels.values():
             told = {each.alert_key: each for each in notices if each.channel == channel.name}
-            firing = self._firing(channel, alerts, told, now)
+            firing = self._firing(channel, alerts, covered, told, now)
             over = self._over(alerts, told, now)
             if not channel.config.resolved and over:
                 forgotten[channel.name] = [alert.key for alert in over]
@@ -136,17 +137,22 @@ class Notifier:
         return messages, forgotten
 
     def _firing(
-        self, channel: Channel, alerts: Mapping[str, Alert], told: Mapping[str, Notice], now: float
+        self,
+        channel: Channel,
+        alerts: Mapping[str, Alert],
+        covered: Collection[str],
+        told: Mapping[str, Notice],
+        now: float,
     ) -> list[Alert]:
-        """What the channel is to be told of that fires, anew or again."""
+        """What it is to be told of that fires, anew or again, and that is not `covered`."""
         config = channel.config
         wanted = [
             alert
-            for alert in alerts.values()
-            if alert.state is AlertState.FIRING
+            for key, alert in alerts.items()
+            if key not in covered
+            and alert.state is AlertState.FIRING
             and channel.wants(alert.severity, alert.database)
             and now - (alert.fired_at or now) >= config.after_s
-            and not self._stands_under(alert, alerts)
         ]
         new = [alert for alert in wanted if alert.key not in told]
         # Of one database, the first one waits for the others.
@@ -179,15 +185,17 @@ class Notifier:
                 over.append(Alert.of_json(json.loads(notice.alert)).resolved(now))
         return over
 
-    def _stands_under(self, alert: Alert, alerts: Mapping[str, Alert]) -> bool:
-        """Whether an alert that says more fires about the same."""
-        rule = self._rules.get(alert.database, {}).get(alert.rule)
-        return rule is not None and any(
-            other.firing
-            and other.rule in rule.under
-            and other.database == alert.database
-            and other.labels == alert.labels
-            for other in alerts.values()
+    def _covered(self, alerts: Mapping[str, Alert]) -> frozenset[str]:
+        """The keys of alerts beside which one that says more fires about the same."""
+        # There may be thousands in a storm: each is looked at once, not beside each other one.
+        firing = {
+            (each.database, each.labels, each.rule) for each in alerts.values() if each.firing
+        }
+        return frozenset(
+            key
+            for key, each in alerts.items()
+            if (rule := self._rules.get(each.database, {}).get(each.rule)) is not None
+            and any((each.database, each.labels, other) in firing for other in rule.under)
         )
 
     async def _deliver(self, duty: DutyRun, channel: Channel) -> None:

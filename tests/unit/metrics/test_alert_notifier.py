@@ -308,3 +308,16 @@ async def test_a_control_store_that_is_away_is_waited_for(
         path.rmdir()
         await eventually(lambda: len(hook.messages) == 1, 20)
         await settled(told)
+
+
+async def test_what_says_less_of_the_same_is_not_told(told: Told, hook: Webhook) -> None:
+    slow = replace(DEAD_ROWS, rule="SlowStatements", labels=(("queryid", "1"),))
+    other = replace(slow, labels=(("queryid", "2"),))
+    async with told.notifying(hook):
+        told.now = 1005.0
+        told.publish(slow, other, replace(slow, rule="VerySlowStatements"))
+        await eventually(lambda: len(hook.messages) == 1)
+        message = hook.messages[0]["message"]
+        assert "WARNING SlowStatements: t has dead rows\n" in message
+        assert message.count("SlowStatements") == 2, "the other one, and the one that says more"
+        assert "(queryid=2)" in message
