@@ -13,6 +13,8 @@ from dbopsd.metrics.model import Collection, Metric, Sample, Snapshot
 
 _MOST_GLOBS: Final = 100
 _LONGEST_GLOB: Final = 200
+# Compiling takes the longer the more there are, and others wait meanwhile.
+_MOST_STARS: Final = 500
 _MOST_LABELS: Final = 20
 
 
@@ -40,6 +42,8 @@ class Selection:
             raise InvalidField(
                 "filter.metrics", f"has a name of 0 or over {_LONGEST_GLOB} characters"
             )
+        if sum(name.count("*") for name in metrics) > _MOST_STARS:
+            raise InvalidField("filter.metrics", f"has more than {_MOST_STARS} '*' in all")
         if len(labels or {}) > _MOST_LABELS:
             raise InvalidField("filter.labels", f"has more than {_MOST_LABELS} labels")
         return cls(tuple(sorted(set(metrics))), tuple(sorted((labels or {}).items())))

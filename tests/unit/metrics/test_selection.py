@@ -81,6 +81,7 @@ def test_stars_without_end_are_no_search_without_end():
         (["x"] * 101, {}, "filter.metrics"),
         ([""], {}, "filter.metrics"),
         (["x" * 201], {}, "filter.metrics"),
+        ([f"{number}" + "*a" * 99 for number in range(6)], {}, "filter.metrics"),
         ([], {str(number): "" for number in range(21)}, "filter.labels"),
     ],
 )

@@ -76,7 +76,7 @@ class SampleFilter(_message.Message):
     @_builtins.property
     def metrics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of metrics, in which `*` stands for any text and `?` for any character. A sample passes if any of them
-        matches. At most 100, of at most 200 characters.
+        matches. At most 100, of at most 200 characters, with at most 500 `*` in all.
         """
 
     @_builtins.property
