@@ -127,7 +127,7 @@ def build_cli(features: Sequence[Feature] = (), *, module: str = "dbopsd") -> cl
     def metrics_reference() -> None:
         """Print every metric with its meaning, and the differences from postgres_exporter."""
         # Here, or a worker would load every collector.
-        from dbopsd.metrics.reference import markdown  # noqa: PLC0415
+        from dbopsd.metrics.reference.page import markdown  # noqa: PLC0415
 
         click.echo(markdown(), nl=False)
 

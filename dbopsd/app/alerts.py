@@ -12,7 +12,8 @@ from dbopsd.metrics.alerts.prometheus_rules import prometheus_rules as written_f
 from dbopsd.metrics.alerts.rules import RuleSet
 from dbopsd.metrics.collector import Collector, load_collectors
 from dbopsd.metrics.errors import RuleInvalid
-from dbopsd.metrics.source import Source, load_sources
+from dbopsd.metrics.source import Source
+from dbopsd.metrics.sources import load_sources
 from dbopsd.operations.duty import Duty, DutyRun, Place
 
 ALERTS_DUTY: Final = "alerts"

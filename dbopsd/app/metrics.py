@@ -31,11 +31,12 @@ from dbopsd.metrics.history.recorder import Recorder
 from dbopsd.metrics.hub import MetricsHub
 from dbopsd.metrics.on_demand import OnDemand
 from dbopsd.metrics.otlp.names import OtlpNames, load_names
-from dbopsd.metrics.sampler import Sampler
-from dbopsd.metrics.source import OperationCounts, Source, load_sources
+from dbopsd.metrics.sampling.sampler import Sampler
+from dbopsd.metrics.sampling.user_collectors.load import UserCollector
+from dbopsd.metrics.source import OperationCounts, Source
+from dbopsd.metrics.sources import load_sources
 from dbopsd.metrics.statements.window import StatementHistory
 from dbopsd.metrics.trends.trends import Trends
-from dbopsd.metrics.user_collectors.load import UserCollector
 from dbopsd.operations.errors import ControlStoreUnavailable
 from dbopsd.operations.record import State
 from dbopsd.operations.service import Operations

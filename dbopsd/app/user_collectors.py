@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from dbopsd.config import Config
 from dbopsd.metrics.collector import Collector, load_collectors
-from dbopsd.metrics.source import Source, load_sources
-from dbopsd.metrics.user_collectors.load import UserCollector, load_user_collectors
+from dbopsd.metrics.sampling.user_collectors.load import UserCollector, load_user_collectors
+from dbopsd.metrics.source import Source
+from dbopsd.metrics.sources import load_sources
 
 
 def user_collectors_of(

@@ -1,8 +1,6 @@
 """What a source is: samples that no query gives. Each lives in a file of its own in `sources/`."""
 
-import importlib
 import logging
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,7 +8,6 @@ from typing import Final
 
 from dbopsd.db.database import Database
 from dbopsd.health.report import Report
-from dbopsd.metrics import sources
 from dbopsd.metrics.errors import SourceNotApplicable
 from dbopsd.metrics.model import (
     Collection,
@@ -76,14 +73,6 @@ class Source:
             for metric, labels, value in self.measure(subject)
             if value is not None
         )
-
-
-def load_sources() -> tuple[Source, ...]:
-    """Every source in `sources/`, by name."""
-    modules = sorted(module.name for module in pkgutil.iter_modules(sources.__path__))
-    return tuple(
-        importlib.import_module(f"{sources.__name__}.{module}").SOURCE for module in modules
-    )
 
 
 @dataclass(frozen=True, slots=True)

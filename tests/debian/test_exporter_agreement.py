@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from dbopsd.metrics.collector import load_collectors
-from dbopsd.metrics.exporter_differences import Differs, Exporter, load_differences
+from dbopsd.metrics.reference.exporter_differences import Differs, Exporter, load_differences
 from tests.e2e.conftest import database
 from tests.support.daemon import ROOT, Daemon
 from tests.support.debian import PostgresExporter, fetch

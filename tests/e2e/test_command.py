@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from dbopsd import reference
 from dbopsd.__main__ import cli
-from dbopsd.metrics import reference as metrics_reference
+from dbopsd.metrics.reference import page as metrics_reference
 from tests.e2e.conftest import Answer, run
 from tests.support.daemon import clean_environment
 

@@ -12,9 +12,9 @@ from dbopsd.health.prober import REACHABLE_CHECK, Prober
 from dbopsd.metrics.collector import Collector, load_collectors
 from dbopsd.metrics.hub import MetricsHub
 from dbopsd.metrics.model import Collection, CollectorState, CollectorStatus
-from dbopsd.metrics.sampler import Sampler
+from dbopsd.metrics.sampling.sampler import Sampler
+from dbopsd.metrics.sampling.user_collectors.load import UserCollector
 from dbopsd.metrics.source import Source
-from dbopsd.metrics.user_collectors.load import UserCollector
 
 COLLECTORS = load_collectors()
 

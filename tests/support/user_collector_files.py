@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from dbopsd.metrics.source import load_sources
-from dbopsd.metrics.user_collectors.load import UserCollector, load_user_collectors
+from dbopsd.metrics.sampling.user_collectors.load import UserCollector, load_user_collectors
+from dbopsd.metrics.sources import load_sources
 from tests.support.sampling import COLLECTORS
 
 

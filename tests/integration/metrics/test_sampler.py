@@ -9,7 +9,7 @@ import pytest
 
 from dbopsd.metrics.collector import Collector
 from dbopsd.metrics.model import CollectorState
-from dbopsd.metrics.source import load_sources
+from dbopsd.metrics.sources import load_sources
 from tests.integration.conftest import OpenDatabase
 from tests.support.patience import eventually
 from tests.support.sampling import sampling

@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from dbopsd.metrics.exposition import Exposition, Format
 from dbopsd.metrics.model import CollectorState, MetricType
-from dbopsd.metrics.source import load_sources
+from dbopsd.metrics.sources import load_sources
 from tests.integration.conftest import OpenDatabase
 from tests.integration.metrics.test_sampler import GOOD
 from tests.support.patience import eventually

@@ -15,7 +15,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from dbopsd.metrics.errors import SourceNotApplicable
 from dbopsd.metrics.model import CollectorState, Metric, MetricType
 from dbopsd.metrics.server_facts import ServerFacts
-from dbopsd.metrics.source import Source, SourceRunner, Subject, Value, load_sources
+from dbopsd.metrics.source import Source, SourceRunner, Subject, Value
+from dbopsd.metrics.sources import load_sources
 from dbopsd.operations.record import State
 from tests.integration.conftest import OpenDatabase
 from tests.support.patience import eventually

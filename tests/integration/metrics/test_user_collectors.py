@@ -17,7 +17,7 @@ import pytest
 from dbopsd.config import MetricsConfig
 from dbopsd.db.database import Database
 from dbopsd.metrics.model import CollectorState
-from dbopsd.metrics.user_collectors.load import UserCollector
+from dbopsd.metrics.sampling.user_collectors.load import UserCollector
 from tests.integration.conftest import OpenDatabase
 from tests.support.patience import eventually
 from tests.support.sampling import COLLECTORS, Sampled, sampling

@@ -15,7 +15,7 @@ from dbopsd.metrics.alerts.prometheus_rules import prometheus_rules
 from dbopsd.metrics.alerts.rules import RuleSet, Severity, placeholders
 from dbopsd.metrics.collector import load_collectors
 from dbopsd.metrics.errors import RuleInvalid
-from dbopsd.metrics.source import load_sources
+from dbopsd.metrics.sources import load_sources
 
 RULES = RuleSet.default()
 COLLECTORS, SOURCES = load_collectors(), load_sources()

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from dbopsd.metrics.collector import load_collectors
-from dbopsd.metrics.source import load_sources
+from dbopsd.metrics.sources import load_sources
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))

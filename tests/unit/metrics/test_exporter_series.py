@@ -9,9 +9,14 @@ from typing import NamedTuple
 import pytest
 
 from dbopsd.metrics.collector import OLDEST_SERVER, for_version, load_collectors
-from dbopsd.metrics.exporter_differences import Difference, Differs, Exporter, load_differences
 from dbopsd.metrics.model import Metric
-from dbopsd.metrics.source import load_sources
+from dbopsd.metrics.reference.exporter_differences import (
+    Difference,
+    Differs,
+    Exporter,
+    load_differences,
+)
+from dbopsd.metrics.sources import load_sources
 
 HERE = Path(__file__).parent
 NEWEST_SERVER = 18

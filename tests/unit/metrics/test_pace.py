@@ -2,7 +2,7 @@
 
 import pytest
 
-from dbopsd.metrics.pace import MOST_BUSY, Pace
+from dbopsd.metrics.sampling.pace import MOST_BUSY, Pace
 
 
 def ran(pace: Pace, cost_s: float, times: int = 1) -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from dbopsd.metrics import reference
 from dbopsd.metrics.collector import load_collectors
-from dbopsd.metrics.exporter_differences import load_differences
 from dbopsd.metrics.otlp.names import load_names
-from dbopsd.metrics.source import load_sources
+from dbopsd.metrics.reference.page import markdown
+from dbopsd.metrics.reference.exporter_differences import load_differences
+from dbopsd.metrics.sources import load_sources
 
 PAGE = Path(__file__).parents[3] / "docs" / "metrics_reference.md"
 
@@ -20,7 +20,7 @@ def rows() -> list[list[str]]:
 
 
 def test_the_page_is_what_the_program_says() -> None:
-    assert PAGE.read_text() == reference.markdown(), "run `make docs`"
+    assert PAGE.read_text() == markdown(), "run `make docs`"
 
 
 def test_every_metric_is_there_with_its_meaning_under_its_collector() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from dbopsd.db.session import Table
 from dbopsd.metrics.collector import Collector
-from dbopsd.metrics.top_rows import OTHERS, TopRows, TopState, largest_rows
-from dbopsd.metrics.top_states import TopStates
+from dbopsd.metrics.sampling.top_rows import OTHERS, TopRows, TopState, largest_rows
+from dbopsd.metrics.sampling.top_states import TopStates
 
 COLLECTOR = Collector.parse(
     "tables.sql",

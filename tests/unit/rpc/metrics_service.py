@@ -15,7 +15,7 @@ from dbopsd.metrics.descriptors import Catalogue
 from dbopsd.metrics.hub import MetricsHub
 from dbopsd.metrics.on_demand import OnDemand
 from dbopsd.metrics.otlp.names import load_names
-from dbopsd.metrics.source import load_sources
+from dbopsd.metrics.sources import load_sources
 from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.rpc.metrics.service import MetricsService
 from dbopsd.rpc.server import Service

@@ -18,7 +18,7 @@ from dbopsd.metrics.statements.planner import GENERIC_PLAN_SINCE, caged
 
 KIND: Final = "index_suggestion"
 _TABLE: Final = load_sql(__package__, "table_facts.sql").statement
-_SET_TIMEOUT: Final = load_sql("dbopsd.metrics", "set_timeout.sql").statement
+_SET_TIMEOUT: Final = load_sql("dbopsd.metrics.sampling", "set_timeout.sql").statement
 _TIMEOUT_MS: Final = "2000"
 _STATEMENTS: Final = 20
 _CALLS: Final = 100

@@ -7,7 +7,7 @@ import pytest
 from dbopsd.metrics.collector import load_collectors
 from dbopsd.metrics.model import Metric, MetricType, Series
 from dbopsd.metrics.otlp.names import Kind, load_names
-from dbopsd.metrics.source import load_sources
+from dbopsd.metrics.sources import load_sources
 
 NAMES = load_names()
 DECLARED: dict[str, Metric] = {

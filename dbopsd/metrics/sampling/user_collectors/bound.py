@@ -12,14 +12,14 @@ from dbopsd.metrics.errors import (
     UserRoleRefused,
 )
 from dbopsd.metrics.model import Sample
-from dbopsd.metrics.user_collectors.load import (
+from dbopsd.metrics.sampling.user_collectors.load import (
     MOST_LABEL_CHARACTERS,
     MOST_NUMBER_CHARACTERS,
     UserCollector,
 )
 
 _READ_ROLE: Final = load_sql(__package__, "read_role.sql").statement
-_SET_TIMEOUT: Final = load_sql("dbopsd.metrics", "set_timeout.sql").statement
+_SET_TIMEOUT: Final = load_sql("dbopsd.metrics.sampling", "set_timeout.sql").statement
 _BOOLEANS: Final = {"true": 1.0, "false": 0.0}
 
 

@@ -15,12 +15,16 @@ from dbopsd.config import DatabaseMetricsConfig, MetricsConfig
 from dbopsd.db.database import Database
 from dbopsd.health.report import Report
 from dbopsd.metrics.collector import Collector
-from dbopsd.metrics.lane import Lane, lanes_of
-from dbopsd.metrics.left_behind import LeftBehind
 from dbopsd.metrics.model import Collection, CollectorState, CollectorStatus
-from dbopsd.metrics.newest import Newest, Publish
-from dbopsd.metrics.pace import Pace
-from dbopsd.metrics.queries import CollectorQueries
+from dbopsd.metrics.sampling.lane import Lane, lanes_of
+from dbopsd.metrics.sampling.left_behind import LeftBehind
+from dbopsd.metrics.sampling.newest import Newest, Publish
+from dbopsd.metrics.sampling.pace import Pace
+from dbopsd.metrics.sampling.queries import CollectorQueries
+from dbopsd.metrics.sampling.top_states import TopStates
+from dbopsd.metrics.sampling.turns import Turns
+from dbopsd.metrics.sampling.user_collectors.lane import LEAST_INTERVAL_S, UserLane
+from dbopsd.metrics.sampling.user_collectors.load import UserCollector
 from dbopsd.metrics.source import (
     SOURCES_EVERY_S,
     OperationCounts,
@@ -28,10 +32,6 @@ from dbopsd.metrics.source import (
     SourceRunner,
     Subject,
 )
-from dbopsd.metrics.top_states import TopStates
-from dbopsd.metrics.turns import Turns
-from dbopsd.metrics.user_collectors.lane import LEAST_INTERVAL_S, UserLane
-from dbopsd.metrics.user_collectors.load import UserCollector
 
 # Samples are left out once they are older than so many intervals.
 _STALE_AFTER: Final = 2.0

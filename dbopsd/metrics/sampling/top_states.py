@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from dbopsd.metrics.top_rows import TopState
+from dbopsd.metrics.sampling.top_rows import TopState
 
 _log = logging.getLogger(__name__)
 

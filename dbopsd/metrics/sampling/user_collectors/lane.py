@@ -12,18 +12,18 @@ from dbopsd.db.errors import ConnectionLost, QueryTimeout
 from dbopsd.db.session import Session
 from dbopsd.errors import DbopsError
 from dbopsd.health.report import Report, State
-from dbopsd.metrics.applicability import lacking
 from dbopsd.metrics.collector import for_version
-from dbopsd.metrics.lane import LOOK_AT_LOG
-from dbopsd.metrics.left_behind import LeftBehind
 from dbopsd.metrics.model import Collection, CollectorState, CollectorStatus
-from dbopsd.metrics.newest import Newest
-from dbopsd.metrics.pace import Pace
-from dbopsd.metrics.sampler_session import sampler_session
+from dbopsd.metrics.sampling.applicability import lacking
+from dbopsd.metrics.sampling.lane import LOOK_AT_LOG
+from dbopsd.metrics.sampling.left_behind import LeftBehind
+from dbopsd.metrics.sampling.newest import Newest
+from dbopsd.metrics.sampling.pace import Pace
+from dbopsd.metrics.sampling.sampler_session import sampler_session
+from dbopsd.metrics.sampling.turns import Turns
+from dbopsd.metrics.sampling.user_collectors.bound import Limits, require_harmless, run_bounded
+from dbopsd.metrics.sampling.user_collectors.load import UserCollector
 from dbopsd.metrics.server_facts import ServerFacts, read_facts
-from dbopsd.metrics.turns import Turns
-from dbopsd.metrics.user_collectors.bound import Limits, require_harmless, run_bounded
-from dbopsd.metrics.user_collectors.load import UserCollector
 
 _log = logging.getLogger(__name__)
 

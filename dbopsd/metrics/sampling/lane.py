@@ -10,17 +10,17 @@ from dbopsd.db.database import Database
 from dbopsd.db.errors import ConnectionLost, DatabaseError, QueryTimeout
 from dbopsd.db.session import Session
 from dbopsd.health.report import Report, State
-from dbopsd.metrics.applicability import hidden, lacking
 from dbopsd.metrics.collector import Collector, for_version
 from dbopsd.metrics.errors import CollectorMismatch
-from dbopsd.metrics.left_behind import LeftBehind
 from dbopsd.metrics.model import Collection, CollectorState, CollectorStatus
-from dbopsd.metrics.newest import Newest
-from dbopsd.metrics.pace import Pace
-from dbopsd.metrics.queries import CollectorQueries
-from dbopsd.metrics.sampler_session import sampler_session
+from dbopsd.metrics.sampling.applicability import hidden, lacking
+from dbopsd.metrics.sampling.left_behind import LeftBehind
+from dbopsd.metrics.sampling.newest import Newest
+from dbopsd.metrics.sampling.pace import Pace
+from dbopsd.metrics.sampling.queries import CollectorQueries
+from dbopsd.metrics.sampling.sampler_session import sampler_session
+from dbopsd.metrics.sampling.turns import Turns
 from dbopsd.metrics.server_facts import ServerFacts, read_facts
-from dbopsd.metrics.turns import Turns
 
 _log = logging.getLogger(__name__)
 

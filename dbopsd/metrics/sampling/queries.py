@@ -9,9 +9,9 @@ from dbopsd.db.session import Row, Session, Table
 from dbopsd.db.statement import Statement, load_sql
 from dbopsd.metrics.collector import Collector
 from dbopsd.metrics.model import Sample
+from dbopsd.metrics.sampling.top_rows import TopRows, largest_rows
+from dbopsd.metrics.sampling.top_states import TopStates
 from dbopsd.metrics.server_facts import ServerFacts
-from dbopsd.metrics.top_rows import TopRows, largest_rows
-from dbopsd.metrics.top_states import TopStates
 
 _SET_TIMEOUT: Final = load_sql(__package__, "set_timeout.sql").statement
 # A row says by this column what of it is not known, and why.

@@ -9,10 +9,11 @@ from dbopsd.metrics.collector import (
     CollectorHeader,
     load_collectors,
 )
-from dbopsd.metrics.exporter_differences import load_differences
 from dbopsd.metrics.model import Metric
 from dbopsd.metrics.otlp.names import load_names
-from dbopsd.metrics.source import Source, load_sources
+from dbopsd.metrics.reference.exporter_differences import load_differences
+from dbopsd.metrics.source import Source
+from dbopsd.metrics.sources import load_sources
 
 _NEWEST_SERVER: Final = 18
 _ALL: Final = frozenset(range(OLDEST_SERVER, _NEWEST_SERVER + 1))

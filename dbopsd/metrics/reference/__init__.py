@@ -1,0 +1,1 @@
+"""The reference page of metrics, and where they differ from those of postgres_exporter."""
