@@ -6,8 +6,8 @@ import pytest
 
 from dbopsd.metrics.collector import load_collectors
 from dbopsd.metrics.otlp.names import load_names
-from dbopsd.metrics.reference.page import markdown
 from dbopsd.metrics.reference.exporter_differences import load_differences
+from dbopsd.metrics.reference.page import markdown
 from dbopsd.metrics.sources import load_sources
 
 PAGE = Path(__file__).parents[3] / "docs" / "metrics_reference.md"
