@@ -9,9 +9,11 @@ from functools import partial
 from typing import Final
 
 from dbopsd.app.alerts import ALERTS_DUTY, judges_of, rules_of
+from dbopsd.app.background import start
 from dbopsd.app.feature import Daemon, Served
 from dbopsd.app.metrics_push import push_metrics
 from dbopsd.app.user_collectors import user_collectors_of
+from dbopsd.db.database import Database
 from dbopsd.metrics.advice.adviser import THRESHOLDS, Adviser
 from dbopsd.metrics.advice.rule import load_rules
 from dbopsd.metrics.advice.suggestion.suggestion import IndexSuggestion
@@ -105,11 +107,11 @@ async def _serve_metrics(
     tasks = []
     if config.enabled:
         counts = _Counts(daemon.operations)
-        tasks.append(asyncio.create_task(counts.run(), name="operation-counts"))
+        tasks.append(start("operation-counts", counts.run))
         tasks += _samplers(daemon, hub, collectors, sources, users, counts)
         if config.history.enabled:
             recorder = Recorder(hub, history_path, max_bytes=config.history.max_size)
-            tasks.append(asyncio.create_task(recorder.run(), name="history-recorder"))
+            tasks.append(start("history-recorder", recorder.run))
     board = AlertBoard()
     silences = Silences(
         daemon.control, board, RuleSet.of(daemon.config.alerts).rules, frozenset(daemon.databases)
@@ -139,7 +141,7 @@ async def _serve_metrics(
             history=history_path if config.history.enabled else None,
             look_at_silences=silences.refresh,
         )
-        tasks.append(asyncio.create_task(engine.run(), name="alerts"))
+        tasks.append(start("alerts", engine.run))
     history = History(history_path) if config.history.enabled else None
     statement_history = StatementHistory(history_path) if config.history.enabled else None
     on_demand = OnDemand(daemon.databases)
@@ -150,7 +152,7 @@ async def _serve_metrics(
         unused_days=THRESHOLDS["unused_days"],
     )
     if config.enabled:
-        tasks.append(asyncio.create_task(usage.run(), name="usage-recorder"))
+        tasks.append(start("usage-recorder", usage.run))
     service = MetricsService(
         hub,
         Catalogue(every_collector, sources, names),
@@ -190,21 +192,23 @@ def _samplers(
     counts: _Counts,
 ) -> list[asyncio.Task[None]]:
     of_server = Counter(database.dsn.hosts for database in daemon.databases.values())
-    return [
-        asyncio.create_task(
-            Sampler(
-                database,
-                collectors,
-                daemon.config.metrics,
-                database.config.metrics,
-                report=partial(daemon.board.report, name),
-                sources=sources,
-                user_collectors=users,
-                operations=partial(counts.of, name),
-                siblings=of_server[database.dsn.hosts],
-                state_dir=daemon.config.server.state_dir / "metrics" / "others",
-            ).run(partial(hub.publish, name)),
-            name=f"{name}-sampler",
+
+    async def sample(name: str, database: Database) -> None:
+        sampler = Sampler(
+            database,
+            collectors,
+            daemon.config.metrics,
+            database.config.metrics,
+            report=partial(daemon.board.report, name),
+            sources=sources,
+            user_collectors=users,
+            operations=partial(counts.of, name),
+            siblings=of_server[database.dsn.hosts],
+            state_dir=daemon.config.server.state_dir / "metrics" / "others",
         )
+        await sampler.run(partial(hub.publish, name))
+
+    return [
+        start(f"{name}-sampler", partial(sample, name, database))
         for name, database in daemon.databases.items()
     ]

@@ -19,6 +19,7 @@ LIST_DATABASES = "dbops.v1.HealthService/ListDatabases"
 WATCH_HEALTH = "dbops.v1.HealthService/WatchHealth"
 SERVICES = [
     "dbops.v1.HealthService",
+    "dbops.v1.MetricsService",
     "dbops.v1.MigrateService",
     "dbops.v1.OperationsService",
     "google.longrunning.Operations",

@@ -71,7 +71,9 @@ def test_a_server_that_fails_is_told_once_by_a_cluster_whose_daemons_are_killed(
     disposable_server: Callable[..., PostgresServer], postgres: PostgresServer, hook: Webhook
 ) -> None:
     watched = disposable_server()
-    control = {"control_url": as_url(postgres.dsn(dbname=postgres.create_database()))}
+    control = {
+        "control_url": as_url(postgres.dsn(dbname=postgres.create_database(prefix="fault_")))
+    }
     config = config_of(watched.dsn(), hook)
     with Daemon(config, server=control) as first, Daemon(config, server=control) as second:
         for daemon in (first, second):

@@ -7,7 +7,8 @@ from typing import Any
 
 from tests.support.servers import PostgresServer
 
-_PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[sbt]\b|\$\d+")
+# Of psycopg, of PostgreSQL, and of format(), whose per cent signs psycopg may have doubled.
+_PLACEHOLDER = re.compile(r"%+(?:\(\w+\))?[A-Za-z]?|\$\d+")
 
 
 def missing_spans(
@@ -36,4 +37,4 @@ def missing_spans(
 
 def _normal(text: str) -> str:
     """`text` as it is alike in the log and in a span: placeholders and white space folded."""
-    return " ".join(_PLACEHOLDER.sub("?", text).replace("%%", "%").split())
+    return " ".join(_PLACEHOLDER.sub("?", text).split())
