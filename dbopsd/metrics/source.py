@@ -16,6 +16,7 @@ from dbopsd.metrics.model import (
     Metric,
     Sample,
     Series,
+    is_number,
 )
 from dbopsd.metrics.server_facts import ServerFacts
 
@@ -71,7 +72,7 @@ class Source:
         return tuple(
             Sample(Series(metric, labels), value, subject.now)
             for metric, labels, value in self.measure(subject)
-            if value is not None
+            if value is not None and is_number(value)
         )
 
 

@@ -8,7 +8,7 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Any, Final
 
-from dbopsd.metrics.alerts.promql import Labels
+from dbopsd.metrics.alerts.promql_vectors import Labels
 from dbopsd.metrics.alerts.rules import Severity
 
 _TARGET_LABELS: Final = frozenset({"job", "instance", "server"})

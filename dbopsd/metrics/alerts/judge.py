@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dbopsd.metrics.alerts.alert import Alert, AlertState, own_labels
-from dbopsd.metrics.alerts.promql import Found, Labels, Vector
+from dbopsd.metrics.alerts.promql_vectors import Labels, Vector
 from dbopsd.metrics.alerts.rules import (
     CHECK_STATE,
     CHECK_VALUE,
@@ -99,7 +99,7 @@ class Judge:
         self.windows.take(snapshot, now)
         states = _check_values(self.windows, CHECK_STATE)
         unknown = {check for check, state in states.items() if state == UNKNOWN_CHECK}
-        seen: Found = {}
+        seen: dict[str, Vector] = {}
         for rule in self._rules:
             data = self._data(rule, snapshot)
             if not data.raises:

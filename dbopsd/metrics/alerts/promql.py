@@ -9,28 +9,31 @@ edges: `increase` of a counter that went up by 3 is 3.
 """
 
 import math
-import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import promql_parser as ast
 
+from dbopsd.metrics.alerts.promql_functions import OF_VALUES, OF_WINDOWS, OTHERS, predicted
+from dbopsd.metrics.alerts.promql_vectors import (
+    AGGREGATIONS,
+    ARITHMETIC,
+    COMPARISONS,
+    SETS,
+    Element,
+    Labels,
+    NotEvaluated,
+    Vector,
+    applied,
+    combined,
+    for_each,
+    joined,
+    kept_labels,
+)
 from dbopsd.metrics.errors import ExpressionFailed, ExpressionInvalid
-from dbopsd.metrics.history.aggregate import grown
 from dbopsd.metrics.history.chunk import Samples
-
-Labels = tuple[tuple[str, str], ...]
-"""Label names and values, by name, without empty values."""
-
-
-class Element(NamedTuple):
-    """An element of an instant vector."""
-
-    labels: Labels
-    value: float
 
 
 class Window(NamedTuple):
@@ -48,7 +51,6 @@ class LabelMap(dict[str, str]):
         self.pairs: Labels = tuple(sorted((name, value) for name, value in labels.items() if value))
 
 
-Vector = list[Element]
 Found = dict[str, Vector]
 """What functions of ranges came to, by their text: several rules ask for the same."""
 Matches = Callable[[Mapping[str, str]], bool]
@@ -110,96 +112,10 @@ class Expression:
         """
         try:
             result = _Evaluation(reader, now, {} if found is None else found).value(self.tree)
-        except _Failed as failed:
+        except NotEvaluated as failed:
             raise ExpressionFailed(self.text, str(failed)) from failed
         vector = [Element((), result)] if isinstance(result, float) else result
         return [each for each in vector if not math.isnan(each.value)]
-
-
-class _Failed(Exception):
-    """An expression that cannot be evaluated on the samples that are there."""
-
-
-def _divided(a: float, b: float) -> float:
-    if b:
-        return a / b
-    return math.nan if a == 0 or math.isnan(a) else math.copysign(math.inf, a)
-
-
-def _power(a: float, b: float) -> float:
-    try:
-        return math.pow(a, b)
-    except OverflowError:
-        return math.inf
-    except ValueError:
-        return math.nan
-
-
-_ARITHMETIC: Final[Mapping[str, Callable[[float, float], float]]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": _divided,
-    "%": lambda a, b: math.fmod(a, b) if b else math.nan,
-    "^": _power,
-}
-_COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    ">": operator.gt,
-    "<": operator.lt,
-    ">=": operator.ge,
-    "<=": operator.le,
-}
-_SETS: Final = ("and", "or", "unless")
-_AGGREGATIONS: Final[Mapping[str, Callable[[Sequence[float]], float]]] = {
-    "sum": math.fsum,
-    "min": min,
-    "max": max,
-    "avg": lambda values: math.fsum(values) / len(values),
-    "count": lambda values: float(len(values)),
-    "group": lambda values: 1.0,
-}
-_OF_VALUES: Final[Mapping[str, Callable[[float], float]]] = {
-    "abs": abs,
-    "ceil": math.ceil,
-    "floor": math.floor,
-    "sqrt": lambda value: math.sqrt(value) if value >= 0 else math.nan,
-    "ln": lambda value: math.log(value) if value > 0 else math.nan,
-}
-
-
-def _seconds(samples: Samples) -> float:
-    return float(samples.times[-1] - samples.times[0]) / 1000.0
-
-
-def _slope(samples: Samples) -> tuple[float, float]:
-    """The least-squares line, as per second and at the last sample."""
-    times = (samples.times - samples.times[-1]) / 1000.0
-    middle, mean = float(times.mean()), float(samples.values.mean())
-    apart = times - middle
-    per_s = float(np.dot(apart, samples.values - mean) / np.dot(apart, apart))
-    return per_s, mean - per_s * middle
-
-
-# Each of one window with at least so many samples.
-_OF_WINDOWS: Final[Mapping[str, tuple[int, Callable[[Samples], float]]]] = {
-    "increase": (2, lambda s: float(grown(s).sum())),
-    "rate": (2, lambda s: _divided(float(grown(s).sum()), _seconds(s))),
-    "delta": (2, lambda s: float(s.values[-1] - s.values[0])),
-    "deriv": (2, lambda s: _slope(s)[0]),
-    "changes": (1, lambda s: float(np.count_nonzero(np.diff(s.values)))),
-    "resets": (1, lambda s: float(np.count_nonzero(np.diff(s.values) < 0))),
-    "avg_over_time": (1, lambda s: float(s.values.mean())),
-    "min_over_time": (1, lambda s: float(s.values.min())),
-    "max_over_time": (1, lambda s: float(s.values.max())),
-    "sum_over_time": (1, lambda s: float(s.values.sum())),
-    "count_over_time": (1, lambda s: float(len(s.values))),
-    "last_over_time": (1, lambda s: float(s.values[-1])),
-}
-_OTHERS: Final = frozenset(
-    {"time", "predict_linear", "absent", "scalar", "vector", "clamp_min", "clamp_max"}
-)
 
 
 class _Evaluation:
@@ -218,7 +134,7 @@ class _Evaluation:
             case ast.ParenExpr():
                 return self.value(node.expr)
             case ast.UnaryExpr():
-                return _each(self.value(node.expr), lambda value: -value)
+                return for_each(self.value(node.expr), lambda value: -value)
             case ast.VectorSelector():
                 return self._select(node)
             case ast.Call():
@@ -227,7 +143,7 @@ class _Evaluation:
                 return self._aggregate(node)
             case ast.BinaryExpr():
                 return self._binary(node)
-        raise _Failed(f"{type(node).__name__} has no value")
+        raise NotEvaluated(f"{type(node).__name__} has no value")
 
     def _select(self, node: Any) -> Vector:
         matches = _matcher(node)
@@ -244,25 +160,25 @@ class _Evaluation:
         return [Window(_labels(labels), samples) for labels, samples in found]
 
     def _call(self, name: str, arguments: Sequence[Any]) -> float | Vector:
-        if name in _OF_WINDOWS:
+        if name in OF_WINDOWS:
             text = f"{name} {arguments[0]}"
             if text not in self._found:
-                least, of_window = _OF_WINDOWS[name]
+                least, of_window = OF_WINDOWS[name]
                 self._found[text] = [
                     Element(window.labels, of_window(window.samples))
                     for window in self._windows(arguments[0])
                     if len(window.samples.times) >= least
                 ]
             return self._found[text]
-        if name in _OF_VALUES:
-            return _each(self.value(arguments[0]), _OF_VALUES[name])
+        if name in OF_VALUES:
+            return for_each(self.value(arguments[0]), OF_VALUES[name])
         match name:
             case "time":
                 return self._now
             case "predict_linear":
                 ahead_s = self._number(arguments[1])
                 return [
-                    Element(window.labels, _predicted(window.samples, self._now, ahead_s))
+                    Element(window.labels, predicted(window.samples, self._now, ahead_s))
                     for window in self._windows(arguments[0])
                     if len(window.samples.times) >= 2
                 ]
@@ -276,144 +192,54 @@ class _Evaluation:
             case "clamp_min" | "clamp_max":
                 limit = self._number(arguments[1])
                 bounded = max if name == "clamp_min" else min
-                return _each(self.value(arguments[0]), lambda value: bounded(value, limit))
-        raise _Failed(f"{name}() is not known")
+                return for_each(self.value(arguments[0]), lambda value: bounded(value, limit))
+        raise NotEvaluated(f"{name}() is not known")
 
     def _number(self, node: Any) -> float:
         found = self.value(node)
         if isinstance(found, float):
             return found
-        raise _Failed("a number is needed where there is a vector")
+        raise NotEvaluated("a number is needed where there is a vector")
 
     def _vector(self, node: Any) -> Vector:
         found = self.value(node)
         if isinstance(found, float):
-            raise _Failed("a vector is needed where there is a number")
+            raise NotEvaluated("a vector is needed where there is a number")
         return found
 
     def _aggregate(self, node: Any) -> Vector:
         groups: dict[Labels, list[float]] = {}
         for element in self._vector(node.expr):
-            kept = _kept(element.labels, node.modifier)
+            kept = kept_labels(element.labels, node.modifier)
             groups.setdefault(kept, []).append(element.value)
-        combine = _AGGREGATIONS[str(node.op)]
+        combine = AGGREGATIONS[str(node.op)]
         return [Element(labels, float(combine(values))) for labels, values in groups.items()]
 
     def _binary(self, node: Any) -> float | Vector:
         operator = str(node.op)
         left, right = self.value(node.lhs), self.value(node.rhs)
-        if operator in _SETS:
+        if operator in SETS:
             if isinstance(left, float) or isinstance(right, float):
-                raise _Failed(f"'{operator}' is between vectors")
-            return _combined(operator, left, right, node.modifier)
+                raise NotEvaluated(f"'{operator}' is between vectors")
+            return combined(operator, left, right, node.modifier)
         as_number = node.modifier is not None and node.modifier.return_bool
         if isinstance(left, float) and isinstance(right, float):
-            return _applied(operator, left, right)
+            return applied(operator, left, right)
         if isinstance(right, float):
             pairs = [(each, each.value, right) for each in left]  # type: ignore[union-attr]
         elif isinstance(left, float):
             pairs = [(each, left, each.value) for each in right]
         else:
-            return _joined(operator, left, right, node.modifier)
+            return joined(operator, left, right, node.modifier)
         found = []
         for element, a, b in pairs:
-            if operator in _ARITHMETIC:
-                found.append(Element(element.labels, _ARITHMETIC[operator](a, b)))
+            if operator in ARITHMETIC:
+                found.append(Element(element.labels, ARITHMETIC[operator](a, b)))
             elif as_number:
-                found.append(Element(element.labels, float(_COMPARISONS[operator](a, b))))
-            elif _COMPARISONS[operator](a, b):
+                found.append(Element(element.labels, float(COMPARISONS[operator](a, b))))
+            elif COMPARISONS[operator](a, b):
                 found.append(element)
         return found
-
-
-def _applied(operator: str, a: float, b: float) -> float:
-    if operator in _ARITHMETIC:
-        return _ARITHMETIC[operator](a, b)
-    return float(_COMPARISONS[operator](a, b))
-
-
-def _joined(operator: str, left: Vector, right: Vector, modifier: Any) -> Vector:
-    """Two vectors, element by element with the same labels, as Prometheus matches them."""
-    many_left = modifier is not None and modifier.card == ast.VectorMatchCardinality.ManyToOne
-    many_right = modifier is not None and modifier.card == ast.VectorMatchCardinality.OneToMany
-    one_side, other_side = (left, right) if many_right else (right, left)
-    ones: dict[Labels, Element] = {}
-    for element in one_side:
-        key = _key(element.labels, modifier)
-        if key in ones:
-            raise _Failed(f"several elements match {dict(key)}: say group_left or more labels")
-        ones[key] = element
-    found: dict[Labels, Element] = {}
-    for element in other_side:
-        key = _key(element.labels, modifier)
-        one = ones.get(key)
-        if one is None:
-            continue
-        a, b = (one.value, element.value) if many_right else (element.value, one.value)
-        if operator in _ARITHMETIC:
-            value = _ARITHMETIC[operator](a, b)
-        elif modifier is not None and modifier.return_bool:
-            value = float(_COMPARISONS[operator](a, b))
-        elif _COMPARISONS[operator](a, b):
-            value = a
-        else:
-            continue
-        if many_left or many_right:
-            added = set(modifier.group_labels or ())
-            kept = [(n, v) for n, v in element.labels if n not in added]
-            labels = tuple(sorted([*kept, *((n, v) for n, v in one.labels if n in added)]))
-        elif operator in _COMPARISONS and not (modifier is not None and modifier.return_bool):
-            labels = key if _is_on(modifier) else element.labels
-        else:
-            labels = key
-        if labels in found:
-            raise _Failed(f"several elements match {dict(labels)}: say group_left or more labels")
-        found[labels] = Element(labels, value)
-    return list(found.values())
-
-
-def _combined(operator: str, left: Vector, right: Vector, modifier: Any) -> Vector:
-    there = {_key(each.labels, modifier) for each in right}
-    if operator == "and":
-        return [each for each in left if _key(each.labels, modifier) in there]
-    if operator == "unless":
-        return [each for each in left if _key(each.labels, modifier) not in there]
-    known = {_key(each.labels, modifier) for each in left}
-    return [*left, *(each for each in right if _key(each.labels, modifier) not in known)]
-
-
-def _key(labels: Labels, modifier: Any) -> Labels:
-    """The labels by which an element finds its match."""
-    matching = None if modifier is None else modifier.matching
-    if matching is None:
-        return labels
-    named = set(matching.labels)
-    on = matching.type == ast.LabelModifierType.Include
-    return tuple((name, value) for name, value in labels if (name in named) is on)
-
-
-def _is_on(modifier: Any) -> bool:
-    matching = None if modifier is None else modifier.matching
-    return matching is not None and matching.type == ast.LabelModifierType.Include
-
-
-def _kept(labels: Labels, modifier: Any) -> Labels:
-    if modifier is None:
-        return ()
-    named = set(modifier.labels)
-    by = modifier.type == ast.AggModifierType.By
-    return tuple((name, value) for name, value in labels if (name in named) is by)
-
-
-def _each(value: float | Vector, apply: Callable[[float], float]) -> float | Vector:
-    if isinstance(value, float):
-        return float(apply(value))
-    return [Element(each.labels, float(apply(each.value))) for each in value]
-
-
-def _predicted(samples: Samples, now: float, ahead_s: float) -> float:
-    per_s, at_end = _slope(samples)
-    return at_end + per_s * (now - float(samples.times[-1]) / 1000.0 + ahead_s)
 
 
 def _labels(labels: Mapping[str, str]) -> Labels:
@@ -464,11 +290,11 @@ def _problem(node: Any) -> str:
             return "a subquery is not supported"
         case ast.StringLiteral():
             return "a text is not supported"
-        case ast.Call() if node.func.name not in (*_OF_WINDOWS, *_OF_VALUES, *_OTHERS):
+        case ast.Call() if node.func.name not in (*OF_WINDOWS, *OF_VALUES, *OTHERS):
             return f"the function {node.func.name} is not supported"
-        case ast.AggregateExpr() if str(node.op) not in _AGGREGATIONS:
+        case ast.AggregateExpr() if str(node.op) not in AGGREGATIONS:
             return f"the aggregation {node.op} is not supported"
-        case ast.BinaryExpr() if str(node.op) not in (*_ARITHMETIC, *_COMPARISONS, *_SETS):
+        case ast.BinaryExpr() if str(node.op) not in (*ARITHMETIC, *COMPARISONS, *SETS):
             return f"the operator {node.op} is not supported"
         case ast.VectorSelector() if node.offset is not None or node.at is not None:
             return "offset and @ are not supported"

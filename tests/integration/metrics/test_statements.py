@@ -52,8 +52,14 @@ def postgres(servers: PostgresServers, postgres_version: int) -> PostgresServer:
 
 @pytest.fixture
 def statements_dsn(make_database: Callable[..., str]) -> str:
-    """A database with the extension, in a schema that only a quoted identifier finds."""
-    return make_database(PREPARE)
+    """A database with the extension, in a schema that only a quoted identifier finds.
+
+    The statements of other tests are forgotten, or these would not be among the costliest.
+    """
+    dsn = make_database(PREPARE)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"SELECT {SCHEMA}.pg_stat_statements_reset()")
+    return dsn
 
 
 @pytest.fixture
