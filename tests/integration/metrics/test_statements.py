@@ -135,6 +135,11 @@ async def test_the_order_is_kept_and_the_limit_is_in_the_sql(
 ) -> None:
     connection.execute("SET work_mem = '64kB'")
     connection.execute("SELECT count(*) FROM (SELECT * FROM app.items ORDER BY name) AS sorted")
+    # More than its buffers hold, so that blocks are written whatever the server's own hold.
+    connection.execute("SET temp_buffers = '800kB'")
+    connection.execute(
+        "CREATE TEMPORARY TABLE large AS SELECT repeat('x', 500) FROM generate_series(1, 5000)"
+    )
     for _ in range(30):
         connection.execute("SELECT 1")
     found = (await listed(database, order)).statements
