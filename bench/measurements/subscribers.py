@@ -1,7 +1,7 @@
 """A thousand subscribers of one database's metrics, with scrapers and health calls beside them.
 
 The daemon runs on its own; the subscribers, the scrapers and the health calls are processes beside
-it on the same cores, so their share is told, too.
+it on the same cores, so the report shows their share too.
 """
 
 import threading

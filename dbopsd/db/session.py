@@ -47,6 +47,10 @@ class Table:
     rows: list[Row]
 
 
+class _TrialEnded(Exception):
+    """Rolls the transaction of a trial back."""
+
+
 class Session:
     """One connection, used by one task at a time. Every statement on it leaves a span.
 
@@ -282,6 +286,14 @@ class Session:
             raise
         if commit is _COMMIT and answer != "COMMIT":
             raise TransactionNotCommitted(self._endpoint.telemetry.database)
+
+    @asynccontextmanager
+    async def trial(self, *, read_only: bool = False) -> AsyncIterator[None]:
+        """A transaction of which nothing stays, however it ends. Otherwise as `transaction`."""
+        with contextlib.suppress(_TrialEnded):
+            async with self.transaction(read_only=read_only):
+                yield
+                raise _TrialEnded
 
     async def listen(self, channel: str) -> None:
         """Subscribe to `channel`; `notifications()` yields what comes.

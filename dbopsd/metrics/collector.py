@@ -87,7 +87,7 @@ class CollectorHeader(_Table):
     prefix: str = ""
     labels: tuple[str, ...] = ()
     duplicates: Literal["sum", "max", "last"] = "sum"
-    """What becomes of two rows with the same labels."""
+    """How two rows with the same labels are made one."""
 
     full_privilege: str = ""
     """What a role needs to see all of it. Without, its samples are of a part only."""

@@ -398,3 +398,21 @@ async def test_a_caller_that_gives_up_on_a_hung_server_is_not_held(
                     await session.execute(Statement("SELECT 1", "SELECT 1"))
             # One second for the cancel request that nobody answers; psycopg alone takes ten.
             assert loop.time() - started < 3
+
+
+async def test_nothing_of_a_trial_stays(database: Database) -> None:
+    create = Statement("CREATE TABLE tried (n int)", "CREATE TABLE tried")
+    look = Statement("SELECT to_regclass('tried')::text", "SELECT to_regclass")
+    async with database.session() as session:
+        async with session.trial():
+            await session.execute(create)
+            assert await session.fetch_all(look) == [("tried",)]
+        assert await session.fetch_all(look) == [(None,)]
+        with pytest.raises(ZeroDivisionError):
+            async with session.trial():
+                await session.execute(create)
+                raise ZeroDivisionError
+        assert await session.fetch_all(look) == [(None,)]
+        with pytest.raises(StatementFailed, match="read-only"):
+            async with session.trial(read_only=True):
+                await session.execute(create)

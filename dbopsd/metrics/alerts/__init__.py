@@ -1,1 +1,1 @@
-"""Alerts: rules, what they find, who is told."""
+"""Alerts: rules, their judgement, and the messages to people."""

@@ -27,7 +27,7 @@ class LeftBehind:
         self._facts = facts
 
     async def has_ended(self) -> bool:
-        """Whether there is none; one that is there is told to end.
+        """Whether it has ended. If not, the server is asked to end it.
 
         The question goes to the shared pool, which has connections.
         """

@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from dbopsd.config import MetricsConfig
 from dbopsd.db.session import Row, Session, Table
-from dbopsd.db.statement import Statement, load_sql
+from dbopsd.db.statement import Statement
 from dbopsd.metrics.collector import Collector
 from dbopsd.metrics.model import Sample
 from dbopsd.metrics.sampling.top_rows import TopRows, largest_rows
 from dbopsd.metrics.sampling.top_states import TopStates
 from dbopsd.metrics.server_facts import ServerFacts
+from dbopsd.metrics.statement_timeout import set_statement_timeout
 
-_SET_TIMEOUT: Final = load_sql(__package__, "set_timeout.sql").statement
 # A row says by this column what of it is not known, and why.
 _UNKNOWN_COLUMN: Final = "unknown"
 _MOST_NAMED: Final = 5
@@ -160,7 +160,7 @@ class CollectorQueries:
     ) -> Table:
         timeout_s = collector.header.timeout_s
         if timeout_s != self._timeout_s:
-            await session.execute(_SET_TIMEOUT, (f"{timeout_s * 1000:.0f}",))
+            await set_statement_timeout(session, timeout_s)
             self._timeout_s = timeout_s
         return await session.fetch_table(self._statement(collector, facts), parameters)
 

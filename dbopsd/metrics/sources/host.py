@@ -113,7 +113,7 @@ def _pid_file_agrees(server: ServerFacts) -> bool:
 
 
 def _process_of(server: ServerFacts) -> psutil.Process | None:
-    """The process that serves the session; None if it is none that can be seen from here."""
+    """The process that serves the session; None if it cannot be seen from here."""
     try:
         process = psutil.Process(server.backend_pid)
         late_s = abs(process.create_time() - server.backend_started_at)

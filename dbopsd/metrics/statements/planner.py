@@ -7,7 +7,6 @@ code has the rights that it had when the statement ran. `SET ROLE` alone would b
 the code can undo it. The transaction is read-only by then, and rolled back.
 """
 
-import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,10 +25,6 @@ _SETTINGS: Final = load_sql(__package__, "planner_settings.sql").statement
 _PLAN: Final = Statement(
     "SELECT pg_temp.dbopsd_plan(%(statement)s, %(form)s, %(generic)s)", "EXPLAIN statement"
 )
-
-
-class _Done(Exception):
-    """Leaves a transaction that is to be rolled back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +58,9 @@ async def caged(
     `generic`: the server has GENERIC_PLAN (`GENERIC_PLAN_SINCE`). Nothing of it stays. Raises
     `StatementFailed`, where the role may not create temporary objects too.
     """
-    with contextlib.suppress(_Done):
-        async with session.transaction():
-            await session.execute(_WRITABLE)
-            await session.fetch_one(_ROLE, {"role": role})
-            await session.execute(_CREATE)
-            await session.fetch_one(_SETTINGS, {"search_path": search_path})
-            yield Planner(session, generic)
-            raise _Done
+    async with session.trial():
+        await session.execute(_WRITABLE)
+        await session.fetch_one(_ROLE, {"role": role})
+        await session.execute(_CREATE)
+        await session.fetch_one(_SETTINGS, {"search_path": search_path})
+        yield Planner(session, generic)

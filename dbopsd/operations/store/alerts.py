@@ -189,7 +189,7 @@ def not_sent(store: ControlStore, message_id: int, problem: str, retry_after_s: 
 
 
 def forget_channels(store: ControlStore, known: Collection[str]) -> int:
-    """Drop what is there of channels that the configuration has no more; how many messages."""
+    """Delete everything for channels outside `known`. Returns how many messages that were."""
     with store.transaction() as connection:
         connection.execute(sa.delete(alert_notices).where(alert_notices.c.channel.not_in(known)))
         rows = connection.execute(

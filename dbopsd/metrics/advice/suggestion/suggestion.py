@@ -11,6 +11,7 @@ from dbopsd.db.statement import load_sql
 from dbopsd.metrics.advice.finding import Confidence, Evidence, Finding, Gap, Severity
 from dbopsd.metrics.advice.suggestion.filters import Scan, candidates, scans_in
 from dbopsd.metrics.server_facts import ServerFacts
+from dbopsd.metrics.statement_timeout import set_statement_timeout
 from dbopsd.metrics.statements.errors import StatementsUnavailable
 from dbopsd.metrics.statements.extension import require_extension
 from dbopsd.metrics.statements.plan import has_plan
@@ -18,8 +19,7 @@ from dbopsd.metrics.statements.planner import GENERIC_PLAN_SINCE, caged
 
 KIND: Final = "index_suggestion"
 _TABLE: Final = load_sql(__package__, "table_facts.sql").statement
-_SET_TIMEOUT: Final = load_sql("dbopsd.metrics.sampling", "set_timeout.sql").statement
-_TIMEOUT_MS: Final = "2000"
+_TIMEOUT_S: Final = 2.0
 _STATEMENTS: Final = 20
 _CALLS: Final = 100
 # From when on an index is worth its upkeep: the planner's units, and the part of the whole cost.
@@ -183,7 +183,7 @@ class _Prover:
         return _Wanted(scan, columns, table.written, proved=True, before=cost, after=after)
 
     async def _plan(self, asked: _Asked) -> dict[str, Any]:
-        await self._session.execute(_SET_TIMEOUT, (_TIMEOUT_MS,))
+        await set_statement_timeout(self._session, _TIMEOUT_S)
         async with caged(
             self._session,
             role=asked.role,

@@ -17,9 +17,9 @@ from dbopsd.metrics.sampling.user_collectors.load import (
     MOST_NUMBER_CHARACTERS,
     UserCollector,
 )
+from dbopsd.metrics.statement_timeout import set_statement_timeout
 
 _READ_ROLE: Final = load_sql(__package__, "read_role.sql").statement
-_SET_TIMEOUT: Final = load_sql("dbopsd.metrics.sampling", "set_timeout.sql").statement
 _BOOLEANS: Final = {"true": 1.0, "false": 0.0}
 
 
@@ -36,10 +36,6 @@ class _Role:
     name: str
     is_superuser: bool
     dangerous: Sequence[str]
-
-
-class _RollBack(Exception):
-    """Leaves a transaction so that nothing of it stays."""
 
 
 async def require_harmless(session: Session) -> None:
@@ -59,18 +55,12 @@ async def run_bounded(
     The transaction is read-only, which nothing in it can change once a query runs, and is rolled
     back: no setting of it reaches the next collector.
     """
-    rows: list[Row] = []
-    try:
-        async with session.transaction(read_only=True):
-            timeout_ms = user.collector.header.timeout_s * 1000
-            await session.execute(_SET_TIMEOUT, (f"{timeout_ms:.0f}",))
-            await session.execute(user.parsed, single=True)
-            rows = await session.fetch_all(
-                user.bounded, {"rows": limits.rows, "bytes": limits.size_bytes}
-            )
-            raise _RollBack
-    except _RollBack:
-        pass
+    async with session.trial(read_only=True):
+        await set_statement_timeout(session, user.collector.header.timeout_s)
+        await session.execute(user.parsed, single=True)
+        rows = await session.fetch_all(
+            user.bounded, {"rows": limits.rows, "bytes": limits.size_bytes}
+        )
     if rows and rows[0][-1] > limits.rows:
         raise AnswerTooLarge(user.name, f"more than {limits.rows} rows")
     if rows and len(rows) < rows[0][-1]:

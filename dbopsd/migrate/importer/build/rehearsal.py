@@ -25,23 +25,14 @@ from dbopsd.migrate.importer.records import import_records
 _REFUSED: Final = "PostgreSQL refuses it: "
 
 
-class _Undo(Exception):
-    """Rolls the transaction back."""
-
-
 async def rehearse(session: Session, schema: str, plan: Plan) -> Plan:
     """The plan without what PostgreSQL refuses. `schema` is created for it and rolled back.
 
     Raises `UnexpectedDependency`.
     """
-    rehearsed = plan
-    try:
-        async with session.transaction():
-            await create_schema(session, schema)
-            rehearsed = await _Rehearsal(session, schema, plan).run()
-            raise _Undo
-    except _Undo:
-        return rehearsed
+    async with session.trial():
+        await create_schema(session, schema)
+        return await _Rehearsal(session, schema, plan).run()
 
 
 class _Rehearsal:
