@@ -22,8 +22,9 @@ from dbopsd.security.token_file import append_token
 from dbopsd.security.tokens import hash_token, new_token
 from tests.e2e.conftest import Answer, database, run
 from tests.support.daemon import Daemon
+from tests.support.installations import DEFAULT_VERSION
 from tests.support.patience import eventually_blocking
-from tests.support.servers import PostgresServer
+from tests.support.servers import PostgresServer, PostgresServers
 
 TABLE = """
 CREATE EXTENSION pg_stat_statements;
@@ -32,6 +33,14 @@ INSERT INTO public.items SELECT g, 'item' FROM generate_series(1, 100) g;
 CREATE INDEX items_name ON public.items (name);
 CREATE INDEX items_name_too ON public.items (name);
 """
+
+
+@pytest.fixture(scope="module")
+def server(servers: PostgresServers) -> Iterator[PostgresServer]:
+    """A server whose statements are those of this module: a list of 1,000 has all of them."""
+    made = servers.disposable(DEFAULT_VERSION)
+    yield made
+    servers.discard(made)
 
 
 @pytest.fixture(scope="module")

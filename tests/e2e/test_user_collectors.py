@@ -56,12 +56,14 @@ def test_they_are_listed_sampled_and_judged_as_those_of_the_daemon(
         found = client.metrics.get("main")
         (broken,) = [each for each in found.collectors if each.name == "broken"]
         assert "syntax error" in broken.message
-        success = {
-            each.labels["collector"]: each.value
-            for each in found.samples
-            if each.metric == "pg_scrape_collector_success"
-        }
-        assert (success["mine"], success["broken"]) == (1.0, 0.0)
+
+        def success() -> dict[str, float]:
+            told = client.metrics.get("main", metrics=["pg_scrape_collector_success"])
+            return {each.labels["collector"]: each.value for each in told.samples}
+
+        # How collectors do is told a moment after they ran.
+        eventually_blocking(lambda: {"mine", "broken"} <= success().keys())
+        assert (success()["mine"], success()["broken"]) == (1.0, 0.0)
         # Nobody runs it here. Operations are counted a while after the start.
         eventually_blocking(lambda: value("dbops_operations") is not None, 60)
         counted = client.metrics.get("main", metrics=["dbops_operations"]).samples
