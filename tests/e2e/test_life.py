@@ -89,7 +89,8 @@ def test_a_restart_keeps_the_data(start_daemon: Callable[..., Daemon], state_dir
     started = time.monotonic()
     third = start_daemon(state_dir=state_dir)
     assert time.monotonic() - started < 10
-    assert third.rss_bytes < 120 * 2**20
+    # How much of its files a kernel keeps mapped differs by 10 MB.
+    assert third.anonymous_bytes < 90 * 2**20
     assert rows(third) == [1, 2]
     with psycopg.connect(third.embedded_dsn()) as connection:
         settings = "data_checksums", "wal_level", "shared_preload_libraries"

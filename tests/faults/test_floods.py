@@ -102,6 +102,8 @@ def test_idle_connections(flooded: Daemon, first_bytes: str) -> None:
         reading.start()
         stack.callback(reading.join)
         stack.callback(watch.cancel)
+        # A connection over which nothing runs yet may be closed to make room.
+        eventually_blocking(lambda: seen)
         for port in (flooded.grpc_port, flooded.http_port):
             stack.enter_context(Flood(port, FLOOD, FIRST_BYTES[first_bytes]))
         eventually_blocking(lambda: Clients(flooded).check(), 20)

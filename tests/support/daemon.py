@@ -151,8 +151,12 @@ class Daemon:
     @property
     def rss_bytes(self) -> int:
         """Its resident memory now."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) * 1024
+        return self._status_bytes("VmRSS")
+
+    @property
+    def anonymous_bytes(self) -> int:
+        """Its resident memory now but for pages of files, which the kernel can drop."""
+        return self._status_bytes("RssAnon")
 
     @property
     def descriptors(self) -> int:
@@ -207,6 +211,10 @@ class Daemon:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _status_bytes(self, field: str) -> int:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.split(f"{field}:")[1].split()[0]) * 1024
 
 
 def end_servers(data_dir: Path) -> None:

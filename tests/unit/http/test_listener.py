@@ -47,7 +47,9 @@ async def test_a_full_listener_serves_who_comes(port, caplog, first_bytes):
             assert await livez(port) == 200
         await eventually(lambda: flood.open <= MOST, 10)
         said = [record for record in caplog.records if "HTTP listener is full" in record.message]
-        assert len(said) == 1
+        # What is no HTTP is answered at once, with the end: that flood may never fill the listener.
+        fewest = 0 if first_bytes == "half of a TLS handshake" else 1
+        assert fewest <= len(said) <= 1
     assert await livez(port) == 200
 
 
