@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 
-from dbopsd.config.values import RESOURCE_ID, Section
+from dbopsd.config.values import ByResourceId, Section
 
 SeverityName = Literal["info", "warning", "critical"]
 
@@ -86,19 +86,8 @@ class AlertsConfig(Section):
     """How long a new alert waits for others of its database, to be sent in one message, in
     seconds."""
 
-    channels: dict[str, ChannelConfig] = Field(default_factory=dict)
+    channels: ByResourceId[ChannelConfig] = Field(default_factory=dict)
     """Where alerts are sent, by name. Without any, they are only listed."""
-
-    @field_validator("channels")
-    @classmethod
-    def _resource_ids(cls, value: dict[str, ChannelConfig]) -> dict[str, ChannelConfig]:
-        for name in value:
-            if not RESOURCE_ID.fullmatch(name):
-                raise ValueError(
-                    f"has the name '{name}', which is not 1 to 63 of a-z, 0-9 and '-', "
-                    "starting with a letter"
-                )
-        return value
 
 
 class DatabaseAlertsConfig(Section):

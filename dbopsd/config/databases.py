@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import ByteSize, Field, SecretStr, field_validator, model_validator
+from pydantic import ByteSize, Field, SecretStr, model_validator
 
 from dbopsd.config.alerts import DatabaseAlertsConfig
 from dbopsd.config.metrics import DatabaseMetricsConfig
 from dbopsd.config.operations import ScheduleConfig
-from dbopsd.config.values import RESOURCE_ID, Seconds, Section
+from dbopsd.config.values import ByResourceId, Seconds, Section
 
 
 class PoolConfig(Section):
@@ -122,7 +122,7 @@ class DatabaseConfig(Section):
     alerts: DatabaseAlertsConfig = Field(default_factory=DatabaseAlertsConfig)
     """Alerts."""
 
-    schedules: dict[str, ScheduleConfig] = Field(default_factory=dict)
+    schedules: ByResourceId[ScheduleConfig] = Field(default_factory=dict)
     """Scheduled operations, by name."""
 
     @property
@@ -142,14 +142,3 @@ class DatabaseConfig(Section):
                 "the embedded PostgreSQL"
             )
         return self
-
-    @field_validator("schedules")
-    @classmethod
-    def _resource_ids(cls, value: dict[str, ScheduleConfig]) -> dict[str, ScheduleConfig]:
-        for name in value:
-            if not RESOURCE_ID.fullmatch(name):
-                raise ValueError(
-                    f"has the name '{name}', which is not 1 to 63 of a-z, 0-9 and '-', "
-                    "starting with a letter"
-                )
-        return value

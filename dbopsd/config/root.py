@@ -13,7 +13,7 @@ from dbopsd.config.metrics import MetricsConfig
 from dbopsd.config.operations import OperationsConfig
 from dbopsd.config.server import ServerConfig
 from dbopsd.config.telemetry import TelemetryConfig
-from dbopsd.config.values import RESOURCE_ID, Section, is_loopback
+from dbopsd.config.values import ByResourceId, Section, is_loopback
 
 ENV_PREFIX = "DBOPSD_"
 EMBEDDED_NAME = "main"
@@ -62,19 +62,8 @@ class Config(BaseSettings):
     operations: OperationsConfig = Field(default_factory=OperationsConfig)
     """Long-running operations and the workers that run them."""
 
-    databases: dict[str, DatabaseConfig] = Field(default_factory=dict, validate_default=True)
+    databases: ByResourceId[DatabaseConfig] = Field(default_factory=dict, validate_default=True)
     """The databases. None: an embedded PostgreSQL named `main`."""
-
-    @field_validator("databases")
-    @classmethod
-    def _resource_ids(cls, value: dict[str, DatabaseConfig]) -> dict[str, DatabaseConfig]:
-        for name in value:
-            if not RESOURCE_ID.fullmatch(name):
-                raise ValueError(
-                    f"has the name '{name}', which is not 1 to 63 of a-z, 0-9 and '-', "
-                    "starting with a letter"
-                )
-        return value
 
     @field_validator("databases")
     @classmethod

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -12,6 +12,22 @@ RESOURCE_ID = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # Milliseconds of it fit PostgreSQL's integers; less than one would be no limit at all.
 Seconds = Annotated[float, Field(ge=0.001, le=2_147_483)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
+
+ValueT = TypeVar("ValueT")
+
+
+def _named_by_resource_ids(value: dict[str, ValueT]) -> dict[str, ValueT]:
+    for name in value:
+        if not RESOURCE_ID.fullmatch(name):
+            raise ValueError(
+                f"has the name '{name}', which is not 1 to 63 of a-z, 0-9 and '-', "
+                "starting with a letter"
+            )
+    return value
+
+
+ByResourceId = Annotated[dict[str, ValueT], AfterValidator(_named_by_resource_ids)]
+"""A table of tables, each named by what can stand in a resource's name."""
 
 
 def _listen_address(value: str) -> str:
