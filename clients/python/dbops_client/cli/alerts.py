@@ -8,7 +8,7 @@ from rich.text import Text
 
 from dbops_client.cli import protobuf_json
 from dbops_client.cli.alert_views import alert_line, alert_view, channel_view, silence_view
-from dbops_client.cli.metric_options import Label, Span
+from dbops_client.cli.metric_options import Span, label_option
 from dbops_client.cli.options import global_options
 from dbops_client.cli.session import ExitCode, Session
 
@@ -83,14 +83,7 @@ def watch(session: Session, database: str | None) -> ExitCode:
 @click.option("--for", "for_s", type=Span(), required=True, help="For how long: 30m, 2h, 3d.")
 @click.option("--reason", required=True, help="Why, in one line.")
 @click.option("--database", help="Only of this database.  [default: every one]")
-@click.option(
-    "--label",
-    "labels",
-    type=Label(),
-    metavar="K=V",
-    multiple=True,
-    help="Only alerts with that label. May be repeated: each has to match.",
-)
+@label_option("alerts")
 @click.option(
     "--validate-only", is_flag=True, help="Change nothing; tell whether it could be done."
 )

@@ -1,10 +1,13 @@
 """Options that choose samples, and values of options that are times."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any] | click.Command)
 
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _SPAN: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d|w)?")
@@ -80,11 +83,15 @@ metric_option = click.option(
     multiple=True,
     help="Only metrics of that name; * and ? are wild. May be repeated: one has to match.",
 )
-label_option = click.option(
-    "--label",
-    "labels",
-    type=Label(),
-    metavar="K=V",
-    multiple=True,
-    help="Only samples with that label. May be repeated: each has to match.",
-)
+
+
+def label_option(chosen: str) -> Callable[[Command], Command]:
+    """The option that chooses by labels; `chosen`: what it chooses, for `--help`."""
+    return click.option(
+        "--label",
+        "labels",
+        type=Label(),
+        metavar="K=V",
+        multiple=True,
+        help=f"Only {chosen} with that label. May be repeated: each has to match.",
+    )

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from dbops_client.cli import watch_metrics
 from dbops_client.cli.chart import Value, chart
-from dbops_client.cli.metric_options import Label, Moment, Span, label_option, metric_option
+from dbops_client.cli.metric_options import Moment, Span, label_option, metric_option
 from dbops_client.cli.metric_views import descriptor_table, labels_text, snapshot_view
 from dbops_client.cli.options import global_options
 from dbops_client.cli.session import ExitCode, Session
@@ -58,7 +58,7 @@ def list_metrics(session: Session, database: str) -> ExitCode:
 @metrics.command("get")
 @click.argument("database")
 @metric_option
-@label_option
+@label_option("samples")
 @global_options
 @click.pass_obj
 def get(
@@ -99,7 +99,7 @@ def list_trends(session: Session, database: str) -> ExitCode:
 @metrics.command("watch")
 @click.argument("database")
 @metric_option
-@label_option
+@label_option("samples")
 @click.option(
     "--interval",
     "interval_s",
@@ -130,14 +130,7 @@ def watch(
 @metrics.command("history")
 @click.argument("database")
 @click.argument("metric")
-@click.option(
-    "--label",
-    "labels",
-    type=Label(),
-    metavar="K=V",
-    multiple=True,
-    help="Only series with that label. May be repeated: each has to match.",
-)
+@label_option("series")
 @click.option(
     "--since",
     type=Moment(),
