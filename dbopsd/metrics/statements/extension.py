@@ -10,9 +10,20 @@ from dbopsd.metrics.statements.errors import StatementsUnavailable
 
 _EXTENSION: Final = load_sql(__package__, "extension.sql").statement
 _OLDEST: Final = (1, 9)
-# What has other columns from this version of the extension on: it can be older than the server.
+# Columns have other names from this version of the extension on: it can be older than the server.
 _RENAMED_IN: Final = (1, 11)
-_VARIANTS: Final = frozenset(("list_statements.sql",))
+_TIMES: Final = {
+    "shared_read": ("s", "shared_blk_read_time"),
+    "shared_write": ("s", "shared_blk_write_time"),
+    "local_read": ("s", "local_blk_read_time"),
+    "local_write": ("s", "local_blk_write_time"),
+}
+_TIMES_BEFORE: Final = {
+    "shared_read": ("s", "blk_read_time"),
+    "shared_write": ("s", "blk_write_time"),
+    "local_read": ("absent", "ms"),
+    "local_write": ("absent", "ms"),
+}
 _NOT_LOADED: Final = "55000"
 
 
@@ -27,10 +38,9 @@ class Extension:
     sees_all: bool
 
     def qualified(self, file: str) -> Statement:
-        """The statement of a file, for this version, with the extension's schema in it."""
-        if file in _VARIANTS and self.version >= _RENAMED_IN:
-            file = file.replace(".sql", ".since_1_11.sql")
-        return load_sql(__package__, file).statement.with_identifiers(schema=self.schema)
+        """The statement of a file, with the extension's schema and this version's columns in it."""
+        times = _TIMES if self.version >= _RENAMED_IN else _TIMES_BEFORE
+        return load_sql(__package__, file).statement.with_identifiers(schema=self.schema, **times)
 
 
 async def require_extension(session: Session, database: str) -> Extension:

@@ -11,13 +11,15 @@ WITH statements AS (
     pg_catalog.sum(s.shared_blks_read + s.local_blks_read) AS blocks_read,
     pg_catalog.sum(s.shared_blks_written + s.local_blks_written) AS blocks_written,
     pg_catalog.sum(s.temp_blks_read + s.temp_blks_written) AS temp_blocks,
-    pg_catalog.sum(s.blk_read_time + s.blk_write_time) AS io_ms,
+    pg_catalog.sum({shared_read} + {shared_write} + {local_read} + {local_write}) AS io_ms,
     pg_catalog.sum(s.wal_bytes) AS wal_bytes,
     pg_catalog.max(s.max_exec_time) AS max_ms,
     -- The mean of squares, from which two rows' deviations become one.
     pg_catalog.sum(s.calls * (s.stddev_exec_time ^ 2 + s.mean_exec_time ^ 2)) AS squares
   -- Without texts: reading them costs ten times as much.
   FROM {schema}.pg_stat_statements(false) AS s
+  -- Before version 1.11 of the extension, times of local blocks are in those of shared ones.
+  CROSS JOIN (SELECT 0::pg_catalog.float8 AS ms) AS absent
   -- One may be there twice: called by itself, and from within a function.
   GROUP BY s.queryid, s.userid, s.dbid
 ),
