@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import ByteSize, Field, SecretStr, model_validator
 
 from dbopsd.config.alerts import DatabaseAlertsConfig
+from dbopsd.config.backup import DatabaseBackupConfig
 from dbopsd.config.metrics import DatabaseMetricsConfig
 from dbopsd.config.operations import ScheduleConfig
 from dbopsd.config.values import ByResourceId, Seconds, Section
@@ -110,6 +111,11 @@ class DatabaseConfig(Section):
     Each MB of the file adds one second. SQL in a mapping or in the file may otherwise never end.
     """
 
+    pg_bin: Path | None = None
+    """The directory of PostgreSQL's programs on the workers' machine, such as
+    `/usr/lib/postgresql/17/bin`. Unset: the usual places, and the embedded ones.
+    """
+
     pool: PoolConfig = Field(default_factory=PoolConfig)
     """The shared connection pool."""
 
@@ -121,6 +127,9 @@ class DatabaseConfig(Section):
 
     alerts: DatabaseAlertsConfig = Field(default_factory=DatabaseAlertsConfig)
     """Alerts."""
+
+    backup: DatabaseBackupConfig | None = None
+    """Backups. Unset: none."""
 
     schedules: ByResourceId[ScheduleConfig] = Field(default_factory=dict)
     """Scheduled operations, by name."""

@@ -1,0 +1,1 @@
+"""Backup and recovery: to any second, proved by restoring."""

@@ -1,0 +1,171 @@
+"""The backups in a store, as listing it finds them."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum
+from typing import Final
+
+from dbopsd.backup.catalog.commit import BackupKind, CommitRecord, read_commit
+from dbopsd.backup.catalog.errors import BackupNotFound
+from dbopsd.backup.catalog.layout import COMMIT, Layout, is_backup_id
+from dbopsd.backup.catalog.notes import Note, NoteKind, read_notes
+from dbopsd.backup.codec.errors import BackupDamaged
+from dbopsd.backup.store.durable_store import DurableStore
+from dbopsd.backup.store.errors import ObjectMissing
+
+_READ_AT_ONCE: Final = 8
+
+
+class BackupState(Enum):
+    """Whether a backup can be restored, as far as is known."""
+
+    COMPLETE = "COMPLETE"
+    EXPIRED = "EXPIRED"
+    """Retention removes it when its grace is over; nothing new begins with it."""
+    BROKEN = "BROKEN"
+    """Its last verification found damage, its commit record is damaged, or its parent is gone."""
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A backup and what became of it. `record` is None where the commit record is damaged."""
+
+    id: str
+    record: CommitRecord | None
+    notes: dict[NoteKind, Note] = field(default_factory=dict)
+    problem: str = ""
+    """Why it is BROKEN."""
+
+    @property
+    def state(self) -> BackupState:
+        if self.problem:
+            return BackupState.BROKEN
+        expired, kept = self.notes.get(NoteKind.EXPIRED), self.notes.get(NoteKind.KEPT)
+        if expired is not None and (kept is None or kept.at < expired.at):
+            return BackupState.EXPIRED
+        return BackupState.COMPLETE
+
+    @property
+    def held_until(self) -> datetime | None:
+        """Until when it is held, if it was ever."""
+        hold = self.notes.get(NoteKind.HOLD)
+        return None if hold is None else datetime.fromisoformat(hold.fields["until"])
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The backups of one cluster, the oldest first, and what was left by unfinished ones."""
+
+    layout: Layout
+    backups: Sequence[Backup]
+    uncommitted: Sequence[str] = ()
+    """Ids of folders without a commit record."""
+
+    def get(self, id_: str) -> Backup:
+        """The backup. Raises `BackupNotFound`."""
+        for each in self.backups:
+            if each.id == id_:
+                return each
+        raise BackupNotFound(self.layout.database, id_)
+
+    def chain(self, backup: Backup) -> list[CommitRecord]:
+        """The full backup that it rests on, the incremental ones between, and itself, in order.
+
+        Raises `BackupNotFound` where one is missing.
+        """
+        chain: list[CommitRecord] = []
+        following: Backup | None = backup
+        while following is not None:
+            record = following.record
+            if record is None or record in chain:
+                raise BackupNotFound(self.layout.database, following.id)
+            chain.append(record)
+            following = self.get(record.parent) if record.parent else None
+        return chain[::-1]
+
+    def children(self, id_: str) -> list[Backup]:
+        """Every backup that rests on this one, directly or not, each before those it rests on."""
+        direct = [
+            each for each in self.backups if each.record is not None and each.record.parent == id_
+        ]
+        return [below for each in direct for below in (*self.children(each.id), each)]
+
+
+async def read_catalog(store: DurableStore, layout: Layout) -> Catalog:
+    """List the store. A damaged commit record makes a BROKEN backup, not an error."""
+    committed: set[str] = set()
+    folders: set[str] = set()
+    async for each in store.list(layout.backups):
+        id_, _, rest = each.key.removeprefix(layout.backups).partition("/")
+        if is_backup_id(id_):
+            folders.add(id_)
+            if rest == COMMIT:
+                committed.add(id_)
+    notes = await read_notes(store, layout)
+    limit = asyncio.Semaphore(_READ_AT_ONCE)
+
+    async def read(id_: str) -> Backup | None:
+        async with limit:
+            return await _read(store, layout, id_, notes.get(id_, {}))
+
+    found = await asyncio.gather(*(read(id_) for id_ in sorted(committed)))
+    backups = [each for each in found if each is not None]
+    backups.sort(key=lambda each: (_began(each), each.id))
+    return Catalog(layout, _with_parents(backups), sorted(folders - committed))
+
+
+async def list_systems(store: DurableStore, database: str) -> list[str]:
+    """The system identifiers of every cluster that has something in the store."""
+    found: set[str] = set()
+    async for each in store.list(f"{database}/"):
+        system = each.key.split("/")[1]
+        if system.isdigit():
+            found.add(system)
+    return sorted(found)
+
+
+async def _read(
+    store: DurableStore, layout: Layout, id_: str, notes: dict[NoteKind, Note]
+) -> Backup | None:
+    key = layout.commit(id_)
+    try:
+        record = read_commit(key, await store.read(key))
+    except ObjectMissing:
+        return None  # deleted since it was listed
+    except BackupDamaged as error:
+        return Backup(id_, None, notes, f"{error.object}: {error.detail}")
+    verified = notes.get(NoteKind.VERIFIED)
+    problem = ""
+    if verified is not None and not verified.fields["ok"]:
+        problem = f"verification found damage at {verified.at:%Y-%m-%d %H:%M} UTC"
+    return Backup(id_, record, notes, problem)
+
+
+def _with_parents(backups: Iterable[Backup]) -> list[Backup]:
+    """The backups, an incremental one BROKEN where what it rests on is not there or BROKEN."""
+    known: dict[str, Backup] = {}
+    for each in backups:
+        parent = each.record.parent if each.record is not None else ""
+        problem = each.problem
+        if parent and not problem:
+            below = known.get(parent)
+            if below is None:
+                problem = f"its parent {parent} is missing"
+            elif below.problem:
+                problem = f"its parent {parent} is damaged"
+        known[each.id] = replace(each, problem=problem)
+    return list(known.values())
+
+
+def _began(backup: Backup) -> str:
+    """Its start, or the time in its id where the record is damaged, as text that sorts."""
+    if backup.record is not None:
+        return f"{backup.record.start_time:%Y%m%dt%H%M%S%f}"
+    return "".join(part for part in backup.id.split("-") if part[:1].isdigit())
+
+
+def is_physical(record: CommitRecord) -> bool:
+    """Whether a cluster can be restored from it."""
+    return record.kind is not BackupKind.LOGICAL

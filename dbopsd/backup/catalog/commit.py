@@ -1,0 +1,187 @@
+"""A backup's commit record: what is needed to restore it, in one object that is written last."""
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Any, Final
+
+from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationError
+
+from dbopsd.backup.catalog.lsn import SEGMENT_BYTES, Lsn
+from dbopsd.backup.codec.errors import BackupDamaged, Damage
+from dbopsd.backup.codec.sealed_object import DataKey
+from dbopsd.backup.parts import StoredObject
+
+FORMAT: Final = 1
+"""Grows when an older version could not restore what a newer one wrote."""
+
+_SEAL: Final = "seal"
+
+JsonLsn = Annotated[
+    Lsn, PlainValidator(lambda text: Lsn.parse(str(text))), PlainSerializer(str, return_type=str)
+]
+
+
+class BackupKind(Enum):
+    """What a backup holds."""
+
+    FULL = "FULL"
+    """Every file of the cluster."""
+    INCREMENTAL = "INCREMENTAL"
+    """The blocks that changed since its parent."""
+    LOGICAL = "LOGICAL"
+    """A dump of one PostgreSQL database, or of some of its tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One stream of a backup in its parts.
+
+    `name`: `base`, `manifest`, the OID of a tablespace, or the name of a file of a dump.
+    """
+
+    name: str
+    parts: tuple[StoredObject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tablespace:
+    """A tablespace outside the data directory."""
+
+    oid: int
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """How many rows a table had, as of `RowCounts.lsn`."""
+
+    database: str
+    schema: str
+    table: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowCounts:
+    """The rows of tables, counted in one snapshot, all commits before `lsn` and none after it."""
+
+    lsn: JsonLsn
+    tables: tuple[TableRows, ...]
+    left_out: tuple[str, ...] = ()
+    """Tables that were not counted, each with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRecord:
+    """A backup, as it was committed. Times are in UTC."""
+
+    id: str
+    database: str
+    kind: BackupKind
+    system_identifier: str
+    server_version: str
+    timeline: int
+    start_lsn: JsonLsn
+    stop_lsn: JsonLsn
+    start_time: datetime
+    stop_time: datetime
+    codec: str
+    made_by: str
+    """The version of dbopsd."""
+    source: str
+    """Which server it was taken from: `primary` or `standby`, and its address."""
+    streams: tuple[Stream, ...]
+    parent: str = ""
+    parent_manifest_sha256: str = ""
+    key_id: str = ""
+    """The key that the data key was wrapped by when the backup was made; empty: not encrypted."""
+    data_key: str = ""
+    """The id of the data key, in hexadecimal."""
+    manifest_sha256: str = ""
+    segment_bytes: int = SEGMENT_BYTES
+    checksums: bool = False
+    """Whether the cluster has data checksums."""
+    tablespaces: tuple[Tablespace, ...] = ()
+    row_counts: RowCounts | None = None
+    label: str = ""
+    fallback: str = ""
+    """Why it is full, where an incremental one was asked for."""
+    dbname: str = ""
+    tables: tuple[str, ...] = ()
+    format: int = FORMAT
+
+    @property
+    def objects(self) -> tuple[StoredObject, ...]:
+        """Every object but the record itself."""
+        return tuple(part for stream in self.streams for part in stream.parts)
+
+    @property
+    def size_bytes(self) -> int:
+        """Its size before compression."""
+        return sum(each.plain_bytes for each in self.objects)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Its size in the store, without the commit record."""
+        return sum(each.stored_bytes for each in self.objects)
+
+    def stream(self, name: str) -> tuple[StoredObject, ...]:
+        """The parts of a stream. Raises KeyError."""
+        for each in self.streams:
+            if each.name == name:
+                return each.parts
+        raise KeyError(name)
+
+
+_RECORDS: Final = TypeAdapter(CommitRecord)
+
+
+def write_commit(record: CommitRecord, data_key: DataKey | None) -> bytes:
+    """The record as its object. It is sealed by a hash, and by the data key where there is one."""
+    fields: dict[str, Any] = _RECORDS.dump_python(record, mode="json")
+    fields[_SEAL] = _seal(fields, data_key)
+    return json.dumps(fields, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def read_commit(key: str, content: bytes) -> CommitRecord:
+    """The record of an object. Raises `BackupDamaged`.
+
+    Only `check_commit` finds a record that somebody who has no key has written.
+    """
+    try:
+        fields = json.loads(content)
+        seal = fields.pop(_SEAL)
+        if fields["format"] > FORMAT:
+            detail = f"it has format {fields['format']}: only a newer dbopsd reads it"
+            raise BackupDamaged(key, Damage.FOREIGN, detail)
+        if seal["sha256"] != _seal(fields, None)["sha256"]:
+            raise BackupDamaged(key, Damage.HASH, "its fields are not those that were written")
+        record = _RECORDS.validate_python(fields)
+    except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+        empty = not content.strip()
+        problem = Damage.TRUNCATED if empty else Damage.HASH
+        raise BackupDamaged(key, problem, "it is no commit record") from error
+    if f"/{record.system_identifier}/backups/{record.id}/" not in f"/{key}":
+        raise BackupDamaged(key, Damage.FOREIGN, f"it is the record of {record.id}")
+    return record
+
+
+def check_commit(key: str, content: bytes, data_key: DataKey) -> None:
+    """Raise `BackupDamaged` unless the record was written by somebody who has the data key."""
+    fields = json.loads(content)
+    seal = fields.pop(_SEAL)
+    if not hmac.compare_digest(str(seal.get("mac")), _seal(fields, data_key)["mac"]):
+        raise BackupDamaged(key, Damage.FOREIGN, "it was not written with the data key it names")
+
+
+def _seal(fields: dict[str, Any], data_key: DataKey | None) -> dict[str, str]:
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    seal = {"sha256": hashlib.sha256(canonical.encode()).hexdigest()}
+    if data_key is not None:
+        key = hmac.digest(data_key.key, b"dbopsd commit record", "sha256")
+        seal["mac"] = hmac.new(key, canonical.encode(), "sha256").hexdigest()
+    return seal

@@ -1,0 +1,1 @@
+"""How what is backed up becomes bytes of a store: compressed, encrypted, sealed."""

@@ -1,0 +1,94 @@
+"""The store, the keys and the codec of a database's backups, as its configuration says."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from dbopsd.backup.catalog.catalog import Catalog, list_systems, read_catalog
+from dbopsd.backup.catalog.errors import BackupsNotConfigured
+from dbopsd.backup.catalog.layout import Layout
+from dbopsd.backup.codec.compression import Compression
+from dbopsd.backup.codec.data_keys import DataKeys
+from dbopsd.backup.codec.key_files import read_keys
+from dbopsd.backup.store.base import Store
+from dbopsd.backup.store.durable_store import DurableStore
+from dbopsd.backup.store.file_store import FileStore
+from dbopsd.backup.store.object_store import ObjectStore
+from dbopsd.config.backup import DatabaseBackupConfig
+
+_LOCAL_HTTP: Final = "http://"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The backups of a database, of whatever clusters it was."""
+
+    database: str
+    config: DatabaseBackupConfig
+    store: DurableStore
+    keys: DataKeys
+    compression: Compression
+    _checked: set[str] = field(default_factory=set, compare=False)
+
+    def layout(self, system_identifier: str) -> Layout:
+        """The folders of one cluster."""
+        return Layout(self.database, system_identifier)
+
+    async def catalog(self, system_identifier: str) -> Catalog:
+        """The backups of one cluster, read from the store."""
+        return await read_catalog(self.store, self.layout(system_identifier))
+
+    async def systems(self) -> list[str]:
+        """The system identifiers of every cluster that has something in the store."""
+        return await list_systems(self.store, self.database)
+
+    async def require_create_only(self) -> None:
+        """Raise `StoreUnsuitable` where the store overwrites objects; asked once a process."""
+        if self.store.url not in self._checked:
+            await self.store.require_create_only()
+            self._checked.add(self.store.url)
+
+
+@asynccontextmanager
+async def open_repository(
+    database: str, config: DatabaseBackupConfig | None
+) -> AsyncIterator[Repository]:
+    """The repository, for the time of the context.
+
+    Raises `BackupsNotConfigured` and `KeyUnreadable`. The store is not asked yet.
+    """
+    if config is None:
+        raise BackupsNotConfigured(database)
+    keys = await asyncio.to_thread(
+        read_keys, config.keys.current_key, config.keys.keys, config.keys.recovery or ""
+    )
+    store = DurableStore(_store(config), deadline_s=config.timeout_s)
+    try:
+        yield Repository(
+            database,
+            config,
+            store,
+            DataKeys(store, f"{database}/", keys),
+            Compression.parse(config.codec),
+        )
+    finally:
+        await store.close()
+
+
+def _store(config: DatabaseBackupConfig) -> Store:
+    url = urlsplit(config.store)
+    if url.scheme == "file":
+        return FileStore(Path(url.path))
+    options = {"endpoint": config.endpoint, "region": config.region}
+    if config.access_key_id is not None and config.secret_access_key is not None:
+        options["access_key_id"] = config.access_key_id.get_secret_value()
+        options["secret_access_key"] = config.secret_access_key.get_secret_value()
+    return ObjectStore(
+        config.store,
+        {name: value for name, value in options.items() if value},
+        allow_http=(config.endpoint or "").startswith(_LOCAL_HTTP),
+    )

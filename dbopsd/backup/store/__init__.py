@@ -1,0 +1,1 @@
+"""Where backups are kept: objects by key, created once and never changed."""

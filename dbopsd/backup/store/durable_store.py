@@ -1,0 +1,118 @@
+"""A store whose calls end in time, are tried again where that helps, and whose answers are sure."""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, TypeVar
+
+import stamina
+
+from dbopsd.backup.store.base import Content, ObjectInfo, Store
+from dbopsd.backup.store.errors import (
+    ObjectExists,
+    StoreUnavailable,
+    StoreUnsuitable,
+)
+
+T = TypeVar("T")
+
+_DEADLINE_S: Final = 60.0
+_ATTEMPTS: Final = 5
+_FIRST_PAUSE_S: Final = 0.2
+_LONGEST_PAUSE_S: Final = 10.0
+_PROBES: Final = "probes"
+
+
+class DurableStore(Store):
+    """`store` with a deadline for each call and `attempts` at it.
+
+    An answer that is lost, or comes after its deadline, is no failure: the next attempt finds the
+    object, compares it with what was to be written, and is content.
+    """
+
+    def __init__(
+        self, store: Store, *, deadline_s: float = _DEADLINE_S, attempts: int = _ATTEMPTS
+    ) -> None:
+        self.url = store.url
+        self._store = store
+        self._deadline_s = deadline_s
+        self._attempts = attempts
+
+    async def create(self, key: str, content: Content) -> None:
+        """Create an object, or find the same one there.
+
+        Raises `ObjectExists` where it is there with other content.
+        """
+
+        async def attempt() -> None:
+            try:
+                await self._store.create(key, content)
+            except ObjectExists:
+                if await self._store.read(key) != content:
+                    raise
+
+        await self._tried(attempt)
+
+    async def read(self, key: str) -> bytes:
+        return await self._tried(lambda: self._store.read(key))
+
+    async def sha256(self, key: str) -> bytes:
+        """The hash of the object, as it is read back. Raises `ObjectMissing`."""
+        content = await self.read(key)
+        return (await asyncio.to_thread(hashlib.sha256, content)).digest()
+
+    async def info(self, key: str) -> ObjectInfo | None:
+        return await self._tried(lambda: self._store.info(key))
+
+    async def list(self, prefix: str = "") -> AsyncIterator[ObjectInfo]:
+        async def listed() -> list[ObjectInfo]:
+            return [each async for each in self._store.list(prefix)]
+
+        # Whole before the first: a list that fails in the middle would be taken for a short one.
+        for each in await self._tried(listed):
+            yield each
+
+    async def delete(self, key: str) -> None:
+        await self._tried(lambda: self._store.delete(key))
+
+    async def close(self) -> None:
+        await self._store.close()
+
+    async def require_create_only(self) -> None:
+        """Raise `StoreUnsuitable` unless an object that is there cannot be created again.
+
+        Commits and leases rest on it, and some servers take the condition and ignore it.
+        """
+        key = f"{_PROBES}/{secrets.token_hex(16)}"
+        first, second = b"first", b"second"
+        await self.create(key, first)
+        try:
+            try:
+                await self._tried(lambda: self._store.create(key, second))
+            except ObjectExists:
+                pass
+            else:
+                raise StoreUnsuitable(self.url, "it overwrites an object that was to be created")
+            if await self.read(key) != first:
+                raise StoreUnsuitable(self.url, "it refuses to overwrite an object, and does so")
+        finally:
+            await self.delete(key)
+
+    async def _tried(self, work: Callable[[], Awaitable[T]]) -> T:
+        async for attempt in stamina.retry_context(
+            on=StoreUnavailable,
+            attempts=self._attempts,
+            timeout=None,
+            wait_initial=_FIRST_PAUSE_S,
+            wait_max=_LONGEST_PAUSE_S,
+            wait_jitter=_FIRST_PAUSE_S,
+        ):
+            with attempt:
+                try:
+                    async with asyncio.timeout(self._deadline_s):
+                        return await work()
+                except TimeoutError as error:
+                    problem = f"no answer within {self._deadline_s:g} s"
+                    raise StoreUnavailable(self.url, problem) from error
+        raise AssertionError("the last attempt returns or raises")

@@ -1,0 +1,106 @@
+"""The errors of a store."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dbopsd.errors import DbopsError, StatusCode
+
+
+@dataclass(eq=False)
+class StoreError(DbopsError):
+    """The base of what a store's calls raise. `store` is its URL, which holds no secret."""
+
+    store: str
+
+
+@dataclass(eq=False)
+class ObjectExists(StoreError):
+    """An object was to be created and is there already, with other content."""
+
+    reason: ClassVar[str] = "OBJECT_EXISTS"
+    code: ClassVar[StatusCode] = StatusCode.ALREADY_EXISTS
+
+    key: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"object '{self.key}' exists in {self.store} with other content: another daemon may "
+            "write to the same store; nothing was overwritten"
+        )
+
+
+@dataclass(eq=False)
+class ObjectMissing(StoreError):
+    """There is no such object."""
+
+    reason: ClassVar[str] = "OBJECT_MISSING"
+    code: ClassVar[StatusCode] = StatusCode.DATA_LOSS
+
+    key: str
+
+    @property
+    def message(self) -> str:
+        return f"object '{self.key}' is not in {self.store}: somebody deleted it, or never wrote it"
+
+
+@dataclass(eq=False)
+class StoreUnavailable(StoreError):
+    """The store gave no answer, or one that may be another the next time."""
+
+    reason: ClassVar[str] = "STORE_UNAVAILABLE"
+    code: ClassVar[StatusCode] = StatusCode.UNAVAILABLE
+
+    problem: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.store} cannot be used at present: {self.problem}; retry when it is reachable"
+
+
+@dataclass(eq=False)
+class StoreFull(StoreError):
+    """The store has no room."""
+
+    reason: ClassVar[str] = "STORE_FULL"
+    code: ClassVar[StatusCode] = StatusCode.RESOURCE_EXHAUSTED
+
+    problem: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.store} is full ({self.problem}): make room, or shorten retention; what was "
+            "committed before is whole"
+        )
+
+
+@dataclass(eq=False)
+class StoreDenied(StoreError):
+    """The store does not let us."""
+
+    reason: ClassVar[str] = "STORE_DENIED"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    problem: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.store} refuses access: {self.problem}; check its credentials and permissions "
+            "(create, read, list and delete)"
+        )
+
+
+@dataclass(eq=False)
+class StoreUnsuitable(StoreError):
+    """The store cannot keep what backups rely on."""
+
+    reason: ClassVar[str] = "STORE_UNSUITABLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    problem: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.store} cannot be used for backups: {self.problem}; choose another store"

@@ -1,0 +1,156 @@
+"""The WAL archive as listing the store finds it.
+
+Names carry all that a list must tell: a segment's own name, the length of the beginning of one,
+and, for a mark, up to which position everything was stored at which time.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from dbopsd.backup.catalog.layout import Layout
+from dbopsd.backup.catalog.lsn import SEGMENT_BYTES, Lsn, Segment
+from dbopsd.backup.wal.timelines import History
+
+_PARTIAL: Final = re.compile(r"(?P<segment>[0-9A-F]{24})\.partial\.(?P<bytes>\d{1,10})")
+_MARK: Final = re.compile(r"(?P<lsn>[0-9A-F]{16})-(?P<time>\d{16})")
+_SEGMENT: Final = re.compile(r"[0-9A-F]{24}")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Every commit that the server made before `at` is in the WAL before `lsn`, and stored."""
+
+    timeline: int
+    lsn: Lsn
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WalRange:
+    """WAL of a timeline that is stored without a gap, from `start` to `end`."""
+
+    timeline: int
+    start: Lsn
+    end: Lsn
+
+
+@dataclass(frozen=True)
+class TimelineWal:
+    """What is stored of one timeline."""
+
+    timeline: int
+    segments: Sequence[Segment] = ()
+    """The complete ones, in order."""
+    partials: Mapping[Segment, int] = field(default_factory=dict)
+    """The longest beginning that is stored of a segment, in bytes."""
+    marks: Sequence[Mark] = ()
+    """In the order of their positions."""
+
+    def ranges(self) -> list[WalRange]:
+        """The WAL without a gap. The beginning of a segment counts only at the end of a range."""
+        found: list[WalRange] = []
+        for first, last in _runs(self.segments):
+            found.append(WalRange(self.timeline, first.start, last.end))
+        for segment, length in sorted(self.partials.items()):
+            if segment in self.segments:
+                continue
+            end = Lsn(segment.start + length)
+            before = next((each for each in found if each.end == segment.start), None)
+            if before is None:
+                found.append(WalRange(self.timeline, segment.start, end))
+            else:
+                found[found.index(before)] = WalRange(self.timeline, before.start, end)
+        return sorted(found, key=lambda each: each.start)
+
+    def covers(self, start: Lsn, end: Lsn) -> bool:
+        """Whether all WAL from `start` to `end` is stored."""
+        return any(each.start <= start and end <= each.end for each in self.ranges())
+
+
+@dataclass(frozen=True)
+class WalArchive:
+    """The WAL archive of one cluster."""
+
+    layout: Layout
+    timelines: Mapping[int, TimelineWal] = field(default_factory=dict)
+    histories: Mapping[int, History] = field(default_factory=dict)
+
+    def history(self, timeline: int) -> History:
+        """The ancestors of a timeline; none where its file is not stored."""
+        return self.histories.get(timeline, History(timeline))
+
+
+def segment_key(layout: Layout, segment: Segment) -> str:
+    """The key of a complete segment."""
+    return f"{layout.wal}{segment.timeline:08X}/{segment}"
+
+
+def partial_key(layout: Layout, segment: Segment, length: int) -> str:
+    """The key of the first `length` bytes of a segment."""
+    return f"{layout.wal}{segment.timeline:08X}/{segment}.partial.{length}"
+
+
+def history_key(layout: Layout, timeline: int) -> str:
+    """The key of a timeline's history."""
+    return f"{layout.wal}history/{timeline:08X}.history"
+
+
+def mark_key(layout: Layout, mark: Mark) -> str:
+    """The key of a mark, which has no content."""
+    microseconds = int(mark.at.timestamp() * 1e6)
+    return f"{layout.wal}{mark.timeline:08X}/marks/{int(mark.lsn):016X}-{microseconds:016}"
+
+
+def parse_archive(
+    layout: Layout,
+    keys: Sequence[str],
+    histories: Mapping[int, History],
+    segment_bytes: int = SEGMENT_BYTES,
+) -> WalArchive:
+    """The archive of these keys. What is no name of the archive is left alone."""
+    segments: dict[int, list[Segment]] = {}
+    partials: dict[int, dict[Segment, int]] = {}
+    marks: dict[int, list[Mark]] = {}
+    for key in keys:
+        folder, _, name = key.removeprefix(layout.wal).partition("/")
+        if _SEGMENT.fullmatch(name):
+            segment = Segment.parse(name, segment_bytes)
+            segments.setdefault(segment.timeline, []).append(segment)
+        elif found := _PARTIAL.fullmatch(name):
+            segment = Segment.parse(found["segment"], segment_bytes)
+            longest = partials.setdefault(segment.timeline, {})
+            longest[segment] = max(longest.get(segment, 0), int(found["bytes"]))
+        elif found := _MARK.fullmatch(name.removeprefix("marks/")):
+            at = datetime.fromtimestamp(int(found["time"]) / 1e6, UTC)
+            mark = Mark(int(folder, 16), Lsn(int(found["lsn"], 16)), at)
+            marks.setdefault(mark.timeline, []).append(mark)
+    return WalArchive(
+        layout,
+        {
+            timeline: TimelineWal(
+                timeline,
+                sorted(segments.get(timeline, ())),
+                partials.get(timeline, {}),
+                sorted(marks.get(timeline, ()), key=lambda mark: (mark.lsn, mark.at)),
+            )
+            for timeline in sorted({*segments, *partials, *marks})
+        },
+        histories,
+    )
+
+
+def _runs(segments: Sequence[Segment]) -> Iterator[tuple[Segment, Segment]]:
+    """The first and the last of each run of segments that follow each other."""
+    first = last = None
+    for segment in segments:
+        if last is not None and segment.number == last.number + 1:
+            last = segment
+            continue
+        if first is not None and last is not None:
+            yield first, last
+        first = last = segment
+    if first is not None and last is not None:
+        yield first, last
