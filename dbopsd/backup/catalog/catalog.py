@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import Enum
 from typing import Final
 
-from dbopsd.backup.catalog.commit import BackupKind, CommitRecord, read_commit
+from dbopsd.backup.catalog.commit import CommitRecord, read_commit
 from dbopsd.backup.catalog.errors import BackupNotFound
+from dbopsd.backup.catalog.kind import BackupKind, BackupState
 from dbopsd.backup.catalog.layout import COMMIT, Layout, is_backup_id
 from dbopsd.backup.catalog.notes import Note, NoteKind, read_notes
 from dbopsd.backup.codec.errors import BackupDamaged
@@ -16,16 +16,6 @@ from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.errors import ObjectMissing
 
 _READ_AT_ONCE: Final = 8
-
-
-class BackupState(Enum):
-    """Whether a backup can be restored, as far as is known."""
-
-    COMPLETE = "COMPLETE"
-    EXPIRED = "EXPIRED"
-    """Retention removes it when its grace is over; nothing new begins with it."""
-    BROKEN = "BROKEN"
-    """Its last verification found damage, its commit record is damaged, or its parent is gone."""
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ import hmac
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from typing import Annotated, Any, Final
 
 from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationError
 
+from dbopsd.backup.catalog.kind import BackupKind
 from dbopsd.backup.catalog.lsn import SEGMENT_BYTES, Lsn
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
 from dbopsd.backup.codec.sealed_object import DataKey
@@ -23,17 +23,6 @@ _SEAL: Final = "seal"
 JsonLsn = Annotated[
     Lsn, PlainValidator(lambda text: Lsn.parse(str(text))), PlainSerializer(str, return_type=str)
 ]
-
-
-class BackupKind(Enum):
-    """What a backup holds."""
-
-    FULL = "FULL"
-    """Every file of the cluster."""
-    INCREMENTAL = "INCREMENTAL"
-    """The blocks that changed since its parent."""
-    LOGICAL = "LOGICAL"
-    """A dump of one PostgreSQL database, or of some of its tables."""
 
 
 @dataclass(frozen=True, slots=True)
