@@ -56,7 +56,8 @@ class BackupKeysConfig(Section):
     all other keys are lost. dbopsd itself cannot read anything by it."""
 
     keys: dict[str, str] = Field(default_factory=dict)
-    """Where each key is, by its name: `file:/etc/dbopsd/k1` or `env:BACKUP_KEY`."""
+    """Where each key is, by its name: `file:/etc/dbopsd/k1` or `env:BACKUP_KEY`. A key may stand
+    beside `current` too: `k1 = "file:/etc/dbopsd/k1"`."""
 
     @model_validator(mode="before")
     @classmethod

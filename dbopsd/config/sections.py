@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from dbopsd.config.alerts import AlertsConfig, ChannelConfig, DatabaseAlertsConfig, RuleConfig
 from dbopsd.config.audit import AuditConfig
 from dbopsd.config.auth import AuthConfig, CertificateConfig, JwtConfig, TokenConfig
+from dbopsd.config.backup import BackupKeysConfig, DatabaseBackupConfig, RetentionConfig
 from dbopsd.config.databases import (
     DatabaseConfig,
     DatabaseHealthConfig,
@@ -44,5 +45,8 @@ def sections() -> Iterator[tuple[type[BaseModel], str]]:
     yield DatabaseMetricsConfig, "databases.NAME.metrics"
     yield DatabaseAlertsConfig, "databases.NAME.alerts"
     yield RuleConfig, "databases.NAME.alerts.rules.RULE"
+    yield DatabaseBackupConfig, "databases.NAME.backup"
+    yield BackupKeysConfig, "databases.NAME.backup.keys"
+    yield RetentionConfig, "databases.NAME.backup.retention"
     yield ScheduleConfig, "databases.NAME.schedules.SCHEDULE"
     yield ThresholdConfig, "databases.NAME.health.thresholds.CHECK"
