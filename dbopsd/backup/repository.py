@@ -4,9 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final
-from urllib.parse import urlsplit
 
 from dbopsd.backup.catalog.catalog import Catalog, list_systems, read_catalog
 from dbopsd.backup.catalog.errors import BackupsNotConfigured
@@ -14,13 +11,9 @@ from dbopsd.backup.catalog.layout import Layout
 from dbopsd.backup.codec.compression import Compression
 from dbopsd.backup.codec.data_keys import DataKeys
 from dbopsd.backup.codec.key_files import read_keys
-from dbopsd.backup.store.base import Store
 from dbopsd.backup.store.durable_store import DurableStore
-from dbopsd.backup.store.file_store import FileStore
-from dbopsd.backup.store.object_store import ObjectStore
+from dbopsd.backup.store.stores import open_store
 from dbopsd.config.backup import DatabaseBackupConfig
-
-_LOCAL_HTTP: Final = "http://"
 
 
 @dataclass(frozen=True)
@@ -47,7 +40,7 @@ class Repository:
         return await list_systems(self.store, self.database)
 
     async def require_create_only(self) -> None:
-        """Raise `StoreUnsuitable` where the store overwrites objects; asked once a process."""
+        """Raise `StoreUnsuitable` where the store overwrites objects; asked once."""
         if self.store.url not in self._checked:
             await self.store.require_create_only()
             self._checked.add(self.store.url)
@@ -66,7 +59,7 @@ async def open_repository(
     keys = await asyncio.to_thread(
         read_keys, config.keys.current_key, config.keys.keys, config.keys.recovery or ""
     )
-    store = DurableStore(_store(config), deadline_s=config.timeout_s)
+    store = DurableStore(open_store(config), deadline_s=config.timeout_s)
     try:
         yield Repository(
             database,
@@ -77,18 +70,3 @@ async def open_repository(
         )
     finally:
         await store.close()
-
-
-def _store(config: DatabaseBackupConfig) -> Store:
-    url = urlsplit(config.store)
-    if url.scheme == "file":
-        return FileStore(Path(url.path))
-    options = {"endpoint": config.endpoint, "region": config.region}
-    if config.access_key_id is not None and config.secret_access_key is not None:
-        options["access_key_id"] = config.access_key_id.get_secret_value()
-        options["secret_access_key"] = config.secret_access_key.get_secret_value()
-    return ObjectStore(
-        config.store,
-        {name: value for name, value in options.items() if value},
-        allow_http=(config.endpoint or "").startswith(_LOCAL_HTTP),
-    )

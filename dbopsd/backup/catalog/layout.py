@@ -16,12 +16,15 @@ SYSTEM is the cluster's system identifier. A backup without a commit record does
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 COMMIT: Final = "COMMIT.json"
 
 _BACKUP_ID: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +80,17 @@ def new_backup_id(kind: str, at: datetime) -> str:
 def is_backup_id(text: str) -> bool:
     """Whether `text` could be a backup's id."""
     return _BACKUP_ID.fullmatch(text) is not None
+
+
+def time_name(at: datetime) -> str:
+    """A time in names: microseconds since 1970, in 16 digits, which sort."""
+    # Not by `timestamp()`: a float loses a microsecond here and there.
+    return f"{(at - _EPOCH) // _MICROSECOND:016}"
+
+
+def parse_time(text: str) -> datetime:
+    """The time in a name. Raises ValueError if it is none."""
+    try:
+        return _EPOCH + int(text) * _MICROSECOND
+    except OverflowError:
+        raise ValueError(f"is no time in microseconds since 1970: {text!r}") from None

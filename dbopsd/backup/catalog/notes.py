@@ -1,24 +1,30 @@
 """What became of a backup after it was made: small objects beside it, each created once.
 
 A backup never changes. That it is held, was verified or is about to go is a note; of each kind the
-newest counts. Notes are ordered by their name, which begins with their time in microseconds.
+newest counts. Notes are ordered by their names, which begin with their times in microseconds.
 """
 
 import asyncio
+import hashlib
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Final
 
-from dbopsd.backup.catalog.layout import Layout
+from dbopsd.backup.catalog.layout import Layout, parse_time, time_name
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.errors import ObjectMissing
 
+_FORMAT: Final = 1
 _READ_AT_ONCE: Final = 8
+_NAME: Final = re.compile(r"(?P<time>\d{16})-(?P<kind>[a-z]+)-[0-9a-f]+\.json")
+_ONE_MICROSECOND: Final = timedelta(microseconds=1)
+_FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class NoteKind(Enum):
@@ -36,6 +42,15 @@ class NoteKind(Enum):
     """It is not to expire after all."""
 
 
+_KINDS: Final = frozenset(kind.value for kind in NoteKind)
+# What to go by where the newest note of a kind is damaged: nothing is removed because of it.
+# Of other kinds, it is as if there were none.
+_INSTEAD: Final[Mapping[NoteKind, Mapping[str, Any]]] = {
+    NoteKind.HOLD: {"until": _FOR_EVER.isoformat()},
+    NoteKind.KEPT: {},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """A note about a backup, and when it was written."""
@@ -49,22 +64,33 @@ class Note:
 async def write_note(
     store: DurableStore, layout: Layout, backup: str, kind: NoteKind, fields: Mapping[str, Any]
 ) -> Note:
-    """Write a note, dated now."""
+    """Write a note, dated now, or just after the newest one where the clock was set back."""
     at = datetime.now(UTC)
-    name = f"{int(at.timestamp() * 1e6):016}-{kind.value}-{secrets.token_hex(3)}.json"
-    content = json.dumps({"format": 1, **fields}, indent=1, sort_keys=True).encode() + b"\n"
-    await store.create(f"{layout.notes(backup)}{name}", content)
+    async for each in store.list(layout.notes(backup)):
+        named = _NAME.fullmatch(each.key.rpartition("/")[2])
+        if named is not None:
+            at = max(at, parse_time(named["time"]) + _ONE_MICROSECOND)
+    key = f"{layout.notes(backup)}{time_name(at)}-{kind.value}-{secrets.token_hex(3)}.json"
+    content = {"format": _FORMAT, "fields": dict(fields)}
+    content["sha256"] = _hash(key, content)
+    await store.create(key, json.dumps(content, indent=1, sort_keys=True).encode() + b"\n")
     return Note(backup, kind, at, fields)
 
 
 async def read_notes(
     store: DurableStore, layout: Layout, backup: str = ""
 ) -> dict[str, dict[NoteKind, Note]]:
-    """The newest note of each kind about each backup, or about one. Raises `BackupDamaged`."""
+    """The newest note of each kind about each backup, or about one.
+
+    A damaged one stops nobody from restoring: it counts as what keeps the backup, or not at all.
+    """
     newest: dict[tuple[str, NoteKind], str] = {}
     async for each in store.list(layout.notes(backup)):
         about, _, name = each.key.removeprefix(layout.notes()).partition("/")
-        kind = NoteKind(name.split("-")[1])
+        named = _NAME.fullmatch(name)
+        if named is None or named["kind"] not in _KINDS:
+            continue  # a newer version's, or somebody else's
+        kind = NoteKind(named["kind"])
         newest[about, kind] = max(newest.get((about, kind), ""), each.key)
     limit = asyncio.Semaphore(_READ_AT_ONCE)
 
@@ -81,6 +107,20 @@ async def read_notes(
     return found
 
 
+async def check_notes(store: DurableStore, layout: Layout, backup: str) -> list[BackupDamaged]:
+    """What is wrong with the notes about a backup."""
+    problems = []
+    async for each in store.list(layout.notes(backup)):
+        if _NAME.fullmatch(each.key.rpartition("/")[2]):
+            try:
+                _parse(each.key, await store.read(each.key))
+            except BackupDamaged as damaged:
+                problems.append(damaged)
+            except ObjectMissing:
+                continue  # deleted since it was listed
+    return problems
+
+
 async def delete_notes(store: DurableStore, layout: Layout, backup: str) -> None:
     """Delete every note about a backup."""
     keys: Sequence[str] = [each.key async for each in store.list(layout.notes(backup))]
@@ -89,15 +129,31 @@ async def delete_notes(store: DurableStore, layout: Layout, backup: str) -> None
 
 
 async def _read(store: DurableStore, about: str, kind: NoteKind, key: str) -> Note | None:
+    at = parse_time(key.rpartition("/")[2].partition("-")[0])
     try:
-        content = await store.read(key)
+        return Note(about, kind, at, _parse(key, await store.read(key)))
     except ObjectMissing:
         return None  # deleted since it was listed
+    except BackupDamaged:
+        instead = _INSTEAD.get(kind)
+        return None if instead is None else Note(about, kind, at, instead)
+
+
+def _parse(key: str, content: bytes) -> Mapping[str, Any]:
     try:
-        fields = json.loads(content)
-        at = datetime.fromtimestamp(int(key.rpartition("/")[2].split("-")[0]) / 1e6, UTC)
-    except ValueError:
-        fields = None
-    if not isinstance(fields, dict):
-        raise BackupDamaged(key, Damage.HASH, "it is no note") from None
-    return Note(about, kind, at, fields)
+        found = json.loads(content)
+        sealed = found.pop("sha256")
+        if found["format"] != _FORMAT:
+            raise BackupDamaged(key, Damage.FOREIGN, f"it has format {found['format']}")
+        if sealed != _hash(key, found):
+            raise BackupDamaged(key, Damage.HASH, "it is not as it was written, or another note")
+        fields: Mapping[str, Any] = found["fields"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        problem = Damage.HASH if content.strip() else Damage.TRUNCATED
+        raise BackupDamaged(key, problem, "it is no note") from error
+    return fields
+
+
+def _hash(key: str, content: Mapping[str, Any]) -> str:
+    canonical = json.dumps([key, content], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

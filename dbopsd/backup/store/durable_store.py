@@ -21,7 +21,8 @@ _DEADLINE_S: Final = 60.0
 _ATTEMPTS: Final = 5
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 10.0
-_PROBES: Final = "probes"
+# No database is called so.
+_PROBES: Final = "_probes"
 
 
 class DurableStore(Store):

@@ -25,7 +25,6 @@ from dbopsd.backup.store.errors import (
 )
 
 _SERVICES: Final[Mapping[str, Any]] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
-SCHEMES: Final = tuple(_SERVICES)
 
 # One answer. Longer waits and another try are the caller's.
 _CONNECT_S: Final = 10
