@@ -10,7 +10,7 @@ from dbopsd.backup.catalog.commit import CommitRecord, read_commit
 from dbopsd.backup.catalog.errors import BackupNotFound
 from dbopsd.backup.catalog.kind import BackupKind, BackupState
 from dbopsd.backup.catalog.layout import COMMIT, Layout, is_backup_id
-from dbopsd.backup.catalog.notes import Note, NoteKind, read_notes
+from dbopsd.backup.catalog.notes import Note, NoteKind, expiry_of, read_notes
 from dbopsd.backup.codec.errors import BackupDamaged
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.errors import ObjectMissing
@@ -32,10 +32,7 @@ class Backup:
     def state(self) -> BackupState:
         if self.problem:
             return BackupState.BROKEN
-        expired, kept = self.notes.get(NoteKind.EXPIRED), self.notes.get(NoteKind.KEPT)
-        if expired is not None and (kept is None or kept.at < expired.at):
-            return BackupState.EXPIRED
-        return BackupState.COMPLETE
+        return BackupState.COMPLETE if expiry_of(self.notes) is None else BackupState.EXPIRED
 
     @property
     def held_until(self) -> datetime | None:

@@ -37,7 +37,8 @@ class NoteKind(Enum):
     DRILLED = "drilled"
     """`ok`, and the whole report."""
     EXPIRED = "expired"
-    """Retention is about to remove it: `reason`, and `grace_s` until then."""
+    """It is about to be removed: `reason`, `grace_s` until then, and whether that has begun
+    (`deleting`)."""
     KEPT = "kept"
     """It is not to expire after all."""
 
@@ -119,6 +120,12 @@ async def check_notes(store: DurableStore, layout: Layout, backup: str) -> list[
             except ObjectMissing:
                 continue  # deleted since it was listed
     return problems
+
+
+def expiry_of(notes: Mapping[NoteKind, Note]) -> Note | None:
+    """The note that says that a backup is to be removed, unless a later one keeps it."""
+    expired, kept = notes.get(NoteKind.EXPIRED), notes.get(NoteKind.KEPT)
+    return expired if expired is not None and (kept is None or kept.at < expired.at) else None
 
 
 async def delete_notes(store: DurableStore, layout: Layout, backup: str) -> None:
