@@ -118,8 +118,13 @@ def _for_work(config: Config, database: DatabaseConfig, *, supervised: bool) -> 
     # It may have nothing to do for days: it keeps no connection open for it.
     changes: dict[str, object] = {"pool": database.pool.model_copy(update={"min_size": 0})}
     # One that nobody supervises may work for others, whose listeners are not in its configuration.
-    if supervised and not database.import_roots and is_loopback(config.server.grpc_listen):
-        changes["import_roots"] = (Path("/"),)
+    if supervised and is_loopback(config.server.grpc_listen):
+        anywhere = (Path("/"),)
+        if not database.import_roots:
+            changes["import_roots"] = anywhere
+        backup = database.backup
+        if backup is not None and not backup.restore_roots:
+            changes["backup"] = backup.model_copy(update={"restore_roots": anywhere})
     return database.model_copy(update=changes)
 
 

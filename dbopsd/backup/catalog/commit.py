@@ -94,6 +94,8 @@ class CommitRecord:
     segment_bytes: int = SEGMENT_BYTES
     checksums: bool = False
     """Whether the cluster has data checksums."""
+    wal_included: bool = False
+    """Whether `base` has all WAL that the backup needs, so that none of the archive is its."""
     tablespaces: tuple[Tablespace, ...] = ()
     row_counts: RowCounts | None = None
     label: str = ""
