@@ -6,7 +6,9 @@
     DATABASE/SYSTEM/notes/ID/TIME-KIND.json     what became of a backup later: held, verified, …
     DATABASE/SYSTEM/wal/TIMELINE/SEGMENT        a complete WAL segment
     DATABASE/SYSTEM/wal/TIMELINE/SEGMENT.partial.BYTES   the beginning of one
+    DATABASE/SYSTEM/wal/TIMELINE/marks/LSN-TIME   that all until then is stored; no content
     DATABASE/SYSTEM/wal/history/TIMELINE.history
+    DATABASE/SYSTEM/wal/days/DAY-DATA_KEY       which data key a day's WAL has; no content
     DATABASE/SYSTEM/wal/events/TIME-KIND.json   gaps and other events of the archive
     DATABASE/SYSTEM/leases/HOLDER/EXPIRES.json  who reads what until when
 

@@ -6,17 +6,22 @@ and, for a mark, up to which position everything was stored at which time.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from dbopsd.backup.catalog.layout import Layout
 from dbopsd.backup.catalog.lsn import SEGMENT_BYTES, Lsn, Segment
-from dbopsd.backup.wal.timelines import History
+from dbopsd.backup.codec.errors import BackupDamaged, Damage
+from dbopsd.backup.codec.sealed_object import DataKey, FindKey, open_object
+from dbopsd.backup.store.durable_store import DurableStore
+from dbopsd.backup.store.errors import ObjectMissing
+from dbopsd.backup.wal.timelines import History, parse_history
 
 _PARTIAL: Final = re.compile(r"(?P<segment>[0-9A-F]{24})\.partial\.(?P<bytes>\d{1,10})")
 _MARK: Final = re.compile(r"(?P<lsn>[0-9A-F]{16})-(?P<time>\d{16})")
 _SEGMENT: Final = re.compile(r"[0-9A-F]{24}")
+_HISTORY: Final = re.compile(r"history/(?P<timeline>[0-9A-F]{8})\.history")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +59,9 @@ class TimelineWal:
         found: list[WalRange] = []
         for first, last in _runs(self.segments):
             found.append(WalRange(self.timeline, first.start, last.end))
+        complete = set(self.segments)
         for segment, length in sorted(self.partials.items()):
-            if segment in self.segments:
+            if segment in complete:
                 continue
             end = Lsn(segment.start + length)
             before = next((each for each in found if each.end == segment.start), None)
@@ -77,10 +83,21 @@ class WalArchive:
     layout: Layout
     timelines: Mapping[int, TimelineWal] = field(default_factory=dict)
     histories: Mapping[int, History] = field(default_factory=dict)
+    damaged_histories: Mapping[int, BackupDamaged] = field(default_factory=dict)
 
     def history(self, timeline: int) -> History:
-        """The ancestors of a timeline; none where its file is not stored."""
+        """The ancestors of a timeline, none where its file is not stored.
+
+        Raises `BackupDamaged`.
+        """
+        if timeline in self.damaged_histories:
+            raise self.damaged_histories[timeline]
         return self.histories.get(timeline, History(timeline))
+
+    def covers(self, timeline: int, start: Lsn, end: Lsn) -> bool:
+        """Whether all WAL from `start` to `end` of a timeline is stored."""
+        wal = self.timelines.get(timeline)
+        return wal is not None and wal.covers(start, end)
 
 
 def segment_key(layout: Layout, segment: Segment) -> str:
@@ -102,6 +119,37 @@ def mark_key(layout: Layout, mark: Mark) -> str:
     """The key of a mark, which has no content."""
     microseconds = int(mark.at.timestamp() * 1e6)
     return f"{layout.wal}{mark.timeline:08X}/marks/{int(mark.lsn):016X}-{microseconds:016}"
+
+
+async def read_archive(
+    store: DurableStore, layout: Layout, segment_bytes: int = SEGMENT_BYTES
+) -> WalArchive:
+    """The archive as the store lists it. A damaged history is an error only for who needs it."""
+    keys = [each.key async for each in store.list(layout.wal)]
+    histories: dict[int, History] = {}
+    damaged: dict[int, BackupDamaged] = {}
+    for key in keys:
+        found = _HISTORY.fullmatch(key.removeprefix(layout.wal))
+        if found is None:
+            continue
+        timeline = int(found["timeline"], 16)
+        try:
+            histories[timeline] = _parse_history(
+                key, timeline, await read_history(store, layout, timeline)
+            )
+        except BackupDamaged as error:
+            damaged[timeline] = error
+    return replace(parse_archive(layout, keys, histories, segment_bytes), damaged_histories=damaged)
+
+
+async def read_history(store: DurableStore, layout: Layout, timeline: int) -> bytes:
+    """The `.history` file of a timeline, as PostgreSQL wrote it. Raises `BackupDamaged`."""
+    key = history_key(layout, timeline)
+    try:
+        stored = await store.read(key)
+    except ObjectMissing:
+        raise BackupDamaged(key, Damage.MISSING, "it is not in the store") from None
+    return b"".join(open_object(key, stored, _no_key(key)))
 
 
 def parse_archive(
@@ -140,6 +188,20 @@ def parse_archive(
         },
         histories,
     )
+
+
+def _parse_history(key: str, timeline: int, content: bytes) -> History:
+    try:
+        return parse_history(timeline, content.decode())
+    except ValueError as error:
+        raise BackupDamaged(key, Damage.HASH, str(error)) from None
+
+
+def _no_key(key: str) -> FindKey:
+    def find(_id: bytes) -> DataKey:
+        raise BackupDamaged(key, Damage.FOREIGN, "a history is never encrypted, and this is")
+
+    return find
 
 
 def _runs(segments: Sequence[Segment]) -> Iterator[tuple[Segment, Segment]]:

@@ -1,0 +1,99 @@
+"""What happened to the WAL archive that nobody may overlook: an object for each event."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+
+from dbopsd.backup.catalog.layout import Layout
+from dbopsd.backup.catalog.lsn import Lsn
+from dbopsd.backup.codec.errors import BackupDamaged, Damage
+from dbopsd.backup.store.durable_store import DurableStore
+from dbopsd.backup.store.errors import ObjectMissing
+
+
+class EventKind(Enum):
+    """What happened."""
+
+    GAP = "gap"
+    """WAL from `start` to `end` is not in the archive, and the server has it no longer."""
+    SLOT_LOST = "slot-lost"
+    """The replication slot was dropped, or had lost WAL; another one was created."""
+    TIMELINE = "timeline"
+    """The server went on, at `start`, on timeline `timeline`."""
+    CONFLICT = "conflict"
+    """The server's WAL from `start` to `end` is other WAL than what is stored under its name."""
+    NEW_SYSTEM = "new-system"
+    """The database is another cluster than before: its archive begins here."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalEvent:
+    """An event of the archive. `end` is `start` where it is about one position."""
+
+    kind: EventKind
+    at: datetime
+    timeline: int
+    start: Lsn
+    end: Lsn
+    cause: str
+
+
+def events_folder(layout: Layout) -> str:
+    """The folder of the events."""
+    return f"{layout.wal}events/"
+
+
+async def write_event(
+    store: DurableStore,
+    layout: Layout,
+    kind: EventKind,
+    *,
+    timeline: int,
+    start: Lsn,
+    end: Lsn,
+    cause: str,
+) -> WalEvent:
+    """Record an event, dated now."""
+    event = WalEvent(kind, datetime.now(UTC), timeline, start, end, cause)
+    fields = {
+        "format": 1,
+        "timeline": timeline,
+        "start": str(start),
+        "end": str(end),
+        "cause": cause,
+    }
+    name = f"{int(event.at.timestamp() * 1e6):016}-{kind.value}-{secrets.token_hex(3)}.json"
+    content = json.dumps(fields, indent=1, sort_keys=True).encode() + b"\n"
+    await store.create(events_folder(layout) + name, content)
+    return event
+
+
+async def read_events(store: DurableStore, layout: Layout) -> list[WalEvent]:
+    """Every event, the oldest first. Raises `BackupDamaged`."""
+    keys = sorted([each.key async for each in store.list(events_folder(layout))])
+    found = []
+    for key in keys:
+        try:
+            content = await store.read(key)
+        except ObjectMissing:
+            continue  # deleted since it was listed
+        found.append(_parse(key, content))
+    return found
+
+
+def _parse(key: str, content: bytes) -> WalEvent:
+    time, _, rest = key.rpartition("/")[2].partition("-")
+    try:
+        fields = json.loads(content)
+        return WalEvent(
+            EventKind(rest.rpartition("-")[0]),
+            datetime.fromtimestamp(int(time) / 1e6, UTC),
+            int(fields["timeline"]),
+            Lsn.parse(fields["start"]),
+            Lsn.parse(fields["end"]),
+            str(fields["cause"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        raise BackupDamaged(key, Damage.HASH, "it is no event of the WAL archive") from None

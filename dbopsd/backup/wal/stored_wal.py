@@ -1,0 +1,171 @@
+"""WAL files in the store: written once, compared where they are there, and read back.
+
+A segment is sealed with the day's data key. Its object says which, so that a day's key serves every
+worker, and whoever reads needs no list of days. A `.history` file is sealed by a hash only: it has
+to be readable for planning, and says nothing of what is in the database.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from dbopsd.backup.catalog.layout import Layout
+from dbopsd.backup.catalog.lsn import Segment
+from dbopsd.backup.codec.compression import Algorithm, Compression
+from dbopsd.backup.codec.errors import BackupDamaged, Damage, KeyMissing
+from dbopsd.backup.codec.sealed_object import DataKey, seal_object
+from dbopsd.backup.parts import read_object
+from dbopsd.backup.repository import Repository
+from dbopsd.backup.store.base import Content
+from dbopsd.backup.store.errors import ObjectExists
+from dbopsd.backup.wal.archive import (
+    history_key,
+    partial_key,
+    read_archive,
+    read_history,
+    segment_key,
+)
+from dbopsd.backup.wal.errors import WalConflict
+
+_PLAIN: Final = Compression(Algorithm.NONE, 0)
+
+
+def _today() -> str:
+    return f"{datetime.now(UTC):%Y%m%d}"
+
+
+class WalWriter:
+    """Stores the WAL of one cluster. `today`: the day in UTC, as `20261130`."""
+
+    def __init__(
+        self, repository: Repository, layout: Layout, *, today: Callable[[], str] = _today
+    ) -> None:
+        self._repository = repository
+        self._layout = layout
+        self._today = today
+        self._day = ""
+        self._data_key: DataKey | None = None
+        self._finding_key = asyncio.Lock()
+
+    async def store_segment(self, segment: Segment, content: Content) -> int:
+        """Store a complete segment, or find the same one there; how many bytes are stored.
+
+        Raises `WalConflict` where there is another one, `BackupDamaged` where what is there, or
+        is read back, is not whole, and the store's errors.
+        """
+        if len(content) != segment.size_bytes:
+            raise ValueError(f"{segment} has {len(content)} bytes, not {segment.size_bytes}")
+        return await self._store(segment_key(self._layout, segment), content)
+
+    async def store_partial(self, segment: Segment, content: Content) -> int:
+        """Store the beginning of a segment; otherwise as `store_segment`."""
+        if not 0 < len(content) < segment.size_bytes:
+            raise ValueError(f"{len(content)} bytes are no beginning of {segment}")
+        return await self._store(partial_key(self._layout, segment, len(content)), content)
+
+    async def store_history(self, timeline: int, content: bytes) -> None:
+        """Store the `.history` file of a timeline. Raises `WalConflict` for another one."""
+        key = history_key(self._layout, timeline)
+        with contextlib.suppress(ObjectExists):
+            await self._repository.store.create(key, seal_object(key, content, _PLAIN, None))
+        if await read_history(self._repository.store, self._layout, timeline) != content:
+            raise WalConflict(self._layout.database, key)
+
+    async def _store(self, key: str, content: Content) -> int:
+        repository = self._repository
+        data_key = await self._key_of_today()
+        sealed = await asyncio.to_thread(
+            seal_object, key, content, repository.compression, data_key
+        )
+        try:
+            await repository.store.create(key, sealed)
+        except ObjectExists:
+            # Sealed with another salt, so only the contents can be compared.
+            if await _content(repository, key) != content:
+                raise WalConflict(self._layout.database, key) from None
+            return 0
+        if await repository.store.read(key) != sealed:
+            raise BackupDamaged(key, Damage.HASH, "the store gives other bytes back")
+        return len(sealed)
+
+    async def _key_of_today(self) -> DataKey | None:
+        if not self._repository.keys.key_id:
+            return None
+        async with self._finding_key:
+            day = self._today()
+            if day != self._day:
+                self._data_key = await self._find_key(day) or await self._create_key(day)
+                self._day = day
+            return self._data_key
+
+    async def _find_key(self, day: str) -> DataKey | None:
+        prefix = f"{self._layout.wal}days/"
+        names = [
+            each.key.removeprefix(prefix) async for each in self._repository.store.list(prefix)
+        ]
+        for name in sorted(names):
+            if not name.startswith(f"{day}-"):
+                continue
+            try:
+                return await self._repository.keys.load(bytes.fromhex(name.partition("-")[2]))
+            except KeyMissing:
+                continue  # of a key that is configured no longer
+        return None
+
+    async def _create_key(self, day: str) -> DataKey | None:
+        made = await self._repository.keys.create()
+        if made is not None:
+            name = f"{self._layout.wal}days/{day}-{made.id.hex()}"
+            await self._repository.store.create(name, b"")
+        return made
+
+
+async def read_segment(
+    repository: Repository, layout: Layout, segment: Segment, partial_bytes: int | None = None
+) -> bytes:
+    """A segment as PostgreSQL reads it, checked; with `partial_bytes`, one stored in part.
+
+    What follows the beginning of a segment is zeros. A beginning that is gone, because more of the
+    segment was stored since, is read from what there is now. Raises `BackupDamaged`, `KeyMissing`
+    and `KeyWrong`.
+    """
+    if partial_bytes is None:
+        key = segment_key(layout, segment)
+        content = await _content(repository, key)
+    else:
+        key = partial_key(layout, segment, partial_bytes)
+        try:
+            content = await _content(repository, key)
+        except BackupDamaged as error:
+            if error.problem is not Damage.MISSING:
+                raise
+            longer = await _longer(repository, layout, segment, partial_bytes)
+            if longer is None:
+                raise
+            key = longer
+            content = await _content(repository, key)
+    expected = segment.size_bytes if key == segment_key(layout, segment) else None
+    if len(content) > segment.size_bytes or expected not in (None, len(content)):
+        detail = f"it has {len(content)} bytes of WAL, and a segment {segment.size_bytes}"
+        raise BackupDamaged(key, Damage.FOREIGN, detail)
+    return content.ljust(segment.size_bytes, b"\0")
+
+
+async def _longer(
+    repository: Repository, layout: Layout, segment: Segment, partial_bytes: int
+) -> str | None:
+    """The key of what has the first bytes of a segment, and more."""
+    archive = await read_archive(repository.store, layout, segment.size_bytes)
+    wal = archive.timelines.get(segment.timeline)
+    if wal is None:
+        return None
+    if segment in wal.segments:
+        return segment_key(layout, segment)
+    length = wal.partials.get(segment, 0)
+    return partial_key(layout, segment, length) if length >= partial_bytes else None
+
+
+async def _content(repository: Repository, key: str) -> bytes:
+    return b"".join([frame async for frame in read_object(repository.store, repository.keys, key)])
