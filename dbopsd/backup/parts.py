@@ -17,7 +17,7 @@ import xxhash
 
 from dbopsd.backup.codec.compression import Compression, compress
 from dbopsd.backup.codec.data_keys import DataKeys
-from dbopsd.backup.codec.errors import BackupDamaged, Damage
+from dbopsd.backup.codec.errors import BackupDamaged, Damage, KeyMissing, KeyWrong
 from dbopsd.backup.codec.sealed_object import (
     FRAME_BYTES,
     DataKey,
@@ -227,7 +227,7 @@ async def read_object(
     Raises `BackupDamaged`, `KeyMissing`, `KeyWrong`. Without `described`, the content is known to
     be whole only when the iterator has ended.
     """
-    async for frame in _frames(path, await _fetched(store, path, described), keys):
+    async for frame in _frames(path, await _fetched(store, keys, path, described), keys):
         yield frame
 
 
@@ -244,7 +244,9 @@ async def read_parts(
         for part in parts:
             while waiting and len(fetching) < _FETCHED_AT_ONCE:
                 following = waiting.popleft()
-                fetching.append(asyncio.create_task(_fetched(store, following.path, following)))
+                fetching.append(
+                    asyncio.create_task(_fetched(store, keys, following.path, following))
+                )
             stored = await fetching[0]
             fetching.popleft()
             async for frame in _frames(part.path, stored, keys):
@@ -255,7 +257,9 @@ async def read_parts(
         await asyncio.gather(*fetching, return_exceptions=True)
 
 
-async def _fetched(store: DurableStore, path: str, described: StoredObject | None) -> bytes:
+async def _fetched(
+    store: DurableStore, keys: DataKeys, path: str, described: StoredObject | None
+) -> bytes:
     """The stored bytes of an object, if they are those of the commit record."""
     try:
         stored = await store.read(path)
@@ -263,13 +267,22 @@ async def _fetched(store: DurableStore, path: str, described: StoredObject | Non
         raise BackupDamaged(path, Damage.MISSING, "it is not in the store") from None
     if described is None:
         return stored
-    if len(stored) < described.stored_bytes:
-        detail = f"it has {len(stored)} of {described.stored_bytes} bytes"
-        raise BackupDamaged(path, Damage.TRUNCATED, detail)
     digest = await asyncio.to_thread(hashlib.sha256, stored)
     if digest.hexdigest() != described.sha256:
+        await _require_opens(path, stored, described, keys)
         raise BackupDamaged(path, Damage.HASH, "its bytes are not those of the commit record")
     return stored
+
+
+async def _require_opens(path: str, stored: bytes, described: StoredObject, keys: DataKeys) -> None:
+    """Raise `BackupDamaged` for what the frames tell about a damage, which is more than a hash."""
+    try:
+        async for _ in _frames(path, stored, keys):
+            pass
+    except (KeyMissing, KeyWrong):
+        if len(stored) < described.stored_bytes:
+            detail = f"it has {len(stored)} of {described.stored_bytes} bytes"
+            raise BackupDamaged(path, Damage.TRUNCATED, detail) from None
 
 
 async def _frames(path: str, stored: bytes, keys: DataKeys) -> AsyncIterator[Content]:

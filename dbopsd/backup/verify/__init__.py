@@ -1,0 +1,1 @@
+"""Verification: whether what is in the store is what was written, and whole."""
