@@ -11,6 +11,7 @@ import stamina
 from dbopsd.backup.store.base import Content, ObjectInfo, Store
 from dbopsd.backup.store.errors import (
     ObjectExists,
+    ObjectMissing,
     StoreUnavailable,
     StoreUnsuitable,
 )
@@ -43,14 +44,15 @@ class DurableStore(Store):
     async def create(self, key: str, content: Content) -> None:
         """Create an object, or find the same one there.
 
-        Raises `ObjectExists` where it is there with other content.
+        Raises `ObjectExists` where it is there with other content. So two that contend for a key
+        must not write the same: both would have created it.
         """
 
         async def attempt() -> None:
             try:
                 await self._store.create(key, content)
             except ObjectExists:
-                if await self._store.read(key) != content:
+                if not await self._is_there(key, content):
                     raise
 
         await self._tried(attempt)
@@ -99,6 +101,13 @@ class DurableStore(Store):
                 raise StoreUnsuitable(self.url, "it refuses to overwrite an object, and does so")
         finally:
             await self.delete(key)
+
+    async def _is_there(self, key: str, content: Content) -> bool:
+        try:
+            return await self._store.read(key) == content
+        except ObjectMissing as error:
+            # Deleted since: the next attempt creates it.
+            raise StoreUnavailable(self.url, f"'{key}' was there, and then not") from error
 
     async def _tried(self, work: Callable[[], Awaitable[T]]) -> T:
         async for attempt in stamina.retry_context(

@@ -103,4 +103,7 @@ class StoreUnsuitable(StoreError):
 
     @property
     def message(self) -> str:
-        return f"{self.store} cannot be used for backups: {self.problem}; choose another store"
+        return (
+            f"{self.store} cannot be used for backups: {self.problem}; mend this, or choose "
+            "another store"
+        )

@@ -50,6 +50,8 @@ class FileStore(Store):
         self._root = root
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="backup-store")
         self._swept = False
+        self._durable: set[Path] = set()
+        """Directories whose entries above them are known to be on the disk."""
 
     async def create(self, key: str, content: Content) -> None:
         check_key(key)
@@ -94,12 +96,16 @@ class FileStore(Store):
 
     def _create(self, key: str, content: Content) -> None:
         incoming = self._root / _INCOMING
-        _make_directories(incoming)
-        self._sweep(incoming)
         draft = incoming / secrets.token_hex(16)
         try:
+            self._make_directory(incoming)
+            self._sweep(incoming)
             _write(draft, content)
             self._link(draft, key)
+        except FileNotFoundError:
+            # Somebody removed the directory of drafts, or mounted another one in its place.
+            self._durable.clear()
+            raise
         finally:
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
@@ -107,15 +113,17 @@ class FileStore(Store):
     def _link(self, draft: Path, key: str) -> None:
         path = self._root / key
         while True:
-            _make_directories(path.parent)
             try:
+                self._make_directory(path.parent)
                 os.link(draft, path)
             except FileExistsError:
                 # Whoever was killed right after linking has not synchronised the directory.
-                _sync(path.parent)
+                with contextlib.suppress(FileNotFoundError):
+                    _sync(path.parent)
                 raise ObjectExists(self.url, key) from None
             except FileNotFoundError:
                 # Somebody deleted the last object of the directory, and the directory with it.
+                self._durable.clear()
                 if not draft.exists():
                     raise
                 continue
@@ -124,8 +132,25 @@ class FileStore(Store):
                     problem = f"its file system has no hard links ({error.strerror})"
                     raise StoreUnsuitable(self.url, problem) from error
                 raise
-            _sync(path.parent)
+            with contextlib.suppress(FileNotFoundError):  # already deleted
+                _sync(path.parent)
             return
+
+    def _make_directory(self, path: Path) -> None:
+        """Create a directory of the store durably, with those above it.
+
+        One that is there already may have been made by somebody who has not synchronised yet.
+        """
+        if path in self._durable:
+            return
+        if path == self._root:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            self._make_directory(path.parent)
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        _sync(path.parent)
+        self._durable.add(path)
 
     def _sweep(self, incoming: Path) -> None:
         """Remove what others left here that were killed, once."""
@@ -160,7 +185,7 @@ class FileStore(Store):
                 with contextlib.suppress(OSError):
                     directory.rmdir()
                     continue
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 _sync(directory)
                 return
 
@@ -198,18 +223,6 @@ def _write(path: Path, content: Content) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _make_directories(path: Path) -> None:
-    """Create `path` and its missing parents, each durably."""
-    missing = []
-    while not path.is_dir():
-        missing.append(path)
-        path = path.parent
-    for each in reversed(missing):
-        with contextlib.suppress(FileExistsError):
-            each.mkdir(mode=0o700)
-        _sync(each.parent)
 
 
 def _sync(directory: Path) -> None:

@@ -20,18 +20,25 @@ from dbopsd.backup.store.errors import (
     ObjectMissing,
     StoreDenied,
     StoreError,
+    StoreFull,
     StoreUnavailable,
     StoreUnsuitable,
 )
 
 _SERVICES: Final[Mapping[str, Any]] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
 
-# One answer. Longer waits and another try are the caller's.
-_CONNECT_S: Final = 10
-_READ_S: Final = 60
+# Servers that speak S3's protocol have the deletion of one object; many have no other one.
+_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {"s3": {"disable_bulk_delete": True}}
+_CONNECT_S: Final = 10.0
+_ANSWER_S: Final = 60.0
 _LISTED_AT_ONCE: Final = 1_000
+# What is not found is Python's own error; every other one is obstore's.
+_FAILED: Final = (exceptions.BaseError, OSError)
+_NOT_FOUND: Final = (exceptions.NotFoundError, FileNotFoundError)
 _DENIED: Final = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)
-_STATUS: Final = re.compile(r"\b(?P<status>40[13]) (?:Unauthorized|Forbidden)")
+_DENIED_STATUS: Final = re.compile(r"\b40[13] (?:Unauthorized|Forbidden)")
+_FULL: Final = re.compile(r"\b507 Insufficient Storage|StorageFull|QuotaExceeded|QuotaFull")
+_NO_BUCKET: Final = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist")
 
 
 class ObjectStore(Store):
@@ -39,17 +46,23 @@ class ObjectStore(Store):
 
     `options` are those of the service in obstore, such as `endpoint` and `region`. What is not
     among them comes from the environment and the machine's role, as the service's own tools have
-    it. `allow_http`: for a server on the same machine or a trusted network.
+    it. `timeout_s`: for one answer. `allow_http`: for a server on the same machine or a trusted
+    network.
     """
 
     def __init__(
-        self, url: str, options: Mapping[str, str] | None = None, *, allow_http: bool = False
+        self,
+        url: str,
+        options: Mapping[str, str] | None = None,
+        *,
+        timeout_s: float = _ANSWER_S,
+        allow_http: bool = False,
     ) -> None:
         self.url = url.rstrip("/")
         found = urlsplit(self.url)
         client = {
-            "connect_timeout": timedelta(seconds=_CONNECT_S),
-            "timeout": timedelta(seconds=_READ_S),
+            "connect_timeout": timedelta(seconds=min(_CONNECT_S, timeout_s)),
+            "timeout": timedelta(seconds=timeout_s),
             "allow_http": allow_http,
         }
         self._store = _SERVICES[found.scheme](
@@ -58,6 +71,7 @@ class ObjectStore(Store):
             client_options=client,
             # A retry that is not ours could find our own object and say that it exists.
             retry_config={"max_retries": 0},
+            **_OPTIONS.get(found.scheme, {}),
             **(options or {}),
         )
 
@@ -70,7 +84,7 @@ class ObjectStore(Store):
             if await self.info(key) is not None:
                 raise ObjectExists(self.url, key) from None
             raise StoreUnavailable(self.url, "two created an object at the same moment") from error
-        except exceptions.BaseError as error:
+        except _FAILED as error:
             raise self._explain(error) from error
 
     async def read(self, key: str) -> bytes:
@@ -78,18 +92,20 @@ class ObjectStore(Store):
         try:
             found = await obstore.get_async(self._store, key)
             return bytes(await found.bytes_async())
-        except (exceptions.NotFoundError, FileNotFoundError):
+        except _NOT_FOUND as error:
+            if _NO_BUCKET.search(str(error)):
+                raise self._explain(error) from error
             raise ObjectMissing(self.url, key) from None
-        except exceptions.BaseError as error:
+        except _FAILED as error:
             raise self._explain(error) from error
 
     async def info(self, key: str) -> ObjectInfo | None:
         check_key(key)
         try:
             found = await obstore.head_async(self._store, key)
-        except (exceptions.NotFoundError, FileNotFoundError):
+        except _NOT_FOUND:
             return None
-        except exceptions.BaseError as error:
+        except _FAILED as error:
             raise self._explain(error) from error
         return ObjectInfo(key, found["size"], found["last_modified"].timestamp())
 
@@ -101,22 +117,26 @@ class ObjectStore(Store):
                 for found in some:
                     modified_at = found["last_modified"].timestamp()
                     yield ObjectInfo(found["path"], found["size"], modified_at)
-        except exceptions.BaseError as error:
+        except _FAILED as error:
             raise self._explain(error) from error
 
     async def delete(self, key: str) -> None:
         check_key(key)
         try:
             await obstore.delete_async(self._store, key)
-        except (exceptions.NotFoundError, FileNotFoundError):
+        except _NOT_FOUND:
             return
-        except exceptions.BaseError as error:
+        except _FAILED as error:
             raise self._explain(error) from error
 
-    def _explain(self, error: exceptions.BaseError) -> StoreError:
+    def _explain(self, error: Exception) -> StoreError:
         problem = " ".join(str(error).split())[:300]
-        if isinstance(error, _DENIED) or _STATUS.search(problem):
+        if isinstance(error, _DENIED) or _DENIED_STATUS.search(problem):
             return StoreDenied(self.url, problem)
         if isinstance(error, exceptions.NotSupportedError):
             return StoreUnsuitable(self.url, "it cannot create an object only if it is not there")
+        if _NO_BUCKET.search(str(error)):
+            return StoreUnsuitable(self.url, "its bucket does not exist")
+        if _FULL.search(str(error)):
+            return StoreFull(self.url, problem)
         return StoreUnavailable(self.url, problem)

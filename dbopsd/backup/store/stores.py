@@ -32,6 +32,7 @@ def _open_bucket(config: DatabaseBackupConfig) -> Store:
     return ObjectStore(
         config.store,
         {name: value for name, value in options.items() if value},
+        timeout_s=config.timeout_s,
         allow_http=(config.endpoint or "").startswith(_LOCAL_HTTP),
     )
 
