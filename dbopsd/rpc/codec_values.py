@@ -9,7 +9,7 @@
 - A repeated field is a `list` or a `tuple`, a map is a `dict`. Each field of a oneof may be None.
 - A string that refers to a resource is the last id of its name alone where its attribute ends with
   `_id`: `operation`, `operations/{operation}`, is `operation_id`; a request's own `name`,
-  `databases/{database}/backups/{backup}`, is `backup_id`.
+  `databases/{database}/backups/{backup}`, is `backup_id`. Several, `backups`, are `backup_ids`.
 """
 
 import types
@@ -65,7 +65,9 @@ def attribute_names(field: FieldDescriptor) -> list[str]:
         names += [field.name + unit for unit in _UNITS]
     pattern = _resource_pattern(field)
     if pattern:
-        names.append(f"{field.name}_id")
+        names.append(
+            f"{field.name.removesuffix('s')}_ids" if field.is_repeated else f"{field.name}_id"
+        )
         if field.name == "name":
             names.append(f"{pattern.rpartition('{')[2].removesuffix('}')}_id")
     return names
@@ -144,7 +146,8 @@ def _value_codec(
             if type_ is not expected:
                 raise ValueError(f"{expected.__name__} is not {type_}")
             pattern = _resource_pattern(field)
-            return _resource_id(pattern) if pattern and attribute.endswith("_id") else ValueCodec()
+            ids = "_ids" if field.is_repeated else "_id"
+            return _resource_id(pattern) if pattern and attribute.endswith(ids) else ValueCodec()
         case _:
             return within(_message_type(field), type_)
 
@@ -163,7 +166,10 @@ def _enum(enum: type[Enum], descriptor: EnumDescriptor) -> ValueCodec:
 
 
 def _decode_datetime(value: Any) -> datetime:
-    return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1_000)
+    try:
+        return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1_000)
+    except OverflowError:
+        raise InvalidField("", "is no time between the years 1 and 9999") from None
 
 
 _FLOAT_TIME: Final = ValueCodec(seconds, timestamp)

@@ -5,7 +5,7 @@ type without any costs nothing at a call.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -26,7 +26,8 @@ def compile_validator(request_type: Descriptor) -> Callable[[Any], None] | None:
 
     Raises ValueError if the type refers to a resource that no imported proto declares.
     """
-    checks = _checks(request_type, resource_patterns(request_type.file), ())
+    patterns = resource_patterns(request_type.file)
+    checks = [*_checks(request_type, patterns, ()), *_below_name(request_type, patterns)]
     if not checks:
         return None
 
@@ -89,6 +90,40 @@ def _resource_name(field: FieldDescriptor, patterns: tuple[str, ...]) -> FieldCh
                 raise InvalidField(
                     f"{prefix}{name}[{index}]" if repeated else prefix + name, problem
                 )
+
+    return check
+
+
+def _below_name(
+    message: Descriptor, patterns: Mapping[str, tuple[str, ...]]
+) -> Iterator[FieldCheck]:
+    """A resource that a request names besides its own is one of the `name` it is about.
+
+    `databases/other/backups/b` in a request on `databases/main` would be read as main's.
+    """
+    own = _pattern(message.fields_by_name.get("name"), patterns)
+    for field in message.fields:
+        if own and _pattern(field, patterns).startswith(f"{own}/"):
+            yield _below(field)
+
+
+def _pattern(field: FieldDescriptor | None, patterns: Mapping[str, tuple[str, ...]]) -> str:
+    """The only pattern of the resource that a field refers to; empty where there is none."""
+    if field is None:
+        return ""
+    found = patterns.get(field.GetOptions().Extensions[resource_pb2.resource_reference].type, ())
+    return found[0] if len(found) == 1 else ""
+
+
+def _below(field: FieldDescriptor) -> FieldCheck:
+    name, repeated = field.name, field.is_repeated
+
+    def check(message: Any, prefix: str) -> None:
+        value = getattr(message, name)
+        for index, text in enumerate(value if repeated else (value,)):
+            if text and not text.startswith(f"{message.name}/"):
+                where = f"{prefix}{name}[{index}]" if repeated else prefix + name
+                raise InvalidField(where, f"is not one of {message.name}, which `name` says")
 
     return check
 

@@ -36,6 +36,23 @@ METHODS = [
 # Not paged: what costs most is another list at each moment.
 TOPS = ("ListStatements",)
 LISTS = [method for method in METHODS if method.name.startswith("List") and method.name not in TOPS]
+# AIP-133 and 134: what creates or updates a resource says it back, with what was asked for.
+RESOURCES = {
+    field.message_type
+    for method in METHODS
+    if method.name.startswith(("Create", "Update"))
+    for field in method.input_type.fields
+    if field.message_type is not None
+}
+# Times that people know by these names.
+TIMES = {
+    "dbops.v1.Backup.held_until",
+    "dbops.v1.Backup.last_drill",
+    "dbops.v1.Backup.last_verified",
+    "dbops.v1.CreateBackupRequest.hold_until",
+    "dbops.v1.ReachedMoment.time",
+    "dbops.v1.RecoveryTarget.time",
+}
 MESSAGES = [
     message for module in MODULES for message in module.DESCRIPTOR.message_types_by_name.values()
 ]
@@ -98,8 +115,7 @@ def test_a_request_is_the_methods_own_and_says_what_it_needs(method: MethodDescr
 def test_an_answer_is_output_only(method: MethodDescriptor) -> None:
     if method.output_type.full_name == "google.longrunning.Operation":
         return  # Google's own, as it is
-    # AIP-133: what creates a resource answers with it, and with the fields that were asked for.
-    asked = {"REQUIRED", "OPTIONAL"} if method.name.startswith("Create") else set()
+    asked = {"REQUIRED", "OPTIONAL"} if method.output_type in RESOURCES else set()
     for field in method.output_type.fields:
         assert behaviours(field) & {"OUTPUT_ONLY", "IDENTIFIER", *asked}, field.full_name
 
@@ -122,7 +138,7 @@ def test_a_list_is_paged(method: MethodDescriptor) -> None:
 def test_names_tell_types(message: Descriptor) -> None:
     for field in message.fields:
         kind = field.message_type.full_name if field.message_type else ""
-        is_time = field.name.endswith("_time")
+        is_time = field.name.endswith("_time") or field.full_name in TIMES
         assert is_time == (kind == "google.protobuf.Timestamp"), field.full_name
         assert field.name not in ("status", "timestamp"), field.full_name
 

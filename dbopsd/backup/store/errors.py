@@ -10,6 +10,9 @@ from dbopsd.errors import DbopsError, StatusCode
 class StoreError(DbopsError):
     """The base of what a store's calls raise. `store` is its URL, which holds no secret."""
 
+    reason: ClassVar[str] = "STORE_ERROR"
+    code: ClassVar[StatusCode] = StatusCode.UNAVAILABLE
+
     store: str
 
 
