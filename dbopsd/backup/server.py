@@ -35,9 +35,10 @@ class Server:
 
 async def read_server(database: Database) -> Server:
     """Ask the server that takes writes. Raises `DatabaseError`."""
-    return await database.run(_ask, idempotent=True, read_only=False)
+    return await database.run(ask_server, idempotent=True, read_only=False)
 
 
-async def _ask(session: Session) -> Server:
+async def ask_server(session: Session) -> Server:
+    """Ask the server of a session, whatever it is within its cluster. Raises `DatabaseError`."""
     (server,) = await session.fetch_all_as(Server, _SERVER)
     return server

@@ -15,7 +15,7 @@ from dbopsd.config import DatabaseConfig
 from dbopsd.db.cache import LookupCache
 from dbopsd.db.cluster_watch import ClusterWatch
 from dbopsd.db.connection import Connection
-from dbopsd.db.dsn import Dsn, Purpose
+from dbopsd.db.dsn import Dsn, Host, Purpose
 from dbopsd.db.pool import ConnectionPool, PoolStats
 from dbopsd.db.retry import retried
 from dbopsd.db.session import IsolationLevel, Parameters, Row, Session
@@ -149,8 +149,16 @@ class Database:
         key = (statement.query_text, repr(parameters))
         return await self._cache.get(key, fetch, ttl_s)
 
-    def login(self, *, application_name: str, settings: dict[str, str] | None = None) -> str:
+    def login(
+        self,
+        *,
+        application_name: str,
+        settings: dict[str, str] | None = None,
+        host: Host | None = None,
+    ) -> str:
         """The connection string for `dedicated_session`, in another process. It has the password.
+
+        `host`: to that one alone, whatever it is within its cluster.
 
         Raises `InvalidDsn`, `PasswordFileUnreadable`, and `WritesRefused` while two hosts take
         writes.
@@ -162,6 +170,7 @@ class Database:
             application_name=application_name,
             connect_timeout_s=self.config.pool.connect_timeout_s,
             settings=settings or {},
+            host=host,
         )
 
     async def admit_writes(self) -> None:
@@ -190,11 +199,13 @@ class Database:
         query_timeout_s: float | None,
         settings: dict[str, str] | None = None,
         dsn: Dsn | None = None,
+        host: Host | None = None,
         replace_bad_text: bool = False,
     ) -> AsyncIterator[Session]:
         """Open a connection outside the pools, for the time of the context.
 
-        `dsn`: the database's own with another login (`Dsn.as_role`). `replace_bad_text`: for those
+        `dsn`: the database's own with another login (`Dsn.as_role`). `host`: one of its hosts, to
+        which alone it leads, whatever that is within its cluster. `replace_bad_text`: for those
         who only look; see `Connection.replace_bad_text`.
 
         Raises a `ConnectFailed` that says at which step and why, and, for writing, `WritesRefused`
@@ -210,11 +221,12 @@ class Database:
             application_name=application_name,
             connect_timeout_s=self.config.pool.connect_timeout_s,
             settings=settings or {},
+            host=host,
         )
         try:
             connection = await Connection.connect(conninfo)
         except psycopg.Error as exc:
-            raise await dsn.explain(exc) from exc
+            raise await dsn.explain(exc, host) from exc
         if replace_bad_text:
             connection.replace_bad_text()
         try:

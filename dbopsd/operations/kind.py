@@ -41,6 +41,7 @@ class Completed:
 class Program(Protocol):
     """A program that runs beside the attempt. `stdin` and `stdout` are there if they are pipes."""
 
+    pid: int
     stdin: asyncio.StreamWriter | None
 
     @property
@@ -76,10 +77,12 @@ class RunsPrograms(Protocol):
         self,
         *command: str,
         environment: Mapping[str, str] | None = None,
+        stdout: int = asyncio.subprocess.PIPE,
         summary: str = "",
     ) -> AbstractAsyncContextManager[Program]:
-        """A program with pipes to its standard input and output, for the time of the context.
+        """A program with a pipe to its standard input, for the time of the context.
 
+        `stdout` is PIPE, DEVNULL, or a file descriptor for those who read much: it stays open here.
         At the context's end it is ended, if it has not ended by itself. Otherwise as `child`.
         """
 

@@ -32,11 +32,16 @@ class ProgramRunner:
         self,
         *command: str,
         environment: Mapping[str, str] | None = None,
+        stdout: int = asyncio.subprocess.PIPE,
         summary: str = "",
     ) -> AbstractAsyncContextManager[Program]:
-        """A program with pipes to its standard input and output, for the time of the context."""
+        """A program with a pipe to its standard input, for the time of the context."""
         return self._children.open(
-            *command, stdin=asyncio.subprocess.PIPE, environment=environment, summary=summary
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=stdout,
+            environment=environment,
+            summary=summary,
         )
 
     async def close(self) -> None:

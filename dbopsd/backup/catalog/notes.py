@@ -41,6 +41,8 @@ class NoteKind(Enum):
     (`deleting`)."""
     KEPT = "kept"
     """It is not to expire after all."""
+    LABEL = "label"
+    """Its `label` is another now than that of its commit record."""
 
 
 _KINDS: Final = frozenset(kind.value for kind in NoteKind)

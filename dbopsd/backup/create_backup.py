@@ -1,0 +1,33 @@
+"""The work of `CreateBackup`: takes a backup, commits it, and says what it is."""
+
+from dbopsd.backup.catalog.catalog import Backup
+from dbopsd.backup.catalog.commit import CommitRecord
+from dbopsd.backup.catalog.notes import NoteKind, write_note
+from dbopsd.backup.model.description import describe
+from dbopsd.backup.model.reports import BackupDescription
+from dbopsd.backup.model.requests import CreateBackupRequest
+from dbopsd.backup.physical.physical_backup import take_physical_backup
+from dbopsd.backup.repository import Repository, open_repository
+from dbopsd.operations.kind import Run
+
+
+async def create_backup(run: Run, request: CreateBackupRequest) -> BackupDescription:
+    """Take a backup. What an attempt before this one left is an orphan, which retention removes."""
+    async with open_repository(run.database.name, run.database.config.backup) as repository:
+        record = await take_physical_backup(run, repository, request)
+        return await _described(run, repository, request, record)
+
+
+async def _described(
+    run: Run, repository: Repository, request: CreateBackupRequest, record: CommitRecord
+) -> BackupDescription:
+    notes = {}
+    if request.hold_until is not None:
+        notes[NoteKind.HOLD] = await write_note(
+            repository.store,
+            repository.layout(record.system_identifier),
+            record.id,
+            NoteKind.HOLD,
+            {"until": request.hold_until.isoformat()},
+        )
+    return describe(run.database.name, Backup(record.id, record, notes))

@@ -1,0 +1,1 @@
+"""Physical backups: what `pg_basebackup` sends, streamed into the store."""

@@ -1,0 +1,221 @@
+"""Takes a full or incremental backup of a cluster, up to its commit record."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from dbopsd.backup.catalog.commit import CommitRecord, write_commit
+from dbopsd.backup.catalog.kind import BackupKind
+from dbopsd.backup.catalog.layout import Layout, new_backup_id
+from dbopsd.backup.codec.sealed_object import DataKey
+from dbopsd.backup.leases import hold_lease
+from dbopsd.backup.model.requests import CreateBackupRequest, Source
+from dbopsd.backup.physical.archived_wal import Patience, wait_until_stored
+from dbopsd.backup.physical.base_backup import (
+    BaseBackup,
+    BaseBackupRequest,
+    StreamWriters,
+    take_base_backup,
+)
+from dbopsd.backup.physical.errors import (
+    BaseBackupRefused,
+    IncrementalUnsupported,
+    NoSuchSource,
+)
+from dbopsd.backup.physical.incremental import NoParent, find_parent, parent_manifest
+from dbopsd.backup.physical.source import APPLICATION, BackupSource, find_source, source_session
+from dbopsd.backup.repository import Repository
+from dbopsd.db.client_tools import at_least, installations
+from dbopsd.db.database import Database
+from dbopsd.db.errors import DatabaseError
+from dbopsd.db.statement import Statement
+from dbopsd.operations.kind import Run
+
+_CLOCK: Final = Statement("SELECT pg_catalog.clock_timestamp()", "SELECT clock_timestamp")
+_TOOLS: Final = ("pg_basebackup",)
+_INCREMENTAL_SINCE: Final = 17
+
+
+async def take_physical_backup(
+    run: Run,
+    repository: Repository,
+    request: CreateBackupRequest,
+    patience: Patience | None = None,
+) -> CommitRecord:
+    """Take a full or an incremental backup, and commit it.
+
+    Where an incremental one cannot be, it is full, and says why.
+    """
+    await repository.require_create_only()
+    source = await _source(run.database, request.source, repository.config.source)
+    work = _PhysicalBackup(run, repository, request, source, patience or Patience())
+    return await work.take()
+
+
+@dataclass(frozen=True)
+class _Parent:
+    """What an incremental backup rests on."""
+
+    record: CommitRecord
+    manifest: Path
+
+
+@dataclass
+class _PhysicalBackup:
+    """One backup that is taken from `source`."""
+
+    run: Run
+    repository: Repository
+    request: CreateBackupRequest
+    source: BackupSource
+    patience: Patience
+    fallback: str = field(default="", init=False)
+
+    @property
+    def layout(self) -> Layout:
+        return self.repository.layout(self.source.server.system_identifier)
+
+    @property
+    def wal_off(self) -> bool:
+        return self.repository.config.wal == "off"
+
+    async def take(self) -> CommitRecord:
+        server = self.source.server
+        incremental = self.request.kind is BackupKind.INCREMENTAL
+        if incremental and server.major < _INCREMENTAL_SINCE:
+            raise IncrementalUnsupported(self.run.database.name, server.version)
+        if incremental:
+            try:
+                return await self._take_incremental()
+            except (NoParent, BaseBackupRefused) as error:
+                self.fallback = error.cause if isinstance(error, BaseBackupRefused) else str(error)
+        return await self._take(None)
+
+    async def _take_incremental(self) -> CommitRecord:
+        parent = await find_parent(self.repository, self.source.server)
+        async with AsyncExitStack() as stack:
+            await self._lease(stack, "parent", parent.id)
+            manifest = await stack.enter_async_context(
+                parent_manifest(self.repository, self.run.scratch, parent)
+            )
+            return await self._take(_Parent(parent, manifest))
+
+    async def _take(self, parent: _Parent | None) -> CommitRecord:
+        kind = BackupKind.INCREMENTAL if parent else BackupKind.FULL
+        id_ = new_backup_id(kind.value, datetime.now(UTC))
+        async with AsyncExitStack() as stack:
+            await self._lease(stack, "wal")
+            data_key = await self.repository.keys.create()
+            start_time = await self._clock()
+            base = await self._base(id_, data_key, parent)
+            stop_time = await self._clock()
+            await self._wait_for_wal(base)
+            server = self.source.server
+            record = CommitRecord(
+                id=id_,
+                database=self.run.database.name,
+                kind=kind,
+                system_identifier=server.system_identifier,
+                server_version=server.version,
+                timeline=base.label.timeline,
+                start_lsn=base.label.start,
+                stop_lsn=base.needed_wal[-1].end,
+                start_time=start_time,
+                stop_time=stop_time,
+                codec=str(self.repository.compression),
+                made_by=version("dbopsd"),
+                source=self.source.description,
+                streams=base.streams,
+                parent=parent.record.id if parent else "",
+                parent_manifest_sha256=parent.record.manifest_sha256 if parent else "",
+                key_id=self.repository.keys.key_id,
+                data_key=data_key.id.hex() if data_key else "",
+                manifest_sha256=base.manifest_sha256,
+                segment_bytes=server.segment_bytes,
+                checksums=server.checksums,
+                tablespaces=base.tablespaces,
+                label=self.request.label,
+                fallback=self.fallback,
+                wal_included=self.wal_off,
+            )
+            self.run.progress("commit")
+            content = write_commit(record, data_key)
+            await self.repository.store.create(self.layout.commit(id_), content)
+        return record
+
+    async def _lease(self, stack: AsyncExitStack, purpose: str, *backups: str) -> None:
+        """Keep backups, and the WAL from now on, until the end of the context."""
+        await stack.enter_async_context(
+            hold_lease(
+                self.repository.store,
+                self.layout,
+                f"create-{self.run.operation}-{purpose}",
+                backups=backups,
+                wal_from=self.source.server.position,
+            )
+        )
+
+    async def _base(self, id_: str, data_key: DataKey | None, parent: _Parent | None) -> BaseBackup:
+        run = self.run
+        found = await installations(run.database.config.pg_bin)
+        tool = at_least(run.database.name, found, self.source.server.major, _TOOLS)
+        request = BaseBackupRequest(
+            database=run.database.name,
+            tool=tool.tool(_TOOLS[0]),
+            conninfo=run.database.login(application_name=APPLICATION, host=self.source.host),
+            label=id_,
+            checkpoint=self.request.checkpoint,
+            fetch_wal=self.wal_off,
+            rate_limit_bytes=self.repository.config.rate_limit,
+            incremental=parent.manifest if parent else None,
+        )
+        # How much an incremental one will be is not known.
+        total = 0 if parent else self.source.size_bytes
+
+        def advance(done: int) -> None:
+            run.progress("copy", done, max(total, done) if total else 0, "B")
+
+        run.progress("checkpoint")
+        writers = StreamWriters(self.repository, self.layout.backup(id_), data_key)
+        return await take_base_backup(run, run.scratch, request, writers, advance)
+
+    async def _wait_for_wal(self, base: BaseBackup) -> None:
+        if self.wal_off:
+            return
+
+        def advance(done: int, total: int) -> None:
+            self.run.progress("wal", done, total, "B")
+
+        await wait_until_stored(
+            self.repository,
+            self.layout,
+            base.needed_wal,
+            self.source.server.segment_bytes,
+            self.patience,
+            advance,
+        )
+
+    async def _clock(self) -> datetime:
+        """The time on the server whose clock dates commits, or else on the source."""
+        database = self.run.database
+        try:
+            ((now,),) = await database.run(
+                lambda session: session.fetch_all(_CLOCK), idempotent=True
+            )
+        except DatabaseError:
+            async with source_session(database, self.source.host) as session:
+                ((now,),) = await session.fetch_all(_CLOCK)
+        found: datetime = now
+        return found.astimezone(UTC)
+
+
+async def _source(database: Database, asked: Source | None, configured: str) -> BackupSource:
+    if asked is None and configured == "prefer-standby":
+        try:
+            return await find_source(database, Source.STANDBY)
+        except (NoSuchSource, DatabaseError):
+            return await find_source(database, None)
+    return await find_source(database, asked)
