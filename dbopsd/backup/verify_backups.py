@@ -19,8 +19,9 @@ from dbopsd.backup.model.reports import (
     VerifyReport,
     WalGap,
 )
-from dbopsd.backup.model.requests import VerifyBackupsRequest
+from dbopsd.backup.model.requests import Depth, VerifyBackupsRequest
 from dbopsd.backup.repository import Repository, open_repository
+from dbopsd.backup.verify.contents import tools_of, verify_files
 from dbopsd.backup.verify.objects import problem_of, verify_objects, verify_record
 from dbopsd.backup.verify.wal import (
     WalFile,
@@ -29,6 +30,7 @@ from dbopsd.backup.verify.wal import (
     verify_wal_files,
     wal_files,
 )
+from dbopsd.backup.verify.wal_records import verify_wal_records
 from dbopsd.backup.wal.archive import WalArchive, read_archive, segment_key
 from dbopsd.backup.wal.events import read_events
 from dbopsd.operations.kind import Run
@@ -42,10 +44,16 @@ class _Cluster:
     backups: Sequence[Backup]
     archive: WalArchive
     files: Sequence[WalFile]
-    file_bytes: int
     gaps: Sequence[WalGap]
     problems: Sequence[Problem]
     """Of what tells about the WAL: histories of timelines, and events."""
+
+    @property
+    def stored_bytes(self) -> int:
+        """How much there is to read."""
+        records = [each.record for each in self.backups if each.record is not None]
+        of_backups = sum(each.stored_bytes for each in records)
+        return of_backups + sum(each.stored_bytes for each in self.files)
 
 
 class _Progress:
@@ -70,26 +78,24 @@ async def verify_backups(run: Run, request: VerifyBackupsRequest) -> VerifyRepor
     """
     async with open_repository(run.database.name, run.database.config.backup) as repository:
         clusters = await _clusters(repository, request)
-        total = sum(
-            cluster.file_bytes
-            + sum(each.record.stored_bytes for each in cluster.backups if each.record is not None)
-            for cluster in clusters
-        )
+        contents = request.depth is Depth.CONTENTS
+        # What is looked into is read once more.
+        total = sum(cluster.stored_bytes for cluster in clusters) * (2 if contents else 1)
         progress = _Progress(run, total)
         backups: list[VerifiedBackup] = []
         wal = VerifiedWal()
         for cluster in clusters:
             async with _leased(run, repository, cluster):
-                damaged = await verify_wal_files(
-                    repository, cluster.files, lambda size: progress.add("wal", size)
-                )
+                damaged = await _verify_wal(run, repository, cluster, progress, contents=contents)
                 wal = VerifiedWal(
                     wal.segments + len(cluster.files),
                     (*wal.gaps, *cluster.gaps),
                     (*wal.problems, *cluster.problems, *damaged.values()),
                 )
                 backups += [
-                    await _verify(repository, cluster, backup, damaged, progress)
+                    await _verify(
+                        run, repository, cluster, backup, damaged, progress, contents=contents
+                    )
                     for backup in cluster.backups
                 ]
         ok = not wal.gaps and not wal.problems and all(each.ok for each in backups)
@@ -138,8 +144,7 @@ async def _cluster(
             problems.append(problem_of(error))
             events = []
         gaps = missing_wal(archive, kept, events)
-    file_bytes = sum(each.stored_bytes for each in files)
-    return _Cluster(catalog, backups, archive, files, file_bytes, gaps, problems)
+    return _Cluster(catalog, backups, archive, files, gaps, problems)
 
 
 def _leased(
@@ -156,12 +161,36 @@ def _leased(
     )
 
 
+async def _verify_wal(
+    run: Run, repository: Repository, cluster: _Cluster, progress: _Progress, *, contents: bool
+) -> dict[Segment, Problem]:
+    """What is wrong with the files of the WAL, and with the records in them."""
+    damaged = await verify_wal_files(
+        repository, cluster.catalog.layout, cluster.files, lambda size: progress.add("wal", size)
+    )
+    # Without a backup it is not known which version's WAL it is, and it leads nowhere.
+    records = _physical(cluster.catalog.backups)
+    if contents and records:
+        damaged |= await verify_wal_records(
+            run,
+            repository,
+            cluster.archive,
+            [each for each in cluster.files if each.segment not in damaged],
+            await tools_of(run, records[-1]),
+            lambda size: progress.add("wal records", size),
+        )
+    return damaged
+
+
 async def _verify(
+    run: Run,
     repository: Repository,
     cluster: _Cluster,
     backup: Backup,
     damaged: dict[Segment, Problem],
     progress: _Progress,
+    *,
+    contents: bool,
 ) -> VerifiedBackup:
     """Verify one backup, and write down what was found."""
     layout = cluster.catalog.layout
@@ -173,6 +202,10 @@ async def _verify(
         if is_physical(record):
             problems += _of_wal(cluster.archive, record, damaged)
             problems += _of_parent(cluster.catalog, record)
+        if contents and not problems and is_physical(record):
+            problems += await verify_files(
+                run, repository, record, lambda size: progress.add("contents", size)
+            )
     ok = not problems
     await write_note(
         repository.store,

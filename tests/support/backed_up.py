@@ -23,7 +23,13 @@ from dbopsd.config import DatabaseConfig
 from dbopsd.db.database import Database
 from tests.support.servers import PostgresServer
 
-BACKUP_SETTINGS = {"max_wal_senders": 10, "wal_level": "replica", "fsync": False}
+# `storing_wal` has no slot, and looks now and then: the server must not remove WAL before.
+BACKUP_SETTINGS = {
+    "max_wal_senders": 10,
+    "wal_level": "replica",
+    "fsync": False,
+    "wal_keep_size": "1GB",
+}
 
 
 @asynccontextmanager

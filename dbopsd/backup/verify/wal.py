@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from dbopsd.backup.catalog.commit import CommitRecord
+from dbopsd.backup.catalog.layout import Layout
 from dbopsd.backup.catalog.lsn import Lsn, Segment
 from dbopsd.backup.codec.errors import BackupDamaged, Damage, KeyMissing
 from dbopsd.backup.model.reports import Problem, WalGap
@@ -14,6 +15,7 @@ from dbopsd.backup.repository import Repository
 from dbopsd.backup.verify.objects import Done, all_of, problem_of
 from dbopsd.backup.wal.archive import TimelineWal, WalArchive, partial_key, segment_key
 from dbopsd.backup.wal.events import EventKind, WalEvent
+from dbopsd.backup.wal.stored_wal import read_segment
 from dbopsd.backup.wal.timelines import branches_after
 
 _READ_AT_ONCE: Final = 2
@@ -57,7 +59,7 @@ def needed_segments(record: CommitRecord) -> Iterator[Segment]:
 
 
 async def verify_wal_files(
-    repository: Repository, files: Iterable[WalFile], done: Done
+    repository: Repository, layout: Layout, files: Iterable[WalFile], done: Done
 ) -> dict[Segment, Problem]:
     """What is wrong with these files, by their segments; two are read at once.
 
@@ -68,7 +70,7 @@ async def verify_wal_files(
 
     async def work() -> None:
         for file in waiting:
-            problem = await _problem(repository, file)
+            problem = await _problem(repository, layout, file)
             if problem is not None:
                 found[file.segment] = problem
             done(file.stored_bytes)
@@ -77,9 +79,13 @@ async def verify_wal_files(
     return dict(sorted(found.items()))
 
 
-async def _problem(repository: Repository, file: WalFile) -> Problem | None:
+async def _problem(repository: Repository, layout: Layout, file: WalFile) -> Problem | None:
     length = 0
     try:
+        if file.length < file.segment.size_bytes:
+            # Gone meanwhile where more of the segment was stored, which is read in its place.
+            await read_segment(repository, layout, file.segment, file.length)
+            return None
         async for content in read_object(repository.store, repository.keys, file.key):
             length += len(content)
     except BackupDamaged as error:
