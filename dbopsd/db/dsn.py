@@ -206,6 +206,14 @@ class Dsn:
         parameters.pop("password", None)
         return replace(self, _parameters=parameters, _password_file=password_file)
 
+    def to_postgres_database(self, name: str) -> "Dsn":
+        """The same login to another database of the same cluster."""
+        if self.problem:
+            return self
+        return replace(
+            self, postgres_database=name, _parameters={**self._parameters, "dbname": name}
+        )
+
     async def explain(self, exc: psycopg.Error, host: Host | None = None) -> ConnectFailed:
         """The typed error for a connection that failed with `exc`, to `host` if only to that.
 

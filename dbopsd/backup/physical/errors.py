@@ -104,3 +104,22 @@ class IncrementalUnsupported(DbopsError):
             f"database '{self.database}' is PostgreSQL {self.version}, which has no incremental "
             "backups (17 has): there the WAL archive is the incremental step; take a full backup"
         )
+
+
+@dataclass(eq=False)
+class SpoolUnsuitable(DbopsError):
+    """The worker's file system cannot hold the spool of a backup with tablespaces."""
+
+    reason: ClassVar[str] = "BACKUP_SPOOL_UNSUITABLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    directory: str
+    problem: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the file system of '{self.directory}' cannot give back a part of a file "
+            f"({self.problem}), which the backup of a cluster with tablespaces needs: put the "
+            "worker's state directory on ext4, XFS, btrfs or tmpfs"
+        )

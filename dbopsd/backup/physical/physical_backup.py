@@ -7,9 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from dbopsd.backup.catalog.commit import CommitRecord, write_commit
+from dbopsd.backup.catalog.commit import CommitRecord, RowCounts, write_commit
 from dbopsd.backup.catalog.kind import BackupKind
 from dbopsd.backup.catalog.layout import Layout, new_backup_id
+from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.codec.sealed_object import DataKey
 from dbopsd.backup.leases import hold_lease
 from dbopsd.backup.model.requests import CreateBackupRequest, Source
@@ -27,7 +28,10 @@ from dbopsd.backup.physical.errors import (
 )
 from dbopsd.backup.physical.incremental import NoParent, find_parent, parent_manifest
 from dbopsd.backup.physical.source import APPLICATION, BackupSource, find_source, source_session
+from dbopsd.backup.physical.spooled_backup import take_spooled_backup
 from dbopsd.backup.repository import Repository
+from dbopsd.backup.row_counts.count_rows import Limits, count_rows
+from dbopsd.backup.server import read_server
 from dbopsd.db.client_tools import at_least, installations
 from dbopsd.db.database import Database
 from dbopsd.db.errors import DatabaseError
@@ -112,6 +116,7 @@ class _PhysicalBackup:
             start_time = await self._clock()
             base = await self._base(id_, data_key, parent)
             stop_time = await self._clock()
+            row_counts = await self._row_counts(base)
             await self._wait_for_wal(base)
             server = self.source.server
             record = CommitRecord(
@@ -137,6 +142,7 @@ class _PhysicalBackup:
                 segment_bytes=server.segment_bytes,
                 checksums=server.checksums,
                 tablespaces=base.tablespaces,
+                row_counts=row_counts,
                 label=self.request.label,
                 fallback=self.fallback,
                 wal_included=self.wal_off,
@@ -180,7 +186,32 @@ class _PhysicalBackup:
 
         run.progress("checkpoint")
         writers = StreamWriters(self.repository, self.layout.backup(id_), data_key)
-        return await take_base_backup(run, run.scratch, request, writers, advance)
+        # One pipe takes the tar of the data directory only.
+        take = take_spooled_backup if self.source.tablespaces else take_base_backup
+        return await take(run, run.scratch, request, writers, advance)
+
+    async def _row_counts(self, base: BaseBackup) -> RowCounts:
+        """The rows of tables soon after the backup; without one where they cannot be known."""
+        stop = base.needed_wal[-1].end
+        try:
+            return await self._count_rows(stop)
+        except DatabaseError as error:
+            return _nothing_counted(stop, error.message)
+
+    async def _count_rows(self, stop: Lsn) -> RowCounts:
+        if self.wal_off:
+            return _nothing_counted(stop, "without a WAL archive no later moment can be restored")
+        primary = await read_server(self.run.database)
+        own = self.source.server
+        if primary.in_recovery:
+            return _nothing_counted(stop, "no host of the dsn takes writes")
+        if (primary.system_identifier, primary.timeline) != (own.system_identifier, own.timeline):
+            return _nothing_counted(stop, "another server took over during the backup")
+
+        def advance(done: int, total: int) -> None:
+            self.run.progress("rows", done, total, "tables")
+
+        return await count_rows(self.run.database, Limits(), advance)
 
     async def _wait_for_wal(self, base: BaseBackup) -> None:
         if self.wal_off:
@@ -210,6 +241,10 @@ class _PhysicalBackup:
                 ((now,),) = await session.fetch_all(_CLOCK)
         found: datetime = now
         return found.astimezone(UTC)
+
+
+def _nothing_counted(stop: Lsn, reason: str) -> RowCounts:
+    return RowCounts(stop, (), (f"every table: {reason}",))
 
 
 async def _source(database: Database, asked: Source | None, configured: str) -> BackupSource:

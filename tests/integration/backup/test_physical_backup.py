@@ -1,76 +1,218 @@
 """Full and incremental backups of real servers, read back as PostgreSQL's own tools read them."""
 
-import io
-import subprocess
-import tarfile
+import base64
+import os
+import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dbopsd.backup.catalog.commit import CommitRecord
+import pytest
+
+from dbopsd.backup.backups import describe_backup, hold_backup, label_backup, list_backups
+from dbopsd.backup.catalog.errors import BackupNotFound
 from dbopsd.backup.catalog.kind import BackupKind, BackupState
-from dbopsd.backup.create_backup import create_backup
-from dbopsd.backup.model.reports import BackupDescription
-from dbopsd.backup.model.requests import CreateBackupRequest
-from dbopsd.backup.parts import read_parts
-from dbopsd.backup.repository import Repository
-from dbopsd.db.database import Database
+from dbopsd.backup.model.requests import CreateBackupRequest, Source
+from dbopsd.backup.physical.errors import IncrementalUnsupported, NoSuchSource
 from tests.support.backed_up import backed_up, repository_of, storing_wal
-from tests.support.operation_run import OperationRun
+from tests.support.physical_backups import (
+    combine,
+    create,
+    create_incremental,
+    record_of,
+    unpack,
+    verify,
+)
 from tests.support.servers import PostgresServer
 
-
-async def _record(repository: Repository, described: BackupDescription) -> CommitRecord:
-    catalog = await repository.catalog(described.system_identifier)
-    record = catalog.get(described.name.rpartition("/")[2]).record
-    assert record is not None
-    return record
+HAS_INCREMENTAL = 17
 
 
-async def _stream(repository: Repository, record: CommitRecord, name: str) -> bytes:
-    frames = read_parts(repository.store, repository.keys, record.stream(name))
-    return b"".join([bytes(frame) async for frame in frames])
-
-
-async def _unpack(database: Database, described: BackupDescription, into: Path) -> CommitRecord:
-    """Write a backup as a data directory with its manifest."""
-    async with repository_of(database) as repository:
-        record = await _record(repository, described)
-        into.mkdir()
-        with tarfile.open(fileobj=io.BytesIO(await _stream(repository, record, "base"))) as tar:
-            tar.extractall(into, filter="data")
-        (into / "backup_manifest").write_bytes(await _stream(repository, record, "manifest"))
-    return record
-
-
-def _verify(server: PostgresServer, directory: Path) -> None:
-    done = subprocess.run(
-        [server.bin_dir / "pg_verifybackup", "--no-parse-wal", str(directory)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-async def _create(
-    database: Database, directory: Path, kind: BackupKind = BackupKind.FULL
-) -> BackupDescription:
-    run = OperationRun(database, directory)
-    try:
-        return await create_backup(run, CreateBackupRequest(kind=kind))
-    finally:
-        await run.close()
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "k1"
+    path.write_bytes(base64.b64encode(os.urandom(32)))
+    path.chmod(0o600)
+    return path
 
 
 async def test_a_full_backup_is_what_pg_verifybackup_accepts(
     cluster: PostgresServer, tmp_path: Path
 ) -> None:
     async with backed_up(cluster, tmp_path) as database, storing_wal(cluster, database):
-        described = await _create(database, tmp_path)
-        record = await _unpack(database, described, tmp_path / "unpacked")
-    _verify(cluster, tmp_path / "unpacked")
+        described = await create(database, tmp_path)
+        record = await unpack(database, described, tmp_path / "unpacked")
+    verify(cluster, tmp_path / "unpacked")
     assert described.state is BackupState.COMPLETE
     assert record.kind is BackupKind.FULL
     assert record.start_lsn < record.stop_lsn
-    assert record.source.startswith("primary 127.0.0.1:")
+    assert record.start_time < record.stop_time
+    assert record.source == f"primary 127.0.0.1:{cluster.port}"
+    assert record.checksums
     assert not record.wal_included
-    assert not (tmp_path / "unpacked" / "backup_manifest.tmp").exists()
+
+
+async def test_nothing_of_an_encrypted_backup_is_readable(
+    cluster: PostgresServer, tmp_path: Path, key_file: Path
+) -> None:
+    keys = {"k1": f"file:{key_file}"}
+    async with (
+        backed_up(cluster, tmp_path, keys=keys, codec="none") as database,
+        storing_wal(cluster, database),
+    ):
+        described = await create(database, tmp_path)
+        record = await unpack(database, described, tmp_path / "unpacked")
+    verify(cluster, tmp_path / "unpacked")
+    assert record.key_id == "k1"
+    for each in record.objects:
+        assert b"PG_VERSION" not in (tmp_path / "store" / each.path).read_bytes()
+
+
+async def test_a_backup_without_an_archive_has_its_wal(
+    cluster: PostgresServer, tmp_path: Path
+) -> None:
+    async with backed_up(cluster, tmp_path, wal="off") as database:
+        record = await unpack(database, await create(database, tmp_path), tmp_path / "unpacked")
+    assert record.wal_included
+    assert list((tmp_path / "unpacked" / "pg_wal").glob("0000*"))
+    assert record.row_counts is not None
+    assert record.row_counts.tables == ()
+
+
+async def test_an_incremental_backup_rests_on_the_newest_and_combines_with_it(
+    cluster: PostgresServer, tmp_path: Path
+) -> None:
+    async with backed_up(cluster, tmp_path) as database, storing_wal(cluster, database):
+        if cluster.version < HAS_INCREMENTAL:
+            with pytest.raises(IncrementalUnsupported, match="WAL archive is the incremental step"):
+                await create_incremental(database, tmp_path)
+            return
+        cluster.execute("CREATE TABLE chained AS SELECT generate_series(1, 20000) AS id")
+        full = await create(database, tmp_path)
+        cluster.execute("INSERT INTO chained VALUES (20001)")
+        first = await create_incremental(database, tmp_path)
+        cluster.execute("INSERT INTO chained VALUES (20002)")
+        second = await create_incremental(database, tmp_path)
+        assert (first.parent, second.parent) == (full.name, first.name)
+        assert first.kind is second.kind is BackupKind.INCREMENTAL
+        assert second.size_bytes < full.size_bytes / 3
+        record = await record_of(database, second)
+        assert record.parent_manifest_sha256 == (await record_of(database, first)).manifest_sha256
+        parts = [tmp_path / name for name in ("full", "first", "second")]
+        for described, into in zip((full, first, second), parts, strict=True):
+            await unpack(database, described, into)
+            verify(cluster, into)
+    combine(cluster, parts, tmp_path / "combined")
+    verify(cluster, tmp_path / "combined")
+
+
+async def test_an_incremental_backup_that_cannot_be_is_full_and_says_why(
+    cluster: PostgresServer, tmp_path: Path
+) -> None:
+    if cluster.version < HAS_INCREMENTAL:
+        return
+    async with backed_up(cluster, tmp_path) as database, storing_wal(cluster, database):
+        first = await create_incremental(database, tmp_path)
+        assert first.kind is BackupKind.FULL
+        assert "no complete backup of this cluster" in first.fallback
+
+        manifest = next(each for each in first.objects if "/manifest." in each.path)
+        stored = tmp_path / "store" / manifest.path
+        content = bytearray(stored.read_bytes())
+        content[len(content) // 2] ^= 1
+        stored.write_bytes(content)
+        second = await create_incremental(database, tmp_path)
+        assert second.kind is BackupKind.FULL
+        assert "cannot be read" in second.fallback
+
+        (tmp_path / "store" / second.objects[0].path).unlink()
+        third = await create_incremental(database, tmp_path)
+        assert third.kind is BackupKind.FULL
+        assert "missing or truncated" in third.fallback
+
+        cluster.execute("ALTER SYSTEM SET summarize_wal = off")
+        cluster.execute("SELECT pg_reload_conf()")
+        try:
+            fourth = await create_incremental(database, tmp_path)
+        finally:
+            cluster.execute("ALTER SYSTEM RESET summarize_wal")
+            cluster.execute("SELECT pg_reload_conf()")
+        assert fourth.kind is BackupKind.FULL
+        assert "summarize_wal" in fourth.fallback
+
+
+async def test_summaries_that_are_gone_make_a_full_backup(
+    cluster: PostgresServer, tmp_path: Path
+) -> None:
+    if cluster.version < HAS_INCREMENTAL:
+        return
+    async with backed_up(cluster, tmp_path) as database, storing_wal(cluster, database):
+        await create(database, tmp_path)
+        cluster.execute("CREATE TABLE summarized (); SELECT pg_switch_wal(); CHECKPOINT")
+        cluster.execute("ALTER SYSTEM SET summarize_wal = off")
+        cluster.execute("SELECT pg_reload_conf()")
+        cluster.stop()
+        for each in (cluster.data_dir / "pg_wal" / "summaries").iterdir():
+            each.unlink()
+        cluster.start()
+        cluster.execute("ALTER SYSTEM RESET summarize_wal")
+        cluster.execute("SELECT pg_reload_conf()")
+        described = await create_incremental(database, tmp_path)
+    assert described.kind is BackupKind.FULL
+    assert "summar" in described.fallback
+
+
+async def test_tablespaces_are_streams_of_their_own(
+    cluster: PostgresServer, tmp_path: Path
+) -> None:
+    place = cluster.data_dir.parent / "tablespace one"
+    place.mkdir()
+    owner = cluster.data_dir.stat()
+    os.chown(place, owner.st_uid, owner.st_gid)
+    cluster.execute(f"CREATE TABLESPACE one LOCATION '{place}'")
+    try:
+        cluster.execute("CREATE TABLE placed TABLESPACE one AS SELECT generate_series(1, 1e5)")
+        async with backed_up(cluster, tmp_path) as database, storing_wal(cluster, database):
+            described = await create(database, tmp_path)
+            record = await unpack(database, described, tmp_path / "unpacked")
+            if cluster.version >= HAS_INCREMENTAL:
+                incremental = await create_incremental(database, tmp_path)
+                assert incremental.kind is BackupKind.INCREMENTAL
+    finally:
+        cluster.execute("DROP TABLE placed")
+        cluster.execute("DROP TABLESPACE one")
+        shutil.rmtree(place)
+    verify(cluster, tmp_path / "unpacked")
+    (tablespace,) = record.tablespaces
+    assert tablespace.location == str(place)
+    assert [each.name for each in record.streams] == ["base", "manifest", str(tablespace.oid)]
+
+
+async def test_a_primary_is_no_standby(cluster: PostgresServer, tmp_path: Path) -> None:
+    request = CreateBackupRequest(source=Source.STANDBY)
+    async with backed_up(cluster, tmp_path, wal="off") as database:
+        with pytest.raises(NoSuchSource, match="is another"):
+            await create(database, tmp_path, request)
+    async with backed_up(cluster, tmp_path, wal="off", source="prefer-standby") as database:
+        assert (await create(database, tmp_path)).source.startswith("primary ")
+
+
+async def test_backups_are_listed_held_and_labelled(
+    cluster: PostgresServer, tmp_path: Path
+) -> None:
+    until = datetime.now(UTC) + timedelta(days=7)
+    request = CreateBackupRequest(label="before the move", hold_until=until)
+    async with backed_up(cluster, tmp_path, wal="off") as database:
+        made = await create(database, tmp_path, request)
+        other = await create(database, tmp_path)
+        async with repository_of(database) as repository:
+            id_ = made.name.rpartition("/")[2]
+            listed = await list_backups(repository)
+            assert [each.name for each in listed] == [made.name, other.name]
+            assert listed[0].held_until == until
+            assert listed[0].objects == ()
+            assert (await describe_backup(repository, id_)).objects == made.objects
+            assert (await hold_backup(repository, id_, None)).held_until is None
+            assert (await label_backup(repository, id_, "after it")).label == "after it"
+            assert await list_backups(repository, kind=BackupKind.LOGICAL) == []
+            with pytest.raises(BackupNotFound):
+                await label_backup(repository, "full-nonesuch", "")
