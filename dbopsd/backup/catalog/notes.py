@@ -5,8 +5,6 @@ newest counts. Notes are ordered by their names, which begin with their times in
 """
 
 import asyncio
-import hashlib
-import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -16,11 +14,11 @@ from enum import Enum
 from typing import Any, Final
 
 from dbopsd.backup.catalog.layout import Layout, parse_time, time_name
-from dbopsd.backup.codec.errors import BackupDamaged, Damage
+from dbopsd.backup.codec.errors import BackupDamaged
+from dbopsd.backup.codec.sealed_json import open_json, seal_json
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.errors import ObjectMissing
 
-_FORMAT: Final = 1
 _READ_AT_ONCE: Final = 8
 _NAME: Final = re.compile(r"(?P<time>\d{16})-(?P<kind>[a-z]+)-[0-9a-f]+\.json")
 _ONE_MICROSECOND: Final = timedelta(microseconds=1)
@@ -74,9 +72,7 @@ async def write_note(
         if named is not None:
             at = max(at, parse_time(named["time"]) + _ONE_MICROSECOND)
     key = f"{layout.notes(backup)}{time_name(at)}-{kind.value}-{secrets.token_hex(3)}.json"
-    content = {"format": _FORMAT, "fields": dict(fields)}
-    content["sha256"] = _hash(key, content)
-    await store.create(key, json.dumps(content, indent=1, sort_keys=True).encode() + b"\n")
+    await store.create(key, seal_json(key, fields))
     return Note(backup, kind, at, fields)
 
 
@@ -116,7 +112,7 @@ async def check_notes(store: DurableStore, layout: Layout, backup: str) -> list[
     async for each in store.list(layout.notes(backup)):
         if _NAME.fullmatch(each.key.rpartition("/")[2]):
             try:
-                _parse(each.key, await store.read(each.key))
+                open_json(each.key, await store.read(each.key))
             except BackupDamaged as damaged:
                 problems.append(damaged)
             except ObjectMissing:
@@ -140,29 +136,9 @@ async def delete_notes(store: DurableStore, layout: Layout, backup: str) -> None
 async def _read(store: DurableStore, about: str, kind: NoteKind, key: str) -> Note | None:
     at = parse_time(key.rpartition("/")[2].partition("-")[0])
     try:
-        return Note(about, kind, at, _parse(key, await store.read(key)))
+        return Note(about, kind, at, open_json(key, await store.read(key)))
     except ObjectMissing:
         return None  # deleted since it was listed
     except BackupDamaged:
         instead = _INSTEAD.get(kind)
         return None if instead is None else Note(about, kind, at, instead)
-
-
-def _parse(key: str, content: bytes) -> Mapping[str, Any]:
-    try:
-        found = json.loads(content)
-        sealed = found.pop("sha256")
-        if found["format"] != _FORMAT:
-            raise BackupDamaged(key, Damage.FOREIGN, f"it has format {found['format']}")
-        if sealed != _hash(key, found):
-            raise BackupDamaged(key, Damage.HASH, "it is not as it was written, or another note")
-        fields: Mapping[str, Any] = found["fields"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        problem = Damage.HASH if content.strip() else Damage.TRUNCATED
-        raise BackupDamaged(key, problem, "it is no note") from error
-    return fields
-
-
-def _hash(key: str, content: Mapping[str, Any]) -> str:
-    canonical = json.dumps([key, content], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()

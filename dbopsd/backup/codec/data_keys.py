@@ -6,9 +6,11 @@ that is encrypted is touched.
 """
 
 import base64
-import json
+import contextlib
 import os
+import re
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,16 +20,17 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from dbopsd.backup.codec.errors import BackupDamaged, Damage, KeyMissing, KeyWrong
 from dbopsd.backup.codec.key_files import KeyEncryptionKeys
+from dbopsd.backup.codec.sealed_json import open_json, seal_json
 from dbopsd.backup.codec.sealed_object import DataKey
 from dbopsd.backup.store.durable_store import DurableStore
-from dbopsd.backup.store.errors import ObjectMissing
+from dbopsd.backup.store.errors import ObjectExists, ObjectMissing
 
 PREFIX: Final = "keys/"
 
-_FORMAT: Final = 1
 # No key-encryption key is called so: the configuration reserves the name.
 _RECOVERY: Final = "recovery"
 _NONCE_BYTES: Final = 12
+_WRAP: Final = re.compile(r"(?P<id>[0-9a-f]{32})/(?P<name>[a-z0-9-]{1,63})\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,18 @@ class Rewrapped:
 
     rewrapped: int
     deleted: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Wrap:
+    """A wrapped data key. `key`: the name of the key that wraps it, or an age recipient."""
+
+    key: str
+    wrapped: bytes
+
+
+Progress = Callable[[int, int], None]
+"""Takes how many data keys are done, and how many there are."""
 
 
 class DataKeys:
@@ -66,7 +81,13 @@ class DataKeys:
     async def load(self, id_: bytes) -> DataKey:
         """The data key of an id. Raises `KeyMissing`, `KeyWrong` and `BackupDamaged`."""
         if id_ not in self._known:
-            self._known[id_] = await self._unwrap(id_, await self._wraps(id_))
+            try:
+                self._known[id_] = await self._unwrap(id_, await self._wraps(id_))
+            except BackupDamaged as damaged:
+                if damaged.problem is not Damage.MISSING:
+                    raise
+                # A rotation deleted a wrap since it was listed, and had written another before.
+                self._known[id_] = await self._unwrap(id_, await self._wraps(id_))
         return self._known[id_]
 
     def known(self, id_: bytes) -> DataKey:
@@ -82,7 +103,7 @@ class DataKeys:
             await self._store.delete(self._object(id_, name))
         self._known.pop(id_, None)
 
-    async def rotate(self, to: str) -> Rewrapped:
+    async def rotate(self, to: str, progress: Progress) -> Rewrapped:
         """Have every data key wrapped by `to` and by no other key but that for recovery.
 
         Begun again after it was interrupted, it does what is left. Raises `KeyMissing` where `to`
@@ -92,27 +113,57 @@ class DataKeys:
         if to not in self._keys.keys:
             raise KeyMissing((to,))
         rewrapped = deleted = 0
-        for id_, names in sorted((await self._all()).items()):
+        found = sorted((await self._all()).items())
+        for done, (id_, names) in enumerate(found):
+            progress(done, len(found))
             data_key = await self._unwrap(id_, names)
-            if to not in names:
+            rewrapped += await self._ensure_wraps(data_key, to, names)
+            others = [name for name in names if name not in (to, _RECOVERY)]
+            for name in others:
+                await self._store.delete(self._object(id_, name))
+                deleted += 1
+            if others and to not in await self._wraps(id_):
+                # Another rotation, to another key, has deleted ours meanwhile.
                 await self._wrap(data_key, to)
-                rewrapped += 1
-            elif await self._unwrap(id_, [to]) != data_key:
-                raise KeyWrong(to)
-            if self._keys.recipient and _RECOVERY not in names:
-                await self._wrap_for_recovery(data_key)
-            for name in names:
-                if name not in (to, _RECOVERY):
-                    await self._store.delete(self._object(id_, name))
-                    deleted += 1
+        progress(len(found), len(found))
         return Rewrapped(rewrapped, deleted)
+
+    async def _ensure_wraps(self, data_key: DataKey, to: str, names: Sequence[str]) -> bool:
+        """Have sound wraps by `to` and for recovery; whether one had to be written."""
+        written = False
+        if not (to in names and await self._is_sound(data_key, to)):
+            await self._wrap(data_key, to)
+            written = True
+        if self._keys.recipient and not (
+            _RECOVERY in names and await self._is_sound(data_key, _RECOVERY)
+        ):
+            await self._wrap_for_recovery(data_key)
+            written = True
+        return written
+
+    async def _is_sound(self, data_key: DataKey, name: str) -> bool:
+        """Whether a wrap holds the data key. One that does not is deleted, to be written anew.
+
+        Raises `KeyWrong` where it was made by another key of the same name.
+        """
+        try:
+            if name == _RECOVERY:
+                # Only its recipient can open it.
+                sound = (await self._read(data_key.id, name)).key == self._keys.recipient
+            else:
+                sound = await self._unwrap(data_key.id, [name]) == data_key
+        except BackupDamaged:
+            sound = False
+        if not sound:
+            await self._store.delete(self._object(data_key.id, name))
+        return sound
 
     async def _all(self) -> dict[bytes, list[str]]:
         found: dict[bytes, list[str]] = defaultdict(list)
-        prefix = self._folder + PREFIX
-        async for each in self._store.list(prefix):
-            id_, _, name = each.key.removeprefix(prefix).partition("/")
-            found[bytes.fromhex(id_)].append(name.removesuffix(".json"))
+        async for each in self._store.list(self._folder + PREFIX):
+            named = _WRAP.fullmatch(each.key.removeprefix(self._folder + PREFIX))
+            if named is not None:
+                found[bytes.fromhex(named["id"])].append(named["name"])
         return found
 
     async def _wraps(self, id_: bytes) -> list[str]:
@@ -122,22 +173,24 @@ class DataKeys:
             async for each in self._store.list(prefix)
         ]
 
-    async def _unwrap(self, id_: bytes, names: list[str]) -> DataKey:
-        wrong = ""
+    async def _unwrap(self, id_: bytes, names: Sequence[str]) -> DataKey:
+        problem: KeyWrong | BackupDamaged | None = None
         for name in sorted(names, key=lambda name: name != self._keys.current):
             if name not in self._keys.keys:
                 continue
-            wrap = await self._read(id_, name)
             try:
+                wrapped = (await self._read(id_, name)).wrapped
                 key = AESGCM(self._keys.keys[name]).decrypt(
-                    wrap[:_NONCE_BYTES], wrap[_NONCE_BYTES:], _bound(id_, name)
+                    wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], _bound(id_, name)
                 )
             except InvalidTag:
-                wrong = name
-                continue
-            return DataKey(id_, key)
-        if wrong:
-            raise KeyWrong(wrong)
+                problem = KeyWrong(name)
+            except BackupDamaged as damaged:
+                problem = problem or damaged
+            else:
+                return DataKey(id_, key)
+        if problem is not None:
+            raise problem
         raise KeyMissing(tuple(sorted(set(names) - {_RECOVERY})))
 
     async def _wrap(self, data_key: DataKey, name: str) -> None:
@@ -155,27 +208,24 @@ class DataKeys:
         await self._write(data_key.id, _RECOVERY, "age", wrapped)
 
     async def _write(self, id_: bytes, name: str, algorithm: str, wrapped: bytes) -> None:
+        key = self._object(id_, name)
         fields = {
-            "format": _FORMAT,
-            "dataKey": id_.hex(),
             "key": self._keys.recipient if name == _RECOVERY else name,
             "algorithm": algorithm,
             "wrapped": base64.b64encode(wrapped).decode(),
         }
-        content = json.dumps(fields, indent=2).encode() + b"\n"
-        await self._store.create(self._object(id_, name), content)
+        with contextlib.suppress(ObjectExists):  # somebody else has wrapped it by the same key
+            await self._store.create(key, seal_json(key, fields))
 
-    async def _read(self, id_: bytes, name: str) -> bytes:
+    async def _read(self, id_: bytes, name: str) -> _Wrap:
         key = self._object(id_, name)
         try:
-            fields = json.loads(await self._store.read(key))
-            if fields["format"] != _FORMAT or fields["dataKey"] != id_.hex():
-                raise BackupDamaged(key, Damage.FOREIGN, "it is no wrap of this data key")
-            return base64.b64decode(fields["wrapped"], validate=True)
+            fields = open_json(key, await self._store.read(key))
+            return _Wrap(fields["key"], base64.b64decode(fields["wrapped"], validate=True))
         except ObjectMissing:
             raise BackupDamaged(key, Damage.MISSING, "the wrap of a data key") from None
         except (ValueError, KeyError, TypeError):
-            raise BackupDamaged(key, Damage.HASH, "it is no wrap of a data key") from None
+            raise BackupDamaged(key, Damage.FOREIGN, "it is no wrap of a data key") from None
 
     def _object(self, id_: bytes, name: str) -> str:
         return f"{self._folder}{PREFIX}{id_.hex()}/{name}.json"

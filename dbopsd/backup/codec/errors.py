@@ -54,7 +54,11 @@ class KeyMissing(DbopsError):
 
     @property
     def message(self) -> str:
-        wanted = " or ".join(f"'{key}'" for key in self.keys) or "a key that nobody has any more"
+        if not self.keys:
+            return (
+                "the data key of the backup is gone: no wrap of it is in the store; restore another"
+            )
+        wanted = " or ".join(f"'{key}'" for key in self.keys)
         return (
             f"the backup is encrypted with {wanted}, which is not configured: add it to "
             "[databases.NAME.backup.keys]"

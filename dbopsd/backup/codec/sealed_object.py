@@ -35,8 +35,11 @@ _HEADER: Final = struct.Struct(">8sBBBx16s16s")
 _LENGTH: Final = struct.Struct(">I")
 _TRAILER: Final = struct.Struct(">Q16s")
 _SEAL_BYTES: Final = 16
-# What a compressor may add to a frame that it cannot make smaller, with much to spare.
-_MOST_STORED_BYTES: Final = FRAME_BYTES + 2**16
+# What a compressor may make of a frame that it cannot make smaller: gzip's level 0, whose codes are
+# those of text, adds a quarter and more.
+_MOST_STORED_BYTES: Final = 2 * FRAME_BYTES
+# How many places are tried for a frame that is out of order.
+_PLACES_TRIED: Final = 32
 _NO_KEY: Final = bytes(16)
 
 
@@ -201,7 +204,7 @@ def _why(seal: _Seal, view: memoryview, start: int, number: int) -> tuple[Damage
         return Damage.HASH, f"frame {number} does not open"
     if any(
         seal.open(_nonce(other, last=last), others[number]) is not None
-        for other in range(len(others) + 1)
+        for other in range(max(len(others) + 1, _PLACES_TRIED))
         for last in (False, True)
     ):
         return Damage.ORDER, f"frame {number} is one of another place"
@@ -259,4 +262,6 @@ def _nonce(number: int, *, last: bool) -> bytes:
 
 def _framed(seal: _Seal, number: int, content: Content, *, last: bool) -> bytes:
     closed = seal.close(_nonce(number, last=last), content)
+    if len(closed) > _MOST_STORED_BYTES:
+        raise ValueError(f"a frame of {len(closed)} bytes could not be read again")
     return _LENGTH.pack(len(closed)) + closed

@@ -1,0 +1,22 @@
+"""Have every data key wrapped by another key. What is encrypted stays as it is."""
+
+from dbopsd.backup.model.reports import RotateReport
+from dbopsd.backup.model.requests import RotateKeysRequest
+from dbopsd.backup.repository import open_repository
+from dbopsd.operations.kind import Run
+
+
+async def rotate_keys(run: Run, request: RotateKeysRequest) -> RotateReport:
+    """Wrap all data keys by the key `to`, and delete the wraps by other keys.
+
+    A data key always has a wrap that opens: its new one is read back before an old one goes. So
+    it may end anywhere, and be begun again. Raises `KeyMissing` and `KeyWrong`.
+    """
+    async with open_repository(run.database.name, run.database.config.backup) as repository:
+        await repository.require_create_only()
+
+        def progress(done: int, total: int) -> None:
+            run.progress("wrapping data keys", done, total)
+
+        done = await repository.keys.rotate(request.to, progress)
+    return RotateReport(done.rewrapped, request.to)
