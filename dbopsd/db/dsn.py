@@ -123,6 +123,11 @@ class Dsn:
         )
 
     @property
+    def role(self) -> str:
+        """The role that it logs in as; empty where it does not say."""
+        return self._parameters.get("user", "")
+
+    @property
     def is_cluster(self) -> bool:
         """Whether several hosts are named, of which one takes writes."""
         return len(self.hosts) > 1

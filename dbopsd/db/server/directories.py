@@ -125,7 +125,7 @@ def write_private(path: Path, text: str, account: ServerAccount | None = None) -
     draft.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(draft, flags, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
         os.fchmod(descriptor, 0o600)
         if account is not None and account.foreign:
             os.fchown(descriptor, account.uid, account.gid)
@@ -139,7 +139,7 @@ def write_private(path: Path, text: str, account: ServerAccount | None = None) -
 def read_text(path: Path) -> str | None:
     """The file's text; None if there is no such file."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
     except FileNotFoundError:
         return None
 

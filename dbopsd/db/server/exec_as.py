@@ -1,7 +1,7 @@
 """A program's first instructions: become an account, die with the parent, then be that program.
 
 Run as a script, by `process.py`, with the arguments SIGNAL PARENT_PID UID GID PROGRAM ARGUMENT…
-(UID and GID -1: stay as we are). It is a step of its own because
+(UID and GID -1: stay as we are; PARENT_PID 0: any). It is a step of its own because
 
 * `prctl(PR_SET_PDEATHSIG)` must come after the change of account, which clears it, and before the
   program; `preexec_fn` would be the place, but it runs Python in a fork of a process with threads
@@ -31,7 +31,7 @@ def main() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0) != 0:
         os._exit(125)
-    if os.getppid() != parent_pid:
+    if parent_pid and os.getppid() != parent_pid:
         os._exit(125)  # the parent died before prctl: nobody would ever tell us
     os.umask(0o077)
     # The interpreter ignores these two, and what is ignored stays ignored across exec.

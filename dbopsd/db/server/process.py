@@ -39,12 +39,8 @@ async def spawn(
     The kernel ties `death_signal` to the *thread* that forks: call this from an event loop whose
     thread lives as long as the program shall. Standard output and error both go to `output`.
     """
-    ids = (account.uid, account.gid) if account.foreign else (-1, -1)
     return await asyncio.create_subprocess_exec(
-        # -I and -S: nobody's site packages or PYTHON… variables run as root here.
-        *(sys.executable, "-I", "-S", _EXEC_AS),
-        *(str(int(death_signal)), str(os.getpid()), *(str(number) for number in ids)),
-        *(str(program), *arguments),
+        *command_as(account, program, *arguments, death_signal=death_signal, parent=os.getpid()),
         # A directory that the account may not enter is one that programs complain about.
         cwd="/",
         env=_ENVIRONMENT,
@@ -53,6 +49,24 @@ async def spawn(
         stderr=asyncio.subprocess.STDOUT if output == asyncio.subprocess.PIPE else output,
         start_new_session=True,
     )
+
+
+def command_as(
+    account: ServerAccount,
+    program: Path,
+    *arguments: str,
+    death_signal: signal.Signals,
+    parent: int = 0,
+) -> list[str]:
+    """The command that becomes `program` as `account`, and gets `death_signal` without its parent.
+
+    `parent`: the process that starts it, and without which it is not to begin; 0: any.
+    """
+    ids = (account.uid, account.gid) if account.foreign else (-1, -1)
+    # -I and -S: nobody's site packages or PYTHON… variables run as root here.
+    interpreter = [sys.executable, "-I", "-S", _EXEC_AS]
+    numbers = [str(int(death_signal)), str(parent), *(str(number) for number in ids)]
+    return [*interpreter, *numbers, str(program), *arguments]
 
 
 async def run(

@@ -1,0 +1,62 @@
+"""Restores of real backups into real servers."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dbopsd.backup.catalog.kind import BackupKind
+from dbopsd.backup.model.requests import RecoveryTarget
+from tests.support.backed_up import backed_up, storing_wal
+from tests.support.restores import back_up, restored_server
+from tests.support.scratch import new_directory
+from tests.support.servers import PostgresServer
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that the account of a restored server reaches."""
+    directory = new_directory("dbopsd-restore-")
+    yield directory
+    shutil.rmtree(directory)
+
+
+async def test_moments_of_every_kind_have_just_the_rows_committed_by_then(
+    cluster: PostgresServer, place: Path
+) -> None:
+    cluster.execute("CREATE TABLE counted (n int PRIMARY KEY)")
+    async with backed_up(cluster, place, restore_roots=[str(place)]) as database:
+        async with storing_wal(cluster, database):
+            await back_up(database, place)
+            cluster.execute("INSERT INTO counted VALUES (1)")
+            if cluster.version >= 17:
+                await back_up(database, place, kind=BackupKind.INCREMENTAL)
+            cluster.execute("INSERT INTO counted VALUES (2)")
+            ((lsn,),) = cluster.execute("SELECT pg_current_wal_insert_lsn()::text")
+            ((xid,),) = cluster.execute(
+                "INSERT INTO counted VALUES (3) RETURNING pg_current_xact_id()::text"
+            )
+            cluster.execute("SELECT pg_create_restore_point('here')")
+            cluster.execute("INSERT INTO counted VALUES (4)")
+        for number, (target, rows) in enumerate(
+            [
+                (RecoveryTarget(immediate=True), [1] if cluster.version >= 17 else []),
+                (RecoveryTarget(lsn=str(lsn), exclusive=True), [1, 2]),
+                (RecoveryTarget(xid=str(xid), exclusive=True), [1, 2]),
+                (RecoveryTarget(xid=str(xid)), [1, 2, 3]),
+                (RecoveryTarget(name="here"), [1, 2, 3]),
+                (RecoveryTarget(latest=True), [1, 2, 3, 4]),
+            ]
+        ):
+            directory = place / f"restored{number}"
+            async with restored_server(database, place, target, directory=str(directory)) as (
+                report,
+                restored,
+            ):
+                found = restored.execute("SELECT n FROM counted ORDER BY n").fetchall()
+                assert [n for (n,) in found] == rows, target
+                assert restored.execute("SHOW archive_mode").fetchone() == ("off",)
+                assert len(report.chain) == (2 if cluster.version >= 17 else 1)
+                assert report.reached is not None
+                assert (report.reached.xid, report.reached.name) == (target.xid, target.name)
