@@ -174,6 +174,7 @@ async def hold_lease(
     holder: str,
     *,
     backups: Sequence[str],
+    making: str = "",
     wal_from: Lsn | None = None,
     term: timedelta = _TERM,
     clock: Clock = _now,
@@ -181,13 +182,14 @@ async def hold_lease(
     """Keep these backups, and the WAL from `wal_from` on, from being removed during the body.
 
     `holder` is unique to the work, such as `restore-ID` with the operation's id: a later attempt
-    takes over what an earlier one left. Raises `BackupNotFound` and `BackupBeingDeleted` before the
+    takes over what an earlier one left. `making`: a backup that is being made, whose objects nobody
+    sweeps meanwhile. Raises `BackupNotFound` and `BackupBeingDeleted` before the
     body begins. The body is cancelled, and `LeaseLost` raised, where the lease cannot be renewed
     before it ends.
     """
     content = {
         "format": 1,
-        "backups": sorted(backups),
+        "backups": sorted([*backups, *([making] if making else [])]),
         "walFrom": None if wal_from is None else str(wal_from),
     }
     held = _Held(store, layout, holder, json.dumps(content).encode() + b"\n", term, clock)

@@ -3,7 +3,7 @@
 import base64
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dbopsd.backup.catalog.commit import CommitRecord, Stream, write_commit
@@ -42,6 +42,7 @@ async def store_backup(
     stop: int = SEGMENT_BYTES,
     content_bytes: int = 2_500_000,
     parent: CommitRecord | None = None,
+    began: datetime = datetime(2026, 11, 30, 2, tzinfo=UTC),
 ) -> CommitRecord:
     """A backup with a base of two parts and a manifest, and its commit record."""
     layout = Layout(repository.database, system)
@@ -64,8 +65,8 @@ async def store_backup(
         timeline=1,
         start_lsn=Lsn(start),
         stop_lsn=Lsn(stop),
-        start_time=datetime(2026, 11, 30, 2, tzinfo=UTC),
-        stop_time=datetime(2026, 11, 30, 2, 5, tzinfo=UTC),
+        start_time=began,
+        stop_time=began + timedelta(minutes=5),
         codec=str(repository.compression),
         made_by="test",
         source="primary",

@@ -100,7 +100,7 @@ async def read_catalog(store: DurableStore, layout: Layout) -> Catalog:
     found = await asyncio.gather(*(read(id_) for id_ in sorted(committed)))
     backups = [each for each in found if each is not None]
     backups.sort(key=lambda each: (_began(each), each.id))
-    return Catalog(layout, _with_parents(backups), sorted(folders - committed))
+    return Catalog(layout, _with_parents(_parents_first(backups)), sorted(folders - committed))
 
 
 async def list_systems(store: DurableStore, database: str) -> list[str]:
@@ -128,6 +128,21 @@ async def _read(
     if verified is not None and not verified.fields["ok"]:
         problem = f"verification found damage at {verified.at:%Y-%m-%d %H:%M} UTC"
     return Backup(id_, record, notes, problem)
+
+
+def _parents_first(backups: Sequence[Backup]) -> list[Backup]:
+    """The backups in the order they have, but none before what it rests on: clocks go back."""
+    known = {each.id: each for each in backups}
+    ordered: dict[str, Backup] = {}
+    for each in backups:
+        way: dict[str, Backup] = {}
+        following: Backup | None = each
+        while following is not None and following.id not in {**ordered, **way}:
+            way[following.id] = following
+            parent = following.record.parent if following.record is not None else ""
+            following = known.get(parent)
+        ordered.update(reversed(way.items()))
+    return list(ordered.values())
 
 
 def _with_parents(backups: Iterable[Backup]) -> list[Backup]:

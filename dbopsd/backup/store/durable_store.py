@@ -23,7 +23,8 @@ _ATTEMPTS: Final = 5
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 10.0
 # No database is called so.
-_PROBES: Final = "_probes"
+PROBES: Final = "_probes/"
+"""Where objects are created to see whether the store keeps the contract."""
 
 
 class DurableStore(Store):
@@ -87,7 +88,7 @@ class DurableStore(Store):
 
         Commits and leases rest on it, and some servers take the condition and ignore it.
         """
-        key = f"{_PROBES}/{secrets.token_hex(16)}"
+        key = f"{PROBES}{secrets.token_hex(16)}"
         first, second = b"first", b"second"
         await self.create(key, first)
         try:

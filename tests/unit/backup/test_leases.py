@@ -82,6 +82,12 @@ async def test_a_lease_is_there_during_the_body_only(store: DurableStore) -> Non
     assert await lease_objects(store) == []
 
 
+async def test_a_backup_that_is_being_made_needs_no_commit_record(store: DurableStore) -> None:
+    async with hold_lease(store, LAYOUT, "create-1", backups=[BACKUP], making="full-2"):
+        (lease,) = await leases_of(store, LAYOUT)
+        assert lease.backups == {BACKUP, "full-2"}
+
+
 async def test_a_lease_ends_with_a_body_that_fails(store: DurableStore) -> None:
     with pytest.raises(ZeroDivisionError):
         async with hold_lease(store, LAYOUT, "verify-1", backups=[BACKUP]):

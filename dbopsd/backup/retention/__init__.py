@@ -1,0 +1,1 @@
+"""Retention: which backups and which WAL are kept, and how the rest goes."""
