@@ -8,6 +8,7 @@ _OPERATIONS = "operations/"
 _WORKERS = "workers/"
 _SCHEDULES = "/schedules/"
 _SILENCES = "silences/"
+_BACKUPS = "/backups/"
 
 
 def database_name(database: str) -> str:
@@ -21,6 +22,16 @@ def database_name(database: str) -> str:
 def database_id(name: str) -> str:
     """Return the `{database}` part of a resource name, as people write it."""
     return name.removeprefix(_DATABASES)
+
+
+def backup_name(database: str, backup: str) -> str:
+    """Return the resource name of `backup`, given as its id or as its resource name."""
+    return backup if _BACKUPS in backup else f"{database_name(database)}{_BACKUPS}{backup}"
+
+
+def backup_id(name: str) -> str:
+    """Return the `{backup}` part of a resource name, as people write it."""
+    return name.rpartition("/")[2]
 
 
 def operation_name(operation: str) -> str:

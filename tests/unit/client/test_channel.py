@@ -90,6 +90,18 @@ def test_a_timeout_is_a_time(client_class, timeout_s):
 def test_only_what_may_be_done_twice_is_retried_and_only_on_unavailable():
     (method_config,) = json.loads(service_config())["methodConfig"]
     assert method_config["name"] == [
+        {"service": "dbops.v1.BackupService", "method": "CreateBackup"},
+        {"service": "dbops.v1.BackupService", "method": "GetBackup"},
+        {"service": "dbops.v1.BackupService", "method": "ListBackups"},
+        {"service": "dbops.v1.BackupService", "method": "UpdateBackup"},
+        {"service": "dbops.v1.BackupService", "method": "VerifyBackups"},
+        {"service": "dbops.v1.BackupService", "method": "DeleteBackup"},
+        {"service": "dbops.v1.BackupService", "method": "RestoreBackup"},
+        {"service": "dbops.v1.BackupService", "method": "DrillBackup"},
+        {"service": "dbops.v1.BackupService", "method": "ListRecoveryWindows"},
+        {"service": "dbops.v1.BackupService", "method": "ApplyRetention"},
+        {"service": "dbops.v1.BackupService", "method": "RotateKeys"},
+        {"service": "dbops.v1.BackupService", "method": "GetWalStatus"},
         {"service": "dbops.v1.HealthService", "method": "ListDatabases"},
         {"service": "dbops.v1.HealthService", "method": "GetHealth"},
         {"service": "dbops.v1.MetricsService", "method": "ListMetricDescriptors"},

@@ -7,6 +7,7 @@ import grpc.aio
 from dbops_client._address import DEFAULT_TARGET
 from dbops_client._async.advice import AsyncAdviceClient
 from dbops_client._async.alerts import AsyncAlertsClient
+from dbops_client._async.backups import AsyncBackupsClient
 from dbops_client._async.health import AsyncDatabasesClient, AsyncHealthClient
 from dbops_client._async.imports import AsyncImportsClient
 from dbops_client._async.metrics import (
@@ -84,6 +85,7 @@ class AsyncDbopsClient:
         self.settings = AsyncSettingsClient(transport)
         self.advice = AsyncAdviceClient(transport)
         self.statements = AsyncStatementsClient(transport)
+        self.backups = AsyncBackupsClient(transport)
         self.imports = AsyncImportsClient(transport)
         self.operations = AsyncOperationsClient(transport)
         self.schedules = AsyncSchedulesClient(transport)

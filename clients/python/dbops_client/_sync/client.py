@@ -10,6 +10,7 @@ from dbops_client._channel import DEFAULT_TIMEOUT_S, StrPath
 from dbops_client._metadata import Token
 from dbops_client._sync.advice import AdviceClient
 from dbops_client._sync.alerts import AlertsClient
+from dbops_client._sync.backups import BackupsClient
 from dbops_client._sync.health import DatabasesClient, HealthClient
 from dbops_client._sync.imports import ImportsClient
 from dbops_client._sync.metrics import (
@@ -84,6 +85,7 @@ class DbopsClient:
         self.settings = SettingsClient(transport)
         self.advice = AdviceClient(transport)
         self.statements = StatementsClient(transport)
+        self.backups = BackupsClient(transport)
         self.imports = ImportsClient(transport)
         self.operations = OperationsClient(transport)
         self.schedules = SchedulesClient(transport)

@@ -17,7 +17,8 @@ _EPILOG = """\b
 Global options go before or after the command. Exit codes:
   0    done
   1    the operation failed or was cancelled; 'dbops health': a database is
-       UNHEALTHY or UNKNOWN; 'dbops import verify': there are differences
+       UNHEALTHY or UNKNOWN; 'dbops import verify': there are differences;
+       'dbops backup verify' and 'drill': something is not ok
   2    wrong usage
   3    the server refused the call or cannot be reached, or the operation was
        left running
@@ -28,6 +29,7 @@ Global options go before or after the command. Exit codes:
 Examples:
   dbops health
   dbops health main --watch
+  dbops backup restore --target-time 15m --to /srv/restored
   dbops import run app.db --database main
   dbops operations list --running
   dbops --server https://dbops.example.com databases list --output json
@@ -43,6 +45,7 @@ Completion in the shell (also zsh_source, fish_source):
 _COMMANDS = {
     "alerts": "alerts",
     "advice": "advice",
+    "backup": "backup",
     "databases": "databases",
     "health": "health",
     "import": "imports",
