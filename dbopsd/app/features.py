@@ -3,8 +3,18 @@
 from typing import Final
 
 from dbopsd.app.alerts import alert_duties
+from dbopsd.app.backups import backup_duties, run_backups
 from dbopsd.app.feature import Feature
 from dbopsd.app.metrics import run_metrics
+from dbopsd.backup.kinds import (
+    APPLY_RETENTION,
+    CREATE_BACKUP,
+    DELETE_BACKUP,
+    DRILL_BACKUP,
+    RESTORE_BACKUP,
+    ROTATE_KEYS,
+    VERIFY_BACKUPS,
+)
 from dbopsd.migrate.importer.kinds import PLAN_IMPORT, REVERT_IMPORT, RUN_IMPORT, VERIFY_IMPORT
 from dbopsd.rpc.operation_methods import OperationMethod
 
@@ -17,6 +27,20 @@ IMPORTER: Final = Feature(
     )
 )
 
+BACKUP: Final = Feature(
+    methods=(
+        OperationMethod(CREATE_BACKUP, "dbops.v1.BackupService/CreateBackup"),
+        OperationMethod(VERIFY_BACKUPS, "dbops.v1.BackupService/VerifyBackups"),
+        OperationMethod(DELETE_BACKUP, "dbops.v1.BackupService/DeleteBackup"),
+        OperationMethod(RESTORE_BACKUP, "dbops.v1.BackupService/RestoreBackup"),
+        OperationMethod(DRILL_BACKUP, "dbops.v1.BackupService/DrillBackup"),
+        OperationMethod(APPLY_RETENTION, "dbops.v1.BackupService/ApplyRetention"),
+        OperationMethod(ROTATE_KEYS, "dbops.v1.BackupService/RotateKeys"),
+    ),
+    running=run_backups,
+    duties=backup_duties,
+)
+
 METRICS: Final = Feature(running=run_metrics, duties=alert_duties)
 
-FEATURES: Final = (IMPORTER, METRICS)
+FEATURES: Final = (IMPORTER, METRICS, BACKUP)

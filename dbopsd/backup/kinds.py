@@ -36,12 +36,12 @@ _REMOVES: Final = frozenset({"remove-backups"})
 _DRILLS: Final = frozenset({"drill-backup"})
 
 
-def _work(name: str) -> Callable[[Run, Any], Awaitable[Any]]:
-    """The work that a module of this package has under its own name."""
+def _work(module: str, name: str = "") -> Callable[[Run, Any], Awaitable[Any]]:
+    """What a module of this package has under that name, or under its own."""
 
     async def work(run: Run, request: Any) -> Any:
-        loaded = importlib.import_module(f"dbopsd.backup.{name}")
-        return await getattr(loaded, name)(run, request)
+        loaded = importlib.import_module(f"dbopsd.backup.{module}")
+        return await getattr(loaded, name or module)(run, request)
 
     return work
 
@@ -60,10 +60,19 @@ DELETE_BACKUP: Final = Kind(
     "delete-backup", DeleteBackupRequest, DeleteReport, _work("delete_backup"), locks=_REMOVES
 )
 RESTORE_BACKUP: Final = Kind(
-    "restore-backup", RestoreBackupRequest, RestoreReport, _work("restore_backup")
+    "restore-backup",
+    RestoreBackupRequest,
+    RestoreReport,
+    _work("restore_backup"),
+    clean_up=_work("restore_backup", "clean_up"),
 )
 DRILL_BACKUP: Final = Kind(
-    "drill-backup", DrillBackupRequest, DrillReport, _work("drill_backup"), locks=_DRILLS
+    "drill-backup",
+    DrillBackupRequest,
+    DrillReport,
+    _work("drill_backup"),
+    locks=_DRILLS,
+    clean_up=_work("drill_backup", "clean_up"),
 )
 APPLY_RETENTION: Final = Kind(
     "apply-retention",

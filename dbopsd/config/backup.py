@@ -1,13 +1,38 @@
 """`[databases.NAME.backup]` and the tables in it."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ByteSize, Field, SecretStr, field_validator, model_validator
 
 from dbopsd.config.values import RESOURCE_ID, Seconds, Section
+
+DEFAULT_SCHEDULES: Final[dict[str, dict[str, Any]]] = {
+    "backup-full": {
+        "kind": "create-backup",
+        "cron": "0 2 * * *",
+        "request": {"kind": "FULL"},
+    },
+    "backup-incremental": {
+        "kind": "create-backup",
+        "cron": "0 8,14,20 * * *",
+        # Before PostgreSQL 17 there are none, which is no reason to fail every six hours.
+        "request": {"kind": "INCREMENTAL", "ifSupported": True},
+    },
+    "backup-drill": {
+        "kind": "drill-backup",
+        "cron": "0 4 * * *",
+        "request": {"random": True},
+    },
+    "backup-retention": {
+        "kind": "apply-retention",
+        "cron": "0 5 * * *",
+    },
+}
+"""The schedules that a database with backups has, as `[databases.NAME.schedules.SCHEDULE]`."""
 
 SCHEMES: Final = ("file", "s3", "gs", "az")
 
@@ -119,8 +144,26 @@ class RetentionConfig(Section):
     """How long an expired backup stays before it is deleted, such as "24h"."""
 
 
+def with_default_schedules(schedules: Mapping[str, Any]) -> dict[str, Any]:
+    """The schedules of a database with backups. One of a default's name changes what it says.
+
+    One that has another kind than the default is another schedule, and has nothing of it.
+    """
+    merged = dict(schedules)
+    for name, default in DEFAULT_SCHEDULES.items():
+        given = schedules.get(name, {})
+        if isinstance(given, Mapping) and given.get("kind", default["kind"]) == default["kind"]:
+            merged[name] = {**default, **given}
+    return merged
+
+
 class DatabaseBackupConfig(Section):
-    """`[databases.NAME.backup]`: backups and the WAL archive of a database."""
+    """`[databases.NAME.backup]`: backups and the WAL archive of a database.
+
+    With it there are four schedules, which `[databases.NAME.schedules.SCHEDULE]` changes key by
+    key: `backup-full` daily at 02:00, `backup-incremental` at 08:00, 14:00 and 20:00,
+    `backup-drill` at 04:00, to a random moment, `backup-retention` at 05:00, all in UTC.
+    """
 
     store: str
     """Where backups are kept: `file:///var/backups/pg`, `s3://bucket/prefix`, `gs://bucket/prefix`

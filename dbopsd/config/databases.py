@@ -1,12 +1,12 @@
 """`[databases.NAME]` and the tables in it."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import ByteSize, Field, SecretStr, model_validator
 
 from dbopsd.config.alerts import DatabaseAlertsConfig
-from dbopsd.config.backup import DatabaseBackupConfig
+from dbopsd.config.backup import DatabaseBackupConfig, with_default_schedules
 from dbopsd.config.metrics import DatabaseMetricsConfig
 from dbopsd.config.operations import ScheduleConfig
 from dbopsd.config.values import ByResourceId, Seconds, Section
@@ -142,6 +142,16 @@ class DatabaseConfig(Section):
     def with_dsn(self, dsn: str) -> Self:
         """This configuration for the database at `dsn`."""
         return self.model_copy(update={"dsn": SecretStr(dsn)})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _backups_have_schedules(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("backup") is None:
+            return values
+        schedules = values.get("schedules", {})
+        if not isinstance(schedules, dict):
+            return values  # for the field to say what is wrong with it
+        return {**values, "schedules": with_default_schedules(schedules)}
 
     @model_validator(mode="after")
     def _password_has_a_login(self) -> Self:

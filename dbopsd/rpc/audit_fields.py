@@ -24,6 +24,8 @@ _RESOURCE_NAME: Final = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT}){{0,3}}")
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,64}")
 # Of a resource that is created: names of things that are no resources.
 _WORDS: Final = frozenset({"rule"})
+# Until when a silence or the hold of a backup lasts.
+_ENDS: Final = frozenset({"end_time", "held_until"})
 _WORD: Final = re.compile(r"\*|[A-Za-z][A-Za-z0-9_]{0,62}")
 _MAX_NAMES: Final = 8
 
@@ -105,8 +107,8 @@ def _created(request: Any, field: FieldDescriptor) -> Iterator[tuple[str, str]]:
             yield name, text if _WORD.fullmatch(text) else WITHHELD
         elif _holds_name(part) and getattr(resource, part.name):
             yield name, _name(getattr(resource, part.name))
-        elif part.name == "end_time" and resource.HasField(part.name):
-            yield name, _time(resource.end_time)
+        elif part.name in _ENDS and resource.HasField(part.name):
+            yield name, _time(getattr(resource, part.name))
 
 
 def _time(value: Timestamp) -> str:

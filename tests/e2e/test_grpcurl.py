@@ -18,6 +18,7 @@ GET_HEALTH = "dbops.v1.HealthService/GetHealth"
 LIST_DATABASES = "dbops.v1.HealthService/ListDatabases"
 WATCH_HEALTH = "dbops.v1.HealthService/WatchHealth"
 SERVICES = [
+    "dbops.v1.BackupService",
     "dbops.v1.HealthService",
     "dbops.v1.MetricsService",
     "dbops.v1.MigrateService",

@@ -110,4 +110,47 @@ def test_a_name_has_its_form() -> None:
 def test_a_kind_that_there_is_not() -> None:
     with pytest.raises(ConfigurationError) as refused:
         schedules_of(config("{}", "no-such"), FEATURES)
-    assert "there are: plan-import, revert-import, run-import, verify-import" in str(refused.value)
+    said = str(refused.value)
+    assert "there are: apply-retention, create-backup, delete-backup, drill-backup, " in said
+    assert said.endswith("rotate-keys, run-import, verify-backups, verify-import")
+
+
+class TestOfBackups:
+    """A database with backups has schedules of its own accord."""
+
+    def found(self, **tables: Any) -> dict[str, tuple[str, str, Any]]:
+        main = {"dsn": "host=127.0.0.1 port=1", **tables}
+        schedules = schedules_of(Config.model_validate({"databases": {"main": main}}), FEATURES)
+        return {each.id: (each.kind, each.cron, json.loads(each.request)) for each in schedules}
+
+    def test_there_are_four_with_backups_and_none_without(self) -> None:
+        found = self.found(backup={"store": "file:///b"})
+        assert {name: (kind, cron) for name, (kind, cron, _) in found.items()} == {
+            "backup-full": ("create-backup", "0 2 * * *"),
+            "backup-incremental": ("create-backup", "0 8,14,20 * * *"),
+            "backup-drill": ("drill-backup", "0 4 * * *"),
+            "backup-retention": ("apply-retention", "0 5 * * *"),
+        }
+        assert found["backup-full"][2]["kind"] == "FULL"
+        incremental = found["backup-incremental"][2]
+        assert (incremental["kind"], incremental["if_supported"]) == ("INCREMENTAL", True)
+        assert found["backup-drill"][2]["random"] is True
+        assert self.found() == {}
+
+    def test_a_key_of_one_is_changed_and_the_rest_of_it_stays(self) -> None:
+        changed = {"backup-full": {"cron": "30 1 * * 0"}}
+        found = self.found(backup={"store": "file:///b"}, schedules=changed)
+        assert len(found) == 4
+        kind, cron, request = found["backup-full"]
+        assert (kind, cron, request["kind"]) == ("create-backup", "30 1 * * 0", "FULL")
+
+    def test_others_stand_beside_them(self) -> None:
+        weekly = {"kind": "verify-backups", "cron": "0 6 * * 0", "request": {"depth": "CONTENTS"}}
+        found = self.found(backup={"store": "file:///b"}, schedules={"verify": weekly})
+        assert len(found) == 5
+        assert found["verify"][2]["depth"] == "CONTENTS"
+
+    def test_one_of_another_kind_has_nothing_of_the_default(self) -> None:
+        other = {"backup-drill": {"kind": "apply-retention", "cron": "0 3 * * *"}}
+        found = self.found(backup={"store": "file:///b"}, schedules=other)
+        assert found["backup-drill"] == ("apply-retention", "0 3 * * *", {"dry_run": False})

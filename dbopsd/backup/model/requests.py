@@ -57,6 +57,8 @@ class CreateBackupRequest(Request):
     hold_until: datetime | None = None
     dbname: str = ""
     tables: tuple[str, ...] = ()
+    if_supported: bool = False
+    """Of an incremental one: none where the server has no such backups."""
 
     def check(self) -> None:
         check_label(self.label)
@@ -65,6 +67,8 @@ class CreateBackupRequest(Request):
             raise InvalidField(field_name, "is for a logical backup only")
         if self.kind is BackupKind.LOGICAL and self.source is Source.STANDBY:
             raise InvalidField("source", "is for a physical backup only")
+        if self.if_supported and self.kind is not BackupKind.INCREMENTAL:
+            raise InvalidField("if_supported", "is for an incremental backup only")
         _check_database(self.dbname)
         _check_tables(self.tables)
 

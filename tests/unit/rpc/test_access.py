@@ -12,13 +12,13 @@ from typing import Any
 
 import grpc.aio
 import pytest
-from dbops.v1 import health_pb2, metrics_pb2, migrate_pb2, operations_pb2, options_pb2
+from dbops.v1 import backup_pb2, health_pb2, metrics_pb2, migrate_pb2, operations_pb2, options_pb2
 from google.api import field_behavior_pb2, resource_pb2
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from dbopsd.app.features import IMPORTER
+from dbopsd.app.features import BACKUP, IMPORTER
 from dbopsd.config import AuthConfig, CertificateConfig, ServerConfig, TokenConfig
 from dbopsd.metrics.hub import MetricsHub
 from dbopsd.operations.alert_records import Silence
@@ -30,6 +30,7 @@ from tests.support.certificates import Certificates
 from tests.support.demo.feature import METHODS
 from tests.support.issuer import Issuer, jwt_config
 from tests.unit.rpc.answers import Answer, answer_of
+from tests.unit.rpc.backup_service import backup_service
 from tests.unit.rpc.metrics_service import metrics_service
 
 VIEWER, OPERATOR, ADMIN = options_pb2.VIEWER, options_pb2.OPERATOR, options_pb2.ADMIN
@@ -37,6 +38,7 @@ ROLES = {"VIEWER": VIEWER, "OPERATOR": OPERATOR, "ADMIN": ADMIN}
 OPEN = "grpc.health.v1.Health"
 STANDARD = (OPEN, "grpc.reflection.v1alpha.ServerReflection", "grpc.channelz.v1.Channelz")
 TIMEOUT_S = 5
+BACKUP_NAME = "databases/main/backups/full-1"
 
 TOKENS = {name: new_token() for name in (*ROLES, "expired", "main", "other", "unknown")}
 ISSUER, FORGER = Issuer(), Issuer()
@@ -120,17 +122,22 @@ def auth(tmp_path) -> AuthConfig:
 
 
 @pytest.fixture
-async def channel(certificates, auth, databases, kept, desk) -> AsyncIterator[grpc.aio.Channel]:
+async def channel(
+    certificates, auth, databases, kept, desk, tmp_path
+) -> AsyncIterator[grpc.aio.Channel]:
     config = ServerConfig(grpc_listen="127.0.0.1:0", tls=certificates.config())
     hub = MetricsHub(["main", "other"])
     rpc = RpcServer(
         config,
         databases,
         kept.telemetry,
-        services=[metrics_service(hub, desk.alerts())],
+        services=[
+            metrics_service(hub, desk.alerts()),
+            backup_service(tmp_path / "backups", ["main", "other"]),
+        ],
         access=Access.load(config, auth, failed_credentials=FailedCredentials(1000, sleep=at_once)),
         operations=desk.operations,
-        operation_methods=[*METHODS, *IMPORTER.methods],
+        operation_methods=[*METHODS, *IMPORTER.methods, *BACKUP.methods],
     )
     port = await rpc.start()
     databases.accept()
@@ -192,6 +199,12 @@ def request_for(method: MethodDescriptor, operation: str) -> tuple[Any, bool]:
             value = operation
         elif reference == "dbops.v1/Silence":
             value = f"silences/{SILENCE.id}"
+        elif reference == "dbops.v1/Backup" and not field.is_repeated:
+            value = BACKUP_NAME
+        elif field.message_type is not None and field.message_type.name == "Backup":
+            request.backup.name = BACKUP_NAME
+            about = True
+            continue
         else:
             continue
         setattr(request, field.name, value)
@@ -281,7 +294,7 @@ async def test_the_table_leaves_no_method_out(channel):
 
 
 def ours() -> Iterator[str]:
-    for module in (health_pb2, metrics_pb2, operations_pb2, migrate_pb2):
+    for module in (health_pb2, metrics_pb2, operations_pb2, migrate_pb2, backup_pb2):
         for service in module.DESCRIPTOR.services_by_name.values():
             yield from (method.full_name for method in service.methods)
 

@@ -370,6 +370,8 @@ def _filled(type_: Any) -> Any:
         return type_(**{each.name: _filled(hints[each.name]) for each in dataclasses.fields(type_)})  # type: ignore[operator]
     if issubclass(type_, Enum):
         return list(type_)[-1]
+    if type_ is datetime:
+        return datetime(2026, 1, 31, 12, 0, 0, 123_456, UTC)
     return {str: "x", bytes: b"x", bool: True, int: 7, float: 2.5}[type_]
 
 
@@ -384,6 +386,7 @@ def _unset(message: Any, ignored: frozenset[str], path: str = "") -> Iterator[st
         elif (
             each.type == FieldDescriptor.TYPE_MESSAGE
             and not each.message_type.full_name.startswith("google.protobuf.")
+            and not each.message_type.GetOptions().map_entry
         ):
             found = getattr(message, each.name)
             for inner in found if each.is_repeated else [found]:

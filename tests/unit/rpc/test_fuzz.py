@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 import pytest
-from dbops.v1 import health_pb2, metrics_pb2, migrate_pb2, operations_pb2
+from dbops.v1 import backup_pb2, health_pb2, metrics_pb2, migrate_pb2, operations_pb2
 from grpc_channelz.v1 import channelz_pb2
 from grpc_health.v1 import health_pb2 as grpc_health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from dbopsd.app.features import IMPORTER
+from dbopsd.app.features import BACKUP, IMPORTER
 from dbopsd.config import ServerConfig, TelemetryConfig
 from dbopsd.metrics.hub import MetricsHub
 from dbopsd.operations.async_store import AsyncControlStore
@@ -28,6 +28,7 @@ from dbopsd.telemetry.setup import start_telemetry
 from tests.support.anything import Anything
 from tests.support.demo.feature import METHODS as DEMO_METHODS
 from tests.support.demo.feature import SERVICE
+from tests.unit.rpc.backup_service import backup_service
 from tests.unit.rpc.boards import board
 from tests.unit.rpc.desk import Desk
 from tests.unit.rpc.metrics_service import metrics_service
@@ -44,7 +45,7 @@ ENDLESS_S = 0.15
 UNSENT = 'Failed "execute_batch"'
 AT_ONCE = 50
 REQUESTS_A_METHOD = 400
-OPERATION_METHODS = (*DEMO_METHODS, *IMPORTER.methods)
+OPERATION_METHODS = (*DEMO_METHODS, *IMPORTER.methods, *BACKUP.methods)
 
 METHODS = [
     method
@@ -54,6 +55,7 @@ METHODS = [
         operations_pb2.DESCRIPTOR.services_by_name["OperationsService"],
         longrunning.SERVICE,
         migrate_pb2.DESCRIPTOR.services_by_name["MigrateService"],
+        backup_pb2.DESCRIPTOR.services_by_name["BackupService"],
         SERVICE,
         grpc_health_pb2.DESCRIPTOR.services_by_name["Health"],
         channelz_pb2.DESCRIPTOR.services_by_name["Channelz"],
@@ -66,6 +68,7 @@ KNOWN = [
     *("", "*", "dbops.v1", "readiness", "done = false", "metadata.kind = demo AND state = QUEUED"),
     *("databases/main", "databases/other", "databases/x", "databases/-", "operations"),
     *("databases/main/schedules/nightly", "databases/main/schedules/x", "operations/demo-0"),
+    *("databases/main/backups/full-1", "databases/other/backups/x", "held_until", "0/16EF418"),
     *(
         f"operations/{NewOperation('demo', 'main', 'fuzz', each, 2, '', frozenset(), None, '').id}"
         for each in REQUEST_IDS
@@ -123,7 +126,10 @@ class Target:
             ),
             databases,
             telemetry,
-            services=[metrics_service(self._hub)],
+            services=[
+                metrics_service(self._hub),
+                backup_service(self._path.parent / "backups", ["main", "other"]),
+            ],
             operations=desk.operations,
             operation_methods=OPERATION_METHODS,
         )

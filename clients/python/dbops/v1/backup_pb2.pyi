@@ -143,7 +143,7 @@ class Backup(_message.Message):
     label: _builtins.str
     """A note for people, at most 200 characters."""
     fallback: _builtins.str
-    """Why it is FULL, where an INCREMENTAL one was asked for. Empty if it was not."""
+    """Why it is what it is, where an INCREMENTAL one was asked for. Empty if it is INCREMENTAL, or none was asked for."""
     expire_reason: _builtins.str
     """Why it is EXPIRED, for people. Empty if it is not."""
     last_drill_ok: _builtins.bool
@@ -377,6 +377,7 @@ class CreateBackupRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
+    IF_SUPPORTED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The database to back up, `databases/{database}`."""
     kind: Global___Backup.Kind.ValueType
@@ -396,6 +397,11 @@ class CreateBackupRequest(_message.Message):
     validate_only: _builtins.bool
     """Check the request and start nothing. The call fails if the real call would fail; otherwise it returns an operation
     that is done, without a name and a response. Default: false.
+    """
+    if_supported: _builtins.bool
+    """Where the server has no INCREMENTAL backups, before PostgreSQL 17, take none: the WAL archive is the incremental
+    step there, and the response is the newest backup that it goes on from, with this as its `fallback`. Without any, a
+    FULL one is taken. INVALID_ARGUMENT unless `kind` is INCREMENTAL. Default: false, the operation fails.
     """
     @_builtins.property
     def hold_until(self) -> _timestamp_pb2.Timestamp:
@@ -423,10 +429,11 @@ class CreateBackupRequest(_message.Message):
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
         timeout: _duration_pb2.Duration | None = ...,
+        if_supported: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hold_until", b"hold_until", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "dbname", b"dbname", "hold_until", b"hold_until", "kind", b"kind", "label", b"label", "name", b"name", "request_id", b"request_id", "source", b"source", "tables", b"tables", "timeout", b"timeout", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "dbname", b"dbname", "hold_until", b"hold_until", "if_supported", b"if_supported", "kind", b"kind", "label", b"label", "name", b"name", "request_id", b"request_id", "source", b"source", "tables", b"tables", "timeout", b"timeout", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

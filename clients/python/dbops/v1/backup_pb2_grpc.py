@@ -45,6 +45,12 @@ class BackupServiceStub:
     - FAILED_PRECONDITION, `KEY_UNREADABLE`: a configured key cannot be read, or is none.
     - FAILED_PRECONDITION, `SYSTEM_IDENTIFIER_CHANGED`: the server is another cluster than that of the backup.
     - FAILED_PRECONDITION, `TOOLS_TOO_OLD`: PostgreSQL's programs on the worker's machine are older than the server.
+    - FAILED_PRECONDITION, `INCREMENTAL_UNSUPPORTED`: the server is older than PostgreSQL 17.
+    - UNAVAILABLE, `BACKUP_SOURCE_MISSING`: no host of the `dsn` is the server that the backup is to be taken from.
+    - FAILED_PRECONDITION, `WAL_NOT_STORED`: the WAL that the backup needs did not come to the store in time.
+    - ABORTED, `BASE_BACKUP_FAILED`: `pg_basebackup` failed. DATA_LOSS, `PAGE_CHECKSUMS_FAILED`: because the server has
+    damaged pages.
+    - FAILED_PRECONDITION, `BASE_BACKUP_REFUSED`: the server refused it.
     - UNAVAILABLE, `STORE_UNAVAILABLE`: the store does not answer.
     - RESOURCE_EXHAUSTED, `STORE_FULL`: the store has no room.
     - FAILED_PRECONDITION, `STORE_DENIED`: the store refuses access.
@@ -140,6 +146,12 @@ class BackupServiceServicer:
     - FAILED_PRECONDITION, `KEY_UNREADABLE`: a configured key cannot be read, or is none.
     - FAILED_PRECONDITION, `SYSTEM_IDENTIFIER_CHANGED`: the server is another cluster than that of the backup.
     - FAILED_PRECONDITION, `TOOLS_TOO_OLD`: PostgreSQL's programs on the worker's machine are older than the server.
+    - FAILED_PRECONDITION, `INCREMENTAL_UNSUPPORTED`: the server is older than PostgreSQL 17.
+    - UNAVAILABLE, `BACKUP_SOURCE_MISSING`: no host of the `dsn` is the server that the backup is to be taken from.
+    - FAILED_PRECONDITION, `WAL_NOT_STORED`: the WAL that the backup needs did not come to the store in time.
+    - ABORTED, `BASE_BACKUP_FAILED`: `pg_basebackup` failed. DATA_LOSS, `PAGE_CHECKSUMS_FAILED`: because the server has
+    damaged pages.
+    - FAILED_PRECONDITION, `BASE_BACKUP_REFUSED`: the server refused it.
     - UNAVAILABLE, `STORE_UNAVAILABLE`: the store does not answer.
     - RESOURCE_EXHAUSTED, `STORE_FULL`: the store has no room.
     - FAILED_PRECONDITION, `STORE_DENIED`: the store refuses access.
@@ -151,8 +163,8 @@ class BackupServiceServicer:
     def CreateBackup(self, request, context):
         """Takes a backup. One at a time per database.
 
-        An INCREMENTAL backup becomes FULL where there is nothing to rest on, or the server cannot make it, as before
-        PostgreSQL 17; `Backup.fallback` says why.
+        An INCREMENTAL backup becomes FULL where it cannot be made, as where there is none to rest on; `Backup.fallback` says
+        why. Before PostgreSQL 17 it is refused: there the WAL archive is the incremental step.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -334,6 +346,12 @@ class BackupService:
     - FAILED_PRECONDITION, `KEY_UNREADABLE`: a configured key cannot be read, or is none.
     - FAILED_PRECONDITION, `SYSTEM_IDENTIFIER_CHANGED`: the server is another cluster than that of the backup.
     - FAILED_PRECONDITION, `TOOLS_TOO_OLD`: PostgreSQL's programs on the worker's machine are older than the server.
+    - FAILED_PRECONDITION, `INCREMENTAL_UNSUPPORTED`: the server is older than PostgreSQL 17.
+    - UNAVAILABLE, `BACKUP_SOURCE_MISSING`: no host of the `dsn` is the server that the backup is to be taken from.
+    - FAILED_PRECONDITION, `WAL_NOT_STORED`: the WAL that the backup needs did not come to the store in time.
+    - ABORTED, `BASE_BACKUP_FAILED`: `pg_basebackup` failed. DATA_LOSS, `PAGE_CHECKSUMS_FAILED`: because the server has
+    damaged pages.
+    - FAILED_PRECONDITION, `BASE_BACKUP_REFUSED`: the server refused it.
     - UNAVAILABLE, `STORE_UNAVAILABLE`: the store does not answer.
     - RESOURCE_EXHAUSTED, `STORE_FULL`: the store has no room.
     - FAILED_PRECONDITION, `STORE_DENIED`: the store refuses access.

@@ -46,6 +46,12 @@ class BackupServiceStub:
     - FAILED_PRECONDITION, `KEY_UNREADABLE`: a configured key cannot be read, or is none.
     - FAILED_PRECONDITION, `SYSTEM_IDENTIFIER_CHANGED`: the server is another cluster than that of the backup.
     - FAILED_PRECONDITION, `TOOLS_TOO_OLD`: PostgreSQL's programs on the worker's machine are older than the server.
+    - FAILED_PRECONDITION, `INCREMENTAL_UNSUPPORTED`: the server is older than PostgreSQL 17.
+    - UNAVAILABLE, `BACKUP_SOURCE_MISSING`: no host of the `dsn` is the server that the backup is to be taken from.
+    - FAILED_PRECONDITION, `WAL_NOT_STORED`: the WAL that the backup needs did not come to the store in time.
+    - ABORTED, `BASE_BACKUP_FAILED`: `pg_basebackup` failed. DATA_LOSS, `PAGE_CHECKSUMS_FAILED`: because the server has
+      damaged pages.
+    - FAILED_PRECONDITION, `BASE_BACKUP_REFUSED`: the server refused it.
     - UNAVAILABLE, `STORE_UNAVAILABLE`: the store does not answer.
     - RESOURCE_EXHAUSTED, `STORE_FULL`: the store has no room.
     - FAILED_PRECONDITION, `STORE_DENIED`: the store refuses access.
@@ -61,8 +67,8 @@ class BackupServiceStub:
     CreateBackup: _grpc.UnaryUnaryMultiCallable[_backup_pb2.CreateBackupRequest, _operations_pb2.Operation]
     """Takes a backup. One at a time per database.
 
-    An INCREMENTAL backup becomes FULL where there is nothing to rest on, or the server cannot make it, as before
-    PostgreSQL 17; `Backup.fallback` says why.
+    An INCREMENTAL backup becomes FULL where it cannot be made, as where there is none to rest on; `Backup.fallback` says
+    why. Before PostgreSQL 17 it is refused: there the WAL archive is the incremental step.
     """
     GetBackup: _grpc.UnaryUnaryMultiCallable[_backup_pb2.GetBackupRequest, _backup_pb2.Backup]
     """Gets a backup, with its objects. Reads the store."""
@@ -123,6 +129,12 @@ class BackupServiceAsyncStub(BackupServiceStub):
     - FAILED_PRECONDITION, `KEY_UNREADABLE`: a configured key cannot be read, or is none.
     - FAILED_PRECONDITION, `SYSTEM_IDENTIFIER_CHANGED`: the server is another cluster than that of the backup.
     - FAILED_PRECONDITION, `TOOLS_TOO_OLD`: PostgreSQL's programs on the worker's machine are older than the server.
+    - FAILED_PRECONDITION, `INCREMENTAL_UNSUPPORTED`: the server is older than PostgreSQL 17.
+    - UNAVAILABLE, `BACKUP_SOURCE_MISSING`: no host of the `dsn` is the server that the backup is to be taken from.
+    - FAILED_PRECONDITION, `WAL_NOT_STORED`: the WAL that the backup needs did not come to the store in time.
+    - ABORTED, `BASE_BACKUP_FAILED`: `pg_basebackup` failed. DATA_LOSS, `PAGE_CHECKSUMS_FAILED`: because the server has
+      damaged pages.
+    - FAILED_PRECONDITION, `BASE_BACKUP_REFUSED`: the server refused it.
     - UNAVAILABLE, `STORE_UNAVAILABLE`: the store does not answer.
     - RESOURCE_EXHAUSTED, `STORE_FULL`: the store has no room.
     - FAILED_PRECONDITION, `STORE_DENIED`: the store refuses access.
@@ -135,8 +147,8 @@ class BackupServiceAsyncStub(BackupServiceStub):
     CreateBackup: _aio.UnaryUnaryMultiCallable[_backup_pb2.CreateBackupRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Takes a backup. One at a time per database.
 
-    An INCREMENTAL backup becomes FULL where there is nothing to rest on, or the server cannot make it, as before
-    PostgreSQL 17; `Backup.fallback` says why.
+    An INCREMENTAL backup becomes FULL where it cannot be made, as where there is none to rest on; `Backup.fallback` says
+    why. Before PostgreSQL 17 it is refused: there the WAL archive is the incremental step.
     """
     GetBackup: _aio.UnaryUnaryMultiCallable[_backup_pb2.GetBackupRequest, _backup_pb2.Backup]  # type: ignore[assignment]
     """Gets a backup, with its objects. Reads the store."""
@@ -196,6 +208,12 @@ class BackupServiceServicer(metaclass=_abc_1.ABCMeta):
     - FAILED_PRECONDITION, `KEY_UNREADABLE`: a configured key cannot be read, or is none.
     - FAILED_PRECONDITION, `SYSTEM_IDENTIFIER_CHANGED`: the server is another cluster than that of the backup.
     - FAILED_PRECONDITION, `TOOLS_TOO_OLD`: PostgreSQL's programs on the worker's machine are older than the server.
+    - FAILED_PRECONDITION, `INCREMENTAL_UNSUPPORTED`: the server is older than PostgreSQL 17.
+    - UNAVAILABLE, `BACKUP_SOURCE_MISSING`: no host of the `dsn` is the server that the backup is to be taken from.
+    - FAILED_PRECONDITION, `WAL_NOT_STORED`: the WAL that the backup needs did not come to the store in time.
+    - ABORTED, `BASE_BACKUP_FAILED`: `pg_basebackup` failed. DATA_LOSS, `PAGE_CHECKSUMS_FAILED`: because the server has
+      damaged pages.
+    - FAILED_PRECONDITION, `BASE_BACKUP_REFUSED`: the server refused it.
     - UNAVAILABLE, `STORE_UNAVAILABLE`: the store does not answer.
     - RESOURCE_EXHAUSTED, `STORE_FULL`: the store has no room.
     - FAILED_PRECONDITION, `STORE_DENIED`: the store refuses access.
@@ -212,8 +230,8 @@ class BackupServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Takes a backup. One at a time per database.
 
-        An INCREMENTAL backup becomes FULL where there is nothing to rest on, or the server cannot make it, as before
-        PostgreSQL 17; `Backup.fallback` says why.
+        An INCREMENTAL backup becomes FULL where it cannot be made, as where there is none to rest on; `Backup.fallback` says
+        why. Before PostgreSQL 17 it is refused: there the WAL archive is the incremental step.
         """
 
     @_abc_1.abstractmethod
