@@ -7,10 +7,10 @@ and, for a mark, up to which position everything was stored at which time.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
-from dbopsd.backup.catalog.layout import Layout
+from dbopsd.backup.catalog.layout import Layout, parse_time, time_name
 from dbopsd.backup.catalog.lsn import SEGMENT_BYTES, Lsn, Segment
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
 from dbopsd.backup.codec.sealed_object import DataKey, FindKey, open_object
@@ -117,8 +117,7 @@ def history_key(layout: Layout, timeline: int) -> str:
 
 def mark_key(layout: Layout, mark: Mark) -> str:
     """The key of a mark, which has no content."""
-    microseconds = int(mark.at.timestamp() * 1e6)
-    return f"{layout.wal}{mark.timeline:08X}/marks/{int(mark.lsn):016X}-{microseconds:016}"
+    return f"{layout.wal}{mark.timeline:08X}/marks/{int(mark.lsn):016X}-{time_name(mark.at)}"
 
 
 async def read_archive(
@@ -172,8 +171,7 @@ def parse_archive(
             longest = partials.setdefault(segment.timeline, {})
             longest[segment] = max(longest.get(segment, 0), int(found["bytes"]))
         elif found := _MARK.fullmatch(name.removeprefix("marks/")):
-            at = datetime.fromtimestamp(int(found["time"]) / 1e6, UTC)
-            mark = Mark(int(folder, 16), Lsn(int(found["lsn"], 16)), at)
+            mark = Mark(int(folder, 16), Lsn(int(found["lsn"], 16)), parse_time(found["time"]))
             marks.setdefault(mark.timeline, []).append(mark)
     return WalArchive(
         layout,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 
-from dbopsd.backup.catalog.layout import Layout
+from dbopsd.backup.catalog.layout import Layout, parse_time, time_name
 from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
 from dbopsd.backup.store.durable_store import DurableStore
@@ -55,8 +55,11 @@ async def write_event(
     end: Lsn,
     cause: str,
 ) -> WalEvent:
-    """Record an event, dated now."""
+    """Record an event, dated now, unless there is one of the same kind at the same place."""
     event = WalEvent(kind, datetime.now(UTC), timeline, start, end, cause)
+    for known in await read_events(store, layout):
+        if _what(known) == _what(event):
+            return known
     fields = {
         "format": 1,
         "timeline": timeline,
@@ -64,10 +67,14 @@ async def write_event(
         "end": str(end),
         "cause": cause,
     }
-    name = f"{int(event.at.timestamp() * 1e6):016}-{kind.value}-{secrets.token_hex(3)}.json"
+    name = f"{time_name(event.at)}-{kind.value}-{secrets.token_hex(3)}.json"
     content = json.dumps(fields, indent=1, sort_keys=True).encode() + b"\n"
     await store.create(events_folder(layout) + name, content)
     return event
+
+
+def _what(event: WalEvent) -> tuple[EventKind, int, Lsn, Lsn]:
+    return event.kind, event.timeline, event.start, event.end
 
 
 async def read_events(store: DurableStore, layout: Layout) -> list[WalEvent]:
@@ -89,7 +96,7 @@ def _parse(key: str, content: bytes) -> WalEvent:
         fields = json.loads(content)
         return WalEvent(
             EventKind(rest.rpartition("-")[0]),
-            datetime.fromtimestamp(int(time) / 1e6, UTC),
+            parse_time(time),
             int(fields["timeline"]),
             Lsn.parse(fields["start"]),
             Lsn.parse(fields["end"]),

@@ -65,13 +65,18 @@ class WalWriter:
             raise ValueError(f"{len(content)} bytes are no beginning of {segment}")
         return await self._store(partial_key(self._layout, segment, len(content)), content)
 
-    async def store_history(self, timeline: int, content: bytes) -> None:
-        """Store the `.history` file of a timeline. Raises `WalConflict` for another one."""
+    async def store_history(self, timeline: int, content: bytes) -> bool:
+        """Store the `.history` file of a timeline; whether it was not there.
+
+        Raises `WalConflict` for another one.
+        """
         key = history_key(self._layout, timeline)
+        new = await self._repository.store.info(key) is None
         with contextlib.suppress(ObjectExists):
             await self._repository.store.create(key, seal_object(key, content, _PLAIN, None))
         if await read_history(self._repository.store, self._layout, timeline) != content:
             raise WalConflict(self._layout.database, key)
+        return new
 
     async def _store(self, key: str, content: Content) -> int:
         repository = self._repository

@@ -1,0 +1,249 @@
+"""The duty to receive the WAL of a database and to archive it.
+
+Three tasks work side by side: one receives into the spool, one ships from the spool to the store,
+and one looks at the server, moves the slot after the store, and writes marks. All that they write
+to the store is created once and the same whoever writes it, so that two holders of the duty, one of
+which was taken for dead, do no harm to each other.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+from dbopsd.backup.catalog.lsn import Lsn, Segment
+from dbopsd.backup.repository import Repository, open_repository
+from dbopsd.backup.server import Server, read_server
+from dbopsd.backup.store.errors import StoreError
+from dbopsd.backup.wal.archive import TimelineWal, WalArchive, read_archive, segment_key
+from dbopsd.backup.wal.errors import WalConflict
+from dbopsd.backup.wal.events import EventKind, write_event
+from dbopsd.backup.wal.marks import Marks
+from dbopsd.backup.wal.receiver import Receiver
+from dbopsd.backup.wal.shipper import Progress, Shipper
+from dbopsd.backup.wal.slot import Look, advance_slot, create_slot, look, slot_name
+from dbopsd.backup.wal.spool import left_spools, open_spool, spool_folder
+from dbopsd.config import DatabaseConfig
+from dbopsd.db.database import Database
+from dbopsd.db.errors import DatabaseError
+from dbopsd.operations.duty import DutyRun
+
+_log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S: Final = 1.0
+_LOOK_AT_REST_S: Final = 5.0
+# A slot that nobody has touched for `idle_replication_slot_timeout` (18) is invalidated.
+_TOUCH_EVERY_S: Final = 60.0
+_MARK_EVERY_S: Final = 5.0
+
+
+def receives_wal(config: DatabaseConfig) -> bool:
+    """Whether the database has the duty `receive-wal`."""
+    return config.backup is not None and config.backup.wal == "stream"
+
+
+class ClusterChanged(Exception):
+    """The server is another cluster than the one that WAL is received of."""
+
+
+async def receive_wal(run: DutyRun) -> None:
+    """Receive and archive the WAL of the duty's database, until it is cancelled.
+
+    Raises what has to be seen to by somebody: the errors of keys, `WalConflict`, `WalUnusable`,
+    `BackupDamaged`, `StoreUnsuitable`; and, at its beginning, `DatabaseError` and `StoreError`.
+    """
+    database = run.database
+    if database is None:
+        raise ValueError("the duty to receive WAL is one of a database")
+    folder = spool_folder(run.state_dir, database.name)
+    async with open_repository(database.name, database.config.backup) as repository:
+        await repository.require_create_only()
+        await _ship_leftovers(repository, folder)
+        while True:
+            server = await read_server(database)
+            with contextlib.suppress(ClusterChanged):
+                await _Cluster(run, database, repository, server).receive(folder)
+            _log.warning("database %s is another cluster than before", database.name)
+
+
+async def _ship_leftovers(repository: Repository, folder: Path) -> None:
+    """Ship what an earlier process has received, whether the server is there or not."""
+    for system_identifier, segment_bytes in await asyncio.to_thread(left_spools, folder):
+        layout = repository.layout(system_identifier)
+        progress = Progress()
+        progress.take(await read_archive(repository.store, layout, segment_bytes))
+        with open_spool(folder, system_identifier, segment_bytes) as spool:
+            shipper = Shipper(repository, layout, spool, progress, received=_unknown, flush_s=1.0)
+            await shipper.ship(everything=True)
+
+
+async def _unknown() -> Lsn | None:
+    return None
+
+
+class _Cluster:
+    """What is needed to receive the WAL of one cluster."""
+
+    def __init__(
+        self, run: DutyRun, database: Database, repository: Repository, server: Server
+    ) -> None:
+        self._run = run
+        self._database = database
+        self._repository = repository
+        self._server = server
+        self._layout = repository.layout(server.system_identifier)
+        self._slot = slot_name(database.name)
+        self._progress = Progress()
+        self._marks: Marks | None = None
+        self._marked_timeline = 0
+        self._touched_at = self._marked_at = 0.0
+        self._slot_events: list[str] = []
+
+    async def receive(self, folder: Path) -> None:
+        """Receive for ever. Raises `ClusterChanged`."""
+        server, config = self._server, self._repository.config
+        await self._greet()
+        with open_spool(folder, server.system_identifier, server.segment_bytes) as spool:
+            shipper = Shipper(
+                self._repository,
+                self._layout,
+                spool,
+                self._progress,
+                received=self._received,
+                flush_s=config.wal_flush_s,
+            )
+            receiver = Receiver(
+                self._run,
+                self._database,
+                self._archive,
+                spool,
+                self._progress,
+                shipper,
+                name=self._slot,
+                major=server.major,
+                look=self._look,
+                most_spool_bytes=config.max_slot_wal,
+            )
+            await _side_by_side(receiver.run(), shipper.run(), self._watch())
+
+    async def _greet(self) -> None:
+        """Make sure of the slot, and say so where the archive is not the first of its database."""
+        known = await self._repository.systems()
+        if known and self._server.system_identifier not in known:
+            lsn = self._server.position
+            cause = f"the database was cluster {', '.join(known)} before: take a full backup"
+            await self._record(EventKind.NEW_SYSTEM, lsn, cause)
+        self._progress.take(await self._archive())
+        await self._keep_slot(await self._look())
+
+    async def _watch(self) -> None:
+        """Look at the server, move the slot after the store, and write marks, for ever."""
+        said, moved = "", self._progress.moved
+        while True:
+            moved.clear()
+            try:
+                found = await self._look()
+                await self._check(found)
+                await self._keep_slot(found)
+                await self._mark(found)
+            except (DatabaseError, StoreError) as error:
+                if error.message != said:
+                    said = error.message
+                    _log.warning("WAL archive of %s: %s", self._database.name, error)
+                await asyncio.sleep(_LOOK_EVERY_S)
+                continue
+            said = ""
+            if self._progress.stored >= found.end:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(moved.wait(), _LOOK_AT_REST_S)
+            else:
+                await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _check(self, found: Look) -> None:
+        """Raise `WalConflict` where the server has gone back behind what is stored of its WAL."""
+        stored = self._progress.stored
+        if self._progress.timeline == found.timeline and found.end < stored:
+            cause = f"the server's WAL ends at {found.end}, and is stored up to {stored}"
+            await self._record(EventKind.CONFLICT, stored, cause)
+            segment = Segment.at(found.timeline, stored, found.segment_bytes)
+            raise WalConflict(self._database.name, segment_key(self._layout, segment))
+
+    async def _keep_slot(self, found: Look) -> None:
+        """Have the slot keep what is not stored yet, and nothing else."""
+        slot, progress = self._slot, self._progress
+        now = asyncio.get_running_loop().time()
+        if found.reserved is None:
+            self._run.check()
+            async with self._database.session() as session:
+                await create_slot(session, slot)
+            if progress.timelines:
+                what = "had lost its WAL" if found.slot_exists else "was not there"
+                self._slot_events.append(f"slot '{slot}' {what} on the server: it was created anew")
+        elif found.restart_lsn is not None and progress.timeline == found.timeline:
+            moved = progress.stored > found.restart_lsn
+            if moved or now - self._touched_at > _TOUCH_EVERY_S:
+                lsn = max(progress.stored, Lsn(found.restart_lsn))
+                async with self._database.session() as session:
+                    await advance_slot(session, slot, lsn)
+                self._touched_at = now
+        while self._slot_events:
+            await self._record(EventKind.SLOT_LOST, found.end, self._slot_events[0])
+            self._slot_events.pop(0)
+
+    async def _mark(self, found: Look) -> None:
+        if found.timeline != self._marked_timeline:
+            archive = await self._archive()
+            stored = archive.timelines.get(found.timeline, TimelineWal(found.timeline))
+            self._marks = Marks(self._repository.store, self._layout, stored)
+            self._marked_timeline = found.timeline
+        now = asyncio.get_running_loop().time()
+        if self._marks is not None:
+            self._marks.looked(found)
+            if self._progress.timeline == found.timeline and now - self._marked_at > _MARK_EVERY_S:
+                await self._marks.write(self._progress.stored)
+                self._marked_at = now
+
+    async def _look(self) -> Look:
+        async with self._database.session() as session:
+            found = await look(session, self._slot)
+        if found.system_identifier != self._server.system_identifier:
+            raise ClusterChanged
+        return found
+
+    async def _received(self) -> Lsn | None:
+        try:
+            found = await self._look()
+        except DatabaseError:
+            return None
+        return None if found.received_lsn is None else Lsn(found.received_lsn)
+
+    async def _archive(self) -> WalArchive:
+        server = self._server
+        return await read_archive(self._repository.store, self._layout, server.segment_bytes)
+
+    async def _record(self, kind: EventKind, lsn: Lsn, cause: str) -> None:
+        _log.warning("WAL archive of %s: %s", self._database.name, cause)
+        await write_event(
+            self._repository.store,
+            self._layout,
+            kind,
+            timeline=self._progress.timeline or self._server.timeline,
+            start=lsn,
+            end=lsn,
+            cause=cause,
+        )
+
+
+async def _side_by_side(*works: Coroutine[Any, Any, None]) -> None:
+    """Work at all until one fails; raise its error when all have ended."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

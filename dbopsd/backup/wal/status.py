@@ -1,0 +1,133 @@
+"""How far the WAL archive is, by the server's slot and the newest marks of the store."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from dbopsd.backup.catalog.layout import Layout
+from dbopsd.backup.catalog.lsn import Lsn
+from dbopsd.backup.model.reports import WalState, WalStatus
+from dbopsd.backup.repository import Repository
+from dbopsd.backup.store.errors import StoreError
+from dbopsd.backup.wal.archive import Mark, parse_archive, read_archive
+from dbopsd.backup.wal.events import EventKind, read_events
+from dbopsd.backup.wal.slot import Look, look, slot_name
+from dbopsd.db.database import Database
+from dbopsd.db.statement import load_sql
+
+_ARCHIVER: Final = load_sql(__package__, "archiver.sql").statement
+# For so long an event is told of that nobody may overlook.
+_TOLD_FOR: Final = timedelta(days=1)
+_PROBLEMS: Final = (EventKind.GAP, EventKind.CONFLICT, EventKind.SLOT_LOST)
+
+
+async def read_status(repository: Repository, database: Database) -> WalStatus:
+    """How the archive of the database does now. Raises `DatabaseError`.
+
+    A store that does not answer is a problem that the status tells.
+    """
+    config = repository.config
+    if config.wal == "off":
+        return WalStatus(WalState.OFF)
+    slot = slot_name(database.name)
+    async with database.session() as session:
+        found = await look(session, slot)
+        if config.wal == "archive_command":
+            ((last_at, failing),) = await session.fetch_all(_ARCHIVER)
+    layout = repository.layout(found.system_identifier)
+    problem = ""
+    marks: Sequence[Mark] = ()
+    try:
+        if config.wal == "stream" and found.reserved is None:
+            return await _without_slot(repository, layout, found, slot)
+        marks = await _marks(repository, layout, found)
+        problem = await _problem(repository, layout, found.at)
+    except StoreError as error:
+        problem = error.message
+    if config.wal == "archive_command":
+        return _pushed(found, marks, last_at, failing, problem)
+    return _streamed(found, marks, slot, problem)
+
+
+async def _without_slot(
+    repository: Repository, layout: Layout, found: Look, slot: str
+) -> WalStatus:
+    """By what is stored: the slot was lost, or nobody has begun yet."""
+    archive = await read_archive(repository.store, layout, found.segment_bytes)
+    newest = archive.timelines[max(archive.timelines)] if archive.timelines else None
+    ranges = newest.ranges() if newest is not None else ()
+    return WalStatus(
+        WalState.SLOT_LOST if ranges else WalState.STOPPED,
+        slot=slot,
+        timeline=found.timeline,
+        archived_lsn=str(ranges[-1].end) if ranges else "",
+        archived_time=newest.marks[-1].at if newest is not None and newest.marks else None,
+        problem="the replication slot is not on the server, or has lost its WAL",
+    )
+
+
+def _streamed(found: Look, marks: Sequence[Mark], slot: str, problem: str) -> WalStatus:
+    """By the slot, which stands where the archive does."""
+    archived = Lsn(found.restart_lsn or 0)
+    received = max(archived, Lsn(found.received_lsn or 0))
+    lag_bytes = max(0, found.end - archived)
+    receiving = found.receivers > 0
+    if not receiving and not problem:
+        problem = "nothing receives WAL: `dbops workers list` shows whether a worker runs"
+    return WalStatus(
+        WalState.STREAMING if receiving else WalState.STOPPED,
+        slot=slot,
+        timeline=found.timeline,
+        received_lsn=str(received) if receiving else "",
+        archived_lsn=str(archived),
+        archived_time=marks[-1].at if marks else None,
+        lag_bytes=lag_bytes,
+        lag_seconds=_lag_s(found, marks, lag_bytes),
+        spool_bytes=received - archived if receiving else None,
+        problem=problem,
+    )
+
+
+def _pushed(
+    found: Look, marks: Sequence[Mark], last_at: datetime | None, failing: bool, problem: str
+) -> WalStatus:
+    """By the newest mark, which the server's archiver has nothing to do with."""
+    archived = marks[-1].lsn if marks else None
+    lag_bytes = None if archived is None else max(0, found.end - archived)
+    if failing and not problem:
+        problem = "archive_command fails: the server's log says why"
+    return WalStatus(
+        WalState.STOPPED if failing or last_at is None else WalState.ARCHIVING,
+        timeline=found.timeline,
+        archived_lsn="" if archived is None else str(archived),
+        archived_time=last_at,
+        lag_bytes=lag_bytes,
+        lag_seconds=_lag_s(found, marks, lag_bytes),
+        problem=problem,
+    )
+
+
+def _lag_s(found: Look, marks: Sequence[Mark], lag_bytes: int | None) -> float | None:
+    """Since when WAL is not in the store: at most, as the newest mark is up to a minute old."""
+    if lag_bytes == 0:
+        return 0.0
+    if not marks:
+        return None
+    return max(0.0, (found.at - marks[-1].at).total_seconds())
+
+
+async def _marks(repository: Repository, layout: Layout, found: Look) -> Sequence[Mark]:
+    """The marks of the server's timeline, in the order of their positions."""
+    prefix = f"{layout.wal}{found.timeline:08X}/marks/"
+    keys = [each.key async for each in repository.store.list(prefix)]
+    archive = parse_archive(layout, keys, {}, found.segment_bytes)
+    wal = archive.timelines.get(found.timeline)
+    return () if wal is None else wal.marks
+
+
+async def _problem(repository: Repository, layout: Layout, now: datetime) -> str:
+    """The newest event of late that somebody has to know of."""
+    for event in reversed(await read_events(repository.store, layout)):
+        if event.kind in _PROBLEMS and now - event.at < _TOLD_FOR:
+            return f"{event.at:%Y-%m-%d %H:%M:%S} UTC: {event.cause}"
+    return ""

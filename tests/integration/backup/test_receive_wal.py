@@ -1,0 +1,311 @@
+"""The duty to receive WAL on real servers: what is acknowledged gets into the store, and stays."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dbopsd.backup.catalog.lsn import Lsn, Segment
+from dbopsd.backup.model.reports import WalState
+from dbopsd.backup.wal.events import EventKind
+from dbopsd.backup.wal.slot import slot_name
+from dbopsd.backup.wal.status import read_status
+from dbopsd.db.database import Database
+from tests.support.backed_up import BACKUP_SETTINGS, backed_up, repository_of
+from tests.support.failing_store import FOR_EVER, Fault, Faults, stores_that_fail
+from tests.support.patience import eventually
+from tests.support.receiving import (
+    Archived,
+    archived,
+    check_archive,
+    lsn_of,
+    process_ids,
+    receiving,
+    slot_position,
+    wait_until_archived,
+)
+from tests.support.replication import ReplicationPair, discard, replicate
+from tests.support.servers import PostgresServer, PostgresServers
+
+SOON_S = 1.0
+FILL = "INSERT INTO numbers SELECT n FROM generate_series(1, 60000) AS n"
+"""About 4 MB of WAL."""
+
+
+@pytest.fixture
+def server(servers: PostgresServers, postgres_version: int) -> Iterator[PostgresServer]:
+    """A server of the test's own, with a table."""
+    server = servers.disposable(postgres_version, BACKUP_SETTINGS)
+    server.execute("CREATE TABLE numbers (n int)")
+    yield server
+    servers.discard(server)
+
+
+@pytest.fixture
+def pair(servers: PostgresServers, postgres_version: int) -> Iterator[ReplicationPair]:
+    """A primary with a table, and its standby."""
+    pair = replicate(servers, postgres_version, BACKUP_SETTINGS)
+    pair.primary.execute("CREATE TABLE numbers (n int)")
+    yield pair
+    discard(servers, pair)
+
+
+async def write(server: PostgresServer, statement: str = "INSERT INTO numbers VALUES (1)") -> Lsn:
+    return await asyncio.to_thread(lsn_of, server, statement)
+
+
+async def fill_segments(server: PostgresServer, count: int) -> Lsn:
+    lsn = Lsn(0)
+    for _ in range(count):
+        lsn = await write(server, f"{FILL}; SELECT pg_switch_wal()")
+    return lsn
+
+
+def one_range(found: Archived) -> bool:
+    """Whether the WAL of each timeline has no gap."""
+    return len(found.ranges) == len({each.timeline for each in found.ranges})
+
+
+async def wait_for_event(database: Database, server: PostgresServer, kind: EventKind) -> Archived:
+    async def seen() -> Archived | None:
+        found = await archived(database, server)
+        return found if any(each.kind is kind for each in found.events) else None
+
+    return await eventually(seen, timeout=30, what=f"the event {kind} is recorded")
+
+
+async def test_a_commit_on_an_idle_server_is_stored_and_the_slot_follows(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    async with backed_up(server, tmp_path, wal_flush_s=SOON_S) as database:
+        async with receiving(database, tmp_path / "state") as duty:
+            lsn = await write(server)
+            found = await wait_until_archived(database, server, lsn)
+            assert not found.archive.timelines[1].segments
+            await eventually(
+                lambda: asyncio.to_thread(lambda: slot_position(server) == lsn),
+                what="the slot follows",
+            )
+            assert not duty.failures
+        assert await check_archive(database, server) == []
+        assert found.events == []
+
+
+async def test_segments_are_stored_without_a_gap_and_marks_say_until_when(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    async with (
+        backed_up(server, tmp_path, wal_flush_s=SOON_S) as database,
+        receiving(database, tmp_path / "state") as duty,
+    ):
+        before = await asyncio.to_thread(server.execute, "SELECT clock_timestamp()")
+        await fill_segments(server, 3)
+        lsn = await write(server)
+
+        async def marked() -> Archived | None:
+            found = await archived(database, server)
+            marks = found.archive.timelines[1].marks if found.archive.timelines else ()
+            return found if any(each.lsn >= lsn for each in marks) else None
+
+        await wait_until_archived(database, server, lsn)
+        found = await eventually(marked, what="a mark says that it is stored")
+        assert one_range(found)
+        wal = found.archive.timelines[1]
+        assert len(await check_archive(database, server)) == len(wal.segments) >= 3
+        # Beginnings of what is complete by now are gone, but for what came since.
+        assert all(segment not in wal.segments for segment in wal.partials)
+        assert len(wal.partials) <= 1
+        newest = max(wal.marks, key=lambda mark: mark.at)
+        assert newest.at >= before[0][0]  # type: ignore[operator]
+        assert found.covers(newest.lsn)
+        assert not duty.failures
+
+
+async def test_status_tells_how_far_it_is(server: PostgresServer, tmp_path: Path) -> None:
+    async with (
+        backed_up(server, tmp_path, wal_flush_s=SOON_S) as database,
+        repository_of(database) as repository,
+    ):
+        assert (await read_status(repository, database)).state is WalState.STOPPED
+        async with receiving(database, tmp_path / "state"):
+            lsn = await write(server)
+            await wait_until_archived(database, server, lsn)
+
+            async def caught_up() -> bool:
+                return (await read_status(repository, database)).lag_bytes == 0
+
+            await eventually(caught_up, what="nothing is behind")
+            status = await read_status(repository, database)
+            assert status.state is WalState.STREAMING
+            assert status.slot == slot_name("main")
+            assert status.archived_lsn == status.received_lsn == str(lsn)
+            assert (status.lag_seconds, status.problem, status.timeline) == (0.0, "", 1)
+        await asyncio.to_thread(
+            server.execute,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_replication;"
+            f"SELECT pg_drop_replication_slot('{slot_name('main')}')",
+        )
+        status = await read_status(repository, database)
+        assert status.state is WalState.SLOT_LOST
+        assert status.problem
+
+
+async def test_nothing_is_lost_when_the_spool_is(server: PostgresServer, tmp_path: Path) -> None:
+    async with backed_up(server, tmp_path, wal_flush_s=SOON_S) as database:
+        faults = Faults(Fault.FAIL, count=FOR_EVER, only=lambda call: "/wal/0" in call.key)
+        with stores_that_fail(faults):
+            async with receiving(database, tmp_path / "lost"):
+                lsn = await fill_segments(server, 2)
+                spool = tmp_path / "lost" / "backup" / "wal" / "main"
+                await eventually(
+                    lambda: asyncio.to_thread(lambda: len(list(spool.glob("*/0*"))) >= 3),
+                    what="WAL is in the spool",
+                )
+                assert (await asyncio.to_thread(slot_position, server) or 0) < lsn - 2**24
+        await asyncio.to_thread(server.execute, "CHECKPOINT")
+        # Another worker, on another machine.
+        async with receiving(database, tmp_path / "state"):
+            found = await wait_until_archived(database, server, lsn)
+        assert one_range(found)
+        assert len(await check_archive(database, server)) >= 2
+        assert [each.kind for each in found.events] == []
+
+
+async def test_what_is_in_the_spool_is_stored_while_the_server_is_down(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    async with backed_up(server, tmp_path, wal_flush_s=600) as database:
+        async with receiving(database, tmp_path / "state"):
+            lsn = await write(server)
+            spool = tmp_path / "state" / "backup" / "wal" / "main"
+
+            def received() -> bool:
+                segment = Segment.at(1, lsn)
+                begun = list(spool.glob(f"*/{segment}.partial"))
+                return bool(begun) and len(begun[0].read_bytes().rstrip(b"\0")) > (
+                    lsn - segment.start - 64
+                )
+
+            await eventually(lambda: asyncio.to_thread(received), what="it is received")
+        found = await archived(database, server)
+        assert not found.covers(lsn)
+        await asyncio.to_thread(server.kill)
+        async with receiving(database, tmp_path / "state"):
+            await eventually(
+                lambda: asyncio.to_thread(lambda: list((tmp_path / "store").rglob("*.partial.*"))),
+                what="the beginning is stored",
+            )
+        await asyncio.to_thread(server.start)
+        found = await archived(database, server)
+        # Zeros at its end are left out: they are there all the same.
+        assert found.ranges[-1].end > lsn - 64
+
+
+async def test_wal_that_the_server_removed_is_a_gap_that_is_recorded(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    async with backed_up(server, tmp_path, wal_flush_s=SOON_S) as database:
+        async with receiving(database, tmp_path / "state"):
+            await wait_until_archived(database, server, await write(server))
+        await asyncio.to_thread(
+            server.execute, f"SELECT pg_drop_replication_slot('{slot_name('main')}')"
+        )
+        for _ in range(3):
+            await fill_segments(server, 2)
+            await asyncio.to_thread(server.execute, "CHECKPOINT")
+        async with receiving(database, tmp_path / "state") as duty:
+            found = await wait_for_event(database, server, EventKind.GAP)
+            lsn = await write(server)
+            found = await wait_until_archived(database, server, lsn)
+        assert [each.kind for each in found.events] == [EventKind.SLOT_LOST, EventKind.GAP]
+        gap = found.events[-1]
+        first, second = found.ranges
+        assert first.end <= gap.end == second.start
+        assert gap.start <= first.end
+        assert not duty.failures
+        async with repository_of(database) as repository:
+            status = await read_status(repository, database)
+            assert "removed" in status.problem
+
+
+async def test_a_dropped_slot_leaves_no_gap_while_wal_is_received(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    async with (
+        backed_up(server, tmp_path, wal_flush_s=SOON_S) as database,
+        receiving(database, tmp_path / "state") as duty,
+    ):
+        await wait_until_archived(database, server, await write(server))
+        await asyncio.to_thread(
+            server.execute, f"SELECT pg_drop_replication_slot('{slot_name('main')}')"
+        )
+        found = await wait_for_event(database, server, EventKind.SLOT_LOST)
+        lsn = await fill_segments(server, 2)
+        found = await wait_until_archived(database, server, lsn)
+        assert one_range(found)
+        assert [each.kind for each in found.events] == [EventKind.SLOT_LOST]
+        assert not duty.failures
+
+
+async def test_kills_and_restarts_leave_no_gap(server: PostgresServer, tmp_path: Path) -> None:
+    spool = str(tmp_path / "state")
+
+    def receivers() -> list[int]:
+        return process_ids(lambda line: "pg_receivewal " in line and spool in line)
+
+    async with backed_up(server, tmp_path, wal_flush_s=SOON_S) as database:
+        for number in range(3):
+            async with receiving(database, tmp_path / "state") as duty:
+                await fill_segments(server, 1)
+                for pid in await eventually(
+                    lambda: asyncio.to_thread(receivers), what="it receives"
+                ):
+                    os.kill(pid, signal.SIGKILL)
+                await fill_segments(server, 1)
+                if number == 0:
+                    await asyncio.to_thread(server.kill)
+                    await asyncio.to_thread(server.start)
+                if number == 1:
+                    await asyncio.to_thread(server.stop)
+                    await asyncio.to_thread(server.start)
+                await write(server)
+            # As it is killed, with WAL in the spool that is not stored.
+            await fill_segments(server, 1)
+        async with receiving(database, tmp_path / "state") as duty:
+            lsn = await write(server)
+            found = await wait_until_archived(database, server, lsn)
+            assert one_range(found)
+            assert found.events == []
+            assert not duty.failures
+        assert len(await check_archive(database, server)) >= 9
+
+
+async def test_the_wal_of_both_timelines_is_stored_after_a_failover(
+    pair: ReplicationPair, tmp_path: Path
+) -> None:
+    async with (
+        backed_up(pair.primary, tmp_path, dsn=pair.dsn(), wal_flush_s=SOON_S) as database,
+        receiving(database, tmp_path / "state"),
+    ):
+        await fill_segments(pair.primary, 1)
+        lsn = await write(pair.primary)
+        await wait_until_archived(database, pair.primary, lsn)
+        await asyncio.to_thread(pair.wait_until_caught_up)
+        await asyncio.to_thread(pair.primary.kill)
+        await asyncio.to_thread(pair.promote)
+        lsn = await write(pair.standby)
+        found = await wait_until_archived(database, pair.standby, lsn, timeout=60)
+        lsn = await fill_segments(pair.standby, 2)
+        found = await wait_until_archived(database, pair.standby, lsn)
+        assert one_range(found)
+        assert set(found.archive.timelines) == {1, 2}
+        (branch,) = found.archive.history(2).branches
+        assert found.archive.covers(1, Lsn(branch.end - 8), branch.end)
+        assert found.archive.covers(2, branch.end, lsn)
+        kinds = [each.kind for each in found.events]
+        assert sorted(kind.name for kind in kinds) == ["SLOT_LOST", "TIMELINE"]
+        assert await asyncio.to_thread(slot_position, pair.standby) is not None
+        await check_archive(database, pair.standby)
