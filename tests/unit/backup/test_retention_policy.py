@@ -206,7 +206,13 @@ def test_a_backup_whose_parent_is_damaged_is_not_good() -> None:
     history.run(100)
     decision = judge(history, RetentionConfig(window="1d"))
     assert "the newest good backup" in decision.kept[first.id]
-    assert set(decision.unwanted) == {second.id, child.id}
+    assert not decision.unwanted
+    why = "damaged (verification found damage), and there is no newer good one"
+    assert decision.kept[second.id] == (why, f"{child.id} rests on it")
+    third = history.take(FULL)
+    history.run(100)
+    decision = judge(history, RetentionConfig(window="1d"))
+    assert list(decision.kept) == [third.id]
     assert decision.unwanted[second.id].startswith(
         "damaged (verification found damage), and no rule"
     )
