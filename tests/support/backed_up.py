@@ -21,10 +21,12 @@ from dbopsd.backup.repository import Repository, open_repository
 from dbopsd.backup.wal.stored_wal import WalWriter
 from dbopsd.config import DatabaseConfig
 from dbopsd.db.database import Database
-from tests.support.servers import PostgresServer
+from tests.support.servers import PostgresServer, Settings
 
 # `storing_wal` has no slot, and looks now and then: the server must not remove WAL before.
-BACKUP_SETTINGS = {
+BACKUP_SETTINGS: Settings = {
+    # A standby refuses a backup with pages that may be torn.
+    "full_page_writes": True,
     "max_wal_senders": 10,
     "wal_level": "replica",
     "fsync": False,

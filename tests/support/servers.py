@@ -248,6 +248,13 @@ class PostgresServers:
         )
         return self._server(directory, major, settings, started=started)
 
+    def stranger(self, major: int, settings: Settings | None = None) -> PostgresServer:
+        """A server of one's own of another cluster: the others share a system identifier."""
+        directory = self._new_directory(f"pg{major}-stranger")
+        cluster = Cluster(directory, self._reachable(major))
+        self._thread.run(cluster.initialise(durable=False))
+        return self._server(directory, major, settings)
+
     def standby(
         self, primary: PostgresServer, *, port: int, slot: str, settings: Settings | None = None
     ) -> PostgresServer:

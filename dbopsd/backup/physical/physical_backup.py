@@ -1,7 +1,8 @@
 """Takes a full or incremental backup of a cluster, up to its commit record."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ from dbopsd.backup.codec.sealed_object import DataKey
 from dbopsd.backup.leases import hold_lease
 from dbopsd.backup.model.requests import CreateBackupRequest, Source
 from dbopsd.backup.physical.archived_wal import Patience, wait_until_stored
+from dbopsd.backup.physical.backup_manifest import NeededWal
 from dbopsd.backup.physical.base_backup import (
     BaseBackup,
     BaseBackupRequest,
@@ -25,12 +27,14 @@ from dbopsd.backup.physical.errors import (
     BaseBackupRefused,
     IncrementalUnsupported,
     NoSuchSource,
+    WalNotStored,
 )
 from dbopsd.backup.physical.incremental import NoParent, find_parent, parent_manifest
 from dbopsd.backup.physical.source import APPLICATION, BackupSource, find_source, source_session
 from dbopsd.backup.physical.spooled_backup import take_spooled_backup
 from dbopsd.backup.repository import Repository
 from dbopsd.backup.row_counts.count_rows import Limits, count_rows
+from dbopsd.backup.row_counts.later_record import write_later_record
 from dbopsd.backup.server import read_server
 from dbopsd.db.client_tools import at_least, installations
 from dbopsd.db.database import Database
@@ -41,6 +45,8 @@ from dbopsd.operations.kind import Run
 _CLOCK: Final = Statement("SELECT pg_catalog.clock_timestamp()", "SELECT clock_timestamp")
 _TOOLS: Final = ("pg_basebackup",)
 _INCREMENTAL_SINCE: Final = 17
+# Rows are worth less than the backup: without the WAL to check them it is committed all the same.
+_COUNTS_WAL_S: Final = 60.0
 
 
 async def take_physical_backup(
@@ -53,10 +59,20 @@ async def take_physical_backup(
 
     Where an incremental one cannot be, it is full, and says why.
     """
-    await repository.require_create_only()
     source = await _source(run.database, request.source, repository.config.source)
-    work = _PhysicalBackup(run, repository, request, source, patience or Patience())
-    return await work.take()
+    return await take_from(source, run, repository, request, patience or Patience())
+
+
+async def take_from(
+    source: BackupSource,
+    run: Run,
+    repository: Repository,
+    request: CreateBackupRequest,
+    patience: Patience,
+) -> CommitRecord:
+    """Take a backup from this server. Otherwise as `take_physical_backup`."""
+    await repository.require_create_only()
+    return await _PhysicalBackup(run, repository, request, source, patience).take()
 
 
 @dataclass(frozen=True)
@@ -116,8 +132,8 @@ class _PhysicalBackup:
             start_time = await self._clock()
             base = await self._base(id_, data_key, parent)
             stop_time = await self._clock()
+            await self._wait_for_wal(base.needed_wal, self.patience)
             row_counts = await self._row_counts(base)
-            await self._wait_for_wal(base)
             server = self.source.server
             record = CommitRecord(
                 id=id_,
@@ -191,12 +207,14 @@ class _PhysicalBackup:
         return await take(run, run.scratch, request, writers, advance)
 
     async def _row_counts(self, base: BaseBackup) -> RowCounts:
-        """The rows of tables soon after the backup; without one where they cannot be known."""
+        """The rows of tables soon after the backup; no table where they cannot be known."""
         stop = base.needed_wal[-1].end
         try:
             return await self._count_rows(stop)
         except DatabaseError as error:
             return _nothing_counted(stop, error.message)
+        except WalNotStored as error:
+            return _nothing_counted(stop, f"nothing can be replayed to then: {error.problem}")
 
     async def _count_rows(self, stop: Lsn) -> RowCounts:
         if self.wal_off:
@@ -211,9 +229,14 @@ class _PhysicalBackup:
         def advance(done: int, total: int) -> None:
             self.run.progress("rows", done, total, "tables")
 
-        return await count_rows(self.run.database, Limits(), advance)
+        counts = await count_rows(self.run.database, Limits(), advance)
+        # A drill replays to just before this record.
+        needed = NeededWal(own.timeline, stop, await write_later_record(self.run.database))
+        standstill_s = min(self.patience.standstill_s, _COUNTS_WAL_S)
+        await self._wait_for_wal([needed], replace(self.patience, standstill_s=standstill_s))
+        return counts
 
-    async def _wait_for_wal(self, base: BaseBackup) -> None:
+    async def _wait_for_wal(self, needed: Sequence[NeededWal], patience: Patience) -> None:
         if self.wal_off:
             return
 
@@ -223,9 +246,9 @@ class _PhysicalBackup:
         await wait_until_stored(
             self.repository,
             self.layout,
-            base.needed_wal,
+            needed,
             self.source.server.segment_bytes,
-            self.patience,
+            patience,
             advance,
         )
 

@@ -96,12 +96,14 @@ async def _follow(
 ) -> None:
     """Read what the program writes until it has ended and everything is read."""
     ended = asyncio.create_task(program.wait())
+    # Beside reading, which waits for the store.
+    holding = asyncio.create_task(spool.keep_bounded(program))
     moved_at = time.monotonic()
     try:
         while True:
             # Asked before reading: what it wrote last is read after it has ended.
             last = ended.done()
-            if await spool.drain(program):
+            if await spool.drain():
                 moved_at = time.monotonic()
                 advance(spool.read_bytes)
             elif last:
@@ -113,7 +115,8 @@ async def _follow(
             await asyncio.wait({ended}, timeout=0 if last else _TICK_S)
     finally:
         ended.cancel()
-        await asyncio.wait({ended})
+        holding.cancel()
+        await asyncio.wait({ended, holding})
 
 
 @dataclass
@@ -136,14 +139,13 @@ class _Spool:
     stack: AsyncExitStack
     tars: dict[str, _Tar] = field(default_factory=dict, init=False)
     tablespaces: dict[str, "_Tablespace"] = field(default_factory=dict, init=False)
-    stopped: bool = field(default=False, init=False)
 
     @property
     def read_bytes(self) -> int:
         """How much has been read of all of them."""
         return sum(each.offset for each in self.tars.values())
 
-    async def drain(self, program: Program) -> int:
+    async def drain(self) -> int:
         """Read what there is by now; how many bytes that was."""
         for path in await asyncio.to_thread(_tars, self.folder):
             if path.stem not in self.tars:
@@ -151,12 +153,24 @@ class _Spool:
         drained = 0
         for tar in self.tars.values():
             while content := await asyncio.to_thread(os.pread, *_next_chunk(tar)):
-                self._hold(program)
                 await tar.take(memoryview(content))
                 await asyncio.to_thread(_punch, tar, len(content), self.folder)
                 drained += len(content)
-        self._hold(program)
         return drained
+
+    async def keep_bounded(self, program: Program) -> None:
+        """Stop the program while too much waits to be read, and let it go on after that."""
+        stopped = False
+        while True:
+            waiting = sum(
+                os.fstat(each.descriptor).st_size - each.offset for each in self.tars.values()
+            )
+            stop = waiting > (self.limit_bytes // 2 if stopped else self.limit_bytes)
+            if stop != stopped:
+                stopped = stop
+                with suppress(ProcessLookupError):
+                    os.kill(program.pid, signal.SIGSTOP if stop else signal.SIGCONT)
+            await asyncio.sleep(_TICK_S)
 
     async def finish(self) -> tuple[Stream, ...]:
         """The streams of the tablespaces, each whole. Raises `TarDamaged`."""
@@ -173,17 +187,6 @@ class _Spool:
         writer = await self.stack.enter_async_context(self.writers.open(path.stem))
         tablespace = self.tablespaces[path.stem] = _Tablespace(writer)
         self.tars[path.stem] = _Tar(descriptor, tablespace.take)
-
-    def _hold(self, program: Program) -> None:
-        """Stop the program while too much waits to be read, and let it go on after that."""
-        waiting = sum(
-            os.fstat(each.descriptor).st_size - each.offset for each in self.tars.values()
-        )
-        stop = waiting > (self.limit_bytes // 2 if self.stopped else self.limit_bytes)
-        if stop != self.stopped:
-            self.stopped = stop
-            with suppress(ProcessLookupError):
-                os.kill(program.pid, signal.SIGSTOP if stop else signal.SIGCONT)
 
 
 class _Tablespace:
