@@ -8,6 +8,7 @@ from dbops_client import AsyncDbopsClient, DbopsClient
 from dbops_client.cli.root import cli
 from dbops_client.cli.session import Session
 
+from tests.unit.client.backups_server import BackupsServer
 from tests.unit.client.metrics_server import MetricsServer
 from tests.unit.client.operations_server import OperationsServer
 from tests.unit.client.played_server import PlayedServer
@@ -38,6 +39,15 @@ def operations_server():
 
 
 @pytest.fixture
+def backups_server():
+    """A plaintext server that runs, in a thread of its own."""
+    server = BackupsServer()
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
 def metrics_server():
     """A plaintext server that runs, in a thread of its own."""
     server = MetricsServer()
@@ -53,6 +63,12 @@ def call(request, operations_server):
     `then` is a method to call on that. An iterator's or watch's items come as a list.
     """
     return caller(request.param, operations_server.target)
+
+
+@pytest.fixture(params=["sync", "asyncio"])
+def call_backups(request, backups_server):
+    """As `call`, of the server that has backups."""
+    return caller(request.param, backups_server.target)
 
 
 @pytest.fixture(params=["sync", "asyncio"])
@@ -118,6 +134,12 @@ def dbops(played):
 def dbops_operations(operations_server):
     """The command, against the server that keeps operations."""
     return Dbops(lambda settings: DbopsClient(operations_server.target, timeout_s=60))
+
+
+@pytest.fixture
+def dbops_backups(backups_server):
+    """The command, against the server that has backups."""
+    return Dbops(lambda settings: DbopsClient(backups_server.target, timeout_s=60))
 
 
 @pytest.fixture

@@ -73,18 +73,18 @@ class OperationsServer(
         return [request for name, request, _ in self.calls if name == method]
 
     async def ListOperations(self, request, context):  # noqa: N802  # gRPC's name
-        await self._note("ListOperations", request, context)
-        start, end, token = self._page(request, len(self.operations))
+        await self.note("ListOperations", request, context)
+        start, end, token = self.page(request, len(self.operations))
         return longrunning_pb2.ListOperationsResponse(
             operations=list(self.operations.values())[start:end], next_page_token=token
         )
 
     async def GetOperation(self, request, context):  # noqa: N802  # gRPC's name
-        await self._note("GetOperation", request, context)
+        await self.note("GetOperation", request, context)
         return await self._find(request.name, context)
 
     async def WaitOperation(self, request, context):  # noqa: N802  # gRPC's name
-        await self._note("WaitOperation", request, context)
+        await self.note("WaitOperation", request, context)
         try:
             async with asyncio.timeout(request.timeout.ToNanoseconds() / 1e9), self._changed:
                 while not self.operations[request.name].done:
@@ -94,7 +94,7 @@ class OperationsServer(
         return self.operations[request.name]
 
     async def CancelOperation(self, request, context):  # noqa: N802  # gRPC's name
-        await self._note("CancelOperation", request, context)
+        await self.note("CancelOperation", request, context)
         await self._find(request.name, context)
         await self._put(operation(request.name, state=State.CANCELLING))
         if self.ends_cancelled:
@@ -102,13 +102,13 @@ class OperationsServer(
         return empty_pb2.Empty()
 
     async def DeleteOperation(self, request, context):  # noqa: N802  # gRPC's name
-        await self._note("DeleteOperation", request, context)
+        await self.note("DeleteOperation", request, context)
         await self._find(request.name, context)
         del self.operations[request.name]
         return empty_pb2.Empty()
 
     async def WatchOperation(self, request, context):  # noqa: N802  # gRPC's name
-        await self._note("WatchOperation", request, context)
+        await self.note("WatchOperation", request, context)
         now = await self._find(request.name, context)
         while True:
             yield operations_pb2.WatchOperationResponse(operation=now)
@@ -120,54 +120,58 @@ class OperationsServer(
                 now = self.operations[request.name]
 
     async def ListSchedules(self, request, context):  # noqa: N802  # gRPC's name
-        await self._note("ListSchedules", request, context)
-        start, end, token = self._page(request, len(self.schedules))
+        await self.note("ListSchedules", request, context)
+        start, end, token = self.page(request, len(self.schedules))
         return operations_pb2.ListSchedulesResponse(
             schedules=self.schedules[start:end], next_page_token=token
         )
 
     async def RunSchedule(self, request, context):  # noqa: N802  # gRPC's name
-        return await self._begin("RunSchedule", request, context)
+        return await self.begin("RunSchedule", request, context)
 
     async def PlanImport(self, request, context):  # noqa: N802  # gRPC's name
-        return await self._begin("PlanImport", request, context)
+        return await self.begin("PlanImport", request, context)
 
     async def RunImport(self, request, context):  # noqa: N802  # gRPC's name
-        return await self._begin("RunImport", request, context)
+        return await self.begin("RunImport", request, context)
 
     async def VerifyImport(self, request, context):  # noqa: N802  # gRPC's name
-        return await self._begin("VerifyImport", request, context)
+        return await self.begin("VerifyImport", request, context)
 
     async def RevertImport(self, request, context):  # noqa: N802  # gRPC's name
-        return await self._begin("RevertImport", request, context)
+        return await self.begin("RevertImport", request, context)
 
     async def PauseSchedule(self, request, context):  # noqa: N802  # gRPC's name
-        await self._note("PauseSchedule", request, context)
+        await self.note("PauseSchedule", request, context)
         return operations_pb2.Schedule(name=request.name, paused=True)
 
     async def ResumeSchedule(self, request, context):  # noqa: N802  # gRPC's name
-        await self._note("ResumeSchedule", request, context)
+        await self.note("ResumeSchedule", request, context)
         return operations_pb2.Schedule(name=request.name)
 
     async def ListWorkers(self, request, context):  # noqa: N802  # gRPC's name
-        await self._note("ListWorkers", request, context)
-        start, end, token = self._page(request, len(self.workers))
+        await self.note("ListWorkers", request, context)
+        start, end, token = self.page(request, len(self.workers))
         return operations_pb2.ListWorkersResponse(
             workers=self.workers[start:end], next_page_token=token
         )
 
     async def ListDuties(self, request, context):  # noqa: N802  # gRPC's name
-        await self._note("ListDuties", request, context)
-        start, end, token = self._page(request, len(self.duties))
+        await self.note("ListDuties", request, context)
+        start, end, token = self.page(request, len(self.duties))
         return operations_pb2.ListDutiesResponse(
             duties=self.duties[start:end], next_page_token=token
         )
 
+    def register(self, server):
+        """Add the services to a server that is about to start."""
+        operations_pb2_grpc.add_OperationsServiceServicer_to_server(self, server)
+        longrunning_pb2_grpc.add_OperationsServicer_to_server(self, server)
+        migrate_pb2_grpc.add_MigrateServiceServicer_to_server(self, server)
+
     async def _start(self):
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        operations_pb2_grpc.add_OperationsServiceServicer_to_server(self, self._server)
-        longrunning_pb2_grpc.add_OperationsServicer_to_server(self, self._server)
-        migrate_pb2_grpc.add_MigrateServiceServicer_to_server(self, self._server)
+        self.register(self._server)
         if self._credentials is None:
             self.port = self._server.add_insecure_port(self.target)
         else:
@@ -179,9 +183,10 @@ class OperationsServer(
             self.operations[message.name] = message
             self._changed.notify_all()
 
-    async def _begin(self, method, request, context):
+    async def begin(self, method, request, context):
+        """Start the operation of a request, or answer with the one of its `request_id`."""
         if request.validate_only:
-            await self._note(method, request, context)
+            await self.note(method, request, context)
             return longrunning_pb2.Operation(done=True)
         known = self._requests.get(request.request_id)
         if known is None:
@@ -193,10 +198,11 @@ class OperationsServer(
                 ended.name = known.name
                 await self._put(ended)
         # It fails after it has done its work: the answer is lost, not the operation.
-        await self._note(method, request, context)
+        await self.note(method, request, context)
         return known
 
-    async def _note(self, method, request, context):
+    async def note(self, method, request, context):
+        """Keep a call, and fail it where that was wanted."""
         self.remaining_s[method] = context.time_remaining()
         self.calls.append((method, request, dict(context.invocation_metadata())))
         if self.failures.get(method):
@@ -209,7 +215,8 @@ class OperationsServer(
         return self.operations[name]
 
     @staticmethod
-    def _page(request, length):
+    def page(request, length):
+        """The indices of a page's items, and the token of the next page."""
         start = int(request.page_token or 0)
         end = start + (request.page_size or 100)
         return start, end, str(end) if end < length else ""

@@ -51,6 +51,18 @@ class BackupServiceStub:
     - ABORTED, `BASE_BACKUP_FAILED`: `pg_basebackup` failed. DATA_LOSS, `PAGE_CHECKSUMS_FAILED`: because the server has
     damaged pages.
     - FAILED_PRECONDITION, `BASE_BACKUP_REFUSED`: the server refused it.
+    - FAILED_PRECONDITION, `TARGET_UNREACHABLE`: no backup and its WAL lead to the target; `metadata["before"]` and
+    `metadata["after"]` are the nearest moments that can be reached.
+    - FAILED_PRECONDITION, `TARGET_AMBIGUOUS`: the target is on several timelines; `metadata["timelines"]` names them.
+    - FAILED_PRECONDITION, `WAL_GAP`: WAL that the target needs is not in the archive.
+    - FAILED_PRECONDITION, `DIRECTORY_NOT_EMPTY`: the directory to restore into has something in it.
+    - FAILED_PRECONDITION, `RESTORE_DIRECTORY_UNUSABLE`: the directory cannot be written, or is outside the database's
+    `restore_roots`.
+    - FAILED_PRECONDITION, `TABLESPACE_UNMAPPED`: a tablespace has no entry in `tablespace_mappings`.
+    - ABORTED, `RESTORE_FAILED`: a program of the restore failed; nothing is left of it.
+    - DATA_LOSS, `RECOVERY_FAILED`: recovery ended elsewhere than at the target, or the server did not start.
+    - FAILED_PRECONDITION, `BACKUP_BEING_DELETED`: the backup is about to go.
+    - UNAVAILABLE, `BACKUP_LEASE_LOST`: the store could not be reached for so long that what is read could be deleted.
     - UNAVAILABLE, `STORE_UNAVAILABLE`: the store does not answer.
     - RESOURCE_EXHAUSTED, `STORE_FULL`: the store has no room.
     - FAILED_PRECONDITION, `STORE_DENIED`: the store refuses access.
@@ -152,6 +164,18 @@ class BackupServiceServicer:
     - ABORTED, `BASE_BACKUP_FAILED`: `pg_basebackup` failed. DATA_LOSS, `PAGE_CHECKSUMS_FAILED`: because the server has
     damaged pages.
     - FAILED_PRECONDITION, `BASE_BACKUP_REFUSED`: the server refused it.
+    - FAILED_PRECONDITION, `TARGET_UNREACHABLE`: no backup and its WAL lead to the target; `metadata["before"]` and
+    `metadata["after"]` are the nearest moments that can be reached.
+    - FAILED_PRECONDITION, `TARGET_AMBIGUOUS`: the target is on several timelines; `metadata["timelines"]` names them.
+    - FAILED_PRECONDITION, `WAL_GAP`: WAL that the target needs is not in the archive.
+    - FAILED_PRECONDITION, `DIRECTORY_NOT_EMPTY`: the directory to restore into has something in it.
+    - FAILED_PRECONDITION, `RESTORE_DIRECTORY_UNUSABLE`: the directory cannot be written, or is outside the database's
+    `restore_roots`.
+    - FAILED_PRECONDITION, `TABLESPACE_UNMAPPED`: a tablespace has no entry in `tablespace_mappings`.
+    - ABORTED, `RESTORE_FAILED`: a program of the restore failed; nothing is left of it.
+    - DATA_LOSS, `RECOVERY_FAILED`: recovery ended elsewhere than at the target, or the server did not start.
+    - FAILED_PRECONDITION, `BACKUP_BEING_DELETED`: the backup is about to go.
+    - UNAVAILABLE, `BACKUP_LEASE_LOST`: the store could not be reached for so long that what is read could be deleted.
     - UNAVAILABLE, `STORE_UNAVAILABLE`: the store does not answer.
     - RESOURCE_EXHAUSTED, `STORE_FULL`: the store has no room.
     - FAILED_PRECONDITION, `STORE_DENIED`: the store refuses access.
@@ -352,6 +376,18 @@ class BackupService:
     - ABORTED, `BASE_BACKUP_FAILED`: `pg_basebackup` failed. DATA_LOSS, `PAGE_CHECKSUMS_FAILED`: because the server has
     damaged pages.
     - FAILED_PRECONDITION, `BASE_BACKUP_REFUSED`: the server refused it.
+    - FAILED_PRECONDITION, `TARGET_UNREACHABLE`: no backup and its WAL lead to the target; `metadata["before"]` and
+    `metadata["after"]` are the nearest moments that can be reached.
+    - FAILED_PRECONDITION, `TARGET_AMBIGUOUS`: the target is on several timelines; `metadata["timelines"]` names them.
+    - FAILED_PRECONDITION, `WAL_GAP`: WAL that the target needs is not in the archive.
+    - FAILED_PRECONDITION, `DIRECTORY_NOT_EMPTY`: the directory to restore into has something in it.
+    - FAILED_PRECONDITION, `RESTORE_DIRECTORY_UNUSABLE`: the directory cannot be written, or is outside the database's
+    `restore_roots`.
+    - FAILED_PRECONDITION, `TABLESPACE_UNMAPPED`: a tablespace has no entry in `tablespace_mappings`.
+    - ABORTED, `RESTORE_FAILED`: a program of the restore failed; nothing is left of it.
+    - DATA_LOSS, `RECOVERY_FAILED`: recovery ended elsewhere than at the target, or the server did not start.
+    - FAILED_PRECONDITION, `BACKUP_BEING_DELETED`: the backup is about to go.
+    - UNAVAILABLE, `BACKUP_LEASE_LOST`: the store could not be reached for so long that what is read could be deleted.
     - UNAVAILABLE, `STORE_UNAVAILABLE`: the store does not answer.
     - RESOURCE_EXHAUSTED, `STORE_FULL`: the store has no room.
     - FAILED_PRECONDITION, `STORE_DENIED`: the store refuses access.

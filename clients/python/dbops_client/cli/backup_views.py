@@ -139,7 +139,7 @@ def verification_view(response: backup_pb2.VerifyBackupsResponse) -> RenderableT
 def deletion_view(response: backup_pb2.DeleteBackupResponse) -> RenderableType:
     """Return the names of the deleted backups."""
     done = "Would delete" if response.dry_run else "Deleted"
-    names = [Text(plain(f"  {backup_id(name)}")) for name in response.deleted]
+    names = [Text(f"  {plain(backup_id(name))}") for name in response.deleted]
     return Group(Text(f"{done} {_plural(len(response.deleted), 'backup')}:"), *names)
 
 
