@@ -13,8 +13,13 @@ import pytest
 from dbopsd.backup.backups import list_backups
 from dbopsd.backup.catalog.commit import CommitRecord
 from dbopsd.backup.catalog.kind import BackupKind
-from dbopsd.backup.model.requests import CreateBackupRequest
+from dbopsd.backup.model.requests import Checkpoint, CreateBackupRequest
 from dbopsd.backup.physical.archived_wal import Patience
+from dbopsd.backup.physical.base_backup import (
+    BaseBackupRequest,
+    StreamWriters,
+    take_base_backup,
+)
 from dbopsd.backup.physical.errors import (
     BaseBackupFailed,
     PageChecksumsFailed,
@@ -33,7 +38,7 @@ from tests.support.patience import eventually
 from tests.support.physical_backups import create, create_incremental, unpack, verify
 from tests.support.servers import PostgresServer, PostgresServers
 
-HURRIED = Patience(standstill_s=1.0, gap_s=0.5, look_every_s=0.05)
+HURRIED = Patience(standstill_s=1.0, gap_s=0.5, look_every_s=0.05, begin_s=0.5)
 # So slow that there is time to do harm in the middle.
 SLOW = {"rate_limit": "4MB"}
 
@@ -210,7 +215,7 @@ async def test_a_backup_without_its_wal_is_none(
                 pass
         with pytest.raises(WalNotStored) as caught:
             await _take(database, tmp_path)
-        expected = "the archive stands at" if stored else "the archive has none of that timeline"
+        expected = "the archive stands at" if stored else "nothing receives it"
         assert expected in caught.value.message
         assert "dbops backup wal status" in caught.value.message
         await _require_nothing(database)
@@ -286,3 +291,30 @@ async def test_two_daemons_on_one_store_take_a_backup_each(
         for number, each in enumerate(made):
             await unpack(one, each, tmp_path / f"unpacked{number}")
             verify(server, tmp_path / f"unpacked{number}")
+
+
+async def test_a_server_that_sends_nothing_any_more_is_given_up(
+    servers: PostgresServers, server: PostgresServer, tmp_path: Path
+) -> None:
+    # It waits for its own archive at the end of a backup.
+    settings = {**BACKUP_SETTINGS, "archive_mode": "on", "archive_command": "false"}
+    other = servers.disposable(server.version, settings)
+    try:
+        async with backed_up(other, tmp_path) as database, repository_of(database) as repository:
+            run = OperationRun(database, tmp_path)
+            request = BaseBackupRequest(
+                database="main",
+                tool=other.bin_dir / "pg_basebackup",
+                conninfo=other.dsn(),
+                label="stalled",
+                checkpoint=Checkpoint.FAST,
+                fetch_wal=False,
+                stalled_s=3.0,
+            )
+            writers = StreamWriters(repository, "backup/", None)
+            with pytest.raises(BaseBackupFailed, match=r"nothing came .* 3 s.* archive_command"):
+                await take_base_backup(run, run.scratch, request, writers, lambda _read: None)
+            await run.close()
+            assert _base_backups() == []
+    finally:
+        servers.discard(other)

@@ -11,12 +11,18 @@ from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.physical.backup_manifest import NeededWal
 from dbopsd.backup.physical.errors import WalNotStored
 from dbopsd.backup.repository import Repository
+from dbopsd.backup.server import Server
 from dbopsd.backup.wal.archive import WalArchive, read_archive
+from dbopsd.backup.wal.slot import look, slot_name
+from dbopsd.db.database import Database
+from dbopsd.db.errors import DatabaseError
 
 # How long the archive may stand still, and how long it may be past what is missing before that is
 # taken for a gap: segments that a server pushes may come out of order.
 STANDSTILL_S: Final = 300.0
 _GAP_S: Final = 30.0
+# How long a receiver may take to begin: of a new database, or with the server.
+_BEGIN_S: Final = 60.0
 _LOOK_EVERY_S: Final = 1.0
 
 
@@ -27,6 +33,35 @@ class Patience:
     standstill_s: float = STANDSTILL_S
     gap_s: float = _GAP_S
     look_every_s: float = _LOOK_EVERY_S
+    begin_s: float = _BEGIN_S
+
+
+async def wait_until_kept(
+    database: Database,
+    repository: Repository,
+    layout: Layout,
+    server: Server,
+    patience: Patience,
+) -> None:
+    """Return once the WAL from the server's position on is kept for the store, or stored.
+
+    A backup that takes hours would be none in the end. Raises `WalNotStored`.
+    """
+    slot = slot_name(database.name)
+    until = time.monotonic() + patience.begin_s
+    while True:
+        kept = await _is_reserved(database, slot)
+        if not kept:
+            archive = await read_archive(repository.store, layout, server.segment_bytes)
+            newest = _newest(archive, server.timeline)
+            kept = newest is not None and newest >= server.position
+        if kept:
+            return
+        if time.monotonic() > until:
+            position = server.lsn
+            problem = f"nothing receives it: the replication slot '{slot}' keeps no WAL"
+            raise WalNotStored(database.name, server.timeline, position, position, problem)
+        await asyncio.sleep(patience.look_every_s)
 
 
 async def wait_until_stored(
@@ -59,6 +94,15 @@ async def wait_until_stored(
         if now - past_since >= patience.gap_s or now - moved_at >= patience.standstill_s:
             raise _not_stored(repository, archive, missing[0], now - moved_at)
         await asyncio.sleep(patience.look_every_s)
+
+
+async def _is_reserved(database: Database, slot: str) -> bool:
+    """Whether the primary keeps WAL for the store; so is said where it cannot be asked."""
+    try:
+        async with database.session() as session:
+            return (await look(session, slot)).reserved is not None
+    except DatabaseError:
+        return True
 
 
 def _covers(archive: WalArchive, needed: NeededWal) -> bool:

@@ -65,6 +65,10 @@ class BaseBackupRequest:
     first_byte_s: float = _FIRST_BYTE_S
     stalled_s: float = _STALLED_S
 
+    def patience_s(self, read: int) -> float:
+        """How long the next bytes may take after so many."""
+        return self.stalled_s if read else self.first_byte_s
+
 
 @dataclass(frozen=True, slots=True)
 class BaseBackup:
@@ -159,7 +163,7 @@ async def take_base_backup(
                 summary=_PROGRAM,
             ) as program:
                 pipe.close_write()
-                while data := await _next(pipe, request, read, program):
+                while data := await _next(pipe, request, read):
                     await _taken(streams, data, request, program)
                     read += len(data)
                     advance(read)
@@ -175,6 +179,15 @@ async def finished(
         return await streams.finish(others)
     except ValueError as error:
         raise BaseBackupFailed(request.database, str(error)) from error
+
+
+def stalled(request: BaseBackupRequest, read: int) -> BaseBackupFailed:
+    """The error where nothing comes any more."""
+    cause = (
+        f"nothing came from the server for {request.patience_s(read):g} s: it hangs, the network "
+        "is cut, or it waits for its own archive_command"
+    )
+    return BaseBackupFailed(request.database, cause)
 
 
 async def require_success(request: BaseBackupRequest, program: Program, *, begun: bool) -> None:
@@ -222,16 +235,11 @@ async def private_login(scratch: Path, conninfo: str) -> AsyncIterator[ToolLogin
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
 
-async def _next(
-    pipe: LargePipe, request: BaseBackupRequest, read: int, program: Program
-) -> memoryview:
-    timeout_s = request.stalled_s if read else request.first_byte_s
+async def _next(pipe: LargePipe, request: BaseBackupRequest, read: int) -> memoryview:
     try:
-        return await pipe.read(timeout_s)
+        return await pipe.read(request.patience_s(read))
     except TimeoutError:
-        said = program.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        cause = f"nothing came from the server for {timeout_s:g} s ({said or 'it says nothing'})"
-        raise BaseBackupFailed(request.database, cause) from None
+        raise stalled(request, read) from None
 
 
 async def _taken(

@@ -15,7 +15,7 @@ from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.codec.sealed_object import DataKey
 from dbopsd.backup.leases import hold_lease
 from dbopsd.backup.model.requests import CreateBackupRequest, Source
-from dbopsd.backup.physical.archived_wal import Patience, wait_until_stored
+from dbopsd.backup.physical.archived_wal import Patience, wait_until_kept, wait_until_stored
 from dbopsd.backup.physical.backup_manifest import NeededWal
 from dbopsd.backup.physical.base_backup import (
     BaseBackup,
@@ -44,6 +44,8 @@ from dbopsd.operations.kind import Run
 
 _CLOCK: Final = Statement("SELECT pg_catalog.clock_timestamp()", "SELECT clock_timestamp")
 _TOOLS: Final = ("pg_basebackup",)
+# https://ucum.org
+_BYTES: Final = "By"
 _INCREMENTAL_SINCE: Final = 17
 # Rows are worth less than the backup: without the WAL to check them it is committed all the same.
 _COUNTS_WAL_S: Final = 60.0
@@ -117,7 +119,7 @@ class _PhysicalBackup:
     async def _take_incremental(self) -> CommitRecord:
         parent = await find_parent(self.repository, self.source.server)
         async with AsyncExitStack() as stack:
-            await self._lease(stack, "parent", parent.id)
+            await self._lease(stack, "parent", [parent.id])
             manifest = await stack.enter_async_context(
                 parent_manifest(self.repository, self.run.scratch, parent)
             )
@@ -127,7 +129,10 @@ class _PhysicalBackup:
         kind = BackupKind.INCREMENTAL if parent else BackupKind.FULL
         id_ = new_backup_id(kind.value, datetime.now(UTC))
         async with AsyncExitStack() as stack:
-            await self._lease(stack, "wal")
+            # Before the first object: retention would take it for what a killed attempt has left.
+            await self._lease(stack, "backup", making=id_)
+            if self.repository.config.wal == "stream":
+                await self._wait_for_receiver()
             data_key = await self.repository.keys.create()
             start_time = await self._clock()
             base = await self._base(id_, data_key, parent)
@@ -168,16 +173,26 @@ class _PhysicalBackup:
             await self.repository.store.create(self.layout.commit(id_), content)
         return record
 
-    async def _lease(self, stack: AsyncExitStack, purpose: str, *backups: str) -> None:
-        """Keep backups, and the WAL from now on, until the end of the context."""
+    async def _lease(
+        self, stack: AsyncExitStack, purpose: str, backups: Sequence[str] = (), making: str = ""
+    ) -> None:
+        """Keep backups, the one being made, and the WAL from now on until the context's end."""
         await stack.enter_async_context(
             hold_lease(
                 self.repository.store,
                 self.layout,
                 f"create-{self.run.operation}-{purpose}",
                 backups=backups,
+                making=making,
                 wal_from=self.source.server.position,
             )
+        )
+
+    async def _wait_for_receiver(self) -> None:
+        """Return once WAL from now on is kept. Raises `WalNotStored`."""
+        self.run.progress("wal")
+        await wait_until_kept(
+            self.run.database, self.repository, self.layout, self.source.server, self.patience
         )
 
     async def _base(self, id_: str, data_key: DataKey | None, parent: _Parent | None) -> BaseBackup:
@@ -198,7 +213,7 @@ class _PhysicalBackup:
         total = 0 if parent else self.source.size_bytes
 
         def advance(done: int) -> None:
-            run.progress("copy", done, max(total, done) if total else 0, "B")
+            run.progress("copy", done, max(total, done) if total else 0, _BYTES)
 
         run.progress("checkpoint")
         writers = StreamWriters(self.repository, self.layout.backup(id_), data_key)
@@ -241,7 +256,7 @@ class _PhysicalBackup:
             return
 
         def advance(done: int, total: int) -> None:
-            self.run.progress("wal", done, total, "B")
+            self.run.progress("wal", done, total, _BYTES)
 
         await wait_until_stored(
             self.repository,

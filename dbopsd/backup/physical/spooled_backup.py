@@ -32,6 +32,7 @@ from dbopsd.backup.physical.base_backup import (
     finished,
     private_login,
     require_success,
+    stalled,
 )
 from dbopsd.backup.physical.errors import BaseBackupFailed, SpoolUnsuitable
 from dbopsd.backup.physical.tar_splitter import MANIFEST as MANIFEST_FILE
@@ -108,10 +109,8 @@ async def _follow(
                 advance(spool.read_bytes)
             elif last:
                 return
-            patience_s = request.stalled_s if spool.read_bytes else request.first_byte_s
-            if time.monotonic() - moved_at > patience_s:
-                cause = f"nothing came from the server for {patience_s:g} s"
-                raise BaseBackupFailed(request.database, cause)
+            if time.monotonic() - moved_at > request.patience_s(spool.read_bytes):
+                raise stalled(request, spool.read_bytes)
             await asyncio.wait({ended}, timeout=0 if last else _TICK_S)
     finally:
         ended.cancel()
