@@ -29,7 +29,7 @@ from dbopsd.backup.store.base import Content
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.errors import ObjectMissing
 
-PART_BYTES: Final = 16 * 2**20
+PART_BYTES: Final = 8 * 2**20
 """A part is closed once it has so many stored bytes: it is held in memory a few times."""
 
 _BATCH_BYTES: Final = 2 * FRAME_BYTES
@@ -68,8 +68,7 @@ class _Part:
 
     key: str
     writer: SealedWriter
-    pieces: list[bytes] = field(default_factory=list)
-    stored_bytes: int = 0
+    content: bytearray = field(default_factory=bytearray)
     plain_bytes: int = 0
     frames: int = 0
 
@@ -84,20 +83,16 @@ class _Part:
         self._add(self.writer.seal(self.frames, compressed))
         self.frames += 1
 
-    def close(self) -> tuple[StoredObject, bytes]:
+    def close(self) -> StoredObject:
         digest = self.plain_hash.digest()
         self._add(self.writer.trailer(self.frames, self.plain_bytes, digest))
-        content = b"".join(self.pieces)
-        self.pieces.clear()
-        described = StoredObject(
-            self.key, self.plain_bytes, self.stored_bytes, digest.hex(), self.sha256.hexdigest()
+        return StoredObject(
+            self.key, self.plain_bytes, len(self.content), digest.hex(), self.sha256.hexdigest()
         )
-        return described, content
 
     def _add(self, piece: bytes) -> None:
-        self.pieces.append(piece)
+        self.content += piece
         self.sha256.update(piece)
-        self.stored_bytes += len(piece)
 
 
 class PartWriter:
@@ -180,7 +175,7 @@ class PartWriter:
         self._compressing.popleft()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._threads, self._append, frames)
-        if self._part.stored_bytes >= self._part_bytes:
+        if len(self._part.content) >= self._part_bytes:
             await self._close_part()
 
     def _append(self, frames: list[tuple[Content, Content]]) -> None:
@@ -188,7 +183,7 @@ class PartWriter:
             self._part.append(plain, compressed)
 
     async def _close_part(self) -> None:
-        described, content = await asyncio.to_thread(self._part.close)
+        described, content = self._part.close(), self._part.content
         self._objects.append(described)
         self._part = self._new_part()
         while len(self._storing) >= _STORED_AT_ONCE:
@@ -200,7 +195,7 @@ class PartWriter:
         await task
         self._storing.popleft()
 
-    async def _put(self, described: StoredObject, content: bytes) -> None:
+    async def _put(self, described: StoredObject, content: bytearray) -> None:
         await self._store.create(described.path, content)
         del content
         await require_stored(self._store, described)

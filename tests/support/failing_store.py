@@ -15,7 +15,7 @@ that `DurableStore` tries again is another call: `count` says how many fail in a
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, TypeVar
@@ -118,6 +118,9 @@ class FailingStore(Store):
                 yield each
         for each in await self._done(call, fault, listed):
             yield each
+
+    async def folders(self, prefix: str = "") -> Sequence[str]:
+        return await self._call(Call("folders", prefix), lambda: self._store.folders(prefix))
 
     async def delete(self, key: str) -> None:
         await self._call(Call("delete", key), lambda: self._store.delete(key))

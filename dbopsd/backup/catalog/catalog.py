@@ -105,12 +105,7 @@ async def read_catalog(store: DurableStore, layout: Layout) -> Catalog:
 
 async def list_systems(store: DurableStore, database: str) -> list[str]:
     """The system identifiers of every cluster that has something in the store."""
-    found: set[str] = set()
-    async for each in store.list(f"{database}/"):
-        system = each.key.split("/")[1]
-        if system.isdigit():
-            found.add(system)
-    return sorted(found)
+    return [each for each in await store.folders(f"{database}/") if each.isdigit()]
 
 
 async def _read(
@@ -146,19 +141,24 @@ def _parents_first(backups: Sequence[Backup]) -> list[Backup]:
 
 
 def _with_parents(backups: Iterable[Backup]) -> list[Backup]:
-    """The backups, an incremental one BROKEN where what it rests on is not there or BROKEN."""
-    known: dict[str, Backup] = {}
-    for each in backups:
-        parent = each.record.parent if each.record is not None else ""
-        problem = each.problem
-        if parent and not problem:
-            below = known.get(parent)
-            if below is None:
-                problem = f"its parent {parent} is missing"
-            elif below.problem:
-                problem = f"its parent {parent} is damaged"
-        known[each.id] = replace(each, problem=problem)
-    return list(known.values())
+    """The backups, an incremental one BROKEN where what it rests on is not there or BROKEN.
+
+    In any order: a clock that was set back dates a backup before its parent.
+    """
+    known = {each.id: each for each in backups}
+
+    def problem_of(backup: Backup, above: tuple[str, ...] = ()) -> str:
+        parent = backup.record.parent if backup.record is not None else ""
+        if backup.problem or not parent:
+            return backup.problem
+        below = known.get(parent)
+        if below is None or parent in above:
+            return f"its parent {parent} is missing"
+        if problem_of(below, (*above, backup.id)):
+            return f"its parent {parent} is damaged"
+        return ""
+
+    return [replace(each, problem=problem_of(each)) for each in known.values()]
 
 
 def _began(backup: Backup) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationError
 
 from dbopsd.backup.catalog.kind import BackupKind
+from dbopsd.backup.catalog.layout import Layout
 from dbopsd.backup.catalog.lsn import SEGMENT_BYTES, Lsn
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
 from dbopsd.backup.codec.sealed_object import DataKey
@@ -156,8 +157,10 @@ def read_commit(key: str, content: bytes) -> CommitRecord:
         empty = not content.strip()
         problem = Damage.TRUNCATED if empty else Damage.HASH
         raise BackupDamaged(key, problem, "it is no commit record") from error
-    if f"/{record.system_identifier}/backups/{record.id}/" not in f"/{key}":
-        raise BackupDamaged(key, Damage.FOREIGN, f"it is the record of {record.id}")
+    layout = Layout(record.database, record.system_identifier)
+    if key != layout.commit(record.id):
+        of = f"{record.id} of cluster {record.system_identifier}, database '{record.database}'"
+        raise BackupDamaged(key, Damage.FOREIGN, f"it is the record of {of}")
     return record
 
 

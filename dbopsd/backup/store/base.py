@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -55,6 +55,13 @@ class Store(ABC):
         """All objects whose key begins with `prefix`, a whole number of parts, in any order.
 
         `prefix` is empty or ends with '/'.
+        """
+
+    @abstractmethod
+    async def folders(self, prefix: str = "") -> Sequence[str]:
+        """The parts that follow `prefix` in keys which have another one after it, in order.
+
+        It takes no longer where there is much in them. `prefix` is as that of `list`.
         """
 
     @abstractmethod

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 import stamina
@@ -76,6 +76,9 @@ class DurableStore(Store):
         # Whole before the first: a list that fails in the middle would be taken for a short one.
         for each in await self._tried(listed):
             yield each
+
+    async def folders(self, prefix: str = "") -> Sequence[str]:
+        return await self._tried(lambda: self._store.folders(prefix))
 
     async def delete(self, key: str) -> None:
         await self._tried(lambda: self._store.delete(key))

@@ -12,7 +12,7 @@ import itertools
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -70,6 +70,9 @@ class FileStore(Store):
         while some := await self._call(_take, found):
             for each in some:
                 yield each
+
+    async def folders(self, prefix: str = "") -> Sequence[str]:
+        return await self._call(_folders, self._root / check_prefix(prefix))
 
     async def delete(self, key: str) -> None:
         check_key(key)
@@ -212,6 +215,18 @@ class FileStore(Store):
 
 def _take(found: Iterator[ObjectInfo]) -> list[ObjectInfo]:
     return list(itertools.islice(found, _LISTED_AT_ONCE))
+
+
+def _folders(directory: Path) -> list[str]:
+    try:
+        with os.scandir(directory) as scanned:
+            return sorted(
+                entry.name
+                for entry in scanned
+                if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+            )
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _write(path: Path, content: Content) -> None:

@@ -5,7 +5,7 @@ parts on the server, and they cost money.
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -119,6 +119,14 @@ class ObjectStore(Store):
                     yield ObjectInfo(found["path"], found["size"], modified_at)
         except _FAILED as error:
             raise self._explain(error) from error
+
+    async def folders(self, prefix: str = "") -> Sequence[str]:
+        check_prefix(prefix)
+        try:
+            found = await obstore.list_with_delimiter_async(self._store, prefix or None)
+        except _FAILED as error:
+            raise self._explain(error) from error
+        return sorted(each.rstrip("/").rpartition("/")[2] for each in found["common_prefixes"])
 
     async def delete(self, key: str) -> None:
         check_key(key)

@@ -162,6 +162,14 @@ class TestEveryStore:
         assert await _keys(store, "nothing/") == []
         assert await _keys(store, "c/") == []
 
+    async def test_names_folders(self, store: Store) -> None:
+        for key in ("b/1", "a/b/2", "a/c/d/3", "a/e", "a-b/4"):
+            await store.create(key, b"")
+        assert await store.folders() == ["a", "a-b", "b"]
+        assert await store.folders("a/") == ["b", "c"]
+        assert await store.folders("b/") == []
+        assert await store.folders("nothing/") == []
+
     async def test_lists_more_than_a_page(self, store: Store) -> None:
         limit = asyncio.Semaphore(8)
 
