@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pydantic import SecretStr
 
 from dbopsd.backup.catalog.lsn import Lsn, Segment
 from dbopsd.backup.repository import Repository, open_repository
+from dbopsd.backup.wal.archive import Mark, mark_key
 from dbopsd.backup.wal.stored_wal import WalWriter
 from dbopsd.config import DatabaseConfig
 from dbopsd.db.database import Database
@@ -66,7 +68,10 @@ async def repository_of(database: Database) -> AsyncIterator[Repository]:
 
 
 class WalStorer:
-    """Stores the WAL of a server from its own files, as a receiver would, each time it is asked."""
+    """Stores the WAL of a server from its own files, as a receiver would, each time it is asked.
+
+    It sets marks as one does, too, as long as the server takes writes.
+    """
 
     def __init__(self, server: PostgresServer, repository: Repository) -> None:
         self._server = server
@@ -75,13 +80,15 @@ class WalStorer:
             " FROM pg_control_system(), pg_control_init()"
         )
         self._segment_bytes = int(str(segment_bytes))
-        self._writer = WalWriter(repository, repository.layout(str(system)))
+        self._repository = repository
+        self._layout = repository.layout(str(system))
+        self._writer = WalWriter(repository, self._layout)
         self._stored: set[Path] = set()
         self._end = Lsn(0)
 
     async def store(self) -> None:
         """Store every segment that is whole, and the beginning of the one that is not."""
-        end = await asyncio.to_thread(self._flushed)
+        at, end, timeline = await asyncio.to_thread(self._flushed)
         for path in sorted(self._files()):
             try:
                 segment = Segment.parse(path.name, self._segment_bytes)
@@ -98,16 +105,27 @@ class WalStorer:
             elif end != self._end:
                 await self._writer.store_partial(segment, content[: end - segment.start])
         self._end = end
+        if timeline:
+            key = mark_key(self._layout, Mark(timeline, end, at))
+            await self._repository.store.create(key, b"")
 
     def _files(self) -> list[Path]:
         return [each for each in (self._server.data_dir / "pg_wal").iterdir() if each.is_file()]
 
-    def _flushed(self) -> Lsn:
-        ((text,),) = self._server.execute(
+    def _flushed(self) -> tuple[datetime, Lsn, int]:
+        """The server's time, up to where it has flushed after that, and on which timeline.
+
+        The timeline is 0 on a standby.
+        """
+        ((at,),) = self._server.execute("SELECT extract(epoch FROM clock_timestamp())")
+        ((text, name),) = self._server.execute(
             "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn()"
-            " ELSE pg_current_wal_flush_lsn() END)::text"
+            " ELSE pg_current_wal_flush_lsn() END)::text,"
+            " CASE WHEN NOT pg_is_in_recovery()"
+            " THEN pg_walfile_name(pg_current_wal_flush_lsn()) END"
         )
-        return Lsn.parse(str(text))
+        timeline = int(str(name)[:8], 16) if name else 0
+        return datetime.fromtimestamp(float(str(at)), UTC), Lsn.parse(str(text)), timeline
 
 
 @asynccontextmanager
