@@ -122,7 +122,7 @@ class ChainFiles:
                 while (content := await waiting.get()) is not None:
                     await asyncio.to_thread(extractor.feed, content)
                     self._done += len(content)
-                    self._run.progress("fetch", self._done, self._total, "B")
+                    self._run.progress("fetch", self._done, self._total, "By")
                 extractor.finish()
 
         try:

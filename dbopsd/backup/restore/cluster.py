@@ -116,8 +116,9 @@ def check_places(
 
     `roots`: of the directories of tablespaces, and of `directory`.
     """
+    places: list[Path] = []
     for place in (directory, *_mapped(plan, mappings).values()):
-        check_claim(place, roots)
+        places.append(check_claim(place, roots, places))
 
 
 async def own_directory(run: Run, folder: str) -> str:
@@ -186,7 +187,7 @@ async def _bring_wal(run: Run, repository: Repository, plan: Plan, folder: Path)
             content = await read_segment(repository, plan.layout, segment, length)
             await asyncio.to_thread((folder / str(segment)).write_bytes, content)
             done += segment.size_bytes
-            run.progress("wal", done, plan.wal_bytes, "B")
+            run.progress("wal", done, plan.wal_bytes, "By")
 
     try:
         async with asyncio.TaskGroup() as group:

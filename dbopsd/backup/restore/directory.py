@@ -108,22 +108,24 @@ def claim_tablespace(path: str, roots: Sequence[Path], apart_from: Sequence[Path
 
     Raises as `claim` does.
     """
+    check_claim(path, roots, apart_from)
     made = _made(path, roots)
-    for other in apart_from:
-        if made.is_relative_to(other) or other.is_relative_to(made):
-            raise DirectoryUnusable(path, f"it is in, or around, '{other}'")
     _require_empty(made)
     return made
 
 
-def check_claim(path: str, roots: Sequence[Path]) -> None:
-    """Raise what claiming the directory would, and change nothing. Blocks."""
+def check_claim(path: str, roots: Sequence[Path], apart_from: Sequence[Path] = ()) -> Path:
+    """Raise what claiming the directory would, and change nothing; where it is. Blocks."""
     root, way = locate(path, roots)
     place = root / way
+    for other in apart_from:
+        if place.is_relative_to(other) or other.is_relative_to(place):
+            raise DirectoryUnusable(path, f"it is in, or around, '{other}'")
     if place.is_dir():
         _require_empty(place)
     elif place.exists() or not place.parent.is_dir():
         raise DirectoryUnusable(path, "it is no directory, nor in one that is there")
+    return place
 
 
 def find_claimed(path: str, roots: Sequence[Path], operation: str) -> RestoreDirectory | None:

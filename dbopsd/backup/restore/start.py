@@ -159,7 +159,7 @@ async def _until_recovered(
                 continue
             if not state.recovering:
                 return replace(server, superuser=state.superuser)
-            run.progress("recover", max(0, state.reached - start), total, "B")
+            run.progress("recover", max(0, state.reached - start), total, "By")
             break
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
