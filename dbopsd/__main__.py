@@ -132,6 +132,30 @@ def build_cli(features: Sequence[Feature] = (), *, module: str = "dbopsd") -> cl
         click.echo(markdown(), nl=False)
 
     @cli.group()
+    def wal() -> None:
+        """Archive WAL from the server's own machine."""
+
+    @wal.command("push")
+    @_config_option
+    @click.argument("database")
+    @click.argument("path", type=click.Path(path_type=Path))
+    def push(config_file: Path | None, database: str, path: Path) -> None:
+        """Store the WAL file PATH of DATABASE, and read it back. For `archive_command`.
+
+        \b
+        archive_command = 'dbopsd wal push --config /etc/dbopsd.toml main %p'
+
+        DATABASE needs `wal = "archive_command"`. Exit code 0 says that the file is stored and may
+        be removed; any other, that the server has to try again.
+        """
+        # Here, or a daemon without backups would load stores and codecs.
+        from dbopsd.backup.wal_push import push_wal  # noqa: PLC0415
+
+        with _refusing():
+            config = load_config(config_file)
+            asyncio.run(push_wal(config, database, path))
+
+    @cli.group()
     def export() -> None:
         """Write what other programs read."""
 

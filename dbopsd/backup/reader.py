@@ -1,16 +1,15 @@
 """What is answered about the backups of every database without an operation."""
 
-import importlib
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import cast
 
 from dbopsd.backup.backups import describe_backup, hold_backup, label_backup, list_backups
 from dbopsd.backup.catalog.kind import BackupKind
 from dbopsd.backup.model.reports import BackupDescription, RecoveryWindows, WalStatus
 from dbopsd.backup.repository import Repository, open_repository
 from dbopsd.backup.restore.windows import list_windows
+from dbopsd.backup.wal.status import read_status
 from dbopsd.db.database import Database
 
 
@@ -54,8 +53,7 @@ class BackupReader:
     async def wal_status(self, database: str) -> WalStatus:
         """How far the WAL archive is."""
         async with self._open(database) as opened:
-            status = importlib.import_module("dbopsd.backup.wal.status")
-            return cast("WalStatus", await status.read_status(opened, self._databases[database]))
+            return await read_status(opened, self._databases[database])
 
     def _open(self, database: str) -> AbstractAsyncContextManager[Repository]:
         return open_repository(database, self._databases[database].config.backup)

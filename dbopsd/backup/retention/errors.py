@@ -11,6 +11,7 @@ from dbopsd.errors import DbopsError, StatusCode
 class BackupKept(DbopsError):
     """The base: a backup is not deleted, and nothing was."""
 
+    reason: ClassVar[str] = "BACKUP_KEPT"
     code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     backup: str

@@ -55,13 +55,17 @@ class BackupServiceStub:
     - FAILED_PRECONDITION, `TARGET_UNREACHABLE`: no backup and its WAL lead to the target; `metadata["before"]` and
       `metadata["after"]` are the nearest moments that can be reached.
     - FAILED_PRECONDITION, `TARGET_AMBIGUOUS`: the target is on several timelines; `metadata["timelines"]` names them.
-    - FAILED_PRECONDITION, `WAL_GAP`: WAL that the target needs is not in the archive.
+    - DATA_LOSS, `WAL_GAP`: WAL that the target needs is not in the archive.
     - FAILED_PRECONDITION, `DIRECTORY_NOT_EMPTY`: the directory to restore into has something in it.
     - FAILED_PRECONDITION, `RESTORE_DIRECTORY_UNUSABLE`: the directory cannot be written, or is outside the database's
       `restore_roots`.
     - FAILED_PRECONDITION, `TABLESPACE_UNMAPPED`: a tablespace has no entry in `tablespace_mappings`.
     - ABORTED, `RESTORE_FAILED`: a program of the restore failed; nothing is left of it.
     - DATA_LOSS, `RECOVERY_FAILED`: recovery ended elsewhere than at the target, or the server did not start.
+    - FAILED_PRECONDITION, `BACKUP_HELD`, `BACKUP_HAS_CHILDREN`, `BACKUP_IN_USE`, `BACKUP_IS_NEWEST`: the backup is not
+      deleted: it is held, others rest on it, somebody reads it, or it is the newest good one.
+    - RESOURCE_EXHAUSTED, `SCRATCH_TOO_SMALL`: the worker's scratch directory has no room for what is to be verified.
+    - ALREADY_EXISTS, `WAL_CONFLICT`: other WAL is stored under the same name.
     - FAILED_PRECONDITION, `BACKUP_BEING_DELETED`: the backup is about to go.
     - UNAVAILABLE, `BACKUP_LEASE_LOST`: the store could not be reached for so long that what is read could be deleted.
     - UNAVAILABLE, `STORE_UNAVAILABLE`: the store does not answer.
@@ -150,13 +154,17 @@ class BackupServiceAsyncStub(BackupServiceStub):
     - FAILED_PRECONDITION, `TARGET_UNREACHABLE`: no backup and its WAL lead to the target; `metadata["before"]` and
       `metadata["after"]` are the nearest moments that can be reached.
     - FAILED_PRECONDITION, `TARGET_AMBIGUOUS`: the target is on several timelines; `metadata["timelines"]` names them.
-    - FAILED_PRECONDITION, `WAL_GAP`: WAL that the target needs is not in the archive.
+    - DATA_LOSS, `WAL_GAP`: WAL that the target needs is not in the archive.
     - FAILED_PRECONDITION, `DIRECTORY_NOT_EMPTY`: the directory to restore into has something in it.
     - FAILED_PRECONDITION, `RESTORE_DIRECTORY_UNUSABLE`: the directory cannot be written, or is outside the database's
       `restore_roots`.
     - FAILED_PRECONDITION, `TABLESPACE_UNMAPPED`: a tablespace has no entry in `tablespace_mappings`.
     - ABORTED, `RESTORE_FAILED`: a program of the restore failed; nothing is left of it.
     - DATA_LOSS, `RECOVERY_FAILED`: recovery ended elsewhere than at the target, or the server did not start.
+    - FAILED_PRECONDITION, `BACKUP_HELD`, `BACKUP_HAS_CHILDREN`, `BACKUP_IN_USE`, `BACKUP_IS_NEWEST`: the backup is not
+      deleted: it is held, others rest on it, somebody reads it, or it is the newest good one.
+    - RESOURCE_EXHAUSTED, `SCRATCH_TOO_SMALL`: the worker's scratch directory has no room for what is to be verified.
+    - ALREADY_EXISTS, `WAL_CONFLICT`: other WAL is stored under the same name.
     - FAILED_PRECONDITION, `BACKUP_BEING_DELETED`: the backup is about to go.
     - UNAVAILABLE, `BACKUP_LEASE_LOST`: the store could not be reached for so long that what is read could be deleted.
     - UNAVAILABLE, `STORE_UNAVAILABLE`: the store does not answer.
@@ -241,13 +249,17 @@ class BackupServiceServicer(metaclass=_abc_1.ABCMeta):
     - FAILED_PRECONDITION, `TARGET_UNREACHABLE`: no backup and its WAL lead to the target; `metadata["before"]` and
       `metadata["after"]` are the nearest moments that can be reached.
     - FAILED_PRECONDITION, `TARGET_AMBIGUOUS`: the target is on several timelines; `metadata["timelines"]` names them.
-    - FAILED_PRECONDITION, `WAL_GAP`: WAL that the target needs is not in the archive.
+    - DATA_LOSS, `WAL_GAP`: WAL that the target needs is not in the archive.
     - FAILED_PRECONDITION, `DIRECTORY_NOT_EMPTY`: the directory to restore into has something in it.
     - FAILED_PRECONDITION, `RESTORE_DIRECTORY_UNUSABLE`: the directory cannot be written, or is outside the database's
       `restore_roots`.
     - FAILED_PRECONDITION, `TABLESPACE_UNMAPPED`: a tablespace has no entry in `tablespace_mappings`.
     - ABORTED, `RESTORE_FAILED`: a program of the restore failed; nothing is left of it.
     - DATA_LOSS, `RECOVERY_FAILED`: recovery ended elsewhere than at the target, or the server did not start.
+    - FAILED_PRECONDITION, `BACKUP_HELD`, `BACKUP_HAS_CHILDREN`, `BACKUP_IN_USE`, `BACKUP_IS_NEWEST`: the backup is not
+      deleted: it is held, others rest on it, somebody reads it, or it is the newest good one.
+    - RESOURCE_EXHAUSTED, `SCRATCH_TOO_SMALL`: the worker's scratch directory has no room for what is to be verified.
+    - ALREADY_EXISTS, `WAL_CONFLICT`: other WAL is stored under the same name.
     - FAILED_PRECONDITION, `BACKUP_BEING_DELETED`: the backup is about to go.
     - UNAVAILABLE, `BACKUP_LEASE_LOST`: the store could not be reached for so long that what is read could be deleted.
     - UNAVAILABLE, `STORE_UNAVAILABLE`: the store does not answer.
