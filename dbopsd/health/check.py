@@ -52,6 +52,8 @@ class Measurement:
     message: str
     state: State | None = None
     reason: str = ""
+    seen: float | None = None
+    """What the next measurement of the same check compares with; shown to nobody."""
 
     @classmethod
     def not_permitted(cls) -> Self:
@@ -100,6 +102,7 @@ class Check:
             # The names of databases and prepared transactions may hold line breaks.
             message=one_line(found.message),
             measured_at=at,
+            seen=found.seen,
         )
 
     def not_measured(self, reason: str, message: str) -> CheckResult:

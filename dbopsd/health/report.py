@@ -60,6 +60,8 @@ class CheckResult:
     reason: str = ""
     message: str = ""
     measured_at: float | None = None
+    seen: float | None = None
+    """What the next measurement compares with; shown to nobody."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from opentelemetry.trace import Tracer
 
 from dbopsd.db.database import Database
-from dbopsd.operations.kind import RunsPrograms
+from dbopsd.operations.kind import Request, RunsPrograms
 
 
 class Place(Enum):
@@ -59,6 +59,13 @@ class DutyRun(RunsPrograms, Protocol):
     @property
     def state_dir(self) -> Path:
         """The process's state directory on this machine."""
+
+    async def start(self, kind: str, request: Request, *, request_id: str) -> None:
+        """Have an operation of that kind done on the duty's database.
+
+        The same `request_id` of the same duty, by whichever process, is one operation. Raises
+        `OperationInTheWay` and `ControlStoreUnavailable`.
+        """
 
     def check(self) -> None:
         """Raise `DutyLost` where the duty may go to another process; before what cannot be undone.

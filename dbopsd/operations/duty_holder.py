@@ -10,7 +10,7 @@ it has ended before anybody else can begin, with a quarter of the time to spare.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,6 +24,7 @@ from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.duty import Duty, DutyKey, Place
 from dbopsd.operations.errors import ControlStoreUnavailable, DutyLost
 from dbopsd.operations.heartbeat_monitor import HeartbeatMonitor
+from dbopsd.operations.kind import Request
 from dbopsd.operations.metrics import DutyMetrics
 from dbopsd.operations.orphan_processes import sweep
 from dbopsd.operations.process_deadline import ProcessDeadline
@@ -46,6 +47,9 @@ _LEAST_BACKOFF_S: Final = 1.0
 _MOST_BACKOFF_S: Final = 30.0
 # Work that went on for so long was well: what ends it then is something new.
 _WELL_S: Final = 60.0
+
+StartOperation = Callable[[DutyKey, str, Request, str], Awaitable[None]]
+"""Starts an operation for a duty: of that kind, with that request, once for each request id."""
 
 
 @dataclass(slots=True)
@@ -75,7 +79,7 @@ class DutyHolder:
     """Holds what it can of the `duties` that belong to its `place`.
 
     `holder` is the resource name of this process; `duties` are all of the configuration; `deadline`
-    ends this process and has the clock to count by.
+    ends this process and has the clock to count by. `start` starts operations for the duties.
     """
 
     def __init__(
@@ -91,8 +95,10 @@ class DutyHolder:
         tracer: Tracer,
         metrics: DutyMetrics,
         deadline: ProcessDeadline,
+        start: StartOperation | None = None,
     ) -> None:
         self._threads = threads
+        self._start = start
         self._holder = holder
         self._wanted = [duty.key for duty in duties]
         self._declared = False
@@ -321,6 +327,12 @@ class DutyHolder:
         """The database of a duty."""
         return self._databases[duty.database] if duty.database else None
 
+    async def start(self, key: DutyKey, kind: str, request: Request, request_id: str) -> None:
+        """Start an operation for a duty."""
+        if self._start is None:
+            raise LookupError(f"no operation is started here, nor {kind} for {key}")
+        await self._start(key, kind, request, request_id)
+
     @property
     def where(self) -> str:
         """The control store as people may see it."""
@@ -372,6 +384,10 @@ class _Run(ProgramRunner):
     def state_dir(self) -> Path:
         """The process's state directory on this machine."""
         return self._holder.state_dir
+
+    async def start(self, kind: str, request: Request, *, request_id: str) -> None:
+        """Have an operation of that kind done on the duty's database, once."""
+        await self._holder.start(self.key, kind, request, request_id)
 
     def check(self) -> None:
         """Raise `DutyLost` where the duty may go to another process."""

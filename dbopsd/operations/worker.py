@@ -27,18 +27,18 @@ from dbopsd.errors import DbopsError
 from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.attempt import FailureOf
 from dbopsd.operations.dbos_engine import Engine, strand
-from dbopsd.operations.duty import Duty, Place
+from dbopsd.operations.duty import Duty, DutyKey, Place
 from dbopsd.operations.duty_holder import DutyHolder
 from dbopsd.operations.errors import ControlStoreUnavailable, OperationTimedOut, UnknownKind
 from dbopsd.operations.heartbeat_monitor import HeartbeatMonitor
-from dbopsd.operations.kind import Kind
+from dbopsd.operations.kind import Kind, Request
 from dbopsd.operations.metrics import DutyMetrics, OperationMetrics
 from dbopsd.operations.notification_listener import NotificationListener
 from dbopsd.operations.process_deadline import ProcessDeadline
 from dbopsd.operations.record import NewOperation, Schedule, State, WorkerState
 from dbopsd.operations.runner import Runner
 from dbopsd.operations.service import canonical_json, current_traceparent
-from dbopsd.operations.store import attempts, liveness, schedules
+from dbopsd.operations.store import attempts, liveness, requests, schedules
 from dbopsd.operations.store.liveness import Pulse
 from dbopsd.operations.store.notifications import Topic
 from dbopsd.operations.store.store import ControlStore
@@ -128,6 +128,7 @@ class Worker:
             tracer=parts.tracer,
             metrics=parts.duty_metrics,
             deadline=ProcessDeadline(suspended=parts.threads.shared_by_machines),
+            start=self._start_for_duty,
         )
         self._stack = AsyncExitStack()
         self._heartbeats = HeartbeatMonitor(parts.config.takeover_after_s)
@@ -379,6 +380,26 @@ class Worker:
             traceparent=current_traceparent(),
             origin="clock",
         )
+
+    async def _start_for_duty(
+        self, key: DutyKey, kind_name: str, request: Request, request_id: str
+    ) -> None:
+        kind = self._parts.kinds.get(kind_name)
+        if kind is None:
+            raise UnknownKind(kind_name)
+        new = NewOperation(
+            kind=kind.name,
+            database=key.database,
+            requester=str(key),
+            request_id=request_id,
+            role=self._parts.roles[kind.name],
+            request=canonical_json(kind.request_type, request),
+            locks=kind.locks,
+            timeout_s=kind.timeout_s,
+            traceparent=current_traceparent(),
+            origin="duty",
+        )
+        await self._threads.ask(lambda store: requests.create(store, new))
 
     async def _expire(self) -> None:
         """End what nobody began with in time."""

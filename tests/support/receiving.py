@@ -18,6 +18,7 @@ from dbopsd.backup.wal.stored_wal import read_segment
 from dbopsd.backup.wal.wal_pages import check_pages
 from dbopsd.db.database import Database
 from dbopsd.operations.duty import DutyKey
+from dbopsd.operations.kind import Request
 from dbopsd.operations.program_runner import ProgramRunner
 from tests.support.backed_up import repository_of
 from tests.support.patience import eventually
@@ -29,13 +30,19 @@ _tokens = itertools.count(1)
 class ReceivingRun(ProgramRunner):
     """What the duty is handed. `state_dir` is its worker's directory."""
 
-    def __init__(self, database: Database, state_dir: Path) -> None:
+    def __init__(self, database: Database, state_dir: Path, started: list[tuple[str, str]]) -> None:
         self.token = next(_tokens)
         self.key = DutyKey(database.name, "receive-wal")
         super().__init__(f"{self.key} {self.token} of a test", tracer=NoOpTracer())
         self.database: Database | None = database
         self.tracer: Tracer = NoOpTracer()
         self.state_dir = state_dir
+        self.started = started
+
+    async def start(self, kind: str, request: Request, *, request_id: str) -> None:
+        """Write down what was asked for."""
+        del request
+        self.started.append((kind, request_id))
 
     def check(self) -> None:
         """It is held until its task is cancelled."""
@@ -48,10 +55,12 @@ class Receiving:
     database: Database
     state_dir: Path
     failures: list[Exception] = field(default_factory=list)
+    started: list[tuple[str, str]] = field(default_factory=list)
+    """The kind and the request id of each operation that was asked for."""
 
     async def run(self) -> None:
         while True:
-            run = ReceivingRun(self.database, self.state_dir)
+            run = ReceivingRun(self.database, self.state_dir, self.started)
             try:
                 await receive_wal(run)
             except Exception as error:

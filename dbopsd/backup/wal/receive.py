@@ -10,25 +10,28 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from dbopsd.backup.catalog.kind import BackupKind, BackupState
 from dbopsd.backup.catalog.lsn import Lsn, Segment
+from dbopsd.backup.model.requests import CreateBackupRequest
 from dbopsd.backup.repository import Repository, open_repository
 from dbopsd.backup.server import Server, read_server
 from dbopsd.backup.store.errors import StoreError
 from dbopsd.backup.wal.archive import TimelineWal, WalArchive, read_archive, segment_key
 from dbopsd.backup.wal.errors import WalConflict
-from dbopsd.backup.wal.events import EventKind, write_event
+from dbopsd.backup.wal.events import EventKind, WalEvent, read_events, write_event
 from dbopsd.backup.wal.marks import Marks
 from dbopsd.backup.wal.receiver import Receiver
 from dbopsd.backup.wal.shipper import Progress, Shipper
 from dbopsd.backup.wal.slot import Look, advance_slot, create_slot, look, slot_name
 from dbopsd.backup.wal.spool import left_spools, open_spool, spool_folder
-from dbopsd.config import DatabaseConfig
 from dbopsd.db.database import Database
 from dbopsd.db.errors import DatabaseError
 from dbopsd.operations.duty import DutyRun
+from dbopsd.operations.errors import ControlStoreUnavailable, OperationInTheWay
 
 _log = logging.getLogger(__name__)
 
@@ -37,11 +40,8 @@ _LOOK_AT_REST_S: Final = 5.0
 # A slot that nobody has touched for `idle_replication_slot_timeout` (18) is invalidated.
 _TOUCH_EVERY_S: Final = 60.0
 _MARK_EVERY_S: Final = 5.0
-
-
-def receives_wal(config: DatabaseConfig) -> bool:
-    """Whether the database has the duty `receive-wal`."""
-    return config.backup is not None and config.backup.wal == "stream"
+_ASK_EVERY_S: Final = 60.0
+_BEGINS_ANEW: Final = (EventKind.GAP, EventKind.NEW_SYSTEM)
 
 
 class ClusterChanged(Exception):
@@ -100,6 +100,8 @@ class _Cluster:
         self._marked_timeline = 0
         self._touched_at = self._marked_at = 0.0
         self._slot_events: list[str] = []
+        # Events that a full backup has come after.
+        self._closed: set[WalEvent] = set()
 
     async def receive(self, folder: Path) -> None:
         """Receive for ever. Raises `ClusterChanged`."""
@@ -141,6 +143,7 @@ class _Cluster:
     async def _watch(self) -> None:
         """Look at the server, move the slot after the store, and write marks, for ever."""
         said, moved = "", self._progress.moved
+        full_at = 0.0
         while True:
             moved.clear()
             try:
@@ -148,7 +151,16 @@ class _Cluster:
                 await self._check(found)
                 await self._keep_slot(found)
                 await self._mark(found)
-            except (DatabaseError, StoreError) as error:
+                now = asyncio.get_running_loop().time()
+                if now >= full_at:
+                    full_at = now + _ASK_EVERY_S
+                    await self._ask_full()
+            except (
+                DatabaseError,
+                StoreError,
+                ControlStoreUnavailable,
+                OperationInTheWay,
+            ) as error:
                 if error.message != said:
                     said = error.message
                     _log.warning("WAL archive of %s: %s", self._database.name, error)
@@ -160,6 +172,28 @@ class _Cluster:
                     await asyncio.wait_for(moved.wait(), _LOOK_AT_REST_S)
             else:
                 await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _ask_full(self) -> None:
+        """Ask for a full backup where the archive begins anew, until there is one."""
+        for event in await read_events(self._repository.store, self._layout):
+            if event.kind not in _BEGINS_ANEW or event in self._closed:
+                continue
+            catalog = await self._repository.catalog(self._layout.system_identifier)
+            if any(
+                each.record is not None
+                and each.record.kind is BackupKind.FULL
+                and each.state is not BackupState.BROKEN
+                and each.record.start_lsn >= event.end
+                for each in catalog.backups
+            ):
+                self._closed.add(event)
+                continue
+            # One that fails is asked for again, an hour later.
+            hours = (datetime.now(UTC) - event.at) // timedelta(hours=1)
+            request_id = f"{event.kind.value}-{event.timeline}-{int(event.end):X}-{hours}"
+            request = CreateBackupRequest(label=f"after {event.kind.value} of {event.at:%Y-%m-%d}")
+            await self._run.start("create-backup", request, request_id=request_id)
+            return
 
     async def _check(self, found: Look) -> None:
         """Raise `WalConflict` where the server has gone back behind what is stored of its WAL."""
