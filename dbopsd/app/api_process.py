@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 
 from dbopsd.app.components import (
@@ -24,6 +25,7 @@ from dbopsd.app.user_collectors import check_user_collectors
 from dbopsd.config import Config
 from dbopsd.db.database import Database
 from dbopsd.db.server.embedded import EmbeddedServer
+from dbopsd.health.backup_overview import BackupBoard
 from dbopsd.health.board import DatabaseInfo, HealthBoard
 from dbopsd.health.check import Check
 from dbopsd.health.prober import Prober
@@ -127,7 +129,8 @@ async def running(
             await journal.start()
             stack.push_async_callback(journal.stop)
         databases = make_databases(config.databases, own, embedded_dsn=embedded_dsn)
-        board = await _start_health(databases, checks, config, stack)
+        backups = BackupBoard()
+        board = await _start_health(databases, checks, config, backups, stack)
         control = control_store(config, own)
         operations = Operations(
             control,
@@ -136,7 +139,7 @@ async def running(
             metrics=OperationMetrics(own.meter),
         )
         stack.push_async_callback(operations.close)
-        daemon = Daemon(config, databases, board, operations, control, own)
+        daemon = Daemon(config, databases, board, operations, control, own, backups)
         served = [await stack.enter_async_context(each.running(daemon)) for each in features]
         # After the features, whose work it is, and so ended before them.
         works = {name: work for each in served for name, work in each.duties.items()}
@@ -231,12 +234,16 @@ async def _start_health(
     databases: dict[str, Database],
     checks: dict[str, tuple[Check, ...]],
     config: Config,
+    backups: BackupBoard,
     stack: AsyncExitStack,
 ) -> HealthBoard:
     stack.push_async_callback(_close, databases)
     for database in databases.values():
         await database.open()
-    probers = {name: Prober(database, checks[name]) for name, database in databases.items()}
+    probers = {
+        name: Prober(database, checks[name], backups=partial(backups.of, name))
+        for name, database in databases.items()
+    }
     board = HealthBoard(
         [
             DatabaseInfo(

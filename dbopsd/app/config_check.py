@@ -41,9 +41,11 @@ def check_config(config: Config, features: Sequence[Feature] = ()) -> None:
 def checks_of(config: Config) -> dict[str, tuple[Check, ...]]:
     """The checks of each database, the prober's own first, with its thresholds."""
     known = (*PROBER_CHECKS, *load_checks())
-    return {
-        name: with_thresholds(
-            known, database.health.thresholds, where=f"databases.{name}.health.thresholds"
+    found = {}
+    for name, database in config.databases.items():
+        where = f"databases.{name}.health.thresholds"
+        checks = with_thresholds(known, database.health.thresholds, where=where)
+        found[name] = tuple(
+            each for each in checks if database.backup is not None or not each.of_backups
         )
-        for name, database in config.databases.items()
-    }
+    return found

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from dbopsd.db.database import Database
+    from dbopsd.health.backup_overview import BackupBoard
     from dbopsd.health.board import HealthBoard
     from dbopsd.operations.async_store import AsyncControlStore
     from dbopsd.operations.service import Operations
@@ -32,6 +33,7 @@ class Daemon:
     operations: "Operations"
     control: "AsyncControlStore"
     telemetry: "Telemetry"
+    backups: "BackupBoard"
 
 
 def _nothing() -> None:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from dbopsd.app.alerts import alert_duties
+from dbopsd.app.backup_watch import run_backup_watch
 from dbopsd.app.backups import backup_duties, run_backups
 from dbopsd.app.feature import Feature
 from dbopsd.app.metrics import run_metrics
@@ -43,4 +44,6 @@ BACKUP: Final = Feature(
 
 METRICS: Final = Feature(running=run_metrics, duties=alert_duties)
 
-FEATURES: Final = (IMPORTER, METRICS, BACKUP)
+BACKUP_WATCH: Final = Feature(running=run_backup_watch)
+
+FEATURES: Final = (IMPORTER, METRICS, BACKUP, BACKUP_WATCH)

@@ -203,6 +203,7 @@ def _samplers(
             sources=sources,
             user_collectors=users,
             operations=partial(counts.of, name),
+            backups=partial(daemon.backups.of, name),
             siblings=of_server[database.dsn.hosts],
             state_dir=daemon.config.server.state_dir / "metrics" / "others",
         )

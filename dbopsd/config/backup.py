@@ -205,6 +205,14 @@ class DatabaseBackupConfig(Section):
     source: Literal["primary", "prefer-standby"] = "primary"
     """Where backups are taken from. `prefer-standby`: a standby of the `dsn`, if one is there."""
 
+    max_age: Span | None = None
+    """How old the newest backup may get before health and an alert tell, such as "36h". Unset: 1.5
+    times the longest pause of each schedule that makes backups."""
+
+    drill_max_age: Span | None = None
+    """How long ago the last drill may be before health and an alert tell, such as "3d". Unset: 1.5
+    times the longest pause of the schedules that make drills."""
+
     restore_roots: tuple[Path, ...] = ()
     """Directories on the workers' machine below which backups can be restored.
 

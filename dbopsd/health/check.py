@@ -14,6 +14,7 @@ from dbopsd.db.session import Row, Session
 from dbopsd.db.statement import Statement
 from dbopsd.errors import ConfigurationError
 from dbopsd.health import checks
+from dbopsd.health.backup_overview import BackupOverview
 from dbopsd.health.report import NO_THRESHOLDS, CheckResult, State, Thresholds
 
 # For thresholds in bytes.
@@ -27,6 +28,7 @@ class Subject:
 
     `previous` is what the same check found last, `now` the time, seconds since 1970. `cluster` is
     what the hosts say of themselves; None where there is nothing but one host to look at.
+    `backups` is None before the store was read for the first time.
     """
 
     session: Session | None
@@ -36,6 +38,7 @@ class Subject:
     now: float
     previous: CheckResult | None = None
     cluster: ClusterView | None = None
+    backups: BackupOverview | None = None
 
     async def fetch_all(self, statement: Statement) -> list[Row]:
         """The rows of `statement`, for a check that declares `needs_server`."""
@@ -72,7 +75,8 @@ class Check:
 
     `reason` is the machine-readable word for a value past a threshold; `about` says in half a
     line what the value is, and where the thresholds come from. With `of_hosts` it judges
-    `Subject.cluster` alone, and a change of its result is published at once.
+    `Subject.cluster` alone, and a change of its result is published at once. With `of_backups` it
+    is made for databases with backups only.
     """
 
     name: str
@@ -84,6 +88,7 @@ class Check:
     every_s: float = 10.0
     needs_server: bool = True
     of_hosts: bool = False
+    of_backups: bool = False
 
     def result(self, found: Measurement, *, at: float) -> CheckResult:
         """Judge what was found at the time `at`, seconds since 1970."""

@@ -20,6 +20,7 @@ from dbopsd.db.dsn import CATALOG_ONLY, Purpose
 from dbopsd.db.errors import ConnectFailed, ConnectionLost, DatabaseError, QueryTimeout
 from dbopsd.db.session import Session
 from dbopsd.db.statement import load_sql
+from dbopsd.health.backup_overview import BackupOverview
 from dbopsd.health.check import Check, Measurement, Subject
 from dbopsd.health.report import CheckResult, Report, ServerRole, State, Thresholds, summarise
 
@@ -103,6 +104,7 @@ class Prober:
         *,
         now: Callable[[], float] = time.time,
         give_up_s: float = GIVE_UP_S,
+        backups: Callable[[], BackupOverview | None] = lambda: None,
     ) -> None:
         self._database = database
         self._name = database.name
@@ -110,6 +112,7 @@ class Prober:
         self._reachable_check, *self._checks = checks
         self._now = now
         self._give_up_s = give_up_s
+        self._backups = backups
         self._publish: Callable[[Report], None] = lambda _report: None
         self._reachable = self._reachable_check.not_measured(
             "NOT_PROBED_YET", "the first probe has not come back yet"
@@ -313,6 +316,7 @@ class Prober:
             self._now(),
             self._results[check.name] if check.name in self._measured_here else None,
             None if cluster is None else cluster.view(),
+            self._backups(),
         )
         try:
             found = await check.measure(subject)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dbopsd.db.database import Database
+from dbopsd.health.backup_overview import BackupOverview
 from dbopsd.health.report import Report
 from dbopsd.metrics.errors import SourceNotApplicable
 from dbopsd.metrics.model import (
@@ -50,6 +51,9 @@ class Subject:
     """How often a collector has run."""
 
     operations: OperationCounts = field(default_factory=dict)
+
+    backups: BackupOverview | None = None
+    """The database's backups; None before the store was read, and where it has none."""
 
 
 @dataclass(frozen=True, slots=True)

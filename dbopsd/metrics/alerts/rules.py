@@ -67,6 +67,7 @@ class _Declared(BaseModel):
     summary: Annotated[str, Field(min_length=1, max_length=500)]
     remedy: Annotated[str, Field(min_length=1, max_length=500)]
     dormant: str = ""
+    covers: Annotated[str, Field(max_length=63)] = ""
 
     @model_validator(mode="after")
     def _judges_by_one_thing(self) -> Self:
@@ -106,6 +107,8 @@ class Rule:
     state: str = ""
     under: tuple[str, ...] = ()
     dormant: str = ""
+    covers: str = ""
+    """A health check that says the same: its being degraded needs no alert of its own."""
 
     @property
     def text(self) -> str:
@@ -237,6 +240,9 @@ def _read(where: str, text: str, below: Mapping[str, Rule]) -> dict[str, Rule]:
     declared = {name: _declared(f"{where}: {name}", name, table) for name, table in tables.items()}
     named = {(each.check, each.state) for each in below.values()}
     named |= {(each.check, each.state) for each in declared.values()}
+    covered = {each.covers for each in below.values()}
+    covered |= {each.covers for each in declared.values()}
+    named |= {(check, "degraded") for check in covered if check}
     rules = dict(below)
     for name, each in declared.items():
         rules[name] = _rule(f"{where}: {name}", name, each, named)
@@ -281,6 +287,7 @@ def _rule(where: str, name: str, declared: _Declared, named: Iterable[tuple[str,
         state=declared.state,
         under=declared.under,
         dormant=declared.dormant,
+        covers=declared.covers,
     )
     try:
         _ = rule.fires, rule.holds

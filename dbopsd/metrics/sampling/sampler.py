@@ -13,6 +13,7 @@ from typing import Final
 
 from dbopsd.config import DatabaseMetricsConfig, MetricsConfig
 from dbopsd.db.database import Database
+from dbopsd.health.backup_overview import BackupOverview
 from dbopsd.health.report import Report
 from dbopsd.metrics.collector import Collector
 from dbopsd.metrics.model import Collection, CollectorState, CollectorStatus
@@ -40,7 +41,8 @@ _STALE_AFTER: Final = 2.0
 class Sampler:
     """Runs `collectors` and `sources` on `database`.
 
-    `report` gives the prober's newest report, `operations` counts the database's operations.
+    `report` gives the prober's newest report, `operations` counts the database's operations,
+    `backups` is how its backups do.
     `state_dir` is for what is kept over a restart. `siblings`: how many databases of the same
     server are sampled, with this one.
     `clock` is in seconds since 1970, `monotonic` for intervals.
@@ -57,6 +59,7 @@ class Sampler:
         sources: Sequence[Source] = (),
         user_collectors: Sequence[UserCollector] = (),
         operations: Callable[[], OperationCounts] = dict,
+        backups: Callable[[], BackupOverview | None] = lambda: None,
         state_dir: Path | None = None,
         siblings: int = 1,
         clock: Callable[[], float] = time.time,
@@ -77,6 +80,7 @@ class Sampler:
             [each for each in sources if each.name not in disabled], monotonic
         )
         self._operations = operations
+        self._backups = backups
         self._siblings = siblings
         self._clock = clock
         self._monotonic = monotonic
@@ -165,6 +169,7 @@ class Sampler:
                 server=newest.server,
                 runs=newest.runs,
                 operations=self._operations(),
+                backups=self._backups(),
             )
             newest.publish_other(self._sources.ask(subject))
             await asyncio.sleep(SOURCES_EVERY_S)

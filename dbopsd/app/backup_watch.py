@@ -1,0 +1,161 @@
+"""Looks at the backups of each database now and then, in the background of the API process.
+
+Health and metrics read what it found last, and never wait for a store.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from croniter import croniter
+
+from dbopsd.app.background import start
+from dbopsd.app.feature import Daemon, Served
+from dbopsd.config.backup import DatabaseBackupConfig
+from dbopsd.errors import DbopsError
+from dbopsd.health.backup_overview import BackupOverview
+from dbopsd.operations.errors import ControlStoreUnavailable
+from dbopsd.operations.record import Comparison, Condition, Operation, Schedule, State
+
+CREATE: Final = "create-backup"
+DRILL: Final = "drill-backup"
+
+_log = logging.getLogger(__name__)
+
+# Once everything else has started; a store may take its time, which nobody waits for.
+_FIRST_AFTER_S: Final = 2.0
+_EVERY_S: Final = 600.0
+# How often it is asked whether an operation on backups has ended since.
+_OPERATIONS_EVERY_S: Final = 15.0
+_LOOKED_AHEAD: Final = timedelta(days=400)
+_MOST_TIMES: Final = 400
+
+
+@asynccontextmanager
+async def run_backup_watch(daemon: Daemon) -> AsyncIterator[Served]:
+    """Look at the backups of every database that has them, for the time of the context."""
+    tasks = [
+        start(f"{name}-backup-watch", _Watch(daemon, name, database.config.backup).run)
+        for name, database in daemon.databases.items()
+        if database.config.backup is not None
+    ]
+    try:
+        yield Served()
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+class _Watch:
+    """The watch over one database's backups."""
+
+    def __init__(self, daemon: Daemon, database: str, config: DatabaseBackupConfig) -> None:
+        self._daemon = daemon
+        self._database = database
+        self._config = config
+        self._schedules: Sequence[Schedule] = ()
+        self._attempt: Operation | None = None
+        self._ended = ""
+
+    async def run(self) -> None:
+        """Look for ever; ends by cancellation only."""
+        await asyncio.sleep(_FIRST_AFTER_S)
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._ask_operations()
+            await self._look()
+            looked, ended = loop.time(), self._ended
+            while loop.time() - looked < _EVERY_S and ended == self._ended:
+                await asyncio.sleep(_OPERATIONS_EVERY_S)
+                await self._ask_operations()
+
+    async def _ask_operations(self) -> None:
+        """The schedules, the last attempt at a backup, and the operation that ended last."""
+        with contextlib.suppress(ControlStoreUnavailable):
+            self._schedules = await self._daemon.operations.schedules(self._database)
+            attempts = await self._newest(CREATE)
+            drills = await self._newest(DRILL)
+            # One that was cancelled says nothing about how backups do.
+            told = [each for each in attempts if each.state is not State.CANCELLED]
+            self._attempt = told[0] if told else None
+            self._ended = " ".join(each.id for each in (*attempts[:1], *drills[:1]))
+
+    async def _newest(self, kind: str) -> list[Operation]:
+        """The newest operations of a kind that have ended."""
+        return await self._daemon.operations.list_page(
+            (
+                Condition("kind", Comparison.EQUAL, kind),
+                Condition("done", Comparison.EQUAL, True),
+            ),
+            databases=[self._database],
+            limit=10,
+        )
+
+    async def _look(self) -> None:
+        # Here: a daemon without backups loads no stores, codecs and keys.
+        from dbopsd.backup.overview import read_overview  # noqa: PLC0415
+
+        before = self._daemon.backups.of(self._database)
+        now = datetime.now(UTC)
+        try:
+            found = await read_overview(
+                self._database,
+                self._config,
+                backup_intervals(self._schedules, now),
+                longest_pause([each for each in self._schedules if each.kind == DRILL], now),
+            )
+        except DbopsError as error:
+            _log.warning("the backups of database '%s' cannot be read: %s", self._database, error)
+            found = replace(before or BackupOverview(0.0), problem=error.message)
+        attempt = self._attempt
+        if attempt is not None:
+            failure = attempt.failure
+            found = replace(
+                found,
+                attempt_ok=attempt.state is State.SUCCEEDED,
+                attempt_problem="" if failure is None else failure.message,
+            )
+        self._daemon.backups.publish(self._database, found)
+
+
+def backup_intervals(schedules: Sequence[Schedule], now: datetime) -> dict[str, float]:
+    """The longest pause between two backups of each kind by the schedules, in seconds."""
+    kinds: dict[str, list[Schedule]] = {}
+    for each in schedules:
+        if each.kind == CREATE:
+            kind = json.loads(each.request).get("kind", "FULL")
+            kinds.setdefault(str(kind).lower(), []).append(each)
+    found = {kind: longest_pause(of_kind, now) for kind, of_kind in kinds.items()}
+    return {kind: pause for kind, pause in found.items() if pause is not None}
+
+
+def longest_pause(schedules: Sequence[Schedule], now: datetime) -> float | None:
+    """The longest time between two of their times from `now` on, in seconds.
+
+    None where they are all paused, or name no two times within a year.
+    """
+    times: set[float] = set()
+    ends: list[float] = []
+    for each in schedules:
+        if each.paused:
+            continue
+        zone = ZoneInfo(each.time_zone)
+        coming = croniter(each.cron, now.astimezone(zone))
+        own = [coming.get_next(datetime).timestamp() for _ in range(_MOST_TIMES)]
+        times.update(own)
+        ends.append(own[-1])
+    # Beyond the end of the most frequent one, its times would be missed.
+    until = min([*ends, (now + _LOOKED_AHEAD).timestamp()])
+    known = sorted(time for time in times if time <= until)
+    return max((after - before for before, after in pairwise(known)), default=None)

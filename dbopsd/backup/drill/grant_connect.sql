@@ -1,0 +1,2 @@
+-- summary: GRANT CONNECT
+GRANT CONNECT ON DATABASE {database} TO {role}

@@ -1,0 +1,102 @@
+"""How the backups of a database do, read from its store: for health and metrics."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from dbopsd.backup.catalog.catalog import Backup, is_physical
+from dbopsd.backup.catalog.commit import CommitRecord
+from dbopsd.backup.catalog.kind import BackupKind, BackupState
+from dbopsd.backup.catalog.notes import NoteKind
+from dbopsd.backup.repository import open_repository
+from dbopsd.config.backup import DatabaseBackupConfig, span_s
+from dbopsd.health.backup_overview import (
+    OVERDUE_FACTOR,
+    BackupOverview,
+    LastBackup,
+    LastDrill,
+)
+
+
+async def read_overview(
+    database: str,
+    config: DatabaseBackupConfig,
+    intervals_s: Mapping[str, float],
+    drill_interval_s: float | None,
+) -> BackupOverview:
+    """Read it from the store. Intervals are those of the schedules; the configuration wins.
+
+    Raises `KeyUnreadable` and what the store does.
+    """
+    read_at = datetime.now(UTC).timestamp()
+    backups: list[Backup] = []
+    async with open_repository(database, config) as repository:
+        for system in await repository.systems():
+            backups += (await repository.catalog(system)).backups
+    good = [each.record for each in backups if each.record is not None and _is_good(each)]
+    newest = _newest(good)
+    if config.max_age is not None:
+        last = max(newest, key=lambda kind: newest[kind].ended_at, default=None)
+        limit_s = span_s(config.max_age) / OVERDUE_FACTOR
+        intervals_s = {} if last is None else {last: limit_s}
+    if config.drill_max_age is not None:
+        drill_interval_s = span_s(config.drill_max_age) / OVERDUE_FACTOR
+    return BackupOverview(
+        read_at,
+        newest=newest,
+        stored=_stored(backups),
+        broken=tuple(each.id for each in backups if each.state is BackupState.BROKEN),
+        oldest_at=min(
+            (each.stop_time.timestamp() for each in good if is_physical(each)), default=None
+        ),
+        intervals_s=intervals_s,
+        drill=_last_drill(backups),
+        drill_interval_s=drill_interval_s,
+    )
+
+
+def _is_good(backup: Backup) -> bool:
+    return backup.state is not BackupState.BROKEN
+
+
+def _newest(records: Sequence[CommitRecord]) -> dict[str, LastBackup]:
+    """The newest of each kind."""
+    newest: dict[str, CommitRecord] = {}
+    for record in sorted(records, key=lambda each: each.stop_time):
+        newest[record.kind.value.lower()] = record
+        if record.fallback:
+            newest[BackupKind.INCREMENTAL.value.lower()] = record
+    return {
+        kind: LastBackup(
+            record.stop_time.timestamp(),
+            (record.stop_time - record.start_time).total_seconds(),
+            record.size_bytes,
+            record.stored_bytes,
+        )
+        for kind, record in newest.items()
+    }
+
+
+def _stored(backups: Sequence[Backup]) -> dict[str, tuple[int, int]]:
+    """How many there are of each kind, and their size; 0 where there is none."""
+    counted = {kind.value.lower(): (0, 0) for kind in BackupKind}
+    for each in backups:
+        if each.record is not None:
+            kind = each.record.kind.value.lower()
+            count, size = counted[kind]
+            counted[kind] = (count + 1, size + each.record.stored_bytes)
+    return counted
+
+
+def _last_drill(backups: Sequence[Backup]) -> LastDrill | None:
+    notes = [note for each in backups if (note := each.notes.get(NoteKind.DRILLED)) is not None]
+    if not notes:
+        return None
+    note = max(notes, key=lambda each: each.at)
+    report = note.fields.get("report", {})
+    return LastDrill(
+        note.at.timestamp(),
+        bool(note.fields["ok"]),
+        tuple(each["name"] for each in report.get("checks", ()) if not each["ok"]),
+        float(report.get("recovery_seconds", 0.0)),
+        float(report.get("recovery_point_seconds", 0.0)),
+    )
