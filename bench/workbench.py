@@ -61,7 +61,12 @@ class Workbench:
         )
 
     def postgres(
-        self, *, durable: bool = False, logged: bool = False, settings: Settings | None = None
+        self,
+        *,
+        durable: bool = False,
+        logged: bool = False,
+        settings: Settings | None = None,
+        major: int = _MAJOR,
     ) -> PostgresServer:
         """A server of the measurement's own, with `settings` of its own.
 
@@ -72,7 +77,7 @@ class Workbench:
             **(_DURABLE if durable else {}),
             **(settings or {}),
         }
-        server = self._servers.disposable(_MAJOR, settings)
+        server = self._servers.disposable(major, settings)
         self._stack.callback(self._servers.discard, server)
         return server
 
