@@ -142,7 +142,6 @@ def build_cli(features: Sequence[Feature] = (), *, module: str = "dbopsd") -> cl
     def push(config_file: Path | None, database: str, path: Path) -> None:
         """Store the WAL file PATH of DATABASE, and read it back. For `archive_command`.
 
-        \b
         archive_command = 'dbopsd wal push --config /etc/dbopsd.toml main %p'
 
         DATABASE needs `wal = "archive_command"`. Exit code 0 says that the file is stored and may
