@@ -37,11 +37,11 @@ async def run_backups(daemon: Daemon) -> AsyncIterator[Served]:
 
 
 def backup_duties(config: Config) -> Sequence[Duty]:
-    """The duty to receive the WAL of each database whose backups ask for it."""
+    """The duty to receive the WAL of each database, or to follow its `archive_command`."""
     return [
         Duty(RECEIVE_WAL, _receive_wal, database=name)
         for name, database in config.databases.items()
-        if database.backup is not None and database.backup.wal == "stream"
+        if database.backup is not None and database.backup.wal != "off"
     ]
 
 

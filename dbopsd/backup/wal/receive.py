@@ -9,6 +9,7 @@ which was taken for dead, do no harm to each other.
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,16 +26,19 @@ from dbopsd.backup.wal.errors import WalConflict
 from dbopsd.backup.wal.events import EventKind, WalEvent, read_events, write_event
 from dbopsd.backup.wal.marks import Marks
 from dbopsd.backup.wal.receiver import Receiver
+from dbopsd.backup.wal.resume import Leg
 from dbopsd.backup.wal.shipper import Progress, Shipper
 from dbopsd.backup.wal.slot import Look, advance_slot, create_slot, look, slot_name
 from dbopsd.backup.wal.spool import left_spools, open_spool, spool_folder
 from dbopsd.db.database import Database
 from dbopsd.db.errors import DatabaseError
+from dbopsd.db.statement import load_sql
 from dbopsd.operations.duty import DutyRun
 from dbopsd.operations.errors import ControlStoreUnavailable, OperationInTheWay
 
 _log = logging.getLogger(__name__)
 
+_ARCHIVER: Final = load_sql(__package__, "archiver.sql").statement
 _LOOK_EVERY_S: Final = 1.0
 _LOOK_AT_REST_S: Final = 5.0
 # A slot that nobody has touched for `idle_replication_slot_timeout` (18) is invalidated.
@@ -51,6 +55,7 @@ class ClusterChanged(Exception):
 async def receive_wal(run: DutyRun) -> None:
     """Receive and archive the WAL of the duty's database, until it is cancelled.
 
+    Where the server pushes its WAL by `archive_command`, only write marks of how far that is.
     Raises what has to be seen to by somebody: the errors of keys, `WalConflict`, `WalUnusable`,
     `BackupDamaged`, `StoreUnsuitable`; and, at its beginning, `DatabaseError` and `StoreError`.
     """
@@ -62,9 +67,11 @@ async def receive_wal(run: DutyRun) -> None:
         await repository.require_create_only()
         await _ship_leftovers(repository, folder)
         while True:
-            server = await read_server(database)
+            cluster = _Cluster(run, database, repository, await read_server(database))
             with contextlib.suppress(ClusterChanged):
-                await _Cluster(run, database, repository, server).receive(folder)
+                if repository.config.wal == "archive_command":
+                    await cluster.follow_archiver()
+                await cluster.receive(folder)
             _log.warning("database %s is another cluster than before", database.name)
 
 
@@ -129,6 +136,30 @@ class _Cluster:
                 most_spool_bytes=config.max_slot_wal,
             )
             await _side_by_side(receiver.run(), shipper.run(), self._watch())
+
+    async def follow_archiver(self) -> None:
+        """Write marks for what the server has pushed, for ever. Raises `ClusterChanged`."""
+        self._progress.legs = [Leg(self._server.timeline, Lsn(0), None)]
+        said = ""
+        while True:
+            try:
+                found = await self._look()
+                async with self._database.session() as session:
+                    ((_, name, _),) = await session.fetch_all(_ARCHIVER)
+                self._progress.legs = [Leg(found.timeline, Lsn(0), None)]
+                if re.fullmatch(r"[0-9A-F]{24}", name):
+                    segment = Segment.parse(name, found.segment_bytes)
+                    key = segment_key(self._layout, segment)
+                    # The server pushes in order.
+                    if await self._repository.store.info(key) is not None:
+                        self._progress.stored = segment.end
+                await self._mark(found)
+                said = ""
+            except (DatabaseError, StoreError) as error:
+                if error.message != said:
+                    said = error.message
+                    _log.warning("WAL archive of %s: %s", self._database.name, error)
+            await asyncio.sleep(_LOOK_AT_REST_S)
 
     async def _greet(self) -> None:
         """Make sure of the slot, and say so where the archive is not the first of its database."""

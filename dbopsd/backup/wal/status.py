@@ -33,7 +33,7 @@ async def read_status(repository: Repository, database: Database) -> WalStatus:
     async with database.session() as session:
         found = await look(session, slot)
         if config.wal == "archive_command":
-            ((last_at, failing),) = await session.fetch_all(_ARCHIVER)
+            ((last_at, _, failing),) = await session.fetch_all(_ARCHIVER)
     layout = repository.layout(found.system_identifier)
     problem = ""
     marks: Sequence[Mark] = ()

@@ -225,6 +225,7 @@ async def test_wal_that_the_server_removed_is_a_gap_that_is_recorded(
         first, second = found.ranges
         assert first.end <= gap.end == second.start
         assert gap.start <= first.end
+        assert {kind for kind, _ in duty.started} == {"create-backup"}
         assert not duty.failures
         async with repository_of(database) as repository:
             status = await read_status(repository, database)
