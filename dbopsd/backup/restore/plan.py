@@ -4,26 +4,28 @@ Made before anything is written. Whatever the target is, the plan has the record
 stops, found in the WAL itself, so that where it really ended can be compared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
-from typing import Final
+from typing import Final, TypeVar
 
 from dbopsd.backup.catalog.catalog import Catalog, is_physical
 from dbopsd.backup.catalog.commit import CommitRecord, check_commit
 from dbopsd.backup.catalog.errors import BackupNotFound
 from dbopsd.backup.catalog.kind import BackupState
 from dbopsd.backup.catalog.layout import Layout
+from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
 from dbopsd.backup.model.reports import RestorePlan
 from dbopsd.backup.model.requests import RecoveryTarget
 from dbopsd.backup.repository import Repository
 from dbopsd.backup.restore.errors import TargetUnreachable
+from dbopsd.backup.restore.freshness import caught_up
 from dbopsd.backup.restore.reachable import Reachable
-from dbopsd.backup.restore.target_search import Stop, TargetSearch, described
+from dbopsd.backup.restore.target_search import Found, Stop, TargetSearch, described
 from dbopsd.backup.restore.wal_scan import SegmentFile, WalScan
 from dbopsd.backup.restore.windows import restorable, segment_bytes_of
-from dbopsd.backup.wal.archive import read_archive
+from dbopsd.backup.wal.archive import Mark, WalArchive, read_archive
 from dbopsd.backup.wal.stored_wal import read_segment
 from dbopsd.db.client_tools import installations, same_major
 from dbopsd.db.server.installation import Installation
@@ -34,6 +36,8 @@ _TOOLS: Final = ("postgres", "pg_ctl", "pg_waldump", "pg_controldata", "psql")
 _CHAIN_TOOLS: Final = ("pg_combinebackup", "pg_verifybackup")
 # Incremental backups came with it.
 _COMBINES_FROM: Final = 17
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -88,40 +92,68 @@ async def plan_restore(
 ) -> Plan:
     """Find the chain and the WAL for a target, and check that they are there and can be read.
 
-    With `backup_id`, begin with that one. Raises `TargetUnreachable`, `TargetAmbiguous`,
+    With `backup_id`, begin with that one. What was committed just before, and is not archived yet,
+    is waited for while the server answers. Raises `TargetUnreachable`, `TargetAmbiguous`,
     `WalGapInTheWay`, `BackupNotFound`, `BackupDamaged`, `KeyMissing`, `KeyWrong`, `ToolsTooOld`.
     """
     catalog = await _catalog(repository, backup_id)
     backups = [_named(catalog, backup_id)] if backup_id else restorable(catalog)
-    if not backups:
-        problem = "it has no physical backup that is complete"
-        raise TargetUnreachable(repository.database, described(target), problem)
-    layout = catalog.layout
-    archive = await read_archive(repository.store, layout, segment_bytes_of(catalog))
-    if target.timeline in ("", "latest") and archive.damaged_histories:
-        # Which timeline is the latest, and which moments are ambiguous, is not known without it.
-        raise next(iter(archive.damaged_histories.values()))
     tools = await _tools(run, repository.database, backups)
-    reachable = Reachable(backups, archive)
-    scan = WalScan(run, repository, layout, tools, run.scratch)
-    run.progress("plan")
-    found = await TargetSearch(repository.database, reachable, scan, target).find()
+
+    async def search(mark: Mark | None) -> tuple[Reachable, WalArchive, Found]:
+        run.progress("plan")
+        layout = catalog.layout
+        archive = await read_archive(repository.store, layout, segment_bytes_of(catalog))
+        if target.timeline in ("", "latest") and archive.damaged_histories:
+            # Which timeline is the latest, and what is ambiguous, is not known without it.
+            raise next(iter(archive.damaged_histories.values()))
+        reachable = Reachable(backups, archive, [mark] if mark else [])
+        scan = WalScan(run, repository, layout, tools, run.scratch)
+        found = await TargetSearch(repository.database, reachable, scan, target).find()
+        return reachable, archive, found
+
+    (reachable, archive, found), behind = await _with_newest(run, repository, target, search)
     backup, timeline = found.reach.backup, found.reach.timeline
     plan = Plan(
         repository.database,
-        layout,
+        catalog.layout,
         tools,
         tuple(catalog.chain(catalog.get(backup.id))),
         timeline,
         target,
         found.stop,
         tuple(reachable.segments(backup, timeline, found.wal_end)),
-        tuple(each for each in archive.histories if each <= timeline),
-        found.notes,
+        tuple(archive.histories),
+        (*found.notes, *([f"Not the latest: {behind}."] if behind else ())),
     )
     await _check_chain(repository, plan)
     await _check_wal(repository, plan)
     return plan
+
+
+async def _with_newest(
+    run: Run,
+    repository: Repository,
+    target: RecoveryTarget,
+    search: Callable[[Mark | None], Awaitable[T]],
+) -> tuple[T, str]:
+    """Search once what the server has committed by now is stored, where that may matter.
+
+    The second is what a person should know of the latest moment.
+    """
+    lsn = Lsn.parse(target.lsn) if target.lsn else None
+    if not (target.immediate or target.time or target.lsn or target.xid or target.name):
+        fresh = await caught_up(run, repository)
+        return await search(fresh.mark), fresh.behind
+    try:
+        return await search(None), ""
+    except TargetUnreachable as error:
+        if error.after or target.immediate:
+            raise
+        fresh = await caught_up(run, repository, time_wanted=target.time, lsn=lsn)
+        if fresh.mark is None:
+            raise
+    return await search(fresh.mark), ""
 
 
 async def _catalog(repository: Repository, backup_id: str) -> Catalog:

@@ -55,9 +55,15 @@ class Hole:
 
 
 class Reachable:
-    """The reaches of `backups` by an archive. A timeline whose history is damaged has none."""
+    """The reaches of `backups` by an archive. A timeline whose history is damaged has none.
 
-    def __init__(self, backups: Iterable[CommitRecord], archive: WalArchive) -> None:
+    `marks`: what is known besides the archive's own.
+    """
+
+    def __init__(
+        self, backups: Iterable[CommitRecord], archive: WalArchive, marks: Sequence[Mark] = ()
+    ) -> None:
+        self._more_marks = marks
         self.backups = tuple(backups)
         self._archive = archive
         self._ranges = {number: each.ranges() for number, each in archive.timelines.items()}
@@ -159,11 +165,14 @@ class Reachable:
 
     def marks(self, backup: CommitRecord, timeline: int) -> list[Mark]:
         """The marks on the way from a backup to the end of a timeline, in order."""
+        stored = self._archive.timelines
         return [
             mark
             for number, start, left_at in self._way_from(backup, timeline)
-            if number in self._archive.timelines
-            for mark in self._archive.timelines[number].marks
+            for mark in (
+                *(stored[number].marks if number in stored else ()),
+                *(each for each in self._more_marks if each.timeline == number),
+            )
             if start <= mark.lsn and (left_at is None or mark.lsn <= left_at)
         ]
 

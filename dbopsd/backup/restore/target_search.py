@@ -133,7 +133,7 @@ class TargetSearch:
         ]
         record = await self._scan.first_record(files, reach.timeline, lsn)
         if record is None:
-            return self._to_the_end(reach, f"nothing was written at or after {lsn}")
+            return self._to_the_end(reach, f"Nothing was written at or after {lsn}")
         return self._at(reach, record, inclusive=not self._target.exclusive)
 
     async def _find_time(self, time: datetime) -> Found:
@@ -145,7 +145,7 @@ class TargetSearch:
             reach = newest(left)
             record = await self._first_end_after(reach, time)
             if record is None:
-                why = f"no transaction ended after {described(self._target)}"
+                why = f"No transaction ended after {described(self._target)}"
                 return self._to_the_end(reach, why)
             if record.lsn >= reach.backup.stop_lsn:
                 return self._at(reach, record, inclusive=False)
@@ -265,7 +265,7 @@ class TargetSearch:
         return Found(reach, Stop(record, inclusive), min(record.latest_end, reach.end))
 
     def _to_the_end(self, reach: Reach, why: str = "") -> Found:
-        notes = (f"{why}: recovery goes to the end of the WAL, {reach.end}",) if why else ()
+        notes = (f"{why}: recovery goes to the end of the WAL, {reach.end}.",) if why else ()
         # With its own WAL only, the end is where it is consistent.
         return Found(reach, Stop(immediate=reach.backup.wal_included), reach.end, notes)
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from dbopsd.backup.catalog.kind import BackupKind
 from dbopsd.backup.model.requests import RecoveryTarget
 from tests.support.backed_up import backed_up, storing_wal
+from tests.support.receiving import receiving
 from tests.support.restores import back_up, restored_server
 from tests.support.scratch import new_directory
 from tests.support.servers import PostgresServer
@@ -60,3 +62,30 @@ async def test_moments_of_every_kind_have_just_the_rows_committed_by_then(
                 assert len(report.chain) == (2 if cluster.version >= 17 else 1)
                 assert report.reached is not None
                 assert (report.reached.xid, report.reached.name) == (target.xid, target.name)
+
+
+async def test_what_was_committed_just_before_is_waited_for_and_restored(
+    cluster: PostgresServer, place: Path
+) -> None:
+    cluster.execute("CREATE TABLE fresh (n int)")
+    async with (
+        backed_up(cluster, place, restore_roots=[str(place)], wal_flush_s=3) as database,
+        receiving(database, place),
+    ):
+        await back_up(database, place)
+        for number, kind in enumerate(("latest", "time", "xid")):
+            cluster.execute(f"INSERT INTO fresh VALUES ({number})")
+            ((xid, now),) = cluster.execute(
+                "SELECT (SELECT max(xmin::text::int) FROM fresh)::text,"
+                " extract(epoch FROM clock_timestamp())"
+            )
+            target = {
+                "latest": RecoveryTarget(latest=True),
+                "time": RecoveryTarget(time=datetime.fromtimestamp(float(str(now)), UTC)),
+                "xid": RecoveryTarget(xid=str(xid)),
+            }[kind]
+            directory = str(place / f"restored-{kind}")
+            async with restored_server(database, place, target, directory=directory) as found:
+                _, restored = found
+                rows = restored.execute("SELECT n FROM fresh ORDER BY n").fetchall()
+                assert [n for (n,) in rows] == list(range(number + 1)), kind

@@ -225,7 +225,7 @@ async def test_a_time_after_the_last_commit_of_an_idle_server_is_the_end_of_its_
     archive: Archive, restores: _Restores
 ) -> None:
     report = await restores.plan(RecoveryTarget(time=archive.times[-1]))
-    assert "no transaction ended after" in report.instructions[0]
+    assert "No transaction ended after" in report.instructions[0]
 
 
 async def test_a_position_at_the_end_of_all_wal_is_reached(
