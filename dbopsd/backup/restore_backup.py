@@ -13,13 +13,21 @@ from dbopsd.backup.model.requests import RestoreBackupRequest, TargetAction
 from dbopsd.backup.repository import Repository, open_repository
 from dbopsd.backup.restore.cluster import (
     RestoredCluster,
+    account_for,
     check_places,
     own_directory,
     restore_cluster,
 )
 from dbopsd.backup.restore.directory import RestoreDirectory, find_claimed
 from dbopsd.backup.restore.plan import Plan, plan_restore
-from dbopsd.backup.restore.start import PORT, RESTORES, confirm, leave_running
+from dbopsd.backup.restore.start import (
+    PORT,
+    RESTORES,
+    barrier,
+    cannot_enter,
+    confirm,
+    leave_running,
+)
 from dbopsd.db.server.leftovers import end_leftovers
 from dbopsd.operations.kind import Run
 
@@ -82,6 +90,11 @@ async def _restore(
     roots: list[Path],
 ) -> RestoreReport:
     began = time.monotonic()
+    if request.start:
+        account = await account_for(Path(directory))
+        unreachable = await barrier(Path(directory).parent, account)
+        if unreachable:
+            raise cannot_enter(Path(directory), unreachable, account)
     restored = await restore_cluster(
         run,
         repository,
@@ -94,7 +107,7 @@ async def _restore(
     )
     report = _report(restored.plan, str(restored.data))
     if not request.start:
-        report = replace(report, instructions=_instructions(restored))
+        report = replace(report, instructions=await _instructions(restored))
     else:
         server = await leave_running(run, restored)
         reached = await confirm(server)
@@ -134,8 +147,10 @@ def _report(plan: Plan, directory: str, *, dry_run: bool = False) -> RestoreRepo
     )
 
 
-def _instructions(restored: RestoredCluster) -> tuple[str, ...]:
+async def _instructions(restored: RestoredCluster) -> tuple[str, ...]:
     """What whoever starts the server himself does, a line each."""
+    unreachable = await barrier(restored.data, restored.account)
+    first = f"Let account {restored.account.name} search {unreachable} first (chmod o+x)."
     data, account = shlex.quote(str(restored.data)), restored.account
     pg_ctl = shlex.quote(str(restored.plan.installation.tool("pg_ctl")))
     log = shlex.quote(f"{restored.data}.log")
@@ -154,6 +169,7 @@ def _instructions(restored: RestoredCluster) -> tuple[str, ...]:
     )
     return (
         *restored.plan.notes,
+        *([first] if unreachable else ()),
         f"Start it as account {account.name}: {start}",
         f"It recovers to {restored.plan.described_target}{end}, and {after}.",
         "Where its log says that recovery ended before the target was reached, do not use it.",

@@ -98,6 +98,8 @@ class WalStorer:
                 continue
             if path in self._stored or segment.start >= end:
                 continue
+            if timeline not in (0, segment.timeline):
+                continue  # the end of a timeline that was left is not the end of its segment
             content = path.read_bytes()
             if segment.end <= end:
                 await self._writer.store_segment(segment, content)

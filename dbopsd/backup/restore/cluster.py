@@ -85,7 +85,7 @@ async def restore_cluster(
     new_places = _mapped(plan, mappings)
     claimed = await asyncio.to_thread(claim, directory, roots, run.operation)
     try:
-        account = await _account(claimed.path)
+        account = await account_for(claimed.path)
         tablespaces = await asyncio.to_thread(
             _claim_tablespaces,
             claimed,
@@ -165,10 +165,10 @@ def _claim_tablespaces(
     return found
 
 
-async def _account(directory: Path) -> ServerAccount:
+async def account_for(directory: Path) -> ServerAccount:
     """The account that runs the server: the directory's owner, or, as root, PostgreSQL's own."""
-    owner = (await asyncio.to_thread(directory.stat)).st_uid
-    return await server_account(directory if owner != 0 else directory / "data")
+    owned = await asyncio.to_thread(lambda: directory.exists() and directory.stat().st_uid != 0)
+    return await server_account(directory if owned else directory / "data")
 
 
 async def _bring_wal(run: Run, repository: Repository, plan: Plan, folder: Path) -> None:

@@ -16,9 +16,10 @@ from typing import Final
 from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.model.reports import ReachedMoment
 from dbopsd.backup.restore.cluster import RestoredCluster
-from dbopsd.backup.restore.errors import RecoveryFailed
+from dbopsd.backup.restore.errors import DirectoryUnusable, RecoveryFailed
 from dbopsd.db.server.account import ServerAccount
 from dbopsd.db.server.directories import check_reachable, make_directory, write_private
+from dbopsd.db.server.errors import StateDirectoryUnreachable
 from dbopsd.db.server.installation import Installation, reachable
 from dbopsd.db.server.leftovers import end_leftovers, server_processes
 from dbopsd.db.server.process import command_as
@@ -58,6 +59,15 @@ class RestoredServer:
         return conninfo(
             host=str(self.sockets), port=PORT, user=user or self.superuser, dbname=dbname
         )
+
+
+def cannot_enter(data: Path, unreachable: str, account: ServerAccount) -> DirectoryUnusable:
+    """The error for a directory that the server could not run in."""
+    problem = (
+        f"account '{account.name}', which PostgreSQL runs as, cannot enter '{unreachable}': let it "
+        "search that (chmod o+x), or restore without starting it"
+    )
+    return DirectoryUnusable(str(data), problem)
 
 
 @asynccontextmanager
@@ -131,6 +141,15 @@ async def confirm(server: RestoredServer) -> ReachedMoment:
     if missed:
         raise _failed(server.restored, missed)
     return ReachedMoment(state.last_commit, str(state.reached), plan.target.xid, plan.target.name)
+
+
+async def barrier(place: Path, account: ServerAccount) -> str:
+    """The directory at or above a place that the server's account cannot enter; empty: none."""
+    try:
+        await check_reachable(place, account)
+    except StateDirectoryUnreachable as error:
+        return error.barrier
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +238,9 @@ async def _installation(run: Run, restored: RestoredCluster) -> Installation:
 async def _prepare(restored: RestoredCluster) -> Path:
     """The directory for the socket, and the file that lets in whoever gets there."""
     account, data = restored.account, restored.data
-    await check_reachable(data, account)
+    unreachable = await barrier(data, account)
+    if unreachable:
+        raise cannot_enter(data, unreachable, account)
     access = "local all all trust\nlocal replication all trust\n"
     await asyncio.to_thread(write_private, data / _ACCESS_FILE, access, account)
     if socket_directories(str(data), PORT):
