@@ -1,8 +1,8 @@
 """One failure of the store at any call of backup, WAL archiving, retention and rotation.
 
 Whatever the work then says, its next attempt succeeds, everything that is listed is whole, a
-restore has every row that was committed before its WAL was stored, and maintenance that is run again
-changes nothing.
+restore has every row that was committed before its WAL was stored, and maintenance that is run
+again changes nothing.
 """
 
 import asyncio
