@@ -174,7 +174,7 @@ class _Cluster:
     async def _watch(self) -> None:
         """Look at the server, move the slot after the store, and write marks, for ever."""
         said, moved = "", self._progress.moved
-        full_at = 0.0
+        full_at, gaps = 0.0, 0
         while True:
             moved.clear()
             try:
@@ -183,8 +183,8 @@ class _Cluster:
                 await self._keep_slot(found)
                 await self._mark(found)
                 now = asyncio.get_running_loop().time()
-                if now >= full_at:
-                    full_at = now + _ASK_EVERY_S
+                if now >= full_at or gaps != self._progress.gaps:
+                    full_at, gaps = now + _ASK_EVERY_S, self._progress.gaps
                     await self._ask_full()
             except (
                 DatabaseError,

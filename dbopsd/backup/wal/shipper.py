@@ -65,6 +65,8 @@ class Progress:
     """Those of which WAL is stored."""
     partials: dict[Segment, set[int]] = field(default_factory=dict)
     """The lengths of the stored beginnings of segments."""
+    gaps: int = 0
+    """How many gaps were recorded."""
     moved: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever `stored` has moved."""
 
@@ -151,6 +153,7 @@ class Shipper:
         _log.error("database %s: WAL is missing: %s", self._layout.database, gap.cause)
         await self._record(EventKind.GAP, gap.timeline, gap.start, gap.end, gap.cause)
         self._progress.stored = max(self._progress.stored, gap.end)
+        self._progress.gaps += 1
         await asyncio.to_thread(self._spool.forget_gap)
 
     def _has_data(self, files: SpoolFiles, after: Lsn) -> bool:
