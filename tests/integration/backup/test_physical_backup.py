@@ -11,9 +11,14 @@ import pytest
 from dbopsd.backup.backups import describe_backup, hold_backup, label_backup, list_backups
 from dbopsd.backup.catalog.errors import BackupNotFound
 from dbopsd.backup.catalog.kind import BackupKind, BackupState
-from dbopsd.backup.model.requests import CreateBackupRequest, Source
+from dbopsd.backup.catalog.lsn import Lsn
+from dbopsd.backup.create_backup import create_backup
+from dbopsd.backup.model.requests import Checkpoint, CreateBackupRequest, Source
+from dbopsd.backup.physical.base_backup import BaseBackupRequest, base_backup_command
 from dbopsd.backup.physical.errors import IncrementalUnsupported, NoSuchSource
+from dbopsd.db.client_tools import write_login
 from tests.support.backed_up import backed_up, repository_of, storing_wal
+from tests.support.operation_run import OperationRun
 from tests.support.physical_backups import (
     combine,
     create,
@@ -22,6 +27,7 @@ from tests.support.physical_backups import (
     unpack,
     verify,
 )
+from tests.support.receiving import archived, receiving
 from tests.support.servers import PostgresServer
 
 HAS_INCREMENTAL = 17
@@ -129,13 +135,11 @@ async def test_an_incremental_backup_that_cannot_be_is_full_and_says_why(
         assert third.kind is BackupKind.FULL
         assert "missing or truncated" in third.fallback
 
-        cluster.execute("ALTER SYSTEM SET summarize_wal = off")
-        cluster.execute("SELECT pg_reload_conf()")
+        _set(cluster, summarize_wal="off")
         try:
             fourth = await create_incremental(database, tmp_path)
         finally:
-            cluster.execute("ALTER SYSTEM RESET summarize_wal")
-            cluster.execute("SELECT pg_reload_conf()")
+            _set(cluster, summarize_wal=None)
         assert fourth.kind is BackupKind.FULL
         assert "summarize_wal" in fourth.fallback
 
@@ -145,20 +149,28 @@ async def test_summaries_that_are_gone_make_a_full_backup(
 ) -> None:
     if cluster.version < HAS_INCREMENTAL:
         return
-    async with backed_up(cluster, tmp_path) as database, storing_wal(cluster, database):
+    async with backed_up(cluster, tmp_path, wal="off") as database:
         await create(database, tmp_path)
-        cluster.execute("CREATE TABLE summarized (); SELECT pg_switch_wal(); CHECKPOINT")
-        cluster.execute("ALTER SYSTEM SET summarize_wal = off")
-        cluster.execute("SELECT pg_reload_conf()")
+        # The WAL must go, too, or the server makes them anew.
+        _set(cluster, summarize_wal="off", wal_keep_size="0")
+        for _ in range(2):
+            cluster.execute("SELECT pg_switch_wal(); CHECKPOINT")
         cluster.stop()
         for each in (cluster.data_dir / "pg_wal" / "summaries").iterdir():
             each.unlink()
         cluster.start()
-        cluster.execute("ALTER SYSTEM RESET summarize_wal")
-        cluster.execute("SELECT pg_reload_conf()")
+        _set(cluster, summarize_wal=None, wal_keep_size=None)
         described = await create_incremental(database, tmp_path)
     assert described.kind is BackupKind.FULL
     assert "summar" in described.fallback
+
+
+def _set(cluster: PostgresServer, **settings: str | None) -> None:
+    """Change settings, or with None have them as they were."""
+    for name, value in settings.items():
+        change = f"RESET {name}" if value is None else f"SET {name} = '{value}'"
+        cluster.execute(f"ALTER SYSTEM {change}")
+    cluster.execute("SELECT pg_reload_conf()")
 
 
 async def test_tablespaces_are_streams_of_their_own(
@@ -216,3 +228,60 @@ async def test_backups_are_listed_held_and_labelled(
             assert await list_backups(repository, kind=BackupKind.LOGICAL) == []
             with pytest.raises(BackupNotFound):
                 await label_backup(repository, "full-nonesuch", "")
+
+
+async def test_a_backup_may_begin_while_the_receiver_does(
+    cluster: PostgresServer, tmp_path: Path
+) -> None:
+    settings = {"wal_flush_s": 1.0}
+    async with (
+        backed_up(cluster, tmp_path, name="received", **settings) as database,
+        receiving(database, tmp_path / "duty") as duty,
+    ):
+        described = await create(database, tmp_path)
+        assert duty.failures == []
+        stored = await archived(database, cluster)
+        assert stored.covers(Lsn.parse(described.stop_lsn))
+        # A drill replays to the position of the counts, and sees a record after it.
+        record = await record_of(database, described)
+        assert record.row_counts is not None
+        assert record.row_counts.tables
+        assert stored.covers(Lsn(record.row_counts.lsn + 1))
+    cluster.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+
+
+async def test_progress_is_told_with_the_size_of_the_cluster(
+    cluster: PostgresServer, tmp_path: Path
+) -> None:
+    async with backed_up(cluster, tmp_path, wal="off") as database:
+        run = OperationRun(database, tmp_path)
+        described = await create_backup(run, CreateBackupRequest())
+        await run.close()
+    copied = [told for told in run.progress_log if told[0] == "copy"]
+    assert copied == sorted(copied)
+    _, done, total, unit = copied[-1]
+    assert unit == "By"
+    assert done is not None
+    # The manifest and the ends of tars come on top.
+    assert abs(done - described.size_bytes) < 10_240
+    assert done <= total
+
+
+def test_a_rate_limit_is_passed_on_and_nothing_secret_is_an_argument(tmp_path: Path) -> None:
+    request = BaseBackupRequest(
+        database="main",
+        tool=Path("/usr/bin/pg_basebackup"),
+        conninfo="host=db password=secret",
+        label="full-1",
+        checkpoint=Checkpoint.SPREAD,
+        fetch_wal=False,
+        rate_limit_bytes=50_000_000,
+        incremental=tmp_path / "manifest",
+    )
+    login = write_login(tmp_path, request.conninfo)
+    command = base_backup_command(request, login, "-")
+    assert "--max-rate=48828k" in command
+    assert "--checkpoint=spread" in command
+    assert "--label=full-1" in command
+    assert f"--incremental={tmp_path / 'manifest'}" in command
+    assert not any("secret" in each for each in command)
