@@ -13,7 +13,7 @@ from dbopsd.backup.restore.start import PORT, RestoredServer
 from dbopsd.db.dedicated import dedicated_session
 from dbopsd.db.errors import DatabaseError, one_line
 from dbopsd.db.server.settings import conninfo
-from dbopsd.db.session import Session
+from dbopsd.db.session import Row, Session
 from dbopsd.db.statement import Statement, load_sql
 from dbopsd.operations.kind import Run
 
@@ -117,7 +117,7 @@ async def check_statement(
         ) as session:
             return await _all_true(session, statement)
     except DatabaseError as error:
-        return False, f"{_shown(statement)}: {error.message}"
+        return False, error.message
 
 
 async def _all_true(session: Session, statement: str) -> Outcome:
@@ -130,17 +130,19 @@ async def _all_true(session: Session, statement: str) -> Outcome:
             for row in batch:
                 rows += 1
                 if not row or row[0] is not True:
-                    value = repr(row[0])[:_MOST_CHARS] if row else "nothing"
-                    return False, f"{_shown(statement)}: row {rows} begins with {value}"
+                    return False, f"row {rows} begins with {_kind(row)}, and not with true"
             if rows > CHECK_ROWS_AT_MOST:
-                text = f"more than {CHECK_ROWS_AT_MOST} rows, which are too many for a check"
-                return False, f"{_shown(statement)}: {text}"
-    return True, f"{_shown(statement)}: {rows} rows, all true"
+                return False, f"more than {CHECK_ROWS_AT_MOST} rows, which are too many for a check"
+    return True, f"{rows} rows, all true"
 
 
-def _shown(statement: str) -> str:
-    text = " ".join(statement.split())
-    return text if len(text) <= _MOST_CHARS // 3 else f"{text[: _MOST_CHARS // 3]}…"
+def _kind(row: Row) -> str:
+    """What the first column is. Not its value: the report is kept in the store as it is."""
+    if not row:
+        return "nothing"
+    if row[0] is None:
+        return "NULL"
+    return "false" if row[0] is False else f"a value of type {type(row[0]).__name__}"
 
 
 def _few(lines: Sequence[str]) -> str:

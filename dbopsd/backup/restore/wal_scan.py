@@ -54,6 +54,8 @@ class WalRecord:
     """When the transaction ended."""
     point: str | None = None
     """The restore point's name."""
+    switches: bool = False
+    """Whether it is the last of its segment, all of which it takes."""
 
     @property
     def latest_end(self) -> Lsn:
@@ -211,4 +213,5 @@ def _parse(line: bytes) -> WalRecord | None:
         return WalRecord(lsn, length, int(end["xid"] or xid), end["kind"] == b"COMMIT", time)
     if found["rmgr"] == b"XLOG" and (point := _POINT.match(found["desc"])):
         return WalRecord(lsn, length, point=point["name"].decode("utf-8", "replace"))
-    return WalRecord(lsn, length)
+    switches = found["rmgr"] == b"XLOG" and found["desc"].strip() == b"SWITCH"
+    return WalRecord(lsn, length, switches=switches)
