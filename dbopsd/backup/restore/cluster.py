@@ -201,7 +201,14 @@ async def _with_last_record(run: Run, repository: Repository, plan: Plan, folder
     """The plan with the record that recovery ends with, where that is the last one there is."""
     if plan.stop.record is not None or plan.stop.immediate:
         return plan
-    scan = WalScan(run, repository, plan.layout, plan.installation, run.scratch)
+    scan = WalScan(
+        run,
+        repository,
+        plan.layout,
+        plan.installation,
+        run.scratch,
+        plan.backup.segment_bytes,
+    )
     last = await scan.last_record(folder, plan.files)
     return replace(plan, stop=replace(plan.stop, record=last))
 

@@ -108,7 +108,7 @@ async def plan_restore(
             # Which timeline is the latest, and what is ambiguous, is not known without it.
             raise next(iter(archive.damaged_histories.values()))
         reachable = Reachable(backups, archive, [mark] if mark else [])
-        scan = WalScan(run, repository, layout, tools, run.scratch)
+        scan = WalScan(run, repository, layout, tools, run.scratch, segment_bytes_of(catalog))
         found = await TargetSearch(repository.database, reachable, scan, target).find()
         return reachable, archive, found
 

@@ -16,7 +16,6 @@ from dbopsd.backup.restore.reachable import Hole, Reach, Reachable, newest
 from dbopsd.backup.restore.wal_scan import WalRecord, WalScan
 
 _XIDS: Final = 2**32
-_SEGMENT_SIZES: Final = tuple(2**power for power in range(20, 31))
 # A record begins behind the header of the page, where the one before it ends at a page's end.
 _PAGE_HEADER_BYTES: Final = 40
 
@@ -44,18 +43,11 @@ class Stop:
             return ""
         if self.inclusive:
             first, last = Lsn(self.record.lsn + 1), self.record.latest_end
-            if self.record.switches and _is_end_of_segment(self.record.lsn, reached):
-                return ""
         else:
             first, last = Lsn(self.record.lsn - _PAGE_HEADER_BYTES), self.record.lsn
         if first <= reached <= last:
             return ""
         return f"it ended at {reached}, and not between {first} and {last}"
-
-
-def _is_end_of_segment(lsn: Lsn, end: Lsn) -> bool:
-    """Whether `end` may be that of the segment of `lsn`: its size is a power of two."""
-    return any(end == lsn - lsn % size + size for size in _SEGMENT_SIZES)
 
 
 @dataclass(frozen=True, slots=True)

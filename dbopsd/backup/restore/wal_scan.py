@@ -54,8 +54,6 @@ class WalRecord:
     """When the transaction ended."""
     point: str | None = None
     """The restore point's name."""
-    switches: bool = False
-    """Whether it is the last of its segment, all of which it takes."""
 
     @property
     def latest_end(self) -> Lsn:
@@ -74,7 +72,9 @@ class WalScan:
         layout: Layout,
         tools: Installation,
         scratch: Path,
+        segment_bytes: int,
     ) -> None:
+        self._segment_bytes = segment_bytes
         self._run = run
         self._repository = repository
         self._layout = layout
@@ -86,9 +86,9 @@ class WalScan:
     ) -> WalRecord | None:
         """The first end of a transaction that is wanted, on the way to `timeline`."""
         for batch, following in _batches(files):
-            for record in await self._ends(batch, following, timeline):
-                if wanted(record):
-                    return record
+            record = await self._find(batch, following, timeline, wanted, last=False)
+            if record is not None:
+                return record
         return None
 
     async def backward(
@@ -96,10 +96,9 @@ class WalScan:
     ) -> WalRecord | None:
         """The last end of a transaction, or restore point, that is wanted."""
         for batch, following in reversed(_batches(files)):
-            records = await self._ends(batch, following, timeline, points=True)
-            for record in reversed(records):
-                if wanted(record):
-                    return record
+            record = await self._find(batch, following, timeline, wanted, last=True)
+            if record is not None:
+                return record
         return None
 
     async def first_record(
@@ -108,44 +107,67 @@ class WalScan:
         """The first record at or after a position; None where nothing follows it."""
         for batch, following in _batches(files, batch_bytes=1):
             async with self._fetched([*batch, *following], timeline) as folder:
-                start = max(lsn, batch[0][0].start)
-                found = await self._dump(folder, timeline, start, "--limit=1")
-                if found:
-                    return found[0]
+                found = await self._record_from(folder, timeline, max(lsn, batch[0][0].start))
+                if found is not None:
+                    return found
         return None
 
     async def last_record(self, folder: Path, files: Sequence[SegmentFile]) -> WalRecord:
         """The last record of WAL that is in a folder. Raises `RestoreFailed` if there is none."""
         for segment, _ in reversed(files):
-            last = None
-            arguments = self._where(folder, segment.timeline, segment.start)
+            timeline, tail = segment.timeline, b""
+            arguments = self._where(folder, timeline, segment.start)
             async with self._run.program(*arguments, summary="pg_waldump") as program:
-                tail = b""
                 while program.stdout and (chunk := await program.stdout.read(_READ_BYTES)):
                     tail = (tail + chunk)[-2 * _READ_BYTES :]
                 await program.wait()
-            for line in tail.splitlines():
-                last = _parse(line) or last
+            lines = [self._parse(line) for line in tail.splitlines()]
+            claimed = sorted({each.lsn for each in lines if each is not None})
+            # The record's own line is among them. Behind it no record begins, whatever text says.
+            last, below, above = None, 0, len(claimed)
+            middle = above - 1
+            while below < above:
+                found = await self._record_from(folder, timeline, claimed[middle])
+                if found is None:
+                    above = middle
+                else:
+                    last, below = found, middle + 1
+                middle = (below + above) // 2
             if last is not None:
                 return last
         raise RestoreFailed("pg_waldump", f"there is no record of WAL in {folder}")
 
-    async def _ends(
+    async def _find(
         self,
         batch: Sequence[SegmentFile],
         following: Sequence[SegmentFile],
         timeline: int,
+        wanted: Callable[[WalRecord], bool],
         *,
-        points: bool = False,
-    ) -> list[WalRecord]:
+        last: bool,
+    ) -> WalRecord | None:
+        """The first record of a batch that is wanted, or the last one, restore points too."""
         start, before = batch[0][0].start, batch[-1][0].end
         end = following[-1][0].end if following else before
         async with self._fetched([*batch, *following], timeline) as folder:
             found = await self._dump(folder, timeline, start, "--rmgr=Transaction", f"--end={end}")
-            if points:
+            if last:
                 found += await self._dump(folder, timeline, start, "--rmgr=XLOG", f"--end={end}")
-        ends = [each for each in found if each.time is not None or each.point is not None]
-        return sorted((each for each in ends if each.lsn < before), key=lambda each: each.lsn)
+            ends = [each for each in found if each.time is not None or each.point is not None]
+            ends.sort(key=lambda each: each.lsn, reverse=last)
+            for each in ends:
+                # Names of prepared transactions are anybody's text, and may have lines that look
+                # like records: only what is asked for by its position is one.
+                if each.lsn >= before or not wanted(each):
+                    continue
+                if each == await self._record_from(folder, timeline, each.lsn):
+                    return each
+        return None
+
+    async def _record_from(self, folder: Path, timeline: int, lsn: Lsn) -> WalRecord | None:
+        """The first record at or after a position, which no text in a record can pretend to be."""
+        found = await self._dump(folder, timeline, lsn, "--limit=1")
+        return found[0] if found and found[0].lsn >= lsn else None
 
     async def _dump(
         self, folder: Path, timeline: int, start: Lsn, *options: str
@@ -154,9 +176,29 @@ class WalScan:
         arguments = [*self._where(folder, timeline, start), *options]
         done = await self._run.child(*arguments, summary="pg_waldump")
         records = await asyncio.to_thread(
-            lambda: [_parse(line) for line in done.stdout.splitlines()]
+            lambda: [self._parse(line) for line in done.stdout.splitlines()]
         )
         return [each for each in records if each is not None]
+
+    def _parse(self, line: bytes) -> WalRecord | None:
+        """The record that a line tells of; None if it tells of none, or is nonsense."""
+        found = _RECORD.match(line)
+        try:
+            return None if found is None else self._told(found)
+        except ValueError:
+            return None
+
+    def _told(self, found: "re.Match[bytes]") -> WalRecord:
+        lsn, length, xid = Lsn.parse(found["lsn"].decode()), int(found["length"]), int(found["xid"])
+        if found["rmgr"] == b"Transaction" and (end := _END.match(found["desc"])):
+            time = datetime.fromisoformat(end["time"].decode()).replace(tzinfo=UTC)
+            return WalRecord(lsn, length, int(end["xid"] or xid), end["kind"] == b"COMMIT", time)
+        if found["rmgr"] == b"XLOG" and (point := _POINT.match(found["desc"])):
+            return WalRecord(lsn, length, point=point["name"].decode("utf-8", "replace"))
+        if found["rmgr"] == b"XLOG" and found["desc"].startswith(b"SWITCH"):
+            # Whoever has read it is at the end of its segment.
+            return WalRecord(lsn, self._segment_bytes - lsn % self._segment_bytes)
+        return WalRecord(lsn, length)
 
     def _where(self, folder: Path, timeline: int, start: Lsn) -> list[str]:
         return [self._waldump, f"--path={folder}", f"--timeline={timeline}", f"--start={start}"]
@@ -201,17 +243,3 @@ def _batches(
         (list(files[start : start + count]), list(files[start + count : start + count + 1]))
         for start in range(0, len(files), count)
     ]
-
-
-def _parse(line: bytes) -> WalRecord | None:
-    found = _RECORD.match(line)
-    if found is None:
-        return None
-    lsn, length, xid = Lsn.parse(found["lsn"].decode()), int(found["length"]), int(found["xid"])
-    if found["rmgr"] == b"Transaction" and (end := _END.match(found["desc"])):
-        time = datetime.fromisoformat(end["time"].decode()).replace(tzinfo=UTC)
-        return WalRecord(lsn, length, int(end["xid"] or xid), end["kind"] == b"COMMIT", time)
-    if found["rmgr"] == b"XLOG" and (point := _POINT.match(found["desc"])):
-        return WalRecord(lsn, length, point=point["name"].decode("utf-8", "replace"))
-    switches = found["rmgr"] == b"XLOG" and found["desc"].strip() == b"SWITCH"
-    return WalRecord(lsn, length, switches=switches)
