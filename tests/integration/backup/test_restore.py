@@ -1,5 +1,7 @@
 """Restores of real backups into real servers."""
 
+import base64
+import os
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from dbopsd.backup.catalog.kind import BackupKind
+from dbopsd.backup.codec.errors import BackupDamaged, Damage
 from dbopsd.backup.model.requests import RecoveryTarget
 from tests.support.backed_up import backed_up, storing_wal
 from tests.support.receiving import receiving
-from tests.support.restores import back_up, restored_server
+from tests.support.restores import back_up, restore, restored_server
 from tests.support.scratch import new_directory
 from tests.support.servers import PostgresServer
 
@@ -41,6 +44,7 @@ async def test_moments_of_every_kind_have_just_the_rows_committed_by_then(
             )
             cluster.execute("SELECT pg_create_restore_point('here')")
             cluster.execute("INSERT INTO counted VALUES (4)")
+        await _check_plain_among_encrypted(cluster, place)
         for number, (target, rows) in enumerate(
             [
                 (RecoveryTarget(immediate=True), [1] if cluster.version >= 17 else []),
@@ -62,6 +66,20 @@ async def test_moments_of_every_kind_have_just_the_rows_committed_by_then(
                 assert len(report.chain) == (2 if cluster.version >= 17 else 1)
                 assert report.reached is not None
                 assert (report.reached.xid, report.reached.name) == (target.xid, target.name)
+
+
+async def _check_plain_among_encrypted(cluster: PostgresServer, place: Path) -> None:
+    """Somebody without a key could have put it there: it has to be asked for by name."""
+    (place / "k1").write_bytes(base64.b64encode(os.urandom(32)))
+    keys = {"k1": f"file:{place / 'k1'}"}
+    latest = RecoveryTarget(latest=True)
+    request = {"directory": str(place / "restored"), "dry_run": True}
+    async with backed_up(cluster, place, restore_roots=[str(place)], keys=keys) as database:
+        with pytest.raises(BackupDamaged) as raised:
+            await restore(database, place, latest, **request)
+        assert raised.value.problem is Damage.FOREIGN
+        id_ = raised.value.object.split("/")[-2]
+        assert (await restore(database, place, latest, backup_id=id_, **request)).dry_run
 
 
 async def test_what_was_committed_just_before_is_waited_for_and_restored(

@@ -54,6 +54,7 @@ async def _has(
     *,
     mappings: dict[str, str] | None = None,
     tables: tuple[str, ...] = ("counted",),
+    timelines: int = 1,
 ) -> None:
     directory = place / "restored"
     async with restored_server(
@@ -66,6 +67,11 @@ async def _has(
         for table in tables:
             found = restored.execute(f"SELECT n FROM {table} ORDER BY n").fetchall()
             assert [n for (n,) in found] == rows, (target, table)
+        (new,) = restored.execute(
+            "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"
+        ).fetchone() or ("0",)
+        # Not the number of one that the archive has already.
+        assert int(new, 16) > timelines
         places = restored.execute(
             "SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE oid > 16383"
         ).fetchall()
@@ -139,7 +145,7 @@ async def test_moments_across_a_failover_from_backups_of_primary_and_standby(
                 target, rows = line.moment(chance, after, timeline)
                 if not timeline and target.xid:
                     continue  # both timelines may have one of this number
-                await _has(database, place, target, rows)
+                await _has(database, place, target, rows, timelines=2)
             every = new.until(new.commits[-1].n)
             await _has(database, place, RecoveryTarget(latest=True), every)
 

@@ -29,11 +29,13 @@ from dbopsd.backup.restore.errors import (
     TargetUnreachable,
     WalGapInTheWay,
 )
+from dbopsd.backup.restore.plan import plan_restore
 from dbopsd.backup.restore.windows import list_windows
 from dbopsd.db.database import Database
 from dbopsd.db.server.leftovers import end_leftovers
 from dbopsd.errors import DbopsError
 from tests.support.backed_up import BACKUP_SETTINGS, backed_up, repository_of, storing_wal
+from tests.support.operation_run import OperationRun
 from tests.support.restores import back_up, restore
 from tests.support.scratch import new_directory
 from tests.support.servers import PostgresServer, PostgresServers
@@ -79,6 +81,7 @@ class _Gone:
 @pytest.fixture(scope="module")
 def archive(servers: PostgresServers, postgres_version: int) -> Iterator[Archive]:
     settings = dict(BACKUP_SETTINGS)
+    settings["max_prepared_transactions"] = 3
     if postgres_version >= 17:
         settings["summarize_wal"] = True
     server = servers.disposable(postgres_version, settings)
@@ -106,13 +109,34 @@ async def _made(server: PostgresServer, space: Path, place: Path) -> Archive:
             )
             found.times.append(datetime.fromtimestamp(float(str(at)), UTC))
             found.after.append(Lsn.parse(str(lsn)))
+            if n == 3:
+                await asyncio.to_thread(_prepare, server, _forged(found.after[0]))
             if n < 5:
                 server.execute("SELECT pg_switch_wal()")
+        text = _forged(Lsn(2**40)).replace("'", "''")
+        server.execute(f"SELECT pg_logical_emit_message(false, '{text}', '')")
+        server.execute("CHECKPOINT")
         # Marks are set after the last commit.
         await asyncio.sleep(0.5)
         found.end = Lsn.parse(str(server.execute("SELECT pg_current_wal_flush_lsn()")[0][0]))
     server.stop()
     return found
+
+
+def _forged(lsn: Lsn) -> str:
+    """Text that anybody can write into the WAL, and that `pg_waldump` prints as it is."""
+    return (
+        f"x\nrmgr: Transaction len (rec/tot):     34/    34, tx:        777, lsn: {lsn}, "
+        "prev 0/0, desc: COMMIT 2099-01-01 00:00:00 UTC"
+    )
+
+
+def _prepare(server: PostgresServer, name: str) -> None:
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        connection.execute("BEGIN")
+        connection.execute("SELECT pg_current_xact_id()")
+        connection.execute(f"PREPARE TRANSACTION '{name}'")
+        connection.execute(f"ROLLBACK PREPARED '{name}'")
 
 
 @pytest.fixture
@@ -148,6 +172,15 @@ class _Restores:
             **request,
         }
         return await restore(self._database, self._place, target, **asked)
+
+    async def stop(self, target: RecoveryTarget) -> Lsn:
+        """Where recovery is to stop."""
+        run = OperationRun(self._database, self._place)
+        async with repository_of(self._database) as repository:
+            plan = await plan_restore(run, repository, target)
+        await run.close()
+        assert plan.stop.record is not None
+        return plan.stop.record.lsn
 
     async def refused(
         self, error: type[Refusal], target: RecoveryTarget, **request: object
@@ -219,6 +252,16 @@ async def test_what_the_wal_does_not_have_is_refused(
 ) -> None:
     error = await restores.refused(TargetUnreachable, target)
     assert error.before
+
+
+async def test_text_in_the_wal_does_not_pass_for_a_commit(
+    archive: Archive, restores: _Restores
+) -> None:
+    # It says that a transaction of long after the time ended before row 2.
+    for number in (1, 2):
+        stop = await restores.stop(RecoveryTarget(time=archive.times[number]))
+        assert archive.after[number] <= stop <= archive.after[number + 1]
+    await restores.refused(TargetUnreachable, RecoveryTarget(xid="777"))
 
 
 async def test_a_time_after_the_last_commit_of_an_idle_server_is_the_end_of_its_wal(
