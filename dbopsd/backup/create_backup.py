@@ -6,6 +6,7 @@ from dbopsd.backup.catalog.catalog import Backup
 from dbopsd.backup.catalog.commit import CommitRecord
 from dbopsd.backup.catalog.kind import BackupKind, BackupState
 from dbopsd.backup.catalog.notes import NoteKind, write_note
+from dbopsd.backup.logical.create_logical import create_logical
 from dbopsd.backup.model.description import describe
 from dbopsd.backup.model.reports import BackupDescription
 from dbopsd.backup.model.requests import CreateBackupRequest
@@ -19,6 +20,9 @@ from dbopsd.operations.kind import Run
 async def create_backup(run: Run, request: CreateBackupRequest) -> BackupDescription:
     """Take a backup. What an attempt before this one left is an orphan, which retention removes."""
     async with open_repository(run.database.name, run.database.config.backup) as repository:
+        if request.kind is BackupKind.LOGICAL:
+            record = await create_logical(run, repository, request)
+            return await _described(run, repository, request, record)
         try:
             record = await take_physical_backup(run, repository, request)
         except IncrementalUnsupported as error:

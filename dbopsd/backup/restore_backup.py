@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from dbopsd.backup.leases import hold_lease
+from dbopsd.backup.logical.dump_choice import find_dump
+from dbopsd.backup.logical.restore_logical import restore_logical
 from dbopsd.backup.model.reports import RestoreReport
 from dbopsd.backup.model.requests import RestoreBackupRequest, TargetAction
 from dbopsd.backup.repository import Repository, open_repository
@@ -43,6 +45,9 @@ async def restore_backup(run: Run, request: RestoreBackupRequest) -> RestoreRepo
     An attempt begins anew: what an earlier one left is removed first.
     """
     async with open_repository(run.database.name, run.database.config.backup) as repository:
+        dump = await find_dump(repository, request)
+        if dump is not None:
+            return await restore_logical(run, repository, dump, request)
         plan = await plan_restore(run, repository, request.target, backup_id=request.backup_id)
         directory, roots = await _place(run, request)
         if request.dry_run:

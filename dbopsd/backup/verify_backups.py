@@ -22,6 +22,7 @@ from dbopsd.backup.model.reports import (
 from dbopsd.backup.model.requests import Depth, VerifyBackupsRequest
 from dbopsd.backup.repository import Repository, open_repository
 from dbopsd.backup.verify.contents import tools_of, verify_files
+from dbopsd.backup.verify.dump import verify_dump
 from dbopsd.backup.verify.objects import problem_of, verify_objects, verify_record
 from dbopsd.backup.verify.wal import (
     WalFile,
@@ -206,6 +207,8 @@ async def _verify(
             problems += await verify_files(
                 run, repository, record, lambda size: progress.add("contents", size)
             )
+        elif contents and not problems:
+            problems += await verify_dump(run, repository, record)
     ok = not problems
     await write_note(
         repository.store,

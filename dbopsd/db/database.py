@@ -155,17 +155,20 @@ class Database:
         application_name: str,
         settings: dict[str, str] | None = None,
         host: Host | None = None,
+        dbname: str = "",
     ) -> str:
         """The connection string for `dedicated_session`, in another process. It has the password.
 
-        `host`: to that one alone, whatever it is within its cluster.
+        `host`: to that one alone, whatever it is within its cluster. `dbname`: to another
+        PostgreSQL database of the same cluster.
 
         Raises `InvalidDsn`, `PasswordFileUnreadable`, and `WritesRefused` while two hosts take
         writes.
         """
         if self.cluster is not None:
             self.cluster.refuse_writes()
-        return self.dsn.conninfo(
+        dsn = self.dsn.to_postgres_database(dbname) if dbname else self.dsn
+        return dsn.conninfo(
             "write",
             application_name=application_name,
             connect_timeout_s=self.config.pool.connect_timeout_s,

@@ -351,6 +351,22 @@ async def test_a_store_that_is_full_is_no_reason_not_to_make_room(cluster: Clust
     assert cluster.segments() == list(range(90, 102))
 
 
+async def test_a_commit_record_is_gone_before_anything_else_of_its_backup(
+    cluster: Cluster,
+) -> None:
+    with stores_that_fail(Faults()) as faults:
+        await cluster.delete("full-1", with_children=True)
+    for id_ in ("inc-1", "full-1"):
+        deleted = faults.calls.index(Call("delete", LAYOUT.commit(id_)))
+        assert deleted < faults.calls.index(Call("list", LAYOUT.backup(id_)))
+        others = [
+            number
+            for number, call in enumerate(faults.calls)
+            if call.method == "delete" and call.key.startswith(LAYOUT.backup(id_))
+        ]
+        assert min(others) == deleted
+
+
 async def retention_to_the_end(cluster: Cluster) -> None:
     await apply_retention(cluster.run, ApplyRetentionRequest())
 

@@ -333,3 +333,51 @@ def test_what_is_no_wal_is_left_alone_and_beginnings_go_with_their_segments() ->
     gone = needs.unneeded(LAYOUT, history.wal)
     assert old in gone
     assert not odd & set(gone)
+
+
+def test_a_timeline_that_left_before_the_newest_backup_keeps_the_one_that_leads_to_it() -> None:
+    history = ClusterHistory()
+    leads = history.take(FULL)
+    history.run(10)
+    history.take(FULL)
+    history.switch(back=8)
+    history.run(30)
+    before = set(history.reachable())
+    since = history.now - 20 * HOUR
+    assert {moment.timeline for moment in before if moment.at >= since} == {2}
+    apply(history, judge(history, RetentionConfig(window="20h")))
+    assert leads.id in {each.id for each in history.backups}
+    assert {moment for moment in before if moment.at >= since} <= set(history.reachable())
+
+
+def test_a_timeline_of_unknown_descent_keeps_a_backup_of_every_one_before_it() -> None:
+    history = ClusterHistory()
+    first = history.take(FULL)
+    history.switch()
+    second = history.take(FULL)
+    history.switch(back=1)
+    history.run(100)
+    known = judge(history, RetentionConfig(window="20h"))
+    assert set(known.kept) == {first.id, second.id}
+    assert "the window of 20h begins after it" in known.kept[first.id]
+    del history.histories[3]
+    unknown = judge(history, RetentionConfig(window="20h"))
+    assert set(unknown.kept) == {first.id, second.id}
+
+
+def test_the_newest_timeline_keeps_its_wal_while_no_backup_of_it_is_there() -> None:
+    history = ClusterHistory()
+    history.take(FULL)
+    history.run(50)
+    history.take(FULL)
+    history.switch(back=30)
+    history.run(5)
+    of_newest = {key for key in history.wal if "/00000002/" in key}
+    rules = RetentionConfig(window=None, keep=1)
+    apply(history, judge(history, rules))
+    assert len(history.backups) == 1
+    assert of_newest <= history.wal
+    # With one of its own, what is older goes.
+    history.take(FULL)
+    apply(history, judge(history, rules))
+    assert not of_newest & history.wal

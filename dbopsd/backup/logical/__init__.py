@@ -1,0 +1,1 @@
+"""Logical backups: a dump of a PostgreSQL database or of its tables, streamed, read and counted."""

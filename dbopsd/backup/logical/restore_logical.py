@@ -1,0 +1,275 @@
+"""Restores a dump, or tables of it, into a PostgreSQL database of the configured server.
+
+All of it in one transaction: it is there whole, or nothing is. What exists already is never
+touched. Afterwards the rows of every table are counted and compared with the backup's.
+
+Owners and privileges are not restored: all belongs to the role that dbopsd logs in as, whether or
+not the former owners exist, and nobody else has rights on it. Subscriptions are left out, lest a
+copy begins to receive what the original does.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from dbopsd.backup.catalog.commit import CommitRecord, TableRows
+from dbopsd.backup.leases import hold_lease
+from dbopsd.backup.logical.create_logical import COUNT_ROWS, in_database, private_login
+from dbopsd.backup.logical.dump_choice import check_request, chosen_tables
+from dbopsd.backup.logical.dump_stream import cause_of
+from dbopsd.backup.logical.errors import LogicalRestoreFailed, TablesExist
+from dbopsd.backup.logical.stored_dump import StoredDump, read_toc, served_dump
+from dbopsd.backup.logical.toc import TABLE, Toc, TocEntry
+from dbopsd.backup.model.description import backup_name
+from dbopsd.backup.model.reports import RestorePlan, RestoreReport
+from dbopsd.backup.model.requests import RestoreBackupRequest
+from dbopsd.backup.repository import Repository
+from dbopsd.backup.server import read_server
+from dbopsd.db.client_tools import at_least, installations
+from dbopsd.db.errors import DatabaseError
+from dbopsd.db.server.installation import Installation
+from dbopsd.db.statement import Statement, load_sql
+from dbopsd.operations.kind import Run
+
+_log = logging.getLogger(__name__)
+
+_PROGRAM: Final = "pg_restore"
+_EXISTING: Final = load_sql(__package__, "existing_relations.sql").statement
+_DATABASE: Final = Statement(
+    "SELECT pg_catalog.count(*) FROM pg_catalog.pg_database"
+    " WHERE datname OPERATOR(pg_catalog.=) %s",
+    "SELECT pg_database",
+)
+_SCHEMAS: Final = Statement(
+    "SELECT nspname::pg_catalog.text FROM pg_catalog.pg_namespace", "SELECT pg_namespace"
+)
+# Of template0: another template may have tables of its own.
+_CREATE: Final = Statement(
+    "CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'", "CREATE DATABASE"
+)
+_DROP: Final = Statement("DROP DATABASE IF EXISTS {name} WITH (FORCE)", "DROP DATABASE")
+_DROP_TABLE: Final = Statement("DROP TABLE IF EXISTS {table} CASCADE", "DROP TABLE")
+_OWNERS: Final = (
+    "Owners and privileges are not restored: all of it belongs to role {role}, and nobody else has "
+    "rights on it."
+)
+_NO_REFERENCES: Final = (
+    "Foreign keys to tables that were not restored with it are left out, and so are views."
+)
+
+
+async def restore_logical(
+    run: Run, repository: Repository, record: CommitRecord, request: RestoreBackupRequest
+) -> RestoreReport:
+    """Restore the dump `record`, or `request.tables` of it, into `request.dbname`.
+
+    That is created where it does not exist, and dropped again where the restore fails; empty: the
+    PostgreSQL database that was dumped. A foreign key comes with a table if the other table does.
+    Raises `TablesExist`, `DumpedTableNotFound`, `ToolsTooOld`, `LogicalRestoreFailed`,
+    `BackupDamaged` and what the server and the store do.
+    """
+    check_request(request)
+    layout = repository.layout(record.system_identifier)
+    async with hold_lease(
+        repository.store, layout, f"restore-{run.operation}", backups=[record.id]
+    ):
+        toc = await read_toc(repository, record.streams)
+        server = await read_server(run.database)
+        dump_major = int(toc.dump_version.split(".")[0].split("devel")[0])
+        found = await installations(run.database.config.pg_bin)
+        tool = at_least(run.database.name, found, max(server.major, dump_major), (_PROGRAM,))
+        dbname = request.dbname or record.dbname
+        work = _LogicalRestore(run, repository, record, request, toc, tool, dbname)
+        return await work.restore()
+
+
+@dataclass(frozen=True)
+class _LogicalRestore:
+    run: Run
+    repository: Repository
+    record: CommitRecord
+    request: RestoreBackupRequest
+    toc: Toc
+    tool: Installation
+    dbname: str
+
+    async def restore(self) -> RestoreReport:
+        began = time.monotonic()
+        chosen = chosen_tables(self.record, self.toc.tables, self.request.tables)
+        there = await self._database_exists()
+        if self.request.dry_run:
+            await self._require_free(chosen, there)
+            return self._report(chosen, began)
+        # Once only: what a later attempt finds there is of this one.
+        await self.run.step(
+            "look at the target", lambda: self._require_free(chosen, there), returns=bool
+        )
+        made = await self.run.step("create the database", self._create_database, returns=bool)
+        try:
+            if not await self._existing(chosen):
+                await self._restore(chosen, await self._needed(chosen, new=made))
+            await self._require_rows(chosen, made=made)
+        except BaseException:
+            if made:
+                await asyncio.shield(self._drop_database())
+            raise
+        return self._report(chosen, began)
+
+    async def _database_exists(self) -> bool:
+        async with self.run.database.session() as session:
+            ((count,),) = await session.fetch_all(_DATABASE, (self.dbname,))
+        return bool(count)
+
+    async def _require_free(self, chosen: Sequence[tuple[str, str]], there: bool) -> bool:
+        """Raise `TablesExist` where something of it is there; whether the database is."""
+        if there:
+            existing = await self._existing(chosen)
+            if existing:
+                raise TablesExist(self.dbname, tuple(existing))
+        return there
+
+    async def _existing(self, chosen: Sequence[tuple[str, str]]) -> list[str]:
+        """Which tables and sequences that are to be restored exist."""
+        relations = [
+            each.relation
+            for each in self._entries(chosen)
+            if each.kind in (TABLE, "SEQUENCE", "VIEW", "MATERIALIZED VIEW")
+        ]
+        async with in_database(self.run.database, self.dbname) as session:
+            found = await session.fetch_all(
+                _EXISTING,
+                {
+                    "schemas": [schema for schema, _ in relations],
+                    "names": [name for _, name in relations],
+                },
+            )
+        return [f"{schema}.{name}" for schema, name in found]
+
+    async def _create_database(self) -> bool:
+        """Create the database unless it is there; whether that was done."""
+        if await self._database_exists():
+            return False
+        async with in_database(self.run.database, self._own_database) as session:
+            await session.execute(_CREATE.with_identifiers(name=self.dbname))
+        return True
+
+    async def _drop_database(self) -> None:
+        """Drop what was created. Where that fails, why the restore did counts for more."""
+        try:
+            async with in_database(self.run.database, self._own_database) as session:
+                await session.execute(_DROP.with_identifiers(name=self.dbname))
+        except DatabaseError as error:
+            _log.warning("PostgreSQL database '%s' stays, and is empty: %s", self.dbname, error)
+
+    @property
+    def _own_database(self) -> str:
+        return self.run.database.dsn.postgres_database
+
+    def _entries(self, chosen: Sequence[tuple[str, str]]) -> list[TocEntry]:
+        """What is restored of the dump, without what that may need."""
+        return self.toc.of_tables(chosen) if chosen else list(self.toc.entries)
+
+    async def _needed(self, chosen: Sequence[tuple[str, str]], *, new: bool) -> list[TocEntry]:
+        """What is restored, with what it needs: in a new database all, else a missing schema."""
+        entries = self._entries(chosen)
+        if new:
+            return self.toc.with_needed(entries, lambda _entry: True)
+        async with in_database(self.run.database, self.dbname) as session:
+            schemas = {name for (name,) in await session.fetch_all(_SCHEMAS)}
+        return self.toc.with_needed(
+            entries, lambda entry: entry.kind == "SCHEMA" and entry.name not in schemas
+        )
+
+    async def _restore(
+        self, chosen: Sequence[tuple[str, str]], entries: Sequence[TocEntry]
+    ) -> None:
+        files = [each.file for each in entries if each.file]
+        if not chosen:
+            files = [stream.name for stream in self.record.streams]
+        self.run.progress("restore")
+        async with (
+            private_login(self.run, self.dbname) as (login, scratch),
+            served_dump(
+                self.repository, self.record.streams, scratch, reader=self.tool, files=files
+            ) as dump,
+        ):
+            listed = scratch / "entries"
+            listed.write_text("".join(f"{each.id};\n" for each in entries))
+            done = await dump.read_by(
+                self.run.child(
+                    str(self.tool.tool(_PROGRAM)),
+                    f"--dbname={login.dbname}",
+                    "--no-password",
+                    "--single-transaction",
+                    "--exit-on-error",
+                    "--no-owner",
+                    "--no-privileges",
+                    "--no-subscriptions",
+                    *([f"--use-list={listed}"] if chosen else []),
+                    str(dump.directory),
+                    environment=login.environment,
+                    summary=_PROGRAM,
+                )
+            )
+            if done.exit_status != 0:
+                raise LogicalRestoreFailed(self.dbname, cause_of(done.stderr, _PROGRAM))
+            self._require_read(dump, files)
+
+    def _require_read(self, dump: StoredDump, files: Sequence[str]) -> None:
+        dump.require_read(name for name in files if name in dump.toc.data_files)
+
+    async def _require_rows(self, chosen: Sequence[tuple[str, str]], *, made: bool) -> None:
+        """Raise `LogicalRestoreFailed` unless every table has the rows of the backup."""
+        self.run.progress("counting rows")
+        async with in_database(self.run.database, self.dbname) as session:
+            for table in self._counted(chosen):
+                count = COUNT_ROWS.with_identifiers(table=(table.schema, table.table))
+                ((rows,),) = await session.fetch_all(count)
+                if rows != table.rows:
+                    if not made:
+                        await self._drop_tables(chosen)
+                    cause = (
+                        f"table {table.schema}.{table.table} had {rows} rows after the restore, "
+                        f"and {table.rows} in the backup: something in the database changed them"
+                    )
+                    raise LogicalRestoreFailed(self.dbname, cause)
+
+    async def _drop_tables(self, chosen: Sequence[tuple[str, str]]) -> None:
+        async with (
+            in_database(self.run.database, self.dbname) as session,
+            session.transaction(),
+        ):
+            for relation in chosen or self.toc.tables:
+                await session.execute(_DROP_TABLE.with_identifiers(table=relation))
+
+    def _counted(self, chosen: Sequence[tuple[str, str]]) -> list[TableRows]:
+        counts = self.record.row_counts
+        return [
+            table
+            for table in (counts.tables if counts else ())
+            if not chosen or (table.schema, table.table) in chosen
+        ]
+
+    def _report(self, chosen: Sequence[tuple[str, str]], began: float) -> RestoreReport:
+        name = backup_name(self.repository.database, self.record.id)
+        role = self.run.database.dsn.role or "of the dsn"
+        return RestoreReport(
+            directory="",
+            chain=(name,),
+            timeline=self.record.timeline,
+            target=self.request.target,
+            plan=RestorePlan(name),
+            seconds=round(time.monotonic() - began, 3),
+            instructions=(
+                f"It is in PostgreSQL database {self.dbname}.",
+                _OWNERS.format(role=role),
+                *([_NO_REFERENCES] if chosen else []),
+            ),
+            tables=tuple(
+                f"{each.schema}.{each.table}: {each.rows} rows" for each in self._counted(chosen)
+            ),
+            dry_run=self.request.dry_run,
+        )
