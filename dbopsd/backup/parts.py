@@ -17,7 +17,13 @@ import xxhash
 
 from dbopsd.backup.codec.compression import Compression, compress
 from dbopsd.backup.codec.data_keys import DataKeys
-from dbopsd.backup.codec.errors import BackupDamaged, Damage, KeyMissing, KeyWrong
+from dbopsd.backup.codec.errors import (
+    NOT_ENCRYPTED,
+    BackupDamaged,
+    Damage,
+    KeyMissing,
+    KeyWrong,
+)
 from dbopsd.backup.codec.sealed_object import (
     FRAME_BYTES,
     DataKey,
@@ -284,6 +290,8 @@ async def _frames(path: str, stored: bytes, keys: DataKeys) -> AsyncIterator[Con
     id_ = data_key_id(path, stored)
     if id_ is not None:
         await keys.load(id_)
+    elif keys.only_encrypted:
+        raise BackupDamaged(path, Damage.FOREIGN, NOT_ENCRYPTED)
     opened = open_object(path, stored, keys.known)
     while frames := await asyncio.to_thread(lambda: list(islice(opened, _OPENED_AT_ONCE))):
         for frame in frames:

@@ -33,7 +33,11 @@ class Repository:
 
     async def catalog(self, system_identifier: str) -> Catalog:
         """The backups of one cluster, read from the store."""
-        return await read_catalog(self.store, self.layout(system_identifier))
+        return await read_catalog(
+            self.store,
+            self.layout(system_identifier),
+            only_encrypted=self.keys.only_encrypted,
+        )
 
     async def systems(self) -> list[str]:
         """The system identifiers of every cluster that has something in the store."""
@@ -57,7 +61,11 @@ async def open_repository(
     if config is None:
         raise BackupsNotConfigured(database)
     keys = await asyncio.to_thread(
-        read_keys, config.keys.current_key, config.keys.keys, config.keys.recovery or ""
+        read_keys,
+        config.keys.current_key,
+        config.keys.keys,
+        config.keys.recovery or "",
+        accepts_unencrypted=config.keys.accept_unencrypted,
     )
     store = DurableStore(open_store(config), deadline_s=config.timeout_s)
     try:

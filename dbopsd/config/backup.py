@@ -80,6 +80,10 @@ class BackupKeysConfig(Section):
     """The public key of an age identity, `age1…`, which is kept elsewhere and opens every backup if
     all other keys are lost. dbopsd itself cannot read anything by it."""
 
+    accept_unencrypted: bool = False
+    """Whether backups and WAL that are not encrypted are read although there are keys: those that
+    are older than the keys. Whoever can write to the store can make some."""
+
     keys: dict[str, str] = Field(default_factory=dict)
     """Where each key is, by its name: `file:/etc/dbopsd/k1` or `env:BACKUP_KEY`. A key may stand
     beside `current` too: `k1 = "file:/etc/dbopsd/k1"`."""
@@ -90,7 +94,7 @@ class BackupKeysConfig(Section):
         # `k1 = "file:…"` stands beside `current`, which reads better than a table in the table.
         if not isinstance(value, dict):
             return value
-        known = {name: value[name] for name in ("current", "recovery", "keys") if name in value}
+        known = {name: value[name] for name in cls.model_fields if name in value}
         named = {name: source for name, source in value.items() if name not in known}
         return {**known, "keys": {**known.get("keys", {}), **named}} if named else known
 

@@ -9,6 +9,9 @@ RECIPIENT: Final = "age1z0k5598z7dtvtuwtg4mvz0vzzruqpy284dlp2pv4zljk08d56ynshlxy
 IDENTITY: Final = "AGE-SECRET-KEY-1HR9P5MG2554H0QM0L52LWMKT9MEMAL62JV2CMU0T6SR3SC7U2C3S68FALZ"
 
 
-def keys(current: str = "k1", *names: str, recipient: str = "") -> KeyEncryptionKeys:
+def keys(
+    current: str = "k1", *names: str, recipient: str = "", accepts_unencrypted: bool = False
+) -> KeyEncryptionKeys:
     """`current` and the keys of these names; without names, it alone."""
-    return KeyEncryptionKeys(current, {name: KEYS[name] for name in names or (current,)}, recipient)
+    found = {name: KEYS[name] for name in names or (current,)}
+    return KeyEncryptionKeys(current, found, recipient, accepts_unencrypted)

@@ -116,7 +116,9 @@ def config(store: str, codec: str = "zstd:3") -> DatabaseBackupConfig:
 def repository(root: Path, codec: str = "zstd:3", *, encrypted: bool = True) -> Repository:
     """The repository in a directory, with the tests' keys."""
     store = DurableStore(FileStore(root))
-    using = keys("k1", "k1", "k2", recipient=RECIPIENT) if encrypted else KeyEncryptionKeys()
+    # One of its backups is not encrypted.
+    using = keys("k1", "k1", "k2", recipient=RECIPIENT, accepts_unencrypted=True)
+    using = using if encrypted else KeyEncryptionKeys()
     data_keys = DataKeys(store, LAYOUT.database_folder, using)
     return Repository(
         DATABASE, config(root.as_uri(), codec), store, data_keys, Compression.parse(codec)

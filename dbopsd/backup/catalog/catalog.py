@@ -11,7 +11,7 @@ from dbopsd.backup.catalog.errors import BackupNotFound
 from dbopsd.backup.catalog.kind import BackupKind, BackupState
 from dbopsd.backup.catalog.layout import COMMIT, Layout, is_backup_id
 from dbopsd.backup.catalog.notes import Note, NoteKind, expiry_of, read_notes
-from dbopsd.backup.codec.errors import BackupDamaged
+from dbopsd.backup.codec.errors import NOT_ENCRYPTED, BackupDamaged
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.errors import ObjectMissing
 
@@ -80,8 +80,13 @@ class Catalog:
         return [below for each in direct for below in (*self.children(each.id), each)]
 
 
-async def read_catalog(store: DurableStore, layout: Layout) -> Catalog:
-    """List the store. A damaged commit record makes a BROKEN backup, not an error."""
+async def read_catalog(
+    store: DurableStore, layout: Layout, *, only_encrypted: bool = False
+) -> Catalog:
+    """List the store. A damaged commit record makes a BROKEN backup, not an error.
+
+    So does one of a backup that is not encrypted, with `only_encrypted`.
+    """
     committed: set[str] = set()
     folders: set[str] = set()
     async for each in store.list(layout.backups):
@@ -95,7 +100,10 @@ async def read_catalog(store: DurableStore, layout: Layout) -> Catalog:
 
     async def read(id_: str) -> Backup | None:
         async with limit:
-            return await _read(store, layout, id_, notes.get(id_, {}))
+            found = await _read(store, layout, id_, notes.get(id_, {}))
+        if only_encrypted and found and found.record and not found.record.data_key:
+            return replace(found, problem=NOT_ENCRYPTED)
+        return found
 
     found = await asyncio.gather(*(read(id_) for id_ in sorted(committed)))
     backups = [each for each in found if each is not None]

@@ -67,6 +67,11 @@ class DataKeys:
         """The name of the key that new data keys are wrapped by; empty: nothing is encrypted."""
         return self._keys.current
 
+    @property
+    def only_encrypted(self) -> bool:
+        """Whether what is not encrypted is somebody else's, and not to be read."""
+        return bool(self._keys.current) and not self._keys.accepts_unencrypted
+
     async def create(self) -> DataKey | None:
         """A new data key, whose wraps are in the store; None if nothing is to be encrypted."""
         if not self._keys.current:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from dbopsd.errors import DbopsError, StatusCode
 
@@ -18,6 +18,12 @@ class Damage(Enum):
     """Its frames are those of the object, in another order."""
     FOREIGN = "FOREIGN"
     """It is another object, or one of another database."""
+
+
+NOT_ENCRYPTED: Final = (
+    "it is not encrypted, and there are keys: set `accept_unencrypted` in "
+    "[databases.NAME.backup.keys] if it is older than they are"
+)
 
 
 @dataclass(eq=False)

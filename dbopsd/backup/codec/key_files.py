@@ -21,15 +21,24 @@ class KeyEncryptionKeys:
     """The keys that data keys are wrapped by. `repr()` shows none.
 
     `current`: the name of the one that new data keys are wrapped by; empty: nothing is encrypted.
-    `recipient`: an age recipient, whose identity the daemon does not have.
+    `recipient`: an age recipient, whose identity the daemon does not have. `accepts_unencrypted`:
+    whether what is not encrypted is read although there are keys; whoever can write to the store
+    could otherwise have a cluster of his own restored.
     """
 
     current: str = ""
     keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     recipient: str = ""
+    accepts_unencrypted: bool = False
 
 
-def read_keys(current: str, sources: Mapping[str, str], recipient: str = "") -> KeyEncryptionKeys:
+def read_keys(
+    current: str,
+    sources: Mapping[str, str],
+    recipient: str = "",
+    *,
+    accepts_unencrypted: bool = False,
+) -> KeyEncryptionKeys:
     """Read every key, `file:PATH` or `env:NAME`. Raises `KeyUnreadable`."""
     keys = {name: _read(name, source) for name, source in sources.items()}
     if recipient:
@@ -39,7 +48,7 @@ def read_keys(current: str, sources: Mapping[str, str], recipient: str = "") -> 
             raise KeyUnreadable(
                 "recovery", "is no recipient of age (`age-keygen` prints one, age1…);"
             ) from None
-    return KeyEncryptionKeys(current, keys, recipient)
+    return KeyEncryptionKeys(current, keys, recipient, accepts_unencrypted)
 
 
 def _read(name: str, source: str) -> bytes:

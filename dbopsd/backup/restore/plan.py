@@ -126,7 +126,7 @@ async def plan_restore(
         tuple(archive.histories),
         (*found.notes, *([f"Not the latest: {behind}."] if behind else ())),
     )
-    await _check_chain(repository, plan, named=bool(backup_id))
+    await _check_chain(repository, plan)
     await _check_wal(repository, plan)
     return plan
 
@@ -195,21 +195,14 @@ async def _tools(run: Run, database: str, backups: Sequence[CommitRecord]) -> In
     return same_major(database, await installations(run.database.config.pg_bin), major, wanted)
 
 
-async def _check_chain(repository: Repository, plan: Plan, *, named: bool) -> None:
-    """Raise `BackupDamaged` unless every object is there, of its size, and the records are ours.
-
-    Who can write to the store could put a backup of his own there, but for the keys: one that is
-    not encrypted, where others are, has to be asked for by name.
-    """
+async def _check_chain(repository: Repository, plan: Plan) -> None:
+    """Raise `BackupDamaged` unless every object is there, of its size, and the records are ours."""
     store, layout = repository.store, plan.layout
     for parent, child in pairwise(plan.chain):
         if child.parent_manifest_sha256 != parent.manifest_sha256:
             key = layout.commit(child.id)
             raise BackupDamaged(key, Damage.FOREIGN, f"it was made from another {parent.id}")
     for record in plan.chain:
-        if repository.keys.key_id and not record.data_key and not named:
-            detail = "it is not encrypted, as backups are here: only --backup restores it"
-            raise BackupDamaged(layout.commit(record.id), Damage.FOREIGN, detail)
         if record.data_key:
             data_key = await repository.keys.load(bytes.fromhex(record.data_key))
             key = layout.commit(record.id)

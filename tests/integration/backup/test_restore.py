@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from dbopsd.backup.backups import list_backups
 from dbopsd.backup.catalog.kind import BackupKind
-from dbopsd.backup.codec.errors import BackupDamaged, Damage
+from dbopsd.backup.codec.errors import BackupDamaged
 from dbopsd.backup.model.requests import RecoveryTarget
-from tests.support.backed_up import backed_up, storing_wal
+from dbopsd.backup.restore.errors import TargetUnreachable
+from tests.support.backed_up import backed_up, repository_of, storing_wal
 from tests.support.receiving import receiving
 from tests.support.restores import back_up, restore, restored_server
 from tests.support.scratch import new_directory
@@ -69,17 +71,21 @@ async def test_moments_of_every_kind_have_just_the_rows_committed_by_then(
 
 
 async def _check_plain_among_encrypted(cluster: PostgresServer, place: Path) -> None:
-    """Somebody without a key could have put it there: it has to be asked for by name."""
+    """Somebody without a key could have put it there: the configuration has to admit it."""
     (place / "k1").write_bytes(base64.b64encode(os.urandom(32)))
     keys = {"k1": f"file:{place / 'k1'}"}
     latest = RecoveryTarget(latest=True)
     request = {"directory": str(place / "restored"), "dry_run": True}
     async with backed_up(cluster, place, restore_roots=[str(place)], keys=keys) as database:
-        with pytest.raises(BackupDamaged) as raised:
+        with pytest.raises(TargetUnreachable):
             await restore(database, place, latest, **request)
-        assert raised.value.problem is Damage.FOREIGN
-        id_ = raised.value.object.split("/")[-2]
-        assert (await restore(database, place, latest, backup_id=id_, **request)).dry_run
+        async with repository_of(database) as repository:
+            id_ = (await list_backups(repository))[0].name.rpartition("/")[2]
+        with pytest.raises(BackupDamaged, match="accept_unencrypted"):
+            await restore(database, place, latest, backup_id=id_, **request)
+    keys = {**keys, "accept_unencrypted": True}
+    async with backed_up(cluster, place, restore_roots=[str(place)], keys=keys) as database:
+        assert (await restore(database, place, latest, **request)).dry_run
 
 
 async def test_what_was_committed_just_before_is_waited_for_and_restored(

@@ -183,8 +183,16 @@ class TestCatalog:
         with pytest.raises(BackupNotFound, match="full-1"):
             catalog.chain(catalog.get("incremental-2"))
 
+    async def test_where_there_are_keys_what_is_not_encrypted_is_broken(
+        self, repository: Repository
+    ) -> None:
+        await _store_record(repository, replace(_RECORD, data_key=""))
+        found = (await _catalog(repository)).get("full-1")
+        assert found.state is BackupState.BROKEN
+        assert "accept_unencrypted" in found.problem
+
     async def test_a_clock_that_was_set_back_breaks_no_chain(self, repository: Repository) -> None:
-        full = replace(_RECORD, data_key="")
+        full = _RECORD
         child = replace(
             full, id="incremental-1", parent="full-1", start_time=_AT - timedelta(hours=1)
         )
@@ -196,7 +204,7 @@ class TestCatalog:
 
     async def test_a_ring_of_parents_ends(self, repository: Repository) -> None:
         for id_, parent in (("incremental-1", "incremental-2"), ("incremental-2", "incremental-1")):
-            await _store_record(repository, replace(_RECORD, id=id_, parent=parent, data_key=""))
+            await _store_record(repository, replace(_RECORD, id=id_, parent=parent))
         catalog = await _catalog(repository)
         assert {each.state for each in catalog.backups} == {BackupState.BROKEN}
         with pytest.raises(BackupNotFound):

@@ -131,7 +131,7 @@ async def test_notes_are_read_and_go_on(repository: Repository) -> None:
 async def test_its_keys_are_rotated(repository: Repository, contents: Any) -> None:
     done = await repository.keys.rotate("k2", lambda _done, _total: None)
     assert done.rewrapped == 3
-    using = keys("k2", recipient=RECIPIENT)
+    using = keys("k2", recipient=RECIPIENT, accepts_unencrypted=True)
     data_keys = DataKeys(repository.store, LAYOUT.database_folder, using)
     later = Repository(
         repository.database, repository.config, repository.store, data_keys, repository.compression

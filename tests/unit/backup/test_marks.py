@@ -47,6 +47,9 @@ class Keys(Store):
             if key.startswith(prefix):
                 yield ObjectInfo(key, 0, 0.0)
 
+    async def folders(self, prefix: str = "") -> Sequence[str]:
+        raise NotImplementedError
+
     async def delete(self, key: str) -> None:
         self.keys.remove(key)
 

@@ -16,6 +16,7 @@ import xxhash
 from dbopsd.backup.codec.compression import Compression
 from dbopsd.backup.codec.data_keys import DataKeys
 from dbopsd.backup.codec.errors import BackupDamaged, Damage, KeyMissing
+from dbopsd.backup.codec.key_files import KeyEncryptionKeys
 from dbopsd.backup.codec.sealed_object import FRAME_BYTES
 from dbopsd.backup.parts import PartWriter, StoredObject, read_object, read_parts
 from dbopsd.backup.store.durable_store import DurableStore
@@ -193,6 +194,19 @@ async def test_without_the_key_nothing_is_read(place: _Place) -> None:
     other = DataKeys(place.store, "main/", keys("k2"))
     with pytest.raises(KeyMissing, match="'k1'"):
         _ = [frame async for frame in read_object(place.store, other, parts[0].path, parts[0])]
+
+
+async def test_where_there_are_keys_what_is_not_encrypted_is_refused(place: _Place) -> None:
+    async with PartWriter(place.store, _STEM, Compression(), None) as writer:
+        await writer.write(b"somebody else's")
+        parts = await writer.finish()
+    with pytest.raises(BackupDamaged, match="not encrypted, and there are keys") as raised:
+        await place.read(parts)
+    assert raised.value.problem is Damage.FOREIGN
+    place.keys = DataKeys(place.store, "main/", keys("k1", accepts_unencrypted=True))
+    assert await place.read(parts) == b"somebody else's"
+    place.keys = DataKeys(place.store, "main/", KeyEncryptionKeys())
+    assert await place.read(parts) == b"somebody else's"
 
 
 async def test_a_stream_is_not_written_over_another(place: _Place) -> None:
