@@ -21,7 +21,7 @@ from dbopsd.app.background import start
 from dbopsd.app.feature import Daemon, Served
 from dbopsd.config.backup import DatabaseBackupConfig
 from dbopsd.errors import DbopsError
-from dbopsd.health.backup_overview import BackupOverview
+from dbopsd.health.backup_overview import BackupOverview, LastDrill
 from dbopsd.operations.errors import ControlStoreUnavailable
 from dbopsd.operations.record import Comparison, Condition, Operation, Schedule, State
 
@@ -66,6 +66,7 @@ class _Watch:
         self._config = config
         self._schedules: Sequence[Schedule] = ()
         self._attempt: Operation | None = None
+        self._drill: Operation | None = None
         self._ended = ""
 
     async def run(self) -> None:
@@ -86,9 +87,7 @@ class _Watch:
             self._schedules = await self._daemon.operations.schedules(self._database)
             attempts = await self._newest(CREATE)
             drills = await self._newest(DRILL)
-            # One that was cancelled says nothing about how backups do.
-            told = [each for each in attempts if each.state is not State.CANCELLED]
-            self._attempt = told[0] if told else None
+            self._attempt, self._drill = _last(attempts), _last(drills)
             self._ended = " ".join(each.id for each in (*attempts[:1], *drills[:1]))
 
     async def _newest(self, kind: str) -> list[Operation]:
@@ -118,15 +117,29 @@ class _Watch:
         except DbopsError as error:
             _log.warning("the backups of database '%s' cannot be read: %s", self._database, error)
             found = replace(before or BackupOverview(0.0), problem=error.message)
-        attempt = self._attempt
+        attempt, drill = self._attempt, self._drill
         if attempt is not None:
-            failure = attempt.failure
             found = replace(
                 found,
                 attempt_ok=attempt.state is State.SUCCEEDED,
-                attempt_problem="" if failure is None else failure.message,
+                attempt_problem=_problem(attempt),
             )
+        if drill is not None and drill.state is State.FAILED:
+            # It did not come to a report: nothing was restored, whatever the reason.
+            ended_at = drill.end_time or 0.0
+            if found.drill is None or found.drill.at < ended_at:
+                found = replace(found, drill=LastDrill(ended_at, False, (_problem(drill),)))
         self._daemon.backups.publish(self._database, found)
+
+
+def _last(operations: Sequence[Operation]) -> Operation | None:
+    """The newest. One that was cancelled says nothing about how backups do."""
+    told = [each for each in operations if each.state is not State.CANCELLED]
+    return told[0] if told else None
+
+
+def _problem(operation: Operation) -> str:
+    return "" if operation.failure is None else operation.failure.message
 
 
 def backup_intervals(schedules: Sequence[Schedule], now: datetime) -> dict[str, float]:

@@ -20,9 +20,10 @@ from dbops_client import DbopsClient
 
 from tests.e2e.conftest import run, wait_until_ready
 from tests.support.certificates import Certificates
-from tests.support.daemon import ROOT, Daemon, clean_environment
+from tests.support.daemon import ROOT, Daemon, clean_environment, end_servers
 from tests.support.demo.daemon import demo_daemon
 from tests.support.patience import eventually_blocking
+from tests.support.scratch import new_directory
 from tests.support.servers import PostgresServer
 
 READMES = (ROOT / "README.md", ROOT / "clients" / "python" / "README.md")
@@ -87,6 +88,30 @@ def at(daemon: Daemon, text: str) -> str:
 def server_of(daemon: Daemon) -> dict[str, str]:
     """The environment in which `dbops` without --server finds the daemon."""
     return {"DBOPS_SERVER": daemon.grpc_address}
+
+
+@pytest.fixture(scope="module")
+def backed_up() -> Iterator[tuple[Daemon, Path]]:
+    """A daemon as the README starts it with backups, and the directory in place of /var and /srv.
+
+    The account of the restored server has to reach it.
+    """
+    directory = new_directory("dbopsd-readme-")
+    directory.chmod(0o755)
+    (line,) = (line for line in shell_lines() if "__STORE=" in line)
+    name, _, store = shlex.split(line)[0].partition("=")
+    environment = {
+        name: store.replace("/var/", f"{directory}/"),
+        "DBOPSD_SERVER__GRPC_LISTEN": "127.0.0.1:0",
+        "DBOPSD_SERVER__HTTP_LISTEN": "127.0.0.1:0",
+    }
+    try:
+        with Daemon(config=None, environment=environment) as daemon:
+            wait_until_ready(daemon.wait_until_serving(120))
+            yield daemon, directory
+    finally:
+        end_servers(directory / "restored")
+        shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +211,7 @@ def test_the_role_and_the_command_for_ones_own_database(
     server: PostgresServer, start_daemon: Callable[..., Daemon]
 ) -> None:
     (sql,) = (block.text for block in BLOCKS if block.language == "sql")
-    (line,) = (line for line in shell_lines() if "DBOPSD_" in line)
+    (line,) = (line for line in shell_lines() if "__DSN=" in line)
     assignment, *command = shlex.split(line)
     name, _, dsn = assignment.partition("=")
     assert command == ["dbopsd", "serve"]
@@ -230,8 +255,13 @@ def shell_lines() -> list[str]:
 
 
 @pytest.mark.parametrize("line", shell_lines())
-def test_a_command(line: str, application: Path, plain_daemon: Daemon) -> None:
+def test_a_command(line: str, request: pytest.FixtureRequest) -> None:
     command = shlex.split(line, comments=True)
+    if command[:2] == ["dbops", "backup"]:
+        check_backup_command(command, *request.getfixturevalue("backed_up"))
+        return
+    application: Path = request.getfixturevalue("application")
+    plain_daemon: Daemon = request.getfixturevalue("plain_daemon")
     server = server_of(plain_daemon)
     match command:
         case ["make", target]:
@@ -273,9 +303,25 @@ def test_a_command(line: str, application: Path, plain_daemon: Daemon) -> None:
             assert (answer.code, answer.err) == (0, "")
             assert "main" in answer.out
         case [assignment, "dbopsd", "serve"] if assignment.startswith("DBOPSD_DATABASES__MAIN__"):
-            pass  # test_the_role_and_the_command_for_ones_own_database runs it
+            pass  # test_the_role_and_the_command_for_ones_own_database and `backed_up` run it
         case _:
             pytest.fail(f"no test for {line!r}")
+
+
+def check_backup_command(command: list[str], daemon: Daemon, directory: Path) -> None:
+    """In the order of the README: there is a backup after the first."""
+    words = [word.replace("/srv/", f"{directory}/") for word in command]
+    answer = run(*words, timeout=120, **server_of(daemon))
+    assert answer.code == 0, answer.out + answer.err
+    says = {
+        "create": "COMPLETE",
+        "list": "full-",
+        "windows": "can be restored",
+        "restore": "RESTORED",
+        "drill": "PASSED",
+        "verify": "OK",
+    }
+    assert says[command[2]] in answer.out
 
 
 @pytest.mark.parametrize(
