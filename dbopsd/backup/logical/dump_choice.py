@@ -35,10 +35,7 @@ async def find_dump(repository: Repository, request: RestoreBackupRequest) -> Co
     good = [
         each.record
         for each in dumps
-        if each.state is BackupState.COMPLETE
-        and each.record is not None
-        # Whoever has no key could have written one that is not encrypted: it has to be named.
-        and (each.record.data_key or not repository.keys.key_id)
+        if each.state is BackupState.COMPLETE and each.record is not None
     ]
     if request.tables:
         good = [each for each in good if _may_have(each, request.tables)]

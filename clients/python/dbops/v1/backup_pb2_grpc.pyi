@@ -64,6 +64,13 @@ class BackupServiceStub:
     - DATA_LOSS, `RECOVERY_FAILED`: recovery ended elsewhere than at the target, or the server did not start.
     - FAILED_PRECONDITION, `BACKUP_HELD`, `BACKUP_HAS_CHILDREN`, `BACKUP_IN_USE`, `BACKUP_IS_NEWEST`: the backup is not
       deleted: it is held, others rest on it, somebody reads it, or it is the newest good one.
+    - ABORTED, `DUMP_FAILED`: `pg_dump` failed. DATA_LOSS, `DUMP_INCOMPLETE`: what it wrote has not the rows that the
+      database has.
+    - NOT_FOUND, `TABLE_NOT_FOUND`: a table that is named is not in the database, or not in the dump.
+    - FAILED_PRECONDITION, `TABLES_EXIST`: what is to be restored of a dump is there already; `metadata["tables"]`
+      names it.
+    - ABORTED, `LOGICAL_RESTORE_FAILED`: `pg_restore` failed, or the rows are others than in the dump; nothing is left.
+    - RESOURCE_EXHAUSTED, `SCRATCH_FULL`: the disk of the worker, through which a dump goes, is about to be full.
     - RESOURCE_EXHAUSTED, `SCRATCH_TOO_SMALL`: the worker's scratch directory has no room for what is to be verified.
     - ALREADY_EXISTS, `WAL_CONFLICT`: other WAL is stored under the same name.
     - FAILED_PRECONDITION, `BACKUP_BEING_DELETED`: the backup is about to go.
@@ -163,6 +170,13 @@ class BackupServiceAsyncStub(BackupServiceStub):
     - DATA_LOSS, `RECOVERY_FAILED`: recovery ended elsewhere than at the target, or the server did not start.
     - FAILED_PRECONDITION, `BACKUP_HELD`, `BACKUP_HAS_CHILDREN`, `BACKUP_IN_USE`, `BACKUP_IS_NEWEST`: the backup is not
       deleted: it is held, others rest on it, somebody reads it, or it is the newest good one.
+    - ABORTED, `DUMP_FAILED`: `pg_dump` failed. DATA_LOSS, `DUMP_INCOMPLETE`: what it wrote has not the rows that the
+      database has.
+    - NOT_FOUND, `TABLE_NOT_FOUND`: a table that is named is not in the database, or not in the dump.
+    - FAILED_PRECONDITION, `TABLES_EXIST`: what is to be restored of a dump is there already; `metadata["tables"]`
+      names it.
+    - ABORTED, `LOGICAL_RESTORE_FAILED`: `pg_restore` failed, or the rows are others than in the dump; nothing is left.
+    - RESOURCE_EXHAUSTED, `SCRATCH_FULL`: the disk of the worker, through which a dump goes, is about to be full.
     - RESOURCE_EXHAUSTED, `SCRATCH_TOO_SMALL`: the worker's scratch directory has no room for what is to be verified.
     - ALREADY_EXISTS, `WAL_CONFLICT`: other WAL is stored under the same name.
     - FAILED_PRECONDITION, `BACKUP_BEING_DELETED`: the backup is about to go.
@@ -258,6 +272,13 @@ class BackupServiceServicer(metaclass=_abc_1.ABCMeta):
     - DATA_LOSS, `RECOVERY_FAILED`: recovery ended elsewhere than at the target, or the server did not start.
     - FAILED_PRECONDITION, `BACKUP_HELD`, `BACKUP_HAS_CHILDREN`, `BACKUP_IN_USE`, `BACKUP_IS_NEWEST`: the backup is not
       deleted: it is held, others rest on it, somebody reads it, or it is the newest good one.
+    - ABORTED, `DUMP_FAILED`: `pg_dump` failed. DATA_LOSS, `DUMP_INCOMPLETE`: what it wrote has not the rows that the
+      database has.
+    - NOT_FOUND, `TABLE_NOT_FOUND`: a table that is named is not in the database, or not in the dump.
+    - FAILED_PRECONDITION, `TABLES_EXIST`: what is to be restored of a dump is there already; `metadata["tables"]`
+      names it.
+    - ABORTED, `LOGICAL_RESTORE_FAILED`: `pg_restore` failed, or the rows are others than in the dump; nothing is left.
+    - RESOURCE_EXHAUSTED, `SCRATCH_FULL`: the disk of the worker, through which a dump goes, is about to be full.
     - RESOURCE_EXHAUSTED, `SCRATCH_TOO_SMALL`: the worker's scratch directory has no room for what is to be verified.
     - ALREADY_EXISTS, `WAL_CONFLICT`: other WAL is stored under the same name.
     - FAILED_PRECONDITION, `BACKUP_BEING_DELETED`: the backup is about to go.
