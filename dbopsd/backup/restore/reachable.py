@@ -103,24 +103,31 @@ class Reachable:
         return max([*found, *(each.timeline for each in self.backups)])
 
     def holes(self) -> list[Hole]:
-        """Every hole: between ranges, and between one and the timeline that went on from it."""
-        found = []
-        for timeline, ranges in self._ranges.items():
-            found += [Hole(timeline, before.end, after.start) for before, after in pairwise(ranges)]
+        """Every hole: between ranges, and where a timeline went on from another one."""
+        found = {
+            Hole(timeline, before.end, after.start)
+            for timeline, ranges in self._ranges.items()
+            for before, after in pairwise(ranges)
+        }
         for timeline, history in self._histories.items():
-            if not history.branches or not self._ranges.get(timeline):
+            ranges = self._ranges.get(timeline)
+            if not history.branches or not ranges:
                 continue
             branch = history.branches[-1]
             needed = self._segment_start(timeline, branch.end)
             above = self._ranges.get(branch.timeline, [])
             # What follows on the older timeline is another story, and no hole of this one.
             before = [each for each in above if each.start < needed]
-            if before and before[-1].end < needed:
-                hole = Hole(branch.timeline, before[-1].end, needed)
-                if not any(
-                    each.timeline == hole.timeline and each.start == hole.start for each in found
-                ):
-                    found.append(hole)
+            if not before:
+                continue  # all that led there was removed
+            if before[-1].end < needed:
+                last = before[-1].end
+                found = {
+                    each for each in found if (each.timeline, each.start) != (branch.timeline, last)
+                }
+                found.add(Hole(branch.timeline, last, needed))
+            if ranges[0].start > needed:
+                found.add(Hole(timeline, needed, ranges[0].start))
         return sorted(found, key=lambda each: (each.timeline, each.start))
 
     def last_stored(self, timeline: int) -> Lsn:
