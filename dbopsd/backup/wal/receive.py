@@ -24,9 +24,10 @@ from dbopsd.backup.store.errors import StoreError
 from dbopsd.backup.wal.archive import TimelineWal, WalArchive, read_archive, segment_key
 from dbopsd.backup.wal.errors import WalConflict
 from dbopsd.backup.wal.events import EventKind, WalEvent, read_events, write_event
+from dbopsd.backup.wal.holes import is_stored, record_holes, record_vanished
 from dbopsd.backup.wal.marks import Marks
 from dbopsd.backup.wal.receiver import Receiver
-from dbopsd.backup.wal.resume import Leg
+from dbopsd.backup.wal.resume import Leg, leads_on
 from dbopsd.backup.wal.shipper import Progress, Shipper
 from dbopsd.backup.wal.slot import Look, advance_slot, create_slot, look, slot_name
 from dbopsd.backup.wal.spool import left_spools, open_spool, spool_folder
@@ -127,6 +128,8 @@ class _Cluster:
                 self._run,
                 self._database,
                 self._archive,
+                self._record_holes,
+                self._is_stored,
                 spool,
                 self._progress,
                 shipper,
@@ -249,6 +252,7 @@ class _Cluster:
         elif found.restart_lsn is not None and progress.timeline == found.timeline:
             moved = progress.stored > found.restart_lsn
             if moved or now - self._touched_at > _TOUCH_EVERY_S:
+                await self._check_store()
                 lsn = max(progress.stored, Lsn(found.restart_lsn))
                 async with self._database.session() as session:
                     await advance_slot(session, slot, lsn)
@@ -256,6 +260,37 @@ class _Cluster:
         while self._slot_events:
             await self._record(EventKind.SLOT_LOST, found.end, self._slot_events[0])
             self._slot_events.pop(0)
+
+    async def _check_store(self) -> None:
+        """Look whether what was stored before is there, before the server forgets what follows.
+
+        A store that is gone may have been begun anew in the same place, or come back without what
+        was stored meanwhile.
+        """
+        progress = self._progress
+        size_bytes = self._server.segment_bytes
+        before = Segment.at(progress.timeline, progress.stored, size_bytes).after(-1)
+        if before.start < progress.first or not leads_on(progress.legs, before):
+            return
+        if await self._is_stored(before):
+            return
+        _log.warning("segment %s of %s is in the store no longer", before, self._database.name)
+        archive = await self._archive()
+        progress.first = await record_vanished(
+            self._repository, self._layout, archive, before, progress.stored
+        )
+        progress.partials.clear()
+        progress.take(archive)
+        progress.gaps += 1
+
+    async def _record_holes(self, archive: WalArchive) -> int:
+        progress = self._progress
+        return await record_holes(
+            self._repository, self._layout, archive, progress.legs, progress.stored
+        )
+
+    async def _is_stored(self, segment: Segment) -> bool:
+        return await is_stored(self._repository, self._layout, segment)
 
     async def _mark(self, found: Look) -> None:
         if found.timeline != self._marked_timeline:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from dbopsd.backup.catalog.lsn import Segment
-from dbopsd.backup.store.errors import StoreError
+from dbopsd.backup.store.errors import StoreError, StoreFull, StoreUnavailable
 from dbopsd.backup.wal.archive import WalArchive
 from dbopsd.backup.wal.resume import leads_on, legs_of, next_position, segment_on
 from dbopsd.backup.wal.shipper import Progress, Shipper
@@ -40,6 +40,8 @@ _STATUS_EVERY_S: Final = 5
 _DEAF_AFTER_S: Final = 10.0
 # So often in a row it must have got nothing before its beginning is taken to be gone.
 _GONE_AFTER: Final = 3
+# So long the spool may take to be emptied before receiving goes on.
+_EMPTY_S: Final = 20.0
 _FULL: Final = "the spool is full, as the store takes nothing: the slot keeps the WAL"
 
 
@@ -74,6 +76,8 @@ class Receiver:
         run: RunsPrograms,
         database: Database,
         archive: Callable[[], Awaitable[WalArchive]],
+        record_holes: Callable[[WalArchive], Awaitable[int]],
+        is_stored: Callable[[Segment], Awaitable[bool]],
         spool: Spool,
         progress: Progress,
         shipper: Shipper,
@@ -86,6 +90,8 @@ class Receiver:
         self._run = run
         self._database = database
         self._archive = archive
+        self._record_holes = record_holes
+        self._is_stored = is_stored
         self._spool = spool
         self._progress = progress
         self._shipper = shipper
@@ -163,6 +169,10 @@ class Receiver:
         progress, size_bytes = self._progress, self._spool.segment_bytes
         if not progress.legs or progress.legs[-1].timeline != found.timeline:
             await self._find_place(found)
+        # What comes is compared with what is stored: the server may be an older copy of itself.
+        with contextlib.suppress(StoreUnavailable, StoreFull, TimeoutError):
+            async with asyncio.timeout(_EMPTY_S):
+                await self._shipper.ship(everything=True)
         files = await asyncio.to_thread(self._drop_empty)
         highest = files.highest
         if highest is not None and not leads_on(progress.legs, highest):
@@ -171,6 +181,8 @@ class Receiver:
             files, highest = SpoolFiles(), None
         if highest is None:
             begin = segment_on(progress.legs, progress.stored, size_bytes)
+            if begin.start == progress.stored and not self._fruitless:
+                begin = await self._before(begin)
         elif highest in files.complete:
             begin = segment_on(progress.legs, highest.end, size_bytes)
         else:
@@ -192,6 +204,19 @@ class Receiver:
             await asyncio.to_thread(self._spool.expect_gap, gap)
         await asyncio.to_thread(self._spool.begin_at, begin)
 
+    async def _before(self, begin: Segment) -> Segment:
+        """The segment before, if it is stored: it is compared. Else nothing tells this history.
+
+        The server may have removed it: then the next try begins where this one would have.
+        """
+        before = begin.after(-1)
+        if begin.number == 0 or not leads_on(self._progress.legs, before):
+            return begin
+        with contextlib.suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(_EMPTY_S / 4):
+                return before if await self._is_stored(before) else begin
+        return begin
+
     async def _find_place(self, found: Look) -> None:
         """Find out how the server came to its timeline, and up to where that is stored."""
         await self._shipper.ship(everything=True)
@@ -207,6 +232,9 @@ class Receiver:
             segment = Segment.at(found.timeline, reserved, self._spool.segment_bytes)
             stored = max(segment.start, progress.legs[-1].start)
         progress.stored = stored
+        begun = Segment.at(found.timeline, stored, self._spool.segment_bytes)
+        progress.first = max(begun.start, progress.first)
+        progress.gaps += await self._record_holes(archive)
 
     async def _history(self, timeline: int) -> History:
         if timeline == 1:

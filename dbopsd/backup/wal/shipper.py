@@ -8,16 +8,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
+import xxhash
+
 from dbopsd.backup.catalog.layout import Layout
 from dbopsd.backup.catalog.lsn import Lsn, Segment
 from dbopsd.backup.repository import Repository
+from dbopsd.backup.store.base import Content
 from dbopsd.backup.store.errors import StoreError
 from dbopsd.backup.wal.archive import WalArchive, partial_key, segment_key
 from dbopsd.backup.wal.errors import WalConflict
 from dbopsd.backup.wal.events import EventKind, write_event
 from dbopsd.backup.wal.resume import Leg, leads_on, legs_of
 from dbopsd.backup.wal.spool import Spool, SpoolFiles
-from dbopsd.backup.wal.stored_wal import WalWriter
+from dbopsd.backup.wal.stored_wal import WalWriter, read_segment
 from dbopsd.backup.wal.timelines import History, parse_history
 from dbopsd.backup.wal.wal_pages import check_pages, written_bytes
 from dbopsd.errors import DbopsError, StatusCode
@@ -63,8 +66,10 @@ class Progress:
     """Everything on the way is stored to here, from the archive's beginning or its last gap on."""
     timelines: set[int] = field(default_factory=set)
     """Those of which WAL is stored."""
-    partials: dict[Segment, set[int]] = field(default_factory=dict)
-    """The lengths of the stored beginnings of segments."""
+    first: Lsn = field(default_factory=Lsn)
+    """From where on segments were stored that are still expected to be there."""
+    partials: dict[Segment, dict[int, bytes | None]] = field(default_factory=dict)
+    """The lengths of the stored beginnings of segments, with their hashes where they are known."""
     gaps: int = 0
     """How many gaps were recorded."""
     moved: asyncio.Event = field(default_factory=asyncio.Event)
@@ -80,7 +85,7 @@ class Progress:
         for timeline, wal in archive.timelines.items():
             self.timelines.add(timeline)
             for segment, length in wal.partials.items():
-                self.partials.setdefault(segment, set()).add(length)
+                self.partials.setdefault(segment, {}).setdefault(length, None)
 
 
 class Shipper:
@@ -153,6 +158,7 @@ class Shipper:
         _log.error("database %s: WAL is missing: %s", self._layout.database, gap.cause)
         await self._record(EventKind.GAP, gap.timeline, gap.start, gap.end, gap.cause)
         self._progress.stored = max(self._progress.stored, gap.end)
+        self._progress.first = gap.end
         self._progress.gaps += 1
         await asyncio.to_thread(self._spool.forget_gap)
 
@@ -164,8 +170,13 @@ class Shipper:
     async def take_history(self, timeline: int, content: bytes) -> History:
         """Store the history of a timeline that the server is on, or came to while it was read."""
         history = parse_history(timeline, content.decode())
-        new = await self._writer.store_history(timeline, content)
         progress = self._progress
+        try:
+            new = await self._writer.store_history(timeline, content)
+        except WalConflict as error:
+            end = history.branches[-1].end if history.branches else Lsn(0)
+            await self._record(EventKind.CONFLICT, timeline, end, end, error.message)
+            raise
         if not history.branches:
             return history
         branch = history.branches[-1]
@@ -200,12 +211,27 @@ class Shipper:
         content = await asyncio.to_thread(self._spool.read, segment)
         await asyncio.to_thread(check_pages, segment, content, self._layout.system_identifier)
         try:
+            await self._check_beginning(segment, content)
             await self._writer.store_segment(segment, content)
         except WalConflict as error:
             await self._record(
                 EventKind.CONFLICT, segment.timeline, segment.start, segment.end, error.message
             )
             raise
+
+    async def _check_beginning(self, segment: Segment, content: Content) -> None:
+        """Raise `WalConflict` unless the stored beginning of the segment is that of `content`."""
+        known = self._progress.partials.get(segment)
+        if not known:
+            return
+        length = max(known)
+        digest = known[length]
+        if digest is None:
+            stored = await read_segment(self._repository, self._layout, segment, length)
+            digest = await asyncio.to_thread(xxhash.xxh3_128_digest, stored[:length])
+        beginning = memoryview(content)[:length]
+        if await asyncio.to_thread(xxhash.xxh3_128_digest, beginning) != digest:
+            raise WalConflict(self._layout.database, partial_key(self._layout, segment, length))
 
     async def _ship_partials(self, files: SpoolFiles, *, everything: bool) -> None:
         for segment in files.partial:
@@ -246,12 +272,21 @@ class Shipper:
             length = received - segment.start
         # One that is written to its last byte is about to be complete.
         length = min(length, segment.size_bytes - 1)
-        if length <= max(self._progress.partials.get(segment, {0})):
+        if length <= max(self._progress.partials.get(segment, {0: None})):
             return
         beginning = memoryview(content)[:length]
         await asyncio.to_thread(check_pages, segment, beginning, self._layout.system_identifier)
-        await self._writer.store_partial(segment, beginning)
-        self._progress.partials.setdefault(segment, set()).add(length)
+        try:
+            await self._check_beginning(segment, beginning)
+            await self._writer.store_partial(segment, beginning)
+        except WalConflict as error:
+            end = Lsn(segment.start + length)
+            await self._record(
+                EventKind.CONFLICT, segment.timeline, segment.start, end, error.message
+            )
+            raise
+        digest = await asyncio.to_thread(xxhash.xxh3_128_digest, beginning)
+        self._progress.partials.setdefault(segment, {})[length] = digest
         self._stored(segment, Lsn(segment.start + length))
         await self._remove_partials(segment, shorter_than=length)
 
@@ -270,12 +305,12 @@ class Shipper:
             progress.moved.set()
 
     async def _remove_partials(self, segment: Segment, *, shorter_than: int) -> None:
-        lengths = self._progress.partials.get(segment, set())
-        for length in sorted(lengths):
+        known = self._progress.partials.get(segment, {})
+        for length in sorted(known):
             if length < shorter_than:
                 key = partial_key(self._layout, segment, length)
                 await self._repository.store.delete(key)
-                lengths.discard(length)
+                del known[length]
 
     async def _record(
         self, kind: EventKind, timeline: int, start: Lsn, end: Lsn, cause: str

@@ -1,6 +1,7 @@
 """How far the WAL archive is, by the server's slot and the newest marks of the store."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -38,10 +39,11 @@ async def read_status(repository: Repository, database: Database) -> WalStatus:
     problem = ""
     marks: Sequence[Mark] = ()
     try:
-        if config.wal == "stream" and found.reserved is None:
-            return await _without_slot(repository, layout, found, slot)
-        marks = await _marks(repository, layout, found)
         problem = await _problem(repository, layout, found.at)
+        if config.wal == "stream" and found.reserved is None:
+            without = await _without_slot(repository, layout, found, slot)
+            return replace(without, problem=problem or without.problem)
+        marks = await _marks(repository, layout, found)
     except StoreError as error:
         problem = error.message
     if config.wal == "archive_command":
