@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from dbopsd.backup.catalog.catalog import Backup, Catalog, is_physical
-from dbopsd.backup.catalog.commit import CommitRecord
+from dbopsd.backup.catalog.commit import CommitRecord, check_commit
 from dbopsd.backup.catalog.errors import BackupNotFound
 from dbopsd.backup.catalog.kind import BackupState
 from dbopsd.backup.codec.errors import BackupDamaged, KeyMissing, KeyWrong
@@ -16,6 +16,7 @@ from dbopsd.backup.parts import read_parts
 from dbopsd.backup.physical.base_backup import MANIFEST
 from dbopsd.backup.repository import Repository
 from dbopsd.backup.server import Server
+from dbopsd.backup.store.errors import ObjectMissing
 
 
 class NoParent(Exception):
@@ -45,6 +46,7 @@ async def find_parent(repository: Repository, server: Server) -> CommitRecord:
     except BackupNotFound as error:
         raise NoParent(f"backup {error.backup}, which {parent.id} rests on, is not whole") from None
     for record in chain:
+        await _require_genuine(repository, catalog, record)
         await _require_objects(repository, catalog, record)
     return chain[-1]
 
@@ -78,6 +80,20 @@ async def parent_manifest(
 def _is_good(backup: Backup) -> bool:
     record = backup.record
     return backup.state is BackupState.COMPLETE and record is not None and is_physical(record)
+
+
+async def _require_genuine(repository: Repository, catalog: Catalog, record: CommitRecord) -> None:
+    """Where backups are encrypted, take no record that somebody without a key could write."""
+    if not repository.keys.key_id:
+        return
+    if not record.data_key:
+        raise NoParent(f"backup {record.id} is not encrypted, and new backups are")
+    key = catalog.layout.commit(record.id)
+    try:
+        data_key = await repository.keys.load(bytes.fromhex(record.data_key))
+        check_commit(key, await repository.store.read(key), data_key)
+    except (BackupDamaged, KeyMissing, KeyWrong, ObjectMissing, ValueError) as error:
+        raise NoParent(f"backup {record.id} cannot be trusted: {error}") from None
 
 
 async def _require_objects(repository: Repository, catalog: Catalog, record: CommitRecord) -> None:

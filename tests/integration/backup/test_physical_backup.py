@@ -1,6 +1,8 @@
 """Full and incremental backups of real servers, read back as PostgreSQL's own tools read them."""
 
 import base64
+import hashlib
+import json
 import os
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -142,6 +144,33 @@ async def test_an_incremental_backup_that_cannot_be_is_full_and_says_why(
             _set(cluster, summarize_wal=None)
         assert fourth.kind is BackupKind.FULL
         assert "summarize_wal" in fourth.fallback
+
+
+async def test_what_somebody_without_a_key_could_write_is_no_parent(
+    cluster: PostgresServer, tmp_path: Path, key_file: Path
+) -> None:
+    if cluster.version < HAS_INCREMENTAL:
+        return
+    async with backed_up(cluster, tmp_path, wal="off") as database:
+        await create(database, tmp_path)
+    keys = {"k1": f"file:{key_file}"}
+    async with backed_up(cluster, tmp_path, wal="off", keys=keys) as database:
+        first = await create_incremental(database, tmp_path)
+        assert first.kind is BackupKind.FULL
+        assert "is not encrypted" in first.fallback
+        assert (await create_incremental(database, tmp_path)).parent == first.name
+
+        # Sealed anew by a hash, which everybody can.
+        (commit,) = (tmp_path / "store").rglob(f"{first.name.rpartition('/')[2]}/COMMIT.json")
+        fields = json.loads(commit.read_bytes())
+        seal = {**fields.pop("seal")}
+        fields["label"] = "forged"
+        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        seal["sha256"] = hashlib.sha256(canonical.encode()).hexdigest()
+        commit.write_text(json.dumps({**fields, "seal": seal}))
+        described = await create_incremental(database, tmp_path)
+        assert described.kind is BackupKind.FULL
+        assert "cannot be trusted" in described.fallback
 
 
 async def test_summaries_that_are_gone_make_a_full_backup(
