@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from dbopsd.backup.catalog.catalog import Backup, Catalog
 from dbopsd.backup.catalog.errors import BackupNotFound
 from dbopsd.backup.catalog.kind import BackupKind, BackupState
-from dbopsd.backup.catalog.notes import NoteKind, write_note
+from dbopsd.backup.catalog.notes import NoteKind, expiry_of, write_note
+from dbopsd.backup.leases import BackupBeingDeleted
 from dbopsd.backup.model.description import describe
 from dbopsd.backup.model.reports import BackupDescription
 from dbopsd.backup.repository import Repository
@@ -40,9 +41,23 @@ async def list_backups(
 async def hold_backup(
     repository: Repository, id_: str, until: datetime | None
 ) -> BackupDescription:
-    """Keep a backup until then, whatever retention wants; None releases it."""
+    """Keep a backup until then, whatever retention wants; None releases it.
+
+    Raises `BackupNotFound`, and `BackupBeingDeleted` where it is too late for that.
+    """
     moment = until or datetime.now(UTC)
-    return await _note(repository, id_, NoteKind.HOLD, {"until": moment.isoformat()})
+    held = await _note(repository, id_, NoteKind.HOLD, {"until": moment.isoformat()})
+    if until is None:
+        return held
+    # Who removes a backup says so, and then looks whether it is held: one of us sees the other.
+    catalog, backup = await _find(repository, id_)
+    expiry = expiry_of(backup.notes)
+    if expiry is None:
+        return held
+    if expiry.fields.get("deleting"):
+        raise BackupBeingDeleted(repository.database, id_)
+    await write_note(repository.store, catalog.layout, id_, NoteKind.KEPT, {"reason": "held"})
+    return await describe_backup(repository, id_)
 
 
 async def label_backup(repository: Repository, id_: str, label: str) -> BackupDescription:

@@ -23,10 +23,10 @@ class NoParent(Exception):
     """No incremental backup can be made; the text says why."""
 
 
-async def find_parent(repository: Repository, server: Server) -> CommitRecord:
-    """The newest backup that an incremental one of this server can rest on. Raises `NoParent`.
+async def find_chain(repository: Repository, server: Server) -> list[CommitRecord]:
+    """The chain of the newest backup that an incremental one of this server can rest on.
 
-    Every object of it and of what it rests on is in the store, in its length.
+    That is the last; every object of all of them is in the store, in its length. Raises `NoParent`.
     """
     if not server.summarizes_wal:
         raise NoParent("the server keeps no WAL summaries: set summarize_wal = on, and reload")
@@ -48,7 +48,7 @@ async def find_parent(repository: Repository, server: Server) -> CommitRecord:
     for record in chain:
         await _require_genuine(repository, catalog, record)
         await _require_objects(repository, catalog, record)
-    return chain[-1]
+    return chain
 
 
 @asynccontextmanager
@@ -83,11 +83,12 @@ def _is_good(backup: Backup) -> bool:
 
 
 async def _require_genuine(repository: Repository, catalog: Catalog, record: CommitRecord) -> None:
-    """Where backups are encrypted, take no record that somebody without a key could write."""
-    if not repository.keys.key_id:
-        return
+    """Take no record that somebody without its key has written.
+
+    One that is not encrypted, and must be, is BROKEN in the catalog.
+    """
     if not record.data_key:
-        raise NoParent(f"backup {record.id} is not encrypted, and new backups are")
+        return
     key = catalog.layout.commit(record.id)
     try:
         data_key = await repository.keys.load(bytes.fromhex(record.data_key))

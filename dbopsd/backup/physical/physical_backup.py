@@ -29,7 +29,7 @@ from dbopsd.backup.physical.errors import (
     NoSuchSource,
     WalNotStored,
 )
-from dbopsd.backup.physical.incremental import NoParent, find_parent, parent_manifest
+from dbopsd.backup.physical.incremental import NoParent, find_chain, parent_manifest
 from dbopsd.backup.physical.source import APPLICATION, BackupSource, find_source, source_session
 from dbopsd.backup.physical.spooled_backup import take_spooled_backup
 from dbopsd.backup.repository import Repository
@@ -117,9 +117,10 @@ class _PhysicalBackup:
         return await self._take(None)
 
     async def _take_incremental(self) -> CommitRecord:
-        parent = await find_parent(self.repository, self.source.server)
+        chain = await find_chain(self.repository, self.source.server)
+        parent = chain[-1]
         async with AsyncExitStack() as stack:
-            await self._lease(stack, "parent", [parent.id])
+            await self._lease(stack, "parent", [each.id for each in chain])
             manifest = await stack.enter_async_context(
                 parent_manifest(self.repository, self.run.scratch, parent)
             )

@@ -14,7 +14,9 @@ from dbopsd.backup.backups import describe_backup, hold_backup, label_backup, li
 from dbopsd.backup.catalog.errors import BackupNotFound
 from dbopsd.backup.catalog.kind import BackupKind, BackupState
 from dbopsd.backup.catalog.lsn import Lsn
+from dbopsd.backup.catalog.notes import NoteKind, write_note
 from dbopsd.backup.create_backup import create_backup
+from dbopsd.backup.leases import BackupBeingDeleted
 from dbopsd.backup.model.requests import Checkpoint, CreateBackupRequest, Source
 from dbopsd.backup.physical.base_backup import BaseBackupRequest, base_backup_command
 from dbopsd.backup.physical.errors import IncrementalUnsupported, NoSuchSource
@@ -157,7 +159,7 @@ async def test_what_somebody_without_a_key_could_write_is_no_parent(
     async with backed_up(cluster, tmp_path, wal="off", keys=keys) as database:
         first = await create_incremental(database, tmp_path)
         assert first.kind is BackupKind.FULL
-        assert "is not encrypted" in first.fallback
+        assert "no complete backup" in first.fallback
         assert (await create_incremental(database, tmp_path)).parent == first.name
 
         # Sealed anew by a hash, which everybody can.
@@ -235,6 +237,27 @@ async def test_a_primary_is_no_standby(cluster: PostgresServer, tmp_path: Path) 
             await create(database, tmp_path, request)
     async with backed_up(cluster, tmp_path, wal="off", source="prefer-standby") as database:
         assert (await create(database, tmp_path)).source.startswith("primary ")
+
+
+async def test_a_hold_keeps_what_was_to_expire_and_is_refused_where_it_is_too_late(
+    cluster: PostgresServer, tmp_path: Path
+) -> None:
+    until = datetime.now(UTC) + timedelta(days=7)
+    async with backed_up(cluster, tmp_path, wal="off") as database:
+        described = await create(database, tmp_path)
+        id_ = described.name.rpartition("/")[2]
+        async with repository_of(database) as repository:
+            layout = repository.layout(described.system_identifier)
+            expiry = {"reason": "test", "grace_s": 3600, "deleting": False}
+            await write_note(repository.store, layout, id_, NoteKind.EXPIRED, expiry)
+            assert (await describe_backup(repository, id_)).state is BackupState.EXPIRED
+            assert await list_backups(repository) == []
+            held = await hold_backup(repository, id_, until)
+            assert (held.state, held.held_until) == (BackupState.COMPLETE, until)
+            expiry["deleting"] = True
+            await write_note(repository.store, layout, id_, NoteKind.EXPIRED, expiry)
+            with pytest.raises(BackupBeingDeleted):
+                await hold_backup(repository, id_, until)
 
 
 async def test_backups_are_listed_held_and_labelled(
