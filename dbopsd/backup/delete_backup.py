@@ -120,6 +120,6 @@ class _Deletion:
                 )
             raise
         for number, backup in enumerate(doomed):
-            self._run.progress("deleting", number, len(doomed), "backups")
+            self._run.progress("deleting", number, len(doomed), "{backup}")
             data_key = "" if backup.record is None else backup.record.data_key
             await remove_backup(self._repository, catalog.layout, backup.id, data_key)

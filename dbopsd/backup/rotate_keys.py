@@ -16,7 +16,7 @@ async def rotate_keys(run: Run, request: RotateKeysRequest) -> RotateReport:
         await repository.require_create_only()
 
         def progress(done: int, total: int) -> None:
-            run.progress("wrapping data keys", done, total)
+            run.progress("wrapping data keys", done, total, "{key}")
 
         done = await repository.keys.rotate(request.to, progress)
     return RotateReport(done.rewrapped, request.to)

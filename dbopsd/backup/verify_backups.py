@@ -67,7 +67,7 @@ class _Progress:
 
     def add(self, stage: str, stored_bytes: int) -> None:
         self._done += stored_bytes
-        self._run.progress(stage, self._done, max(self._total, self._done), "B")
+        self._run.progress(stage, self._done, max(self._total, self._done), "By")
 
 
 async def verify_backups(run: Run, request: VerifyBackupsRequest) -> VerifyReport:

@@ -265,6 +265,39 @@ def test_verification_says_what_is_damaged_and_a_restore_of_it_is_refused(
     assert copy["name"] not in {each["name"] for each in site.json("list", "--all")["backups"]}
 
 
+def test_a_table_of_a_dump_is_restored_into_another_database(site: Site) -> None:
+    dump = site.json("create", "--kind", "logical", "--dbname", "postgres")
+    assert (dump["kind"], dump["dbname"], dump["tablesCounted"]) == ("LOGICAL", "postgres", 1)
+    site.sql("CREATE DATABASE copy")
+    into = ("--dbname", "copy", "--table", "public.numbers")
+    report = site.json("restore", "--backup", dump["name"], *into)
+    ((rows,),) = site.sql("SELECT count(*) FROM numbers")
+    with psycopg.connect(site.daemon.embedded_dsn(), dbname="copy") as restored:
+        ((copied,),) = restored.execute("SELECT count(*) FROM numbers")
+    assert copied == rows
+    assert report["chain"] == [dump["name"]]
+    assert f"{rows} rows" in report["tables"][0]
+
+
+def test_a_drill_passes_and_is_kept_with_the_backup(
+    site: Site, chain: dict[str, Any], tmp_path: Path
+) -> None:
+    checks = tmp_path / "checks.sql"
+    checks.write_text("SELECT count(*) >= 2 FROM numbers;\n")
+    report = site.json("drill", "--latest", "--check-sql", str(checks))
+    assert report["ok"] is True, report
+    found = {each["name"]: each["ok"] for each in report["checks"]}
+    assert {"start", "reached", "checksums", "amcheck", "rows"} <= found.keys()
+    assert len(found) >= 6
+    assert report["recoverySeconds"] > 0
+    assert report["recoveryPointSeconds"] >= 0
+    drilled = site.json("describe", report["backup"])
+    assert (drilled["lastDrillOk"], "lastDrill" in drilled) == (True, True)
+    checks.write_text("SELECT count(*) > 1000000 FROM numbers;\n")
+    failed = site.json("drill", "--latest", "--check-sql", str(checks), code=1)
+    assert failed["ok"] is False
+
+
 def test_keys_are_rotated_and_old_backups_are_restored_with_the_new_one(
     site: Site, chain: dict[str, Any]
 ) -> None:

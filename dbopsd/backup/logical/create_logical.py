@@ -197,7 +197,7 @@ class _LogicalBackup:
             self.repository,
             self.layout.backup(id_),
             data_key,
-            lambda done: self.run.progress("dump", done, 0, "B"),
+            lambda done: self.run.progress("dump", done, 0, "By"),
         )
         async with private_login(self.run, self.dbname) as (login, scratch):
             request = DumpRequest(

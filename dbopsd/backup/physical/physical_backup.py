@@ -243,7 +243,7 @@ class _PhysicalBackup:
             return _nothing_counted(stop, "another server took over during the backup")
 
         def advance(done: int, total: int) -> None:
-            self.run.progress("rows", done, total, "tables")
+            self.run.progress("rows", done, total, "{table}")
 
         counts = await count_rows(self.run.database, Limits(), advance)
         # A drill replays to just before this record.

@@ -73,7 +73,7 @@ class ChainFiles:
         for oid, folder in spaces.items():
             link = part / TABLESPACE_LINKS / str(oid)
             await asyncio.to_thread(link.symlink_to, folder)
-        self._run.progress("verify", number, len(self._plan.chain), "backups")
+        self._run.progress("verify", number, len(self._plan.chain), "{backup}")
         await self._tool(
             "pg_verifybackup", "--no-parse-wal", "--exit-on-error", "--quiet", str(part)
         )

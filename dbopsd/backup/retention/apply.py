@@ -146,7 +146,7 @@ class Retention:
 
     async def _remove(self, due: Sequence[Backup], view: _View) -> None:
         for number, backup in enumerate(due):
-            self.run.progress("deleting backups", number, len(due), "backups")
+            self.run.progress("deleting backups", number, len(due), "{backup}")
             record = backup.record
             data_key = "" if record is None else record.data_key
             if any(
@@ -177,7 +177,7 @@ class Retention:
             await delete_objects(
                 self.repository,
                 wal,
-                lambda deleted: self.run.progress("deleting WAL", deleted, len(wal), "objects"),
+                lambda deleted: self.run.progress("deleting WAL", deleted, len(wal), "{object}"),
             )
             for id_, data_key in orphans.items():
                 objects += await remove_backup(self.repository, self.layout, id_, data_key)

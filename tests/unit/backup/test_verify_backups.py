@@ -94,7 +94,7 @@ async def test_what_is_whole_is_verified_and_so_noted(stored: Stored) -> None:
     assert stored.run.progress_log[-1][1:] == (
         record.stored_bytes + stored_wal,
         record.stored_bytes + stored_wal,
-        "B",
+        "By",
     )
 
 

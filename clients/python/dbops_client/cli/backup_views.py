@@ -154,8 +154,9 @@ def restore_view(report: backup_pb2.RestoreReport) -> RenderableType:
     view = _facts(
         {
             "Directory": report.directory,
-            "Target": target_text(report.target),
-            "Timeline": str(report.timeline or ""),
+            # A dump has one moment only.
+            "Target": "" if report.tables else target_text(report.target),
+            "Timeline": "" if report.tables else str(report.timeline or ""),
             "Backups": ", ".join(backup_id(name) for name in report.chain),
             "WAL segments": segments,
             "WAL": size(report.wal_bytes) if report.wal_bytes else "",
