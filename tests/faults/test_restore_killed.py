@@ -17,6 +17,7 @@ from dbopsd.backup.restore.errors import DirectoryNotEmpty
 from dbopsd.db.database import Database
 from tests.support.backed_up import BACKUP_SETTINGS, backed_up, storing_wal
 from tests.support.daemon import ROOT
+from tests.support.patience import eventually_blocking
 from tests.support.restores import back_up, restore, restored_server
 from tests.support.scratch import new_directory
 from tests.support.servers import PostgresServers
@@ -28,6 +29,7 @@ import asyncio, sys
 from pathlib import Path
 from dbopsd.backup.model.requests import RecoveryTarget
 from tests.support.backed_up import backed_up
+from tests.support.patience import eventually_blocking
 from tests.support.restores import restore
 
 class Gone:
@@ -41,7 +43,7 @@ async def main():
         print("ready", flush=True)
         await restore(
             database, place, RecoveryTarget(latest=True), directory=str(place / "to"),
-            operation="op1",
+            operation="op1", start=len(sys.argv) > 4,
         )
         print("done", flush=True)
 
@@ -56,12 +58,17 @@ def place() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
-def _killed(place: Path, bin_dir: Path, dsn: str, after_s: float) -> bool:
-    """Whether the restore was killed before its end."""
+def _killed(place: Path, bin_dir: Path, dsn: str, after_s: float, *, started: bool = False) -> bool:
+    """Whether the restore was killed before its end; with `started`, once its server is there."""
     command = [sys.executable, "-c", _PROGRAM, str(place), str(bin_dir), dsn]
+    if started:
+        command.append("start")
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
+        if started:
+            pid_file = place / "to/postmaster.pid"
+            eventually_blocking(pid_file.exists, timeout=60, what="the server starts")
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=after_s)
         os.kill(process.pid, signal.SIGKILL)
@@ -97,12 +104,15 @@ async def test_a_restore_that_is_killed_is_done_again_and_by_nobody_else(
             server.execute("INSERT INTO counted VALUES (2)")
         dsn = server.dsn()
         servers.discard(server)
-        for _ in range(soak.scale(2, 60)):
-            after_s = chance.uniform(0.0, 1.5)
-            killed += await asyncio.to_thread(_killed, place, server.bin_dir, dsn, after_s)
+        for number in range(soak.scale(2, 60)):
+            started = number % 2 == 1
+            after_s = chance.uniform(0.0, 0.05 if started else 1.5)
+            killed += await asyncio.to_thread(
+                _killed, place, server.bin_dir, dsn, after_s, started=started
+            )
             if (place / "to/PG_VERSION").exists():
                 # All of it is there by then.
-                assert (place / "to/recovery.signal").exists()
+                assert (place / "to/postgresql.auto.conf").exists()
                 assert (place / "to/global/pg_control").exists()
                 marks = [each.name for each in (place / "to").iterdir() if "dbopsd" in each.name]
                 if not marks:

@@ -12,7 +12,14 @@ from typing import Final
 from dbopsd.backup.model.requests import TargetAction
 from dbopsd.backup.repository import Repository
 from dbopsd.backup.restore.chain import TABLESPACE_LINKS, ChainFiles
-from dbopsd.backup.restore.directory import RestoreDirectory, check_claim, claim, claim_tablespace
+from dbopsd.backup.restore.directory import (
+    RestoreDirectory,
+    check_claim,
+    claim,
+    claim_tablespace,
+    find_claimed,
+    read_owned,
+)
 from dbopsd.backup.restore.errors import TablespaceUnmapped
 from dbopsd.backup.restore.plan import Plan
 from dbopsd.backup.restore.recovery_settings import (
@@ -29,6 +36,7 @@ from dbopsd.backup.wal.archive import read_history
 from dbopsd.backup.wal.stored_wal import read_segment
 from dbopsd.db.server.account import ServerAccount, server_account
 from dbopsd.db.server.directories import make_directory, read_text, sync, write_private
+from dbopsd.db.server.leftovers import end_leftovers
 from dbopsd.operations.kind import Run
 
 _FETCHED_AT_ONCE: Final = 3
@@ -83,6 +91,10 @@ async def restore_cluster(
     `RestoreFailed`.
     """
     new_places = _mapped(plan, mappings)
+    left = await asyncio.to_thread(find_claimed, directory, roots, run.operation)
+    if left is not None:
+        # An attempt that was killed may have started it.
+        await end_leftovers(left.path)
     claimed = await asyncio.to_thread(claim, directory, roots, run.operation)
     try:
         account = await account_for(claimed.path)
@@ -253,9 +265,10 @@ def _write_recovery(data: Path, restored: RestoredCluster) -> None:
         restored.action,
         f"It recovers to {plan.described_target}.",
     )
-    write_private(
-        data / AUTO_FILE, with_recovery(read_text(data / AUTO_FILE) or "", ours), restored.account
-    )
+    # Ours until it is published, and the account's after that.
+    owner = os.geteuid() if data != restored.data else restored.account.uid
+    inherited = read_owned(data / AUTO_FILE, owner) or ""
+    write_private(data / AUTO_FILE, with_recovery(inherited, ours), restored.account)
     write_private(data / "recovery.signal", "", restored.account)
 
 

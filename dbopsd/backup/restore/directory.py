@@ -6,9 +6,11 @@ removes what was left by the same operation, and nothing else.
 """
 
 import json
+import os
 import shutil
+import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -26,10 +28,14 @@ _PARTS: Final = "parts"
 
 @dataclass(frozen=True)
 class RestoreDirectory:
-    """A directory claimed for the restore `operation`. `path` has no link in it."""
+    """A directory claimed for the restore `operation`. `path` has no link in it.
+
+    `owner`: the account that restores, whose our folder in it is.
+    """
 
     path: Path
     operation: str
+    owner: int = field(default_factory=os.geteuid)
 
     @property
     def mark(self) -> Path:
@@ -74,12 +80,20 @@ class RestoreDirectory:
         if self.path.exists():
             sync(self.path)
 
+    @property
+    def claimed(self) -> bool:
+        """Whether our folder is there, and ours: the directory may be another account's by now."""
+        try:
+            found = self.mark.lstat()
+        except FileNotFoundError:
+            return False
+        return stat.S_ISDIR(found.st_mode) and found.st_uid == self.owner
+
     def clean(self) -> None:
         """Remove what this operation left, if it claimed the directory; else do nothing. Blocks."""
-        if not self.mark.exists():
+        if not self.claimed:
             return
-        note = self.mark / _TABLESPACES
-        for path in json.loads(note.read_text(encoding="utf-8")) if note.exists() else ():
+        for path in json.loads(read_owned(self.mark / _TABLESPACES, self.owner) or "[]"):
             _empty(Path(path), keep="")
         _empty(self.path, keep=self.mark.name)
         shutil.rmtree(self.mark)
@@ -132,7 +146,23 @@ def find_claimed(path: str, roots: Sequence[Path], operation: str) -> RestoreDir
     """The directory, if this operation claimed it. Blocks."""
     root, way = locate(path, roots)
     found = RestoreDirectory(root / way, operation)
-    return found if found.mark.exists() else None
+    return found if found.claimed else None
+
+
+def read_owned(path: Path, uid: int) -> str | None:
+    """A file's text, where the account `uid` may write; None if there is none of its own. Blocks.
+
+    What is there could be a link to what only we may read.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape") as file:
+        found = os.fstat(descriptor)
+        ours = stat.S_ISREG(found.st_mode) and found.st_uid == uid
+        return file.read() if ours else None
 
 
 def _made(path: str, roots: Sequence[Path]) -> Path:

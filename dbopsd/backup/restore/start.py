@@ -16,6 +16,7 @@ from typing import Final
 from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.model.reports import ReachedMoment
 from dbopsd.backup.restore.cluster import RestoredCluster
+from dbopsd.backup.restore.directory import read_owned
 from dbopsd.backup.restore.errors import DirectoryUnusable, RecoveryFailed
 from dbopsd.db.server.account import ServerAccount
 from dbopsd.db.server.directories import check_reachable, make_directory, write_private
@@ -118,13 +119,13 @@ async def leave_running(run: Run, restored: RestoredCluster) -> RestoredServer:
             account=account,
         )
         if done.exit_status != 0:
-            raise _failed(restored, await asyncio.to_thread(_tail, log) or done.output)
+            raise _failed(restored, await asyncio.to_thread(_tail, log, account) or done.output)
 
         def ended() -> bool:
             return not server_processes(data)
 
         server = RestoredServer(run, restored, sockets)
-        return await _until_recovered(server, ended, lambda: _tail(log))
+        return await _until_recovered(server, ended, lambda: _tail(log, account))
     except BaseException:
         await asyncio.shield(end_leftovers(data))
         await asyncio.shield(_remove_sockets(sockets, data))
@@ -265,11 +266,8 @@ async def _remove_sockets(sockets: Path, data: Path) -> None:
         await asyncio.to_thread(sockets.rmdir)
 
 
-def _tail(log: Path) -> str:
-    try:
-        return log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace")
-    except OSError:
-        return ""
+def _tail(log: Path, account: ServerAccount) -> str:
+    return (read_owned(log, account.uid) or "")[-_LOG_TAIL_BYTES:]
 
 
 def _failed(restored: RestoredCluster, log: str) -> RecoveryFailed:

@@ -1,5 +1,7 @@
 """A restore has its directory to itself, and nothing in it looks like a cluster before the end."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from dbopsd.backup.restore.directory import (
     claim,
     claim_tablespace,
     find_claimed,
+    read_owned,
 )
 from dbopsd.backup.restore.errors import DirectoryNotEmpty, DirectoryUnusable
 from dbopsd.security.errors import PathOutsideRoots
@@ -73,6 +76,29 @@ def test_a_clean_up_touches_nothing_that_was_not_claimed(tmp_path: Path) -> None
     (tmp_path / "cluster/PG_VERSION").write_text("18\n")
     RestoreDirectory(tmp_path / "cluster", "op1").clean()
     assert (tmp_path / "cluster/PG_VERSION").exists()
+
+
+def test_a_mark_that_another_account_put_there_is_not_believed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").write_text("")
+    claimed = RestoreDirectory(tmp_path / "cluster", "op1", owner=os.geteuid() + 1)
+    claimed.mark.mkdir(parents=True)
+    (claimed.mark / "tablespaces.json").write_text(json.dumps([str(precious)]))
+    assert not claimed.claimed
+    claimed.clean()
+    assert (precious / "file").exists()
+    assert claimed.mark.exists()
+
+
+def test_only_what_is_an_accounts_own_is_read_for_it(tmp_path: Path) -> None:
+    (tmp_path / "own").write_text("text")
+    (tmp_path / "link").symlink_to(tmp_path / "own")
+    os.mkfifo(tmp_path / "pipe")
+    assert read_owned(tmp_path / "own", os.geteuid()) == "text"
+    assert read_owned(tmp_path / "own", os.geteuid() + 1) is None
+    for name in ("link", "pipe", "missing"):
+        assert read_owned(tmp_path / name, os.geteuid()) is None
 
 
 def test_only_directories_beneath_the_roots_are_written_to(tmp_path: Path) -> None:
