@@ -62,12 +62,6 @@ def parse_history(timeline: int, text: str) -> History:
     return History(timeline, tuple(branches))
 
 
-def latest_descendant(histories: Mapping[int, History], timeline: int, lsn: Lsn) -> int:
-    """The timeline that PostgreSQL calls `latest`, from `lsn` on `timeline` on."""
-    reachable = [each.timeline for each in histories.values() if each.way_from(timeline, lsn)]
-    return max([timeline, *reachable])
-
-
 def branches_after(
     histories: Mapping[int, History], timeline: int, lsn: Lsn
 ) -> Sequence[tuple[int, Lsn]]:
