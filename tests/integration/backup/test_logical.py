@@ -425,7 +425,14 @@ async def test_what_a_killed_pg_dump_left_is_no_backup(shop: Shop) -> None:
     assert shop.scratch() == []
 
 
-@pytest.mark.parametrize("fault", [Fault.FAIL, Fault.LOSE_ANSWER, Fault.FULL])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.LOSE_ANSWER,
+        pytest.param(Fault.FAIL, marks=pytest.mark.thorough),
+        pytest.param(Fault.FULL, marks=pytest.mark.thorough),
+    ],
+)
 async def test_a_store_that_fails_commits_a_whole_dump_or_none(
     shop: Shop, new_name: Callable[[], str], fault: Fault
 ) -> None:

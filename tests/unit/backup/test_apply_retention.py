@@ -382,7 +382,9 @@ def _removes(call: Call) -> bool:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("work", [retention_to_the_end, deletion])
-@pytest.mark.parametrize("fault", [Fault.FAIL, Fault.LOSE_ANSWER])
+@pytest.mark.parametrize(
+    "fault", [Fault.LOSE_ANSWER, pytest.param(Fault.FAIL, marks=pytest.mark.thorough)]
+)
 async def test_a_process_that_dies_at_any_call_leaves_nothing_half_deleted_that_looks_whole(
     tmp_path: Path, work: Callable[[Cluster], Awaitable[None]], fault: Fault, soak: Soak
 ) -> None:

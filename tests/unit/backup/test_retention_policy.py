@@ -61,7 +61,7 @@ def hold(backup: Backup, until: datetime) -> Backup:
     return replace(backup, notes={NoteKind.HOLD: note})
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(events=EVENTS, rules=RULES)
 def test_whatever_happened_nothing_goes_that_is_wanted(
     events: list[tuple[str, int]], rules: RetentionConfig
