@@ -3,6 +3,9 @@
 An object is written to a file elsewhere in the store, synchronised, and linked to its name, which
 fails where the name is taken. Then the directory is synchronised. Whoever is killed in between
 leaves a file in `.incoming` and nothing else.
+
+Each directory is opened from the one above it and never through a link: whoever may write to the
+store could otherwise have files elsewhere deleted, or made.
 """
 
 import asyncio
@@ -11,9 +14,12 @@ import errno
 import itertools
 import os
 import secrets
+import stat
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -36,13 +42,20 @@ _LEFT_BEHIND_S: Final = 2 * 86_400.0
 _LISTED_AT_ONCE: Final = 1_000
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# A pipe would be waited at.
+_OBJECT: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_DRAFT: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NOTHING_THERE: Final = (FileNotFoundError, NotADirectoryError)
 _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 class FileStore(Store):
     """The store in `root`, created with the first object.
 
-    Blocking calls run in `threads` threads of its own: a file system that hangs stops nobody else.
+    Once it was used, it has to stay the same directory: where it is gone, or another one is in its
+    place, as when a disk is no longer mounted, the store is unavailable. Blocking calls run in
+    `threads` threads of its own: a file system that hangs stops nobody else.
     """
 
     def __init__(self, root: Path, *, threads: int = 4) -> None:
@@ -50,33 +63,31 @@ class FileStore(Store):
         self._root = root
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="backup-store")
         self._swept = False
-        self._durable: set[Path] = set()
+        self._used: tuple[int, int] | None = None
+        """Device and number of the root, from its first use on."""
+        self._durable: set[tuple[str, ...]] = set()
         """Directories whose entries above them are known to be on the disk."""
 
     async def create(self, key: str, content: Content) -> None:
-        check_key(key)
-        await self._call(self._create, key, content)
+        await self._call(self._create, _parts(check_key(key)), content)
 
     async def read(self, key: str) -> bytes:
-        check_key(key)
-        return await self._call(self._read, key)
+        return await self._call(self._read, _parts(check_key(key)))
 
     async def info(self, key: str) -> ObjectInfo | None:
-        check_key(key)
-        return await self._call(self._info, key)
+        return await self._call(self._info, _parts(check_key(key)))
 
     async def list(self, prefix: str = "") -> AsyncIterator[ObjectInfo]:
-        found = self._walk(self._root / check_prefix(prefix))
+        found = self._walk(_parts(check_prefix(prefix)))
         while some := await self._call(_take, found):
             for each in some:
                 yield each
 
     async def folders(self, prefix: str = "") -> Sequence[str]:
-        return await self._call(_folders, self._root / check_prefix(prefix))
+        return await self._call(self._folders, _parts(check_prefix(prefix)))
 
     async def delete(self, key: str) -> None:
-        check_key(key)
-        await self._call(self._delete, key)
+        await self._call(self._delete, _parts(check_key(key)))
 
     async def close(self) -> None:
         # Not waited for: a hung file system would not let go of them.
@@ -97,140 +108,177 @@ class FileStore(Store):
             return StoreDenied(self.url, problem)
         return StoreUnavailable(self.url, problem)
 
-    def _create(self, key: str, content: Content) -> None:
-        incoming = self._root / _INCOMING
-        draft = incoming / secrets.token_hex(16)
+    def _create(self, parts: tuple[str, ...], content: Content) -> None:
+        draft = secrets.token_hex(16)
         try:
-            self._make_directory(incoming)
-            self._sweep(incoming)
-            _write(draft, content)
-            self._link(draft, key)
+            with self._opened((_INCOMING,), create=True) as incoming:
+                self._sweep(incoming)
+                try:
+                    _write(draft, content, incoming)
+                    self._link(draft, incoming, parts)
+                finally:
+                    with contextlib.suppress(OSError):
+                        os.unlink(draft, dir_fd=incoming)
         except FileNotFoundError:
-            # Somebody removed the directory of drafts, or mounted another one in its place.
+            # Somebody removed the directory of drafts.
             self._durable.clear()
             raise
-        finally:
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
 
-    def _link(self, draft: Path, key: str) -> None:
-        path = self._root / key
+    def _link(self, draft: str, incoming: int, parts: tuple[str, ...]) -> None:
         while True:
             try:
-                self._make_directory(path.parent)
-                os.link(draft, path)
-            except FileExistsError:
-                # Whoever was killed right after linking has not synchronised the directory.
-                with contextlib.suppress(FileNotFoundError):
-                    _sync(path.parent)
-                raise ObjectExists(self.url, key) from None
+                with self._opened(parts[:-1], create=True) as folder:
+                    self._link_in(folder, draft, incoming, parts)
             except FileNotFoundError:
                 # Somebody deleted the last object of the directory, and the directory with it.
                 self._durable.clear()
-                if not draft.exists():
-                    raise
-                continue
-            except OSError as error:
-                if error.errno in _NO_LINKS:
-                    problem = f"its file system has no hard links ({error.strerror})"
-                    raise StoreUnsuitable(self.url, problem) from error
-                raise
-            with contextlib.suppress(FileNotFoundError):  # already deleted
-                _sync(path.parent)
-            return
+                os.stat(draft, dir_fd=incoming)  # not the draft, or it would never end
+            else:
+                return
 
-    def _make_directory(self, path: Path) -> None:
-        """Create a directory of the store durably, with those above it.
+    def _link_in(self, folder: int, draft: str, incoming: int, parts: tuple[str, ...]) -> None:
+        try:
+            os.link(draft, parts[-1], src_dir_fd=incoming, dst_dir_fd=folder, follow_symlinks=False)
+        except FileExistsError:
+            # Whoever was killed right after linking has not synchronised the directory.
+            os.fsync(folder)
+            raise ObjectExists(self.url, "/".join(parts)) from None
+        except OSError as error:
+            if error.errno in _NO_LINKS:
+                problem = f"its file system has no hard links ({error.strerror})"
+                raise StoreUnsuitable(self.url, problem) from error
+            raise
+        os.fsync(folder)
+
+    @contextmanager
+    def _opened(self, parts: tuple[str, ...], *, create: bool = False) -> Iterator[int]:
+        """The descriptor of a directory of the store. With `create`, it is made durably.
 
         One that is there already may have been made by somebody who has not synchronised yet.
         """
-        if path in self._durable:
-            return
-        if path == self._root:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        else:
-            self._make_directory(path.parent)
-        with contextlib.suppress(FileExistsError):
-            path.mkdir(mode=0o700)
-        _sync(path.parent)
-        self._durable.add(path)
+        descriptor = self._open_root(create=create)
+        try:
+            for number, part in enumerate(parts, 1):
+                if create and parts[:number] not in self._durable:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(part, 0o700, dir_fd=descriptor)
+                    os.fsync(descriptor)
+                    self._durable.add(parts[:number])
+                above = descriptor
+                descriptor = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+                os.close(above)
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
-    def _sweep(self, incoming: Path) -> None:
+    def _open_root(self, *, create: bool) -> int:
+        try:
+            descriptor = os.open(self._root, _DIRECTORY)
+        except FileNotFoundError:
+            if self._used is not None:
+                problem = "its directory is gone: it was moved, deleted or unmounted"
+                raise StoreUnavailable(self.url, problem) from None
+            if not create:
+                raise
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync(self._root.parent)
+            descriptor = os.open(self._root, _DIRECTORY)
+        found = os.fstat(descriptor)
+        here = (found.st_dev, found.st_ino)
+        self._used = self._used or here
+        if here != self._used:
+            os.close(descriptor)
+            problem = "another directory is in its place: is its file system mounted?"
+            raise StoreUnavailable(self.url, problem)
+        return descriptor
+
+    def _sweep(self, incoming: int) -> None:
         """Remove what others left here that were killed, once."""
         if self._swept:
             return
         self._swept = True
-        for path in incoming.iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime > _LEFT_BEHIND_S:
-                    path.unlink()
+        with os.scandir(incoming) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    age_s = time.time() - entry.stat(follow_symlinks=False).st_mtime
+                    if age_s > _LEFT_BEHIND_S and entry.is_file(follow_symlinks=False):
+                        os.unlink(entry.name, dir_fd=incoming)
 
-    def _read(self, key: str) -> bytes:
+    def _read(self, parts: tuple[str, ...]) -> bytes:
         try:
-            return (self._root / key).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            raise ObjectMissing(self.url, key) from None
+            with self._opened(parts[:-1]) as folder:
+                descriptor = os.open(parts[-1], _OBJECT, dir_fd=folder)
+        except _NOTHING_THERE:
+            raise ObjectMissing(self.url, "/".join(parts)) from None
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise StoreUnavailable(self.url, f"{'/'.join(parts)} is no file")
+            return file.read()
 
-    def _info(self, key: str) -> ObjectInfo | None:
+    def _info(self, parts: tuple[str, ...]) -> ObjectInfo | None:
         try:
-            found = (self._root / key).stat()
-        except (FileNotFoundError, NotADirectoryError):
+            with self._opened(parts[:-1]) as folder:
+                found = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
+        except _NOTHING_THERE:
             return None
-        return ObjectInfo(key, found.st_size, found.st_mtime)
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        return ObjectInfo("/".join(parts), found.st_size, found.st_mtime)
 
-    def _delete(self, key: str) -> None:
-        path = self._root / key
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            path.unlink()
-        for directory in path.parents:
-            # Not the store itself, nor what holds something else.
-            if directory != self._root:
-                with contextlib.suppress(OSError):
-                    directory.rmdir()
+    def _delete(self, parts: tuple[str, ...]) -> None:
+        with contextlib.suppress(*_NOTHING_THERE), self._opened(parts[:-1]) as folder:
+            os.unlink(parts[-1], dir_fd=folder)
+        for end in range(len(parts) - 1, -1, -1):
+            with contextlib.suppress(*_NOTHING_THERE), self._opened(parts[:end]) as folder:
+                # Not the store itself, nor what holds something else.
+                if end and self._removed(parts[:end]):
                     continue
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                _sync(directory)
+                os.fsync(folder)
                 return
 
-    def _walk(self, directory: Path) -> Iterator[ObjectInfo]:
-        try:
-            with os.scandir(directory) as scanned:
-                entries = sorted(scanned, key=lambda entry: entry.name)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            path = directory / entry.name
-            if entry.is_dir(follow_symlinks=False):
-                yield from self._walk(path)
-                continue
-            try:
-                found = entry.stat()
-            except FileNotFoundError:
-                continue
-            key = path.relative_to(self._root).as_posix()
-            yield ObjectInfo(key, found.st_size, found.st_mtime)
+    def _removed(self, parts: tuple[str, ...]) -> bool:
+        """Whether a directory was empty, and is gone."""
+        self._durable.discard(parts)
+        with self._opened(parts[:-1]) as above, contextlib.suppress(OSError):
+            os.rmdir(parts[-1], dir_fd=above)
+            return True
+        return False
+
+    def _walk(self, parts: tuple[str, ...]) -> Iterator[ObjectInfo]:
+        for name, found in self._entries(parts):
+            if stat.S_ISDIR(found.st_mode):
+                yield from self._walk((*parts, name))
+            elif stat.S_ISREG(found.st_mode):
+                yield ObjectInfo("/".join((*parts, name)), found.st_size, found.st_mtime)
+
+    def _folders(self, parts: tuple[str, ...]) -> Sequence[str]:
+        return [name for name, found in self._entries(parts) if stat.S_ISDIR(found.st_mode)]
+
+    def _entries(self, parts: tuple[str, ...]) -> Sequence[tuple[str, os.stat_result]]:
+        """What is in a directory, by name; links are not followed."""
+        found = []
+        with (
+            contextlib.suppress(*_NOTHING_THERE),
+            self._opened(parts) as folder,
+            os.scandir(folder) as entries,
+        ):
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    with contextlib.suppress(FileNotFoundError):
+                        found.append((entry.name, entry.stat(follow_symlinks=False)))
+        return sorted(found, key=itemgetter(0))
+
+
+def _parts(key: str) -> tuple[str, ...]:
+    return tuple(key.rstrip("/").split("/")) if key else ()
 
 
 def _take(found: Iterator[ObjectInfo]) -> list[ObjectInfo]:
     return list(itertools.islice(found, _LISTED_AT_ONCE))
 
 
-def _folders(directory: Path) -> list[str]:
-    try:
-        with os.scandir(directory) as scanned:
-            return sorted(
-                entry.name
-                for entry in scanned
-                if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
-            )
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _write(path: Path, content: Content) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+def _write(name: str, content: Content, folder: int) -> None:
+    descriptor = os.open(name, _DRAFT, 0o600, dir_fd=folder)
     try:
         left = memoryview(content).cast("B")
         while left:
@@ -241,7 +289,7 @@ def _write(path: Path, content: Content) -> None:
 
 
 def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(directory, _DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

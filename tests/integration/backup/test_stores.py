@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import random
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from dbopsd.backup.store.errors import (
     ObjectExists,
     ObjectMissing,
     StoreDenied,
+    StoreError,
     StoreFull,
     StoreUnavailable,
     StoreUnsuitable,
@@ -292,6 +294,57 @@ class TestDirectories:
 
         await asyncio.gather(*(use(store, name) for name, store in enumerate(stores)))
         assert await _keys(stores[0]) == []
+
+    async def test_a_directory_that_vanishes_is_not_made_anew(self, tmp_path: Path) -> None:
+        root, gone = tmp_path / "store", tmp_path / "gone"
+        store = FileStore(root)
+        await store.create("a/1", b"1")
+        root.rename(gone)
+        for call in (store.create("a/2", b"2"), store.read("a/1"), store.delete("a/1")):
+            with pytest.raises(StoreUnavailable, match="its directory is gone"):
+                await call
+        with pytest.raises(StoreUnavailable, match="its directory is gone"):
+            await _keys(store)
+        assert not root.exists()
+        root.mkdir()
+        with pytest.raises(StoreUnavailable, match="another directory is in its place"):
+            await store.create("a/2", b"2")
+        root.rmdir()
+        gone.rename(root)
+        await store.create("a/2", b"2")
+        assert await _keys(store) == ["a/1", "a/2"]
+
+    async def test_links_lead_nowhere(self, tmp_path: Path) -> None:
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        (elsewhere / "1").write_bytes(b"not ours")
+        subprocess.run(["touch", "-d", "-3 days", str(elsewhere / "1")], check=True)
+        root = tmp_path / "store"
+        root.mkdir()
+        for name in ("a", ".incoming"):
+            (root / name).symlink_to(elsewhere)
+        (root / "b").symlink_to(elsewhere / "1")
+        store = FileStore(root)
+        await store.delete("a/1")
+        with pytest.raises(StoreError):
+            await store.create("c", b"")
+        (root / ".incoming").unlink()
+        for key in ("a/1", "b"):
+            with pytest.raises((ObjectMissing, StoreUnavailable)):
+                await store.read(key)
+            assert await store.info(key) is None
+        with pytest.raises(StoreError):
+            await store.create("a/2", b"")
+        assert await _keys(store) == []
+        assert [path.name for path in elsewhere.iterdir()] == ["1"]
+
+    async def test_a_pipe_is_not_waited_at(self, tmp_path: Path) -> None:
+        store = FileStore(tmp_path)
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(StoreUnavailable, match="pipe is no file"):
+            await store.read("pipe")
+        assert await store.info("pipe") is None
+        assert await _keys(store) == []
 
     async def test_a_full_disk_is_named_and_leaves_nothing(self, tmp_path: Path) -> None:
         with _small_disk(tmp_path / "disk") as disk:
