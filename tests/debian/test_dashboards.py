@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import yaml
 
-from tests.e2e.conftest import database
+from tests.e2e.conftest import database, run
 from tests.support.daemon import ROOT, Daemon
 from tests.support.debian import Prometheus, tool
 from tests.support.installations import DEFAULT_VERSION
@@ -92,10 +92,16 @@ def scraped(servers: PostgresServers) -> Iterator[Scraped]:
     """A primary at work and its standby, both found by service discovery."""
     pair = replicate(servers, DEFAULT_VERSION, _SETTINGS)
     pair.primary.execute(_SCHEMA)
-    config = database("main", pair.primary.dsn(), _QUICK)
+    store = servers.directory("store")
+    backup = f"[databases.main.backup]\nstore = 'file://{store}/backups'\nwal_flush_s = 0.5\n"
+    config = database("main", pair.primary.dsn(), _QUICK + backup)
     config += database("standby", pair.standby.dsn(), _QUICK)
-    with Daemon(config) as daemon, _at_work(pair.primary):
+    with Daemon(config, server={"workers": 1}) as daemon, _at_work(pair.primary):
         daemon.wait_until_serving()
+        for command in ("create", "drill"):
+            asked = ("dbops", "backup", command, "--database", "main")
+            done = run(*asked, timeout=120, DBOPS_SERVER=daemon.grpc_address)
+            assert done.code == 0, done.err
         prometheus_yml = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
         (job,) = prometheus_yml["scrape_configs"]
         (discovery,) = job["http_sd_configs"]

@@ -117,7 +117,8 @@ async def check_statement(
         ) as session:
             return await _all_true(session, statement)
     except DatabaseError as error:
-        return False, error.message
+        # Its message may quote a value: the report is kept in the store as it is.
+        return False, f"it failed with {type(error.__cause__ or error).__name__}"
 
 
 async def _all_true(session: Session, statement: str) -> Outcome:

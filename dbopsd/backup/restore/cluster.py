@@ -140,7 +140,8 @@ async def own_directory(run: Run, folder: str) -> str:
     """
     parent = run.state_dir.absolute() / folder
     account = await server_account(parent / "none")
-    await asyncio.to_thread(make_directory, parent, account)
+    for each in (parent.parent, parent):
+        await asyncio.to_thread(make_directory, each, account)
     return str(parent / run.operation)
 
 

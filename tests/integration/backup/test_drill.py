@@ -90,13 +90,14 @@ async def test_a_drill_restores_checks_and_leaves_nothing(
             SELECT n < 1000, ';' FROM drilled; -- a remark;
             SELECT t = 'at first', 'a secret' FROM drilled ORDER BY n;
             DELETE FROM drilled RETURNING true;
-            SELECT true FROM drilled WHERE pg_sleep(0) IS NULL
+            SELECT true FROM drilled WHERE pg_sleep(0) IS NULL;
+            SELECT (SELECT 'a secret' FROM drilled LIMIT 1)::int = 1
         """
         report = await drilled(database, place, check_sql=sql)
         checks = {each.name: each for each in report.checks}
-        assert [*checks] == [*CHECKS, "sql-1", "sql-2", "sql-3", "sql-4", "sql-5"]
+        assert [*checks] == [*CHECKS, "sql-1", "sql-2", "sql-3", "sql-4", "sql-5", "sql-6"]
         failed = {name for name, check in checks.items() if not check.ok}
-        assert failed == {"sql-3", "sql-4"}, checks.get("reached")
+        assert failed == {"sql-3", "sql-4", "sql-6"}, checks.get("reached")
         assert "row 1 begins with false" in checks["sql-3"].detail
         assert "SyntaxError" in checks["sql-4"].detail
         assert "0 rows" in checks["sql-5"].detail

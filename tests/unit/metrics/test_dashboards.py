@@ -25,7 +25,13 @@ def _panels(board: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_there_is_a_dashboard_for_each_view() -> None:
-    assert {path.stem for path in DASHBOARDS} == {"overview", "statements", "replication", "pool"}
+    assert {path.stem for path in DASHBOARDS} == {
+        "backups",
+        "overview",
+        "statements",
+        "replication",
+        "pool",
+    }
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
