@@ -44,7 +44,7 @@ class BackupsNotConfigured(DbopsError):
 
 @dataclass(eq=False)
 class SystemIdentifierChanged(DbopsError):
-    """The server is another cluster than the one in the store."""
+    """The server is another cluster than the one in the store. `backup`: the newest of that one."""
 
     reason: ClassVar[str] = "SYSTEM_IDENTIFIER_CHANGED"
     code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
@@ -52,10 +52,12 @@ class SystemIdentifierChanged(DbopsError):
     database: str
     expected: str
     found: str
+    backup: str
 
     @property
     def message(self) -> str:
         return (
-            f"the server of database '{self.database}' is cluster {self.found}, and this backup is "
-            f"of cluster {self.expected}: name a backup of {self.found}, or none"
+            f"the server of database '{self.database}' is now cluster {self.found}, and the newest "
+            f"backup is of cluster {self.expected}: back up the server, or name the backup to "
+            f"restore with --backup, such as {self.backup}"
         )

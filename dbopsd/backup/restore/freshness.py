@@ -71,6 +71,12 @@ async def caught_up(
     return Freshness(None, behind)
 
 
+async def ask_system(database: Database) -> str:
+    """The system identifier of the server that takes writes; empty where none answers."""
+    found = await _look(database)
+    return "" if found is None else found.system_identifier
+
+
 async def _look(database: Database) -> Look | None:
     """What the server that takes writes says; None if none answers."""
     try:

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from dbopsd.backup.catalog.catalog import Catalog, is_physical
 from dbopsd.backup.catalog.commit import CommitRecord, check_commit
-from dbopsd.backup.catalog.errors import BackupNotFound
+from dbopsd.backup.catalog.errors import BackupNotFound, SystemIdentifierChanged
 from dbopsd.backup.catalog.kind import BackupState
 from dbopsd.backup.catalog.layout import Layout
 from dbopsd.backup.catalog.lsn import Lsn
@@ -20,7 +20,7 @@ from dbopsd.backup.model.reports import RestorePlan
 from dbopsd.backup.model.requests import RecoveryTarget
 from dbopsd.backup.repository import Repository
 from dbopsd.backup.restore.errors import TargetUnreachable
-from dbopsd.backup.restore.freshness import caught_up
+from dbopsd.backup.restore.freshness import ask_system, caught_up
 from dbopsd.backup.restore.reachable import Reachable
 from dbopsd.backup.restore.target_search import Found, Stop, TargetSearch, described
 from dbopsd.backup.restore.wal_scan import SegmentFile, WalScan
@@ -94,9 +94,10 @@ async def plan_restore(
 
     With `backup_id`, begin with that one. What was committed just before, and is not archived yet,
     is waited for while the server answers. Raises `TargetUnreachable`, `TargetAmbiguous`,
-    `WalGapInTheWay`, `BackupNotFound`, `BackupDamaged`, `KeyMissing`, `KeyWrong`, `ToolsTooOld`.
+    `WalGapInTheWay`, `SystemIdentifierChanged`, `BackupNotFound`, `BackupDamaged`, `KeyMissing`,
+    `KeyWrong`, `ToolsTooOld`.
     """
-    catalog = await _catalog(repository, backup_id)
+    catalog = await _catalog(run, repository, backup_id)
     backups = [_named(catalog, backup_id)] if backup_id else restorable(catalog)
     tools = await _tools(run, repository.database, backups)
 
@@ -156,8 +157,11 @@ async def _with_newest(
     return await search(fresh.mark), ""
 
 
-async def _catalog(repository: Repository, backup_id: str) -> Catalog:
-    """That of the named backup's cluster, or of the cluster with the newest backup."""
+async def _catalog(run: Run, repository: Repository, backup_id: str) -> Catalog:
+    """That of the named backup's cluster, or of the cluster with the newest backup.
+
+    Raises `SystemIdentifierChanged` where the server is another one than that, and answers.
+    """
     catalogs = [await repository.catalog(system) for system in await repository.systems()]
     if backup_id:
         for each in catalogs:
@@ -176,7 +180,11 @@ async def _catalog(repository: Repository, backup_id: str) -> Catalog:
         raise TargetUnreachable(
             repository.database, "any moment", "it has no physical backup that is complete"
         )
-    return catalogs[newest[1]]
+    chosen = catalogs[newest[1]]
+    system, found = chosen.layout.system_identifier, await ask_system(run.database)
+    if found not in ("", system):
+        raise SystemIdentifierChanged(repository.database, system, found, restorable(chosen)[-1].id)
+    return chosen
 
 
 def _named(catalog: Catalog, backup_id: str) -> CommitRecord:

@@ -17,7 +17,7 @@ from typing import TypeVar
 import psycopg
 import pytest
 
-from dbopsd.backup.catalog.errors import BackupNotFound
+from dbopsd.backup.catalog.errors import BackupNotFound, SystemIdentifierChanged
 from dbopsd.backup.catalog.kind import BackupKind
 from dbopsd.backup.catalog.lsn import Lsn, Segment
 from dbopsd.backup.codec.errors import BackupDamaged, Damage, KeyMissing, KeyWrong
@@ -339,6 +339,19 @@ async def test_places_are_refused_before_anything_is_written(
         with pytest.raises(DirectoryNotEmpty):
             await restores.run(LATEST, directory=str(place / "full"), dry_run=dry_run)
     assert [each.name for each in (place / "full").iterdir()] == ["mine"]
+
+
+async def test_backups_of_another_cluster_than_the_server_have_to_be_named(
+    archive: Archive, servers: PostgresServers, postgres_version: int, place: Path
+) -> None:
+    # Those of one version are copies of one cluster.
+    server = servers.shared(15 if postgres_version == 18 else 18)
+    async with archive.open(place, dsn=server.dsn()) as database:
+        restores = _Restores(archive, database, place)
+        error = await restores.refused(SystemIdentifierChanged, LATEST)
+        assert error.backup in error.message
+        report = await restores.plan(LATEST, backup_id=error.backup)
+        assert report.chain[-1].endswith(error.backup)
 
 
 async def test_a_backup_that_is_not_there_is_not_found(restores: _Restores) -> None:
