@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
 
+from dbopsd.app.allocator import give_memory_back
 from dbopsd.app.components import (
     TELEMETRY_SHUTDOWN_S,
     check_state_dir,
@@ -50,6 +51,7 @@ async def work(
     `LostWorker`, `ConfigurationError`.
     """
     raise_descriptor_limit()
+    give_memory_back()
     signals = StopSignals()
     worker_id = worker_id or new_process_id("w")
     lost = asyncio.Event()

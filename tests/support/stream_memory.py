@@ -9,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+from dbopsd.app.allocator import give_memory_back
 from dbopsd.backup.codec.compression import Compression
 from dbopsd.backup.codec.data_keys import DataKeys
 from dbopsd.backup.parts import PartWriter, read_parts
@@ -45,4 +46,5 @@ async def stream(root: Path, mib: int) -> None:
 
 
 if __name__ == "__main__":
+    give_memory_back()
     asyncio.run(stream(Path(sys.argv[1]), int(sys.argv[2])))
