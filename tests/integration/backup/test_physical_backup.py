@@ -88,6 +88,26 @@ async def test_a_backup_without_an_archive_has_its_wal(
     assert record.row_counts.tables == ()
 
 
+async def test_the_schedule_of_incremental_backups_fails_on_no_version(
+    cluster: PostgresServer, tmp_path: Path
+) -> None:
+    """Before 17 the first is full, and later ones are none: the WAL archive goes on from it."""
+    scheduled = CreateBackupRequest(kind=BackupKind.INCREMENTAL, if_supported=True)
+    async with backed_up(cluster, tmp_path) as database, storing_wal(cluster, database):
+        first = await create(database, tmp_path, scheduled)
+        second = await create(database, tmp_path, scheduled)
+        async with repository_of(database) as repository:
+            listed = await list_backups(repository)
+    assert first.kind is BackupKind.FULL
+    if cluster.version < HAS_INCREMENTAL:
+        assert second.name == first.name
+        assert "the WAL archive is the incremental step" in second.fallback
+        assert [each.name for each in listed] == [first.name]
+    else:
+        assert second.kind is BackupKind.INCREMENTAL
+        assert second.parent == first.name
+
+
 async def test_an_incremental_backup_rests_on_the_newest_and_combines_with_it(
     cluster: PostgresServer, tmp_path: Path
 ) -> None:

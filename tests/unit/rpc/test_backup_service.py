@@ -88,8 +88,9 @@ def update(*paths: str, until: datetime | None = None, **fields: Any) -> Any:
 class TestRead:
     async def test_a_backup_is_sent_as_it_is(self) -> None:
         request = backup_pb2.GetBackupRequest(name=NAME)
-        found = await service(Shelf(FULL)).GetBackup(request, None)
+        found = await service(Shelf(replace(FULL, last_verified=START))).GetBackup(request, None)
         assert (found.name, found.kind) == (NAME, backup_pb2.Backup.FULL)
+        assert found.last_verified == found.start_time
         assert found.start_time.ToJsonString() == "2026-11-30T02:00:00.123456Z"
 
     async def test_a_database_that_there_is_not(self) -> None:
