@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.backed_up import BACKUP_SETTINGS
+from tests.support.installations import DEFAULT_VERSION
 from tests.support.servers import PostgresServer, PostgresServers
 
 
@@ -15,5 +16,13 @@ def cluster(servers: PostgresServers, postgres_version: int) -> Iterator[Postgre
     if postgres_version >= 17:
         settings["summarize_wal"] = True
     server = servers.disposable(postgres_version, settings)
+    yield server
+    servers.discard(server)
+
+
+@pytest.fixture(scope="module")
+def newest_cluster(servers: PostgresServers) -> Iterator[PostgresServer]:
+    """As `cluster`, of the newest version alone: for what is dbopsd's own, whatever the server."""
+    server = servers.disposable(DEFAULT_VERSION, {**BACKUP_SETTINGS, "summarize_wal": True})
     yield server
     servers.discard(server)

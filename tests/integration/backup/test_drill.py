@@ -129,15 +129,15 @@ async def test_a_drill_restores_checks_and_leaves_nothing(
 
 
 async def test_what_recovery_does_not_reach_is_no_success(
-    cluster: PostgresServer, place: Path
+    newest_cluster: PostgresServer, place: Path
 ) -> None:
-    cluster.execute("CREATE TABLE IF NOT EXISTS reached (n int)")
-    async with backed_up(cluster, place) as database:
-        async with storing_wal(cluster, database):
+    newest_cluster.execute("CREATE TABLE IF NOT EXISTS reached (n int)")
+    async with backed_up(newest_cluster, place) as database:
+        async with storing_wal(newest_cluster, database):
             await back_up(database, place)
             for _ in range(3):
-                cluster.execute("INSERT INTO reached SELECT generate_series(1, 1000)")
-                cluster.execute("SELECT pg_switch_wal()")
+                newest_cluster.execute("INSERT INTO reached SELECT generate_series(1, 1000)")
+                newest_cluster.execute("SELECT pg_switch_wal()")
         async with repository_of(database) as repository:
             await damage_wal(repository, after=3)
         checks = await drill(database, place)
@@ -238,10 +238,12 @@ async def keep_counts(repository: Repository, from_: str) -> None:
 
 
 async def test_a_kept_cluster_stays_and_a_damaged_page_of_it_is_found(
-    cluster: PostgresServer, place: Path
+    newest_cluster: PostgresServer, place: Path
 ) -> None:
-    cluster.execute("CREATE TABLE IF NOT EXISTS kept AS SELECT generate_series(1, 5000) AS n")
-    async with backed_up(cluster, place, wal="off") as database:
+    newest_cluster.execute(
+        "CREATE TABLE IF NOT EXISTS kept AS SELECT generate_series(1, 5000) AS n"
+    )
+    async with backed_up(newest_cluster, place, wal="off") as database:
         await back_up(database, place)
         report = await drilled(database, place, keep=True)
         assert report.ok, report
@@ -250,7 +252,7 @@ async def test_a_kept_cluster_stays_and_a_damaged_page_of_it_is_found(
         directory = Path(report.directory)
         assert (directory / "PG_VERSION").exists()
         assert server_processes(directory) == []
-        file = directory / table_file(cluster, "kept").relative_to(cluster.data_dir)
+        file = directory / table_file(newest_cluster, "kept").relative_to(newest_cluster.data_dir)
         damage(file, PAGE + 5000, b"\x55\xaa")
         run = OperationRun(database, place, "check")
         async with repository_of(database) as repository:
@@ -269,9 +271,9 @@ async def test_a_kept_cluster_stays_and_a_damaged_page_of_it_is_found(
 
 
 async def test_a_cancelled_drill_leaves_no_server_and_no_files(
-    cluster: PostgresServer, place: Path
+    newest_cluster: PostgresServer, place: Path
 ) -> None:
-    async with backed_up(cluster, place, wal="off") as database:
+    async with backed_up(newest_cluster, place, wal="off") as database:
         await back_up(database, place)
         request = DrillBackupRequest(target=LATEST, check_sql="SELECT pg_sleep(600) IS NOT NULL")
         run = OperationRun(database, place, "drill")

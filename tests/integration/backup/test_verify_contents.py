@@ -33,11 +33,21 @@ MARK = b"a mark that is in one row only"
 @pytest.fixture
 def filled(cluster: PostgresServer) -> PostgresServer:
     """The server with a row that is easily found."""
-    cluster.execute("CREATE TABLE IF NOT EXISTS near (n int, t text)")
-    cluster.execute("TRUNCATE near")
-    cluster.execute(f"INSERT INTO near VALUES (1, '{MARK.decode()}')")
-    cluster.execute("CHECKPOINT")
-    return cluster
+    return with_mark(cluster)
+
+
+@pytest.fixture
+def newest_filled(newest_cluster: PostgresServer) -> PostgresServer:
+    """The newest server with a row that is easily found."""
+    return with_mark(newest_cluster)
+
+
+def with_mark(server: PostgresServer) -> PostgresServer:
+    server.execute("CREATE TABLE IF NOT EXISTS near (n int, t text)")
+    server.execute("TRUNCATE near")
+    server.execute(f"INSERT INTO near VALUES (1, '{MARK.decode()}')")
+    server.execute("CHECKPOINT")
+    return server
 
 
 async def back_up(database: Database, directory: Path, kind: BackupKind) -> str:
@@ -148,16 +158,16 @@ async def test_files_that_are_not_the_manifests_are_found(
 
 
 async def test_records_of_wal_that_do_not_hold_together_are_found(
-    filled: PostgresServer, tmp_path: Path
+    newest_filled: PostgresServer, tmp_path: Path
 ) -> None:
-    async with backed_up(filled, tmp_path) as database, storing_wal(filled, database):
+    async with backed_up(newest_filled, tmp_path) as database, storing_wal(newest_filled, database):
         await back_up(database, tmp_path, BackupKind.FULL)
         for _ in range(3):
             await asyncio.to_thread(
-                filled.execute, f"INSERT INTO near VALUES (4, '{MARK.decode()}')"
+                newest_filled.execute, f"INSERT INTO near VALUES (4, '{MARK.decode()}')"
             )
-            await asyncio.to_thread(filled.execute, "SELECT pg_switch_wal()")
-        await asyncio.to_thread(filled.execute, "INSERT INTO near VALUES (5, 'at the end')")
+            await asyncio.to_thread(newest_filled.execute, "SELECT pg_switch_wal()")
+        await asyncio.to_thread(newest_filled.execute, "INSERT INTO near VALUES (5, 'at the end')")
     async with repository_of(database) as repository:
         (system,) = await repository.systems()
         layout = repository.layout(system)
@@ -180,9 +190,9 @@ async def test_records_of_wal_that_do_not_hold_together_are_found(
 
 
 async def test_a_backup_with_its_own_wal_needs_no_archive(
-    filled: PostgresServer, tmp_path: Path
+    newest_filled: PostgresServer, tmp_path: Path
 ) -> None:
-    async with backed_up(filled, tmp_path, wal="off") as database:
+    async with backed_up(newest_filled, tmp_path, wal="off") as database:
         await back_up(database, tmp_path, BackupKind.FULL)
     report, _ = await verify(database, tmp_path)
     assert report.ok, report
@@ -190,10 +200,10 @@ async def test_a_backup_with_its_own_wal_needs_no_archive(
 
 
 async def test_too_little_room_is_said_before_anything_is_unpacked(
-    filled: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    newest_filled: PostgresServer, tmp_path: Path
 ) -> None:
     usage = os.statvfs(tmp_path)
-    async with backed_up(filled, tmp_path, wal="off") as database:
+    async with backed_up(newest_filled, tmp_path, wal="off") as database:
         id_ = await back_up(database, tmp_path, BackupKind.FULL)
     async with repository_of(database) as repository:
         record = await record_of(repository, id_)
