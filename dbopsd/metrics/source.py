@@ -74,7 +74,8 @@ class Source:
     def samples(self, subject: Subject) -> tuple[Sample, ...]:
         """What it finds now."""
         return tuple(
-            Sample(Series(metric, labels), value, subject.now)
+            # A whole number from a check is no float yet, and cannot be written as one.
+            Sample(Series(metric, labels), float(value), subject.now)
             for metric, labels, value in self.measure(subject)
             if value is not None and is_number(value)
         )

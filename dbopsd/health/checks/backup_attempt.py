@@ -10,8 +10,8 @@ async def _measure(subject: Subject) -> Measurement:
         return Measurement(None, "not judged: no attempt at a backup is known")
     if not found.attempt_ok:
         text = f"the last attempt at a backup failed: {found.attempt_problem}"
-        return Measurement(1, text, State.DEGRADED, "BACKUP_FAILED")
-    return Measurement(0, "the last attempt at a backup succeeded")
+        return Measurement(1.0, text, State.DEGRADED, "BACKUP_FAILED")
+    return Measurement(0.0, "the last attempt at a backup succeeded")
 
 
 CHECK = Check(

@@ -11,7 +11,7 @@ async def _measure(subject: Subject) -> Measurement:
     found = subject.backups
     if found is None:
         return Measurement(None, _NOT_YET)
-    count = sum(number for number, _ in found.stored.values())
+    count = float(sum(number for number, _ in found.stored.values()))
     if found.problem:
         return Measurement(
             None, f"the backups cannot be read: {found.problem}", State.UNKNOWN, "STORE_NOT_READ"
@@ -26,9 +26,9 @@ async def _measure(subject: Subject) -> Measurement:
         )
     if not count:
         return Measurement(
-            0, "there is no backup yet: `dbops backup create`", State.DEGRADED, "BACKUP_MISSING"
+            0.0, "there is no backup yet: `dbops backup create`", State.DEGRADED, "BACKUP_MISSING"
         )
-    return Measurement(count, f"{count} backups are there, and none is known to be damaged")
+    return Measurement(count, f"{count:.0f} backups are there, and none is known to be damaged")
 
 
 CHECK = Check(

@@ -11,8 +11,8 @@ async def _measure(subject: Subject) -> Measurement:
     if not found.drill.ok:
         failed = ", ".join(found.drill.failed) or "it did not come to its checks"
         text = f"the last drill failed: {failed}; `dbops backup describe` has the report"
-        return Measurement(1, text, State.DEGRADED, "DRILL_FAILED")
-    return Measurement(0, "the last drill passed every check")
+        return Measurement(1.0, text, State.DEGRADED, "DRILL_FAILED")
+    return Measurement(0.0, "the last drill passed every check")
 
 
 CHECK = Check(

@@ -168,6 +168,7 @@ async def test_checks_judge_by_it(
     found = await judge(name, replace(GOOD, **changes))
     assert (found.state, found.reason) == (state, reason)
     assert says in found.message
+    assert found.value is None or isinstance(found.value, float)
 
 
 async def test_nothing_is_judged_before_the_store_was_read() -> None:
