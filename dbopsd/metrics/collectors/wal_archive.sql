@@ -29,4 +29,4 @@ SELECT
     WHERE sender.application_name = slot.slot_name::pg_catalog.text
   ) AS receivers
 FROM pg_catalog.pg_replication_slots AS slot
-WHERE slot.slot_name LIKE 'dbopsd\_%' AND slot.slot_type = 'physical'
+WHERE slot.slot_name LIKE 'dbopsd\_%%' AND slot.slot_type = 'physical'
