@@ -3,14 +3,17 @@
 import importlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from dbopsd.app.feature import Daemon, Served
 from dbopsd.config import Config
-from dbopsd.operations.duty import Duty, DutyRun
+from dbopsd.operations.duty import Duty, DutyKey, DutyRun
+from dbopsd.operations.errors import ControlStoreUnavailable
 
 if TYPE_CHECKING:
     from dbopsd.backup.reader import BackupReader
+    from dbopsd.operations.service import Operations
 
 RECEIVE_WAL: Final = "receive-wal"
 
@@ -28,7 +31,7 @@ async def run_backups(daemon: Daemon) -> AsyncIterator[Served]:
         # At the first call: a daemon without backups loads no stores, codecs and keys.
         from dbopsd.backup.reader import BackupReader  # noqa: PLC0415
 
-        return BackupReader(daemon.databases)
+        return BackupReader(daemon.databases, partial(_last_problem, daemon.operations))
 
     service = BackupService(daemon.databases.keys(), load)
     yield Served(
@@ -43,6 +46,17 @@ def backup_duties(config: Config) -> Sequence[Duty]:
         for name, database in config.databases.items()
         if database.backup is not None and database.backup.wal != "off"
     ]
+
+
+async def _last_problem(operations: "Operations", database: str) -> str:
+    """Why the duty to receive the WAL of a database last ended by itself."""
+    name = str(DutyKey(database, RECEIVE_WAL))
+    try:
+        return next(
+            (each.last_problem for each in await operations.duties() if each.name == name), ""
+        )
+    except ControlStoreUnavailable:
+        return ""
 
 
 async def _receive_wal(run: DutyRun) -> None:

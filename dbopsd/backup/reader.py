@@ -1,16 +1,20 @@
 """What is answered about the backups of every database without an operation."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from dbopsd.backup.backups import describe_backup, hold_backup, label_backup, list_backups
 from dbopsd.backup.catalog.kind import BackupKind
-from dbopsd.backup.model.reports import BackupDescription, RecoveryWindows, WalStatus
+from dbopsd.backup.model.reports import BackupDescription, RecoveryWindows, WalState, WalStatus
 from dbopsd.backup.repository import Repository, open_repository
 from dbopsd.backup.restore.windows import list_windows
 from dbopsd.backup.wal.status import read_status
 from dbopsd.db.database import Database
+
+_WELL: Final = (WalState.STREAMING, WalState.ARCHIVING, WalState.OFF)
 
 
 class BackupReader:
@@ -20,8 +24,12 @@ class BackupReader:
     `KeyUnreadable` and what a store does.
     """
 
-    def __init__(self, databases: Mapping[str, Database]) -> None:
+    def __init__(
+        self, databases: Mapping[str, Database], last_problem: Callable[[str], Awaitable[str]]
+    ) -> None:
+        """`last_problem`: why the duty to receive a database's WAL last ended; empty: unknown."""
         self._databases = databases
+        self._last_problem = last_problem
 
     async def get(self, database: str, id_: str) -> BackupDescription:
         """A backup, with its objects. Raises `BackupNotFound`."""
@@ -53,7 +61,11 @@ class BackupReader:
     async def wal_status(self, database: str) -> WalStatus:
         """How far the WAL archive is."""
         async with self._open(database) as opened:
-            return await read_status(opened, self._databases[database])
+            status = await read_status(opened, self._databases[database])
+        if status.state in _WELL:
+            return status
+        problem = await self._last_problem(database)
+        return replace(status, problem=f"{status.problem}: {problem}") if problem else status
 
     def _open(self, database: str) -> AbstractAsyncContextManager[Repository]:
         return open_repository(database, self._databases[database].config.backup)

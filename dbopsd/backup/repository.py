@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dbopsd.backup.catalog.catalog import Catalog, list_systems, read_catalog
 from dbopsd.backup.catalog.errors import BackupsNotConfigured
@@ -38,6 +38,10 @@ class Repository:
             self.layout(system_identifier),
             only_encrypted=self.keys.only_encrypted,
         )
+
+    def for_comparison(self) -> "Repository":
+        """The same repository, for what is compared with its original (`DataKeys`)."""
+        return replace(self, keys=self.keys.for_comparison())
 
     async def systems(self) -> list[str]:
         """The system identifiers of every cluster that has something in the store."""

@@ -10,7 +10,7 @@ from dbopsd.backup.catalog.errors import BackupNotFound
 from dbopsd.backup.catalog.kind import BackupState
 from dbopsd.backup.catalog.lsn import SEGMENT_BYTES, Segment
 from dbopsd.backup.catalog.notes import NoteKind, expiry_of, write_note
-from dbopsd.backup.codec.errors import BackupDamaged, Damage
+from dbopsd.backup.codec.errors import NOT_ENCRYPTED, BackupDamaged, Damage
 from dbopsd.backup.leases import hold_lease
 from dbopsd.backup.model.reports import (
     Problem,
@@ -210,13 +210,15 @@ async def _verify(
         elif contents and not problems:
             problems += await verify_dump(run, repository, record)
     ok = not problems
-    await write_note(
-        repository.store,
-        layout,
-        backup.id,
-        NoteKind.VERIFIED,
-        {"ok": ok, "problems": [asdict(each) for each in problems]},
-    )
+    # That the configuration admits none of it is no damage, and may be changed.
+    if ok or any(each.detail != NOT_ENCRYPTED for each in problems):
+        await write_note(
+            repository.store,
+            layout,
+            backup.id,
+            NoteKind.VERIFIED,
+            {"ok": ok, "problems": [asdict(each) for each in problems]},
+        )
     return VerifiedBackup(f"databases/{repository.database}/backups/{backup.id}", ok, problems)
 
 

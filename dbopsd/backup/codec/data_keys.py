@@ -11,7 +11,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import pyrage
@@ -71,6 +71,14 @@ class DataKeys:
     def only_encrypted(self) -> bool:
         """Whether what is not encrypted is somebody else's, and not to be read."""
         return bool(self._keys.current) and not self._keys.accepts_unencrypted
+
+    def for_comparison(self) -> "DataKeys":
+        """The same keys, which read what is not encrypted, too.
+
+        For what is compared with its original, which nobody can have forged then.
+        """
+        admitting = replace(self._keys, accepts_unencrypted=True)
+        return DataKeys(self._store, self._folder, admitting)
 
     async def create(self) -> DataKey | None:
         """A new data key, whose wraps are in the store; None if nothing is to be encrypted."""

@@ -66,8 +66,7 @@ class KeyMissing(DbopsError):
             )
         wanted = " or ".join(f"'{key}'" for key in self.keys)
         return (
-            f"the backup is encrypted with {wanted}, which is not configured: add it to "
-            "[databases.NAME.backup.keys]"
+            f"key {wanted} is needed, and is not configured: add it to [databases.NAME.backup.keys]"
         )
 
     @property

@@ -80,7 +80,9 @@ def check_request(request: RestoreBackupRequest) -> None:
         raise InvalidField("target", "is for a physical backup: a dump is of one moment")
     for name in ("directory", "tablespace_mappings", "start"):
         if getattr(request, name):
-            raise InvalidField(name, "is for a physical backup only")
+            raise InvalidField(
+                name, "is for a physical backup only, and this is a dump, or a table of one"
+            )
 
 
 def chosen_tables(

@@ -59,7 +59,7 @@ async def wait_until_kept(
             return
         if time.monotonic() > until:
             position = server.lsn
-            problem = f"nothing receives it: the replication slot '{slot}' keeps no WAL"
+            problem = f"nothing receives it yet: the replication slot '{slot}' keeps no WAL"
             raise WalNotStored(database.name, server.timeline, position, position, problem)
         await asyncio.sleep(patience.look_every_s)
 

@@ -174,6 +174,8 @@ class FileStore(Store):
     def _open_root(self, *, create: bool) -> int:
         try:
             descriptor = os.open(self._root, _DIRECTORY)
+        except NotADirectoryError:
+            raise StoreUnavailable(self.url, "it is no directory") from None
         except FileNotFoundError:
             if self._used is not None:
                 problem = "its directory is gone: it was moved, deleted or unmounted"

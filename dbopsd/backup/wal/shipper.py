@@ -227,7 +227,8 @@ class Shipper:
         length = max(known)
         digest = known[length]
         if digest is None:
-            stored = await read_segment(self._repository, self._layout, segment, length)
+            compared = self._repository.for_comparison()
+            stored = await read_segment(compared, self._layout, segment, length)
             digest = await asyncio.to_thread(xxhash.xxh3_128_digest, stored[:length])
         beginning = memoryview(content)[:length]
         if await asyncio.to_thread(xxhash.xxh3_128_digest, beginning) != digest:

@@ -88,7 +88,7 @@ class WalWriter:
             await repository.store.create(key, sealed)
         except ObjectExists:
             # Sealed with another salt, so only the contents can be compared.
-            if await _content(repository, key) != content:
+            if await _content(repository.for_comparison(), key) != content:
                 raise WalConflict(self._layout.database, key) from None
             return 0
         if await repository.store.read(key) != sealed:

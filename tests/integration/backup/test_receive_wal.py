@@ -10,6 +10,7 @@ import pytest
 
 from dbopsd.backup.catalog.lsn import Lsn, Segment
 from dbopsd.backup.model.reports import WalState, WalStatus
+from dbopsd.backup.reader import BackupReader
 from dbopsd.backup.wal.events import EventKind
 from dbopsd.backup.wal.slot import slot_name
 from dbopsd.backup.wal.status import read_status
@@ -163,6 +164,19 @@ async def test_status_tells_how_far_it_is(server: PostgresServer, tmp_path: Path
         status = await read_status(repository, database)
         assert status.state is WalState.SLOT_LOST
         assert status.problem
+
+
+async def test_the_status_of_an_archive_that_stands_says_why_its_duty_ended(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    async def last_problem(database: str) -> str:
+        assert database == "main"
+        return "must be superuser or replication role"
+
+    async with backed_up(server, tmp_path) as database:
+        status = await BackupReader({"main": database}, last_problem).wal_status("main")
+        assert status.state is WalState.STOPPED
+        assert status.problem.endswith(": must be superuser or replication role")
 
 
 async def test_nothing_is_lost_when_the_spool_is(server: PostgresServer, tmp_path: Path) -> None:

@@ -373,3 +373,13 @@ def _small_disk(path: Path) -> Iterator[Path]:
         yield path
     finally:
         subprocess.run(("umount", "--lazy", str(path)), check=True)
+
+
+async def test_a_file_in_place_of_the_store_is_not_an_empty_store(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("no directory")
+    store = FileStore(tmp_path / "store")
+    with pytest.raises(StoreUnavailable, match="it is no directory"):
+        [each async for each in store.list("main/")]
+    with pytest.raises(StoreUnavailable, match="it is no directory"):
+        await store.folders()
+    await store.close()

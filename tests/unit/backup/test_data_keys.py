@@ -69,9 +69,9 @@ async def test_nothing_is_encrypted_without_a_key(tmp_path: Path) -> None:
 
 async def test_a_missing_key_and_a_wrong_one_are_named(tmp_path: Path) -> None:
     made = await _create(tmp_path, keys("k1"))
-    with pytest.raises(KeyMissing, match="'k1', which is not configured"):
+    with pytest.raises(KeyMissing, match="key 'k1' is needed, and is not configured"):
         await _load(tmp_path, keys("k2"), made)
-    with pytest.raises(KeyMissing, match="'k1', which is not configured"):
+    with pytest.raises(KeyMissing, match="key 'k1' is needed, and is not configured"):
         await _load(tmp_path, KeyEncryptionKeys(), made)
     with pytest.raises(KeyWrong, match="key 'k1' is not the key"):
         await _load(tmp_path, KeyEncryptionKeys("k1", {"k1": bytes(32)}), made)

@@ -65,6 +65,19 @@ async def test_other_wal_under_the_same_name_is_refused(tmp_path: Path) -> None:
         assert await read_segment(opened, LAYOUT, SEGMENT) == CONTENT
 
 
+async def test_what_keys_came_after_is_compared_all_the_same(tmp_path: Path) -> None:
+    async with repository(tmp_path) as opened:
+        await WalWriter(opened, LAYOUT).store_segment(SEGMENT, CONTENT)
+    async with repository(tmp_path, {"k1": write_key(tmp_path, "k1")}) as opened:
+        writer = WalWriter(opened, LAYOUT)
+        assert await writer.store_segment(SEGMENT, CONTENT) == 0
+        with pytest.raises(WalConflict):
+            await writer.store_segment(SEGMENT, CONTENT[:-1] + b"\1")
+        # Whoever has no original to compare it with refuses it.
+        with pytest.raises(BackupDamaged, match="accept_unencrypted"):
+            await read_segment(opened, LAYOUT, SEGMENT)
+
+
 async def test_an_empty_object_under_the_name_is_not_taken_for_the_segment(tmp_path: Path) -> None:
     async with repository(tmp_path) as opened:
         await opened.store.create(segment_key(LAYOUT, SEGMENT), b"")

@@ -310,3 +310,25 @@ async def test_the_data_key_is_gone(stored: Stored) -> None:
     report = await stored.verify()
     assert not report.ok
     assert {problem for _, problem in problems(report)} == {"MISSING"}
+
+
+async def test_what_is_older_than_the_keys_is_refused_and_not_noted_as_damaged(
+    tmp_path: Path,
+) -> None:
+    plain = backup_config(tmp_path, encrypted=False)
+    async with open_repository("main", plain) as repository:
+        await store_backup(repository, "full-1", start=100, stop=SEGMENT_BYTES + 200)
+        await store_wal(repository, *range(3))
+    keyed = backup_config(tmp_path)
+    database = cast("Any", SimpleNamespace(name="main", config=SimpleNamespace(backup=keyed)))
+    report = await verify_backups(
+        OperationRun(database, tmp_path / "run"), VerifyBackupsRequest(backup_ids=("full-1",))
+    )
+    assert not report.ok
+    assert all("accept_unencrypted" in each.detail for each in report.backups[0].problems)
+    admitting = keyed.model_copy(
+        update={"keys": keyed.keys.model_copy(update={"accept_unencrypted": True})}
+    )
+    async with open_repository("main", admitting) as repository:
+        found = (await repository.catalog(SYSTEM)).get("full-1")
+        assert found.state is BackupState.COMPLETE, found.problem

@@ -24,11 +24,15 @@ class Configured:
         return self
 
 
+async def _no_problem(_database: str) -> str:
+    return ""
+
+
 def backup_service(directory: Path, databases: Sequence[str], reader: Any = None) -> Service:
     """The service of these databases; the store of each is in `directory`."""
     config = DatabaseBackupConfig(store=f"file://{directory}")
     known: dict[str, Any] = {name: Configured(config) for name in databases}
     return Service(
         backup_pb2.DESCRIPTOR.services_by_name["BackupService"],
-        BackupService(databases, lambda: reader or BackupReader(known)),
+        BackupService(databases, lambda: reader or BackupReader(known, _no_problem)),
     )

@@ -16,7 +16,12 @@ from dbops_client.cli.backup_options import (
     starts_backup_operation,
 )
 from dbops_client.cli.backup_recovery import drill, restore, windows
-from dbops_client.cli.backup_views import backup_table, backup_view, wal_status_view
+from dbops_client.cli.backup_views import (
+    backup_table,
+    backup_view,
+    backup_with_objects,
+    wal_status_view,
+)
 from dbops_client.cli.options import global_options
 from dbops_client.cli.run_operation import exit_codes_help, print_result, run_operation
 from dbops_client.cli.session import ExitCode, Session
@@ -142,7 +147,8 @@ def describe(session: Session, name: str, database: str | None) -> ExitCode:
     """
     with session.client() as client:
         found = client.backups.get(database_of(client, database, [name]), name)
-    return _print_backup(session, found)
+    session.print(found, lambda: backup_with_objects(found), defaults=True)
+    return ExitCode.DONE
 
 
 @backup.command("hold")

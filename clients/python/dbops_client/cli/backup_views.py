@@ -66,9 +66,9 @@ def backup_table(backups: Iterable[_Backup]) -> RenderableType:
 
 @result_view(_Backup)
 def backup_view(backup: _Backup) -> RenderableType:
-    """Return all that is known about a backup: a line for each fact, and its objects."""
+    """Return what is known about a backup: a line for each fact."""
     counted = f"{count(backup.rows_counted)} in {count(backup.tables_counted)} tables"
-    view = _facts(
+    return _facts(
         {
             "Backup": backup.name,
             "Kind": _kind(backup),
@@ -98,6 +98,11 @@ def backup_view(backup: _Backup) -> RenderableType:
             "Last drill": _drill(backup),
         }
     )
+
+
+def backup_with_objects(backup: _Backup) -> RenderableType:
+    """Return the view of a backup, and its objects."""
+    view = backup_view(backup)
     if not backup.objects:
         return view
     objects = new_table("OBJECT", "STORED", "SHA-256", numbers=_NUMBERS)
