@@ -20,7 +20,7 @@ from croniter import croniter
 from dbopsd.app.background import start
 from dbopsd.app.feature import Daemon, Served
 from dbopsd.config.backup import DatabaseBackupConfig
-from dbopsd.errors import DbopsError
+from dbopsd.errors import DbopsError, StatusCode
 from dbopsd.health.backup_overview import BackupOverview, LastDrill
 from dbopsd.operations.errors import ControlStoreUnavailable
 from dbopsd.operations.record import Comparison, Condition, Operation, Schedule, State
@@ -29,6 +29,9 @@ CREATE: Final = "create-backup"
 DRILL: Final = "drill-backup"
 
 _log = logging.getLogger(__name__)
+
+# Of the caller's: a table that is not there, say.
+_MISTAKES: Final = (StatusCode.INVALID_ARGUMENT.name, StatusCode.NOT_FOUND.name)
 
 # Once everything else has started; a store may take its time, which nobody waits for.
 _FIRST_AFTER_S: Final = 2.0
@@ -133,9 +136,14 @@ class _Watch:
 
 
 def _last(operations: Sequence[Operation]) -> Operation | None:
-    """The newest. One that was cancelled says nothing about how backups do."""
-    told = [each for each in operations if each.state is not State.CANCELLED]
-    return told[0] if told else None
+    """The newest that says how backups do: none that was cancelled or had asked wrongly."""
+    return next((each for each in operations if not _says_nothing(each)), None)
+
+
+def _says_nothing(operation: Operation) -> bool:
+    failure = operation.failure
+    wrongly_asked = failure is not None and failure.code in _MISTAKES
+    return operation.state is State.CANCELLED or wrongly_asked
 
 
 def _problem(operation: Operation) -> str:

@@ -164,7 +164,7 @@ async def _instructions(restored: RestoredCluster) -> tuple[str, ...]:
         # Whoever has to become another account may lack the right to write beside the directory.
         log = shlex.quote(str(restored.data / "restore.log"))
         command = f"{pg_ctl} -D {data} -l {log} -o '-p PORT' -t 86400 -w start"
-        start = f"su -s /bin/sh {shlex.quote(account.name)} -c {shlex.quote(command)}"
+        start = _as_account(restored, command)
     stop = restored.plan.stop.record
     end = f", at {stop.lsn} in the WAL" if stop else ""
     after = (
@@ -182,11 +182,18 @@ async def _instructions(restored: RestoredCluster) -> tuple[str, ...]:
     )
 
 
+def _as_account(restored: RestoredCluster, command: str) -> str:
+    """The command of root's shell that runs `command` as the account that has the server."""
+    return f"su -s /bin/sh {shlex.quote(restored.account.name)} -c {shlex.quote(command)}"
+
+
 def _running(restored: RestoredCluster, address: str, superuser: str) -> tuple[str, ...]:
     """What whoever goes on with the server that was started should know."""
     psql, pg_ctl = (str(restored.plan.installation.tool(name)) for name in ("psql", "pg_ctl"))
     connect = shlex.join([psql, "-h", address, "-p", str(PORT), "-U", superuser, "postgres"])
     restart = shlex.join([pg_ctl, "-D", str(restored.data), "-w", "-o", "", "restart"])
+    if restored.account.foreign:
+        restart = _as_account(restored, restart)
     return (
         *restored.plan.notes,
         f"It listens on a socket only, for account {restored.account.name} and root: {connect}",

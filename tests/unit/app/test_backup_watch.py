@@ -43,8 +43,10 @@ class Operations:
         return [each for each in self.ended if each.kind == kind]
 
 
-def operation(id_: str, kind: str, state: State, *, end: float = 1.0) -> Operation:
-    failure = Failure("ABORTED", "X", f"{id_} failed") if state is State.FAILED else None
+def operation(
+    id_: str, kind: str, state: State, *, end: float = 1.0, code: str = "ABORTED"
+) -> Operation:
+    failure = Failure(code, "X", f"{id_} failed") if state is State.FAILED else None
     times = {"create_time": 0.0, "update_time": end, "end_time": end}
     return Operation(id_, kind, "main", state, "me", "", 0, "{}", **times, failure=failure)
 
@@ -94,9 +96,11 @@ async def test_it_looks_again_when_an_operation_has_ended(watched: Any) -> None:
         found = await seen(watched, lambda found: not found.attempt_ok)
         assert found.attempt_problem == "b failed"
         watched.operations.ended.insert(0, operation("c", "create-backup", State.CANCELLED))
+        mistaken = operation("e", "create-backup", State.FAILED, code="NOT_FOUND")
+        watched.operations.ended.insert(0, mistaken)
         watched.operations.ended.append(operation("d", "drill-backup", State.FAILED, end=7.0))
         found = await seen(watched, lambda found: found.drill)
-        assert found.attempt_ok is False
+        assert (found.attempt_ok, found.attempt_problem) == (False, "b failed")
         assert found.drill is not None
         assert (found.drill.at, found.drill.failed) == (7.0, ("d failed",))
     assert watched.backups.of("other") is None
