@@ -30,6 +30,7 @@ from dbopsd.backup.repository import Repository
 from dbopsd.backup.server import Server, read_server
 from dbopsd.db.client_tools import ToolLogin, at_least, installations, write_login
 from dbopsd.db.database import Database
+from dbopsd.db.errors import InvalidStatement
 from dbopsd.db.server.installation import Installation
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement, load_sql
@@ -42,6 +43,7 @@ _SNAPSHOT: Final = load_sql(__package__, "snapshot.sql").statement
 _TABLES: Final = load_sql(__package__, "dumped_tables.sql").statement
 _ASKED: Final = load_sql(__package__, "asked_table.sql").statement
 _CLOCK: Final = Statement("SELECT pg_catalog.clock_timestamp()", "SELECT clock_timestamp")
+_INVALID_NAME: Final = "42602"
 COUNT_ROWS: Final = Statement("SELECT pg_catalog.count(*) FROM ONLY {table}", "SELECT count")
 # As pg_dump does: rows that a policy hides are an error, and no table waits for ever.
 _SETTINGS: Final = {
@@ -176,9 +178,16 @@ class _LogicalBackup:
         )
 
     async def _asked(self, session: Session, name: str) -> _Table:
-        found = await session.fetch_one(_ASKED, {"table": name})
+        place = f"PostgreSQL database '{self.dbname}'"
+        try:
+            found = await session.fetch_one(_ASKED, {"table": name})
+        except InvalidStatement as error:
+            if error.sqlstate != _INVALID_NAME:
+                raise
+            # Up to PostgreSQL 15; later ones find no such table.
+            raise DumpedTableNotFound(name, place) from None
         if found is None:
-            raise DumpedTableNotFound(name, f"PostgreSQL database '{self.dbname}'")
+            raise DumpedTableNotFound(name, place)
         return _Table(str(found[0]), str(found[1]), has_rows=True)
 
     async def _count(self, session: Session, tables: Sequence[_Table]) -> tuple[TableRows, ...]:
