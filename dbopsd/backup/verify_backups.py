@@ -9,9 +9,10 @@ from dbopsd.backup.catalog.commit import CommitRecord
 from dbopsd.backup.catalog.errors import BackupNotFound
 from dbopsd.backup.catalog.kind import BackupState
 from dbopsd.backup.catalog.lsn import SEGMENT_BYTES, Segment
-from dbopsd.backup.catalog.notes import NoteKind, expiry_of, write_note
+from dbopsd.backup.catalog.notes import NoteKind, check_notes, expiry_of, write_note
 from dbopsd.backup.codec.errors import NOT_ENCRYPTED, BackupDamaged, Damage
 from dbopsd.backup.leases import hold_lease
+from dbopsd.backup.model.description import backup_name
 from dbopsd.backup.model.reports import (
     Problem,
     VerifiedBackup,
@@ -219,7 +220,11 @@ async def _verify(
             NoteKind.VERIFIED,
             {"ok": ok, "problems": [asdict(each) for each in problems]},
         )
-    return VerifiedBackup(f"databases/{repository.database}/backups/{backup.id}", ok, problems)
+    # The backup itself can be restored: it is not BROKEN for its notes.
+    notes = await check_notes(repository.store, layout, backup.id)
+    problems += tuple(problem_of(each) for each in notes)
+    name = backup_name(repository.database, backup.id)
+    return VerifiedBackup(name, not problems, problems)
 
 
 def _of_wal(

@@ -1,6 +1,5 @@
 """What happened to the WAL archive that nobody may overlook: an object for each event."""
 
-import json
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from enum import Enum
 from dbopsd.backup.catalog.layout import Layout, parse_time, time_name
 from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
+from dbopsd.backup.codec.sealed_json import open_json, seal_json
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.errors import ObjectMissing
 
@@ -61,15 +61,14 @@ async def write_event(
         if _what(known) == _what(event):
             return known
     fields = {
-        "format": 1,
         "timeline": timeline,
         "start": str(start),
         "end": str(end),
         "cause": cause,
     }
     name = f"{time_name(event.at)}-{kind.value}-{secrets.token_hex(3)}.json"
-    content = json.dumps(fields, indent=1, sort_keys=True).encode() + b"\n"
-    await store.create(events_folder(layout) + name, content)
+    key = events_folder(layout) + name
+    await store.create(key, seal_json(key, fields))
     return event
 
 
@@ -92,8 +91,8 @@ async def read_events(store: DurableStore, layout: Layout) -> list[WalEvent]:
 
 def _parse(key: str, content: bytes) -> WalEvent:
     time, _, rest = key.rpartition("/")[2].partition("-")
+    fields = open_json(key, content)
     try:
-        fields = json.loads(content)
         return WalEvent(
             EventKind(rest.rpartition("-")[0]),
             parse_time(time),

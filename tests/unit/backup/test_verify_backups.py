@@ -312,6 +312,34 @@ async def test_the_data_key_is_gone(stored: Stored) -> None:
     assert {problem for _, problem in problems(report)} == {"MISSING"}
 
 
+async def test_a_damaged_note_is_found_and_breaks_no_backup(stored: Stored) -> None:
+    await store_all(stored)
+    assert (await stored.verify(backup_ids=("full-1",))).ok
+    notes = stored.repository.layout(SYSTEM).notes("full-1")
+    (note,) = [each.key async for each in stored.repository.store.list(notes)]
+    stored.change(note, flip)
+    report = await stored.verify(backup_ids=("full-1",))
+    assert not report.ok
+    assert problems(report) == [(note, "HASH")]
+    assert await stored.state("full-1") is BackupState.COMPLETE
+
+
+async def test_a_damaged_event_is_found(stored: Stored) -> None:
+    await store_all(stored)
+    layout = stored.repository.layout(SYSTEM)
+    await write_event(
+        *(stored.repository.store, layout, EventKind.GAP),
+        timeline=1,
+        start=Lsn(SEGMENT_BYTES),
+        end=Lsn(2 * SEGMENT_BYTES),
+        cause="lost",
+    )
+    (event,) = [each.key async for each in stored.repository.store.list(f"{layout.wal}events/")]
+    stored.change(event, lambda content: content.__setitem__(content.index(b"lost"), ord("p")))
+    report = await stored.verify()
+    assert [(each.object, each.problem) for each in report.wal.problems] == [(event, "HASH")]
+
+
 async def test_what_is_older_than_the_keys_is_refused_and_not_noted_as_damaged(
     tmp_path: Path,
 ) -> None:
