@@ -50,7 +50,7 @@ WRONG_FILES = {
     "not loopback": ("[server]\ngrpc_listen = '0.0.0.0:50051'", "insecure_listen"),
     "unknown check": (
         database("main", NOWHERE, "health.thresholds.conections.warning = 1"),
-        "unknown check; there are reachable, login, connections",
+        "unknown check; there are reachable, login, backup_age",
     ),
     "own collectors": (
         database("main", NOWHERE) + "\n[metrics]\ncollectors_dir = '/nonexistent'\nrole = 'reader'",

@@ -38,7 +38,7 @@ from tests.support.patience import eventually
 from tests.support.physical_backups import create, create_incremental, unpack, verify
 from tests.support.servers import PostgresServer, PostgresServers
 
-HURRIED = Patience(standstill_s=1.0, gap_s=0.5, look_every_s=0.05, begin_s=0.5)
+HURRIED = Patience(standstill_s=1.0, gap_s=0.5, look_every_s=0.05, begin_s=5.0)
 # So slow that there is time to do harm in the middle.
 SLOW = {"rate_limit": "4MB"}
 

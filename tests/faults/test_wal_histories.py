@@ -20,6 +20,7 @@ from tests.support.receiving import archived, lsn_of, receiving, wait_until_arch
 from tests.support.servers import PostgresServer, PostgresServers
 
 SIZE = 2**24
+SWITCH = "INSERT INTO numbers VALUES (1); SELECT pg_switch_wal()"
 
 
 @pytest.fixture
@@ -78,34 +79,51 @@ async def test_an_older_copy_of_the_server_is_a_conflict(
         assert found.archive.timelines[1].partials == before.archive.timelines[1].partials
 
 
-async def test_a_store_that_was_away_for_a_while_leaves_a_gap_that_is_recorded(
+async def test_a_store_that_is_away_for_a_while_is_waited_for(
     server: PostgresServer, tmp_path: Path
 ) -> None:
-    switch = "INSERT INTO numbers VALUES (1); SELECT pg_switch_wal()"
     store, away = tmp_path / "store", tmp_path / "away"
+    async with (
+        backed_up(server, tmp_path, wal_flush_s=0.3) as database,
+        receiving(database, tmp_path / "state"),
+    ):
+        await wait_until_archived(database, server, await write(server, SWITCH))
+        # As a disk that is unmounted: nothing is stored in what is below it.
+        store.rename(away)
+        lsn = await write(server, SWITCH)
+        await asyncio.sleep(2)
+        assert not store.exists()
+        away.rename(store)
+        found = await wait_until_archived(database, server, lsn)
+        assert not [each for each in found.events if each.kind is EventKind.GAP]
+        assert len(found.ranges) == 1
+
+
+async def test_a_store_that_lost_its_newest_objects_has_a_gap_that_is_recorded(
+    server: PostgresServer, tmp_path: Path
+) -> None:
     async with (
         backed_up(server, tmp_path, wal_flush_s=0.3) as database,
         receiving(database, tmp_path / "state") as duty,
     ):
-        for _ in range(2):
-            await wait_until_archived(database, server, await write(server, switch))
-        last = (await archived(database, server)).ranges[-1]
-        # As a mount that is lost: the directory is made anew below it.
-        store.rename(away)
-        for _ in range(2):
-            await wait_until_archived(database, server, await write(server, switch))
-        shutil.rmtree(store)
-        away.rename(store)
+        for _ in range(4):
+            lsn = await write(server, SWITCH)
+        found = await wait_until_archived(database, server, lsn)
+        *_, first_lost, last_lost = found.archive.timelines[1].segments
+        # As a file system that was put back to an older copy.
+        for segment in (first_lost, last_lost):
+            for path in (tmp_path / "store").rglob(f"{segment}*"):
+                path.unlink()
 
         async def told() -> bool:
-            await write(server, switch)
+            await write(server, SWITCH)
             found = await archived(database, server)
             return any(each.kind is EventKind.GAP for each in found.events)
 
         await eventually(told, timeout=40, what="the gap is recorded")
-        found = await wait_until_archived(database, server, await write(server, switch))
+        found = await wait_until_archived(database, server, await write(server, SWITCH))
         (gap,) = [each for each in found.events if each.kind is EventKind.GAP]
-        assert gap.start == last.end
+        assert gap.start == first_lost.start
         assert any(each.start == gap.end for each in found.ranges), (gap, found.ranges)
         assert duty.started
 
