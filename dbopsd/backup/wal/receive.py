@@ -107,6 +107,8 @@ class _Cluster:
         self._marks: Marks | None = None
         self._marked_timeline = 0
         self._touched_at = self._marked_at = 0.0
+        # Up to where the store had everything at the last look.
+        self._checked: Lsn | None = None
         self._slot_events: list[str] = []
         # Events that a full backup has come after.
         self._closed: set[WalEvent] = set()
@@ -268,20 +270,35 @@ class _Cluster:
         was stored meanwhile.
         """
         progress = self._progress
-        size_bytes = self._server.segment_bytes
-        before = Segment.at(progress.timeline, progress.stored, size_bytes).after(-1)
-        if before.start < progress.first or not leads_on(progress.legs, before):
+        stored = progress.stored
+        vanished = await self._vanished(stored)
+        if vanished is None:
+            self._checked = stored
             return
-        if await self._is_stored(before):
-            return
-        _log.warning("segment %s of %s is in the store no longer", before, self._database.name)
+        _log.warning("segment %s of %s is in the store no longer", vanished, self._database.name)
         archive = await self._archive()
         progress.first = await record_vanished(
-            self._repository, self._layout, archive, before, progress.stored
+            self._repository, self._layout, archive, vanished, stored
         )
+        self._checked = progress.first
         progress.partials.clear()
         progress.take(archive)
         progress.gaps += 1
+
+    async def _vanished(self, stored: Lsn) -> Segment | None:
+        """The first segment that is gone of those stored since the last look, or just before it.
+
+        What is put back to an older copy loses what was stored last: each one since is looked for.
+        """
+        progress, size_bytes = self._progress, self._server.segment_bytes
+        last = Segment.at(progress.timeline, stored, size_bytes).number - 1
+        known = last if self._checked is None else self._checked // size_bytes - 1
+        for number in range(min(known, last), last + 1):
+            segment = Segment(progress.timeline, number, size_bytes)
+            wanted = segment.start >= progress.first and leads_on(progress.legs, segment)
+            if wanted and not await self._is_stored(segment):
+                return segment
+        return None
 
     async def _record_holes(self, archive: WalArchive) -> int:
         progress = self._progress
