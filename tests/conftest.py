@@ -22,7 +22,7 @@ SHORT_SEED = 1
 # What these try is dbopsd itself: the newest server is enough, but for a thorough run.
 _ABOUT_DBOPSD = re.compile(
     r"tests\.(faults|integration\.(operations|test_(cluster_watch|connect_errors|pool|prober)"
-    r"|backup\.test_(backup_spool|restore_moments|wal_push)))\b"
+    r"|backup\.test_(backup_spool|drill|receive_wal|restore_moments|wal_push)))\b"
 )
 _DEBIAN = Path(__file__).parent / "debian"
 _HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
