@@ -30,7 +30,8 @@ async def _no_problem(_database: str) -> str:
 
 def backup_service(directory: Path, databases: Sequence[str], reader: Any = None) -> Service:
     """The service of these databases; the store of each is in `directory`."""
-    config = DatabaseBackupConfig(store=f"file://{directory}")
+    # There is no server that could be asked about its WAL.
+    config = DatabaseBackupConfig(store=f"file://{directory}", wal="off")
     known: dict[str, Any] = {name: Configured(config) for name in databases}
     return Service(
         backup_pb2.DESCRIPTOR.services_by_name["BackupService"],
