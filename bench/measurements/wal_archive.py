@@ -86,7 +86,7 @@ def _delays(server: PostgresServer, writing: "subprocess.Popen[bytes]") -> list[
                 if writing.poll() is None:
                     waiting.append((now, row[0]))
                 elif waiting and now - waiting[0][0] > 5 * _ACKNOWLEDGED_S:
-                    # The end of a segment is told with the next status only.
+                    # The receiver reports the end of a segment with its next status only.
                     break
             time.sleep(_SAMPLE_S)
     return delays_s

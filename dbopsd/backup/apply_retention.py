@@ -1,9 +1,10 @@
 """Applying the rules of retention, as an operation."""
 
+from dbopsd.backup.leases import utc_now
 from dbopsd.backup.model.reports import RetentionReport
 from dbopsd.backup.model.requests import ApplyRetentionRequest
 from dbopsd.backup.repository import open_repository
-from dbopsd.backup.retention.apply import Retention, utc_now
+from dbopsd.backup.retention.apply import Retention
 from dbopsd.operations.kind import Run
 
 

@@ -10,9 +10,9 @@ from pydantic import TypeAdapter
 
 from dbopsd.backup.catalog.notes import NoteKind, write_note
 from dbopsd.backup.drill.drill import Drill
-from dbopsd.backup.drill.moment import find_backup, now_utc, random_moment, recovery_point_s
+from dbopsd.backup.drill.moment import find_backup, random_moment, recovery_point_s
 from dbopsd.backup.drill.statements import split_statements
-from dbopsd.backup.leases import hold_lease
+from dbopsd.backup.leases import hold_lease, utc_now
 from dbopsd.backup.model.reports import DrillCheck, DrillReport
 from dbopsd.backup.model.requests import DrillBackupRequest, RecoveryTarget
 from dbopsd.backup.repository import Repository, open_repository
@@ -46,7 +46,7 @@ async def drill_backup(run: Run, request: DrillBackupRequest) -> DrillReport:
     await _remove(directory)  # what an earlier attempt left
     async with open_repository(run.database.name, run.database.config.backup) as repository:
         windows = await list_windows(repository)
-        lost_s = recovery_point_s(windows, now_utc())
+        lost_s = recovery_point_s(windows, utc_now())
         target = request.target
         if request.random:
             chosen = await find_backup(repository, request.backup_id)

@@ -43,7 +43,8 @@ _log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
 
 
-def _now() -> datetime:
+def utc_now() -> datetime:
+    """The time by this machine's clock."""
     return datetime.now(UTC)
 
 
@@ -177,7 +178,7 @@ async def hold_lease(
     making: str = "",
     wal_from: Lsn | None = None,
     term: timedelta = _TERM,
-    clock: Clock = _now,
+    clock: Clock = utc_now,
 ) -> AsyncIterator[None]:
     """Keep these backups, and the WAL from `wal_from` on, from being removed during the body.
 
@@ -218,7 +219,7 @@ async def hold_lease(
         await held.release()
 
 
-async def leases_of(store: DurableStore, layout: Layout, *, clock: Clock = _now) -> list[Lease]:
+async def leases_of(store: DurableStore, layout: Layout, *, clock: Clock = utc_now) -> list[Lease]:
     """The leases that may be living, of each holder the newest. Raises `BackupDamaged`."""
     for _ in range(_LISTINGS):
         newest: dict[str, str] = {}
@@ -233,7 +234,9 @@ async def leases_of(store: DurableStore, layout: Layout, *, clock: Clock = _now)
     raise StoreUnavailable(store.url, "its list of leases names objects that are not there")
 
 
-async def delete_dead_leases(store: DurableStore, layout: Layout, *, clock: Clock = _now) -> None:
+async def delete_dead_leases(
+    store: DurableStore, layout: Layout, *, clock: Clock = utc_now
+) -> None:
     """Delete what holders left that were killed, once it is respected no more."""
     async for each in store.list(layout.leases):
         if not _may_live(each, clock()):

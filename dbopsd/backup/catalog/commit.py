@@ -5,6 +5,7 @@ import hmac
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import Annotated, Any, Final
 
 from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationError
@@ -105,6 +106,11 @@ class CommitRecord:
     dbname: str = ""
     tables: tuple[str, ...] = ()
     format: int = FORMAT
+
+    @property
+    def server_major(self) -> int:
+        """The major version of its server; 0 where `server_version` begins with no digit."""
+        return int("".join(takewhile(str.isdigit, self.server_version)) or 0)
 
     @property
     def objects(self) -> tuple[StoredObject, ...]:

@@ -1,7 +1,7 @@
 """The moment that a drill recovers to, and how much a disaster now would lose."""
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from dbopsd.backup.catalog.commit import CommitRecord
 from dbopsd.backup.model.reports import RecoveryWindow, RecoveryWindows
@@ -43,11 +43,6 @@ async def find_backup(repository: Repository, id_: str) -> CommitRecord | None:
             if each.id == id_:
                 return each.record
     return None
-
-
-def now_utc() -> datetime:
-    """The time now."""
-    return datetime.now(UTC)
 
 
 def _span(window: RecoveryWindow, backup: CommitRecord | None) -> tuple[datetime, datetime] | None:

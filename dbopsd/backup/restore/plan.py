@@ -6,7 +6,7 @@ stops, found in the WAL itself, so that where it really ended can be compared.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from typing import Final, TypeVar
 
 from dbopsd.backup.catalog.catalog import Catalog, is_physical
@@ -198,7 +198,7 @@ def _named(catalog: Catalog, backup_id: str) -> CommitRecord:
 
 
 async def _tools(run: Run, database: str, backups: Sequence[CommitRecord]) -> Installation:
-    major = int("".join(takewhile(str.isdigit, backups[0].server_version)) or 0)
+    major = backups[0].server_major
     wanted = _TOOLS if major < _COMBINES_FROM else (*_TOOLS, *_CHAIN_TOOLS)
     return same_major(database, await installations(run.database.config.pg_bin), major, wanted)
 

@@ -6,7 +6,7 @@ leased, or rested upon since then stays. Whatever is interrupted is finished by 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from dbopsd.backup.catalog.catalog import Backup
@@ -203,11 +203,6 @@ class Retention:
         leases: list[Lease] = await leases_of(store, layout, clock=self.clock)
         needs = wal_needs(backups, view.decision, view.archive, leases)
         return [] if needs is None else needs.unneeded(layout, keys)
-
-
-def utc_now() -> datetime:
-    """The time by this machine's clock."""
-    return datetime.now(UTC)
 
 
 def _with_missing(backup: Backup, sizes: Mapping[str, int]) -> Backup:

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import re
 import shutil
-from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -31,15 +30,10 @@ _PROBLEMS: Final = (
 )
 
 
-def major_of(record: CommitRecord) -> int:
-    """The major version of the server that the backup is of."""
-    return int("".join(takewhile(str.isdigit, record.server_version)))
-
-
 async def tools_of(run: Run, record: CommitRecord) -> Installation:
     """The programs of the backup's own version. Raises `ToolsTooOld`."""
     found = await installations(run.database.config.pg_bin)
-    return same_major(run.database.name, found, major_of(record), PHYSICAL_TOOLS)
+    return same_major(run.database.name, found, record.server_major, PHYSICAL_TOOLS)
 
 
 async def verify_files(

@@ -68,7 +68,7 @@ class Marks:
         last = self._kept[-1]
         if mark.lsn != last.lsn:
             return True
-        # On an idle server only the time goes on; one that went back is told as well.
+        # On an idle server only the time moves on. A clock that was set back is marked too.
         return mark.at - last.at >= _EVERY or mark.at < last.at
 
 

@@ -17,7 +17,7 @@ from dbopsd.db.database import Database
 from dbopsd.db.statement import load_sql
 
 _ARCHIVER: Final = load_sql(__package__, "archiver.sql").statement
-# For so long an event is told of that nobody may overlook.
+# The status shows an event that nobody may overlook for this long.
 _TOLD_FOR: Final = timedelta(days=1)
 _PROBLEMS: Final = (EventKind.GAP, EventKind.CONFLICT, EventKind.SLOT_LOST)
 
