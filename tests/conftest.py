@@ -1,8 +1,10 @@
 """Options and fixtures that every test may use; what they give is in `tests.support`."""
 
+import math
 import random
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         default=None,
         help=f"the seed of random campaigns; else {SHORT_SEED}, and with --soak a new one",
+    )
+    group.addoption(
+        "--minutes",
+        type=float,
+        default=math.inf,
+        help="how long a campaign goes on that tries thousands of cases; else until all are tried",
     )
 
 
@@ -208,5 +216,6 @@ def otlp() -> Iterator[OtlpReceiver]:
 
 @pytest.fixture
 def soak(request: pytest.FixtureRequest) -> Soak:
-    """Which form of a campaign to run, and its random numbers (`--soak`, `--seed`)."""
-    return Soak(long=request.config.option.soak, seed=request.config.option.seed)
+    """Which form of a campaign to run, and its random numbers (`--soak`, `--seed`, `--minutes`)."""
+    option = request.config.option
+    return Soak(option.soak, option.seed, time.monotonic() + option.minutes * 60)

@@ -1,16 +1,21 @@
-"""One failure of the store at any call of backup, WAL archiving, retention and rotation.
+"""One failure of the store at every call of backup, WAL archiving, retention and rotation.
 
 Whatever the work then says, its next attempt succeeds, everything that is listed is whole, a
 restore has every row that was committed before its WAL was stored, and maintenance that is run
 again changes nothing.
+
+    make soak ARGS="-k any_call --minutes=30 --log-file=LOG --log-file-level=INFO"
+
+writes down each case as it begins; `--seed` has them come in the same order again.
 """
 
 import asyncio
 import base64
 import contextlib
+import logging
 import random
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +38,7 @@ from dbopsd.db.database import Database
 from dbopsd.errors import DbopsError
 from tests.support.backed_up import BACKUP_SETTINGS, backed_up, repository_of
 from tests.support.backup_keys import KEYS
-from tests.support.failing_store import FOR_EVER, Fault, Faults, stores_that_fail
+from tests.support.failing_store import FOR_EVER, Call, Fault, Faults, stores_that_fail
 from tests.support.operation_run import OperationRun
 from tests.support.patience import eventually
 from tests.support.receiving import archived, lsn_of, receiving, wait_until_archived
@@ -44,7 +49,25 @@ from tests.support.soak import Soak
 
 _ANSWER_S: Final = 0.5
 _FLUSH_S: Final = 0.5
-_JUDGED_EVERY: Final = 10
+_JUDGED_EVERY: Final = 20
+_INCREMENTAL_SINCE: Final = 17
+_WAYS: Final = [(fault, count) for fault in Fault for count in (1, FOR_EVER)]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A work of whose calls to the store `count` fail, from number `at` on."""
+
+    work: str
+    at: int
+    fault: Fault
+    count: int
+
+    def __str__(self) -> str:
+        times = "once" if self.count == 1 else "for ever"
+        return f"{self.work} {self.fault.value} at {self.at} {times}"
 
 
 @dataclass
@@ -54,10 +77,15 @@ class _Site:
     server: PostgresServer
     database: Database
     place: Path
+    kept: int
+    """How many full backups retention keeps."""
     rows: int = 0
     restores: int = 0
     key: str = "k1"
     done: list[str] = field(default_factory=list)
+    """Every failure so far, in words."""
+    missed: list[str] = field(default_factory=list)
+    """Those whose call was not made: a work makes more calls at one time than at another."""
 
     def run(self) -> OperationRun:
         return OperationRun(self.database, self.place)
@@ -71,6 +99,16 @@ class _Site:
         self.rows += 1
         statement = f"INSERT INTO rows VALUES ({self.rows}, repeat('x', 2000))"
         await asyncio.to_thread(self.server.execute, statement)
+
+    async def prepare(self, work: str) -> None:
+        """Give the work something to do."""
+        await self.commit_row()
+        if work == "retention":
+            # One more than is kept.
+            async with self.around("full"):
+                await back_up(self.database, self.place)
+        if work == "rotation":
+            self.key = "k2" if self.key == "k1" else "k1"
 
     @asynccontextmanager
     async def around(self, work: str) -> AsyncIterator[None]:
@@ -132,7 +170,9 @@ _WORKS: Final[Mapping[str, Callable[[_Site, Faults], Awaitable[None]]]] = {
 
 @pytest.fixture(scope="module")
 def server(servers: PostgresServers, postgres_version: int) -> Iterator[PostgresServer]:
-    settings = {**BACKUP_SETTINGS, "summarize_wal": True}
+    settings = dict(BACKUP_SETTINGS)
+    if postgres_version >= _INCREMENTAL_SINCE:
+        settings["summarize_wal"] = True
     server = servers.disposable(postgres_version, settings)
     server.execute("CREATE TABLE rows (n int PRIMARY KEY, filling text)")
     yield server
@@ -148,78 +188,109 @@ def place() -> Iterator[Path]:
 
 
 @pytest.fixture
-async def site(server: PostgresServer, place: Path) -> AsyncIterator[_Site]:
+async def site(server: PostgresServer, place: Path, soak: Soak) -> AsyncIterator[_Site]:
     sources = {}
     for name in ("k1", "k2"):
         path = place / name
         path.write_bytes(base64.b64encode(KEYS[name]))
         sources[name] = f"file:{path}"
+    kept = soak.scale(1, 2)
     async with backed_up(
         server,
         place,
         keys={"current": "k1", **sources},
-        retention={"keep": 2, "window": None, "grace": "0s"},
+        retention={"keep": kept, "window": None, "grace": "0s"},
         timeout_s=_ANSWER_S,
         wal_flush_s=_FLUSH_S,
         restore_roots=[str(place)],
     ) as database:
-        yield _Site(server, database, place)
+        yield _Site(server, database, place, kept)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(24 * 3600)
 async def test_a_failure_at_any_call_loses_nothing(site: _Site, soak: Soak) -> None:
     chance = soak.random()
-    positions = {}
-    for name, work in _WORKS.items():
-        await site.commit_row()
-        async with site.around(name):
-            with stores_that_fail(Faults()) as counted:
-                await work(site, counted)
-        positions[name] = len(counted.calls)
-        assert counted.calls
-    cases = [
-        (name, fault, at, count)
-        for name, calls in positions.items()
-        for fault in Fault
-        for at in range(calls)
-        for count in (1, FOR_EVER)
-    ]
-    chance.shuffle(cases)
+    cases = _cases(chance, await _calls(site))
     if not soak.long:
         cases = _one_of_each_work(cases)
-    for number, (name, fault, at, count) in enumerate(cases, 1):
-        times = "once" if count == 1 else "for ever"
-        site.done.append(f"{name} {fault.value} at {at} of {positions[name]} {times}")
-        await _fail_once(site, name, Faults(fault, at, count), chance)
+    for number, case in enumerate(cases, 1):
+        _log.info("%d of %d: %s", number, len(cases), case)
+        await _fail_once(site, case)
         if number % _JUDGED_EVERY == 0:
-            await _judge(site, soak)
-    await _judge(site, soak)
+            await _judge(site, chance.sample)
+            if soak.over:
+                break
+    await _judge(site, lambda names, _: names if soak.long else names[1:2])
+    _log.info("%d failures; %d more did not happen", len(site.done), len(site.missed))
+    assert len(site.missed) <= len(site.done) // 4, site.missed
 
 
-def _one_of_each_work(
-    cases: list[tuple[str, Fault, int, int]],
-) -> list[tuple[str, Fault, int, int]]:
+async def _calls(site: _Site) -> dict[str, list[Call]]:
+    """The calls of each work, once there are as many backups as are kept."""
+    found = {}
+    works = [*["full"] * (site.kept - 1), *_WORKS]
+    if site.server.version < _INCREMENTAL_SINCE:
+        works.remove("incremental")
+    for name in works:
+        await site.prepare(name)
+        async with site.around(name):
+            with stores_that_fail(Faults()) as counted:
+                await _WORKS[name](site, counted)
+        assert counted.calls
+        found[name] = counted.calls
+        _log.info("%s: %d calls", name, len(counted.calls))
+    return found
+
+
+def _cases(chance: random.Random, calls: Mapping[str, Sequence[Call]]) -> list[_Case]:
+    """Every failure of every call, in rounds: in each of them, every call fails in some way."""
+    ways = {
+        (name, at): chance.sample(some := _ways(call), k=len(some))
+        for name, made in calls.items()
+        for at, call in enumerate(made)
+    }
+    cases = []
+    for turn in range(len(_WAYS)):
+        of_turn = [_Case(*at, *found[turn]) for at, found in ways.items() if turn < len(found)]
+        chance.shuffle(of_turn)
+        cases += of_turn
+    return cases
+
+
+def _ways(call: Call) -> list[tuple[Fault, int]]:
+    """How a call may fail: that there is no room is nothing to one that needs none."""
+    return [each for each in _WAYS if each[0] is not Fault.FULL or call.method == "create"]
+
+
+def _one_of_each_work(cases: Sequence[_Case]) -> list[_Case]:
     # What hangs for ever takes its deadline at every attempt.
-    quick = [case for case in cases if case[1] is not Fault.HANG or case[3] == 1]
-    return [next(case for case in quick if case[0] == name) for name in _WORKS]
+    quick = [case for case in cases if case.fault is not Fault.HANG or case.count == 1]
+    return [
+        next(case for case in quick if case.work == name)
+        for name in dict.fromkeys(case.work for case in cases)
+    ]
 
 
-async def _fail_once(site: _Site, name: str, faults: Faults, chance: random.Random) -> None:
-    site.key = chance.choice(["k1", "k2"])
-    await site.commit_row()
-    work = _WORKS[name]
-    async with site.around(name):
+async def _fail_once(site: _Site, case: _Case) -> None:
+    await site.prepare(case.work)
+    work = _WORKS[case.work]
+    faults = Faults(case.fault, case.at, case.count)
+    async with site.around(case.work):
         with stores_that_fail(faults), contextlib.suppress(DbopsError):
             await work(site, faults)
+        (site.done if faults.happened else site.missed).append(str(case))
         try:
             await work(site, Faults())
         except Exception as error:
-            raise AssertionError(site.done[-1]) from error
+            raise AssertionError(str(case)) from error
 
 
-async def _judge(site: _Site, soak: Soak) -> None:
-    """Raise AssertionError where something is damaged, lost or changes for no reason."""
+async def _judge(site: _Site, choose: Callable[[list[str], int], list[str]]) -> None:
+    """Raise AssertionError where something is damaged, lost or changes for no reason.
+
+    `choose` says which backups are restored; '' is whichever leads there.
+    """
     about = "; ".join(site.done[-_JUDGED_EVERY:])
     async with site.around("full"):
         await site.commit_row()
@@ -231,7 +302,7 @@ async def _judge(site: _Site, soak: Soak) -> None:
     assert {each.state for each in listed} == {BackupState.COMPLETE}, about
     latest = RecoveryTarget(latest=True)
     names = ["", *(each.name.rpartition("/")[2] for each in listed)]
-    for id_ in names if soak.long else names[1:2]:
+    for id_ in choose(names, 2):
         site.restores += 1
         into = site.place / f"restored-{site.restores}"
         asked = {"directory": str(into), "backup_id": id_}

@@ -1,6 +1,8 @@
 """The WAL archive while its store fails at whichever call, is full, hangs, or answers late."""
 
 import asyncio
+import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +30,8 @@ from tests.support.soak import Soak
 
 WRITE = "INSERT INTO numbers SELECT n FROM generate_series(1, 5000) AS n"
 SEGMENT_BYTES = 2**24
+
+_log = logging.getLogger(__name__)
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +83,21 @@ async def test_one_call_to_the_store_fails(
     async with backed_up(server, tmp_path / "counted", **settings) as database:
         with stores_that_fail(counted):
             await work(database, server, tmp_path / "counted" / "state")
-    calls = len(counted.calls)
-    random = soak.random()
-    short = [(fault, random.randrange(calls)) for fault in (Fault.LOSE_ANSWER, Fault.LATE)]
-    every = [(fault, at) for fault in Fault for at in range(calls)]
-    for number, (fault, at) in enumerate(soak.scale(short, every)):
+    calls = counted.calls
+    chance = soak.random()
+    short = [(fault, chance.randrange(len(calls))) for fault in (Fault.LOSE_ANSWER, Fault.LATE)]
+    every = [
+        (fault, at)
+        for fault in Fault
+        for at, call in enumerate(calls)
+        if fault is not Fault.FULL or call.method == "create"
+    ]
+    chance.shuffle(every)
+    cases = soak.scale(short, every)
+    for number, (fault, at) in enumerate(cases):
+        if soak.over:
+            break
+        _log.info("%d of %d: %s at %d, %s", number, len(cases), fault.value, at, calls[at])
         directory = tmp_path / str(number)
         await asyncio.to_thread(
             server.execute,
@@ -93,6 +107,7 @@ async def test_one_call_to_the_store_fails(
             with stores_that_fail(Faults(fault, at)):
                 lsn = await work(database, server, directory / "state")
             await check(database, server, directory / "state", lsn)
+        await asyncio.to_thread(shutil.rmtree, directory)
 
 
 async def test_a_store_that_is_away_stops_receiving_before_the_disk_is_full(

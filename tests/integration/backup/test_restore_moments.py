@@ -1,10 +1,13 @@
 """A writer commits numbered rows all along: a restore to any moment has those committed by then.
 
-No more, and no fewer. `--seed` repeats a run, `--soak` tries 50 moments.
+No more, and no fewer. `--seed` repeats a run, `--soak` tries 50 moments:
+
+    make soak ARGS="-k test_moments --postgres=15,17,18 --every-case"
 """
 
 import asyncio
 import contextlib
+import logging
 import random
 import shutil
 from collections.abc import Iterator
@@ -25,6 +28,8 @@ from tests.support.servers import PostgresServer, PostgresServers
 from tests.support.soak import Soak
 
 pytestmark = pytest.mark.soak
+
+_log = logging.getLogger(__name__)
 
 
 def _settings(major: int) -> dict[str, str | int | bool]:
@@ -56,6 +61,7 @@ async def _has(
     tables: tuple[str, ...] = ("counted",),
     timelines: int = 1,
 ) -> None:
+    _log.info("%s has %d rows", target, len(rows))
     directory = place / "restored"
     async with restored_server(
         database,
