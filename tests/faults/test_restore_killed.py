@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -22,6 +23,8 @@ from tests.support.restores import back_up, restore, restored_server
 from tests.support.scratch import new_directory
 from tests.support.servers import PostgresServers
 from tests.support.soak import Soak
+
+_log = logging.getLogger(__name__)
 
 # The same restore in a process of its own, which is killed.
 _PROGRAM = """
@@ -105,8 +108,11 @@ async def test_a_restore_that_is_killed_is_done_again_and_by_nobody_else(
         dsn = server.dsn()
         servers.discard(server)
         for number in range(soak.scale(2, 60)):
+            if soak.over:
+                break
             started = number % 2 == 1
             after_s = chance.uniform(0.0, 0.05 if started else 1.5)
+            _log.info("restore %d: killed after %.3f s, started: %s", number, after_s, started)
             killed += await asyncio.to_thread(
                 _killed, place, server.bin_dir, dsn, after_s, started=started
             )
