@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Self
@@ -241,6 +241,7 @@ async def read_parts(
     """
     fetching: deque[asyncio.Task[bytes]] = deque()
     waiting = deque(parts)
+    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="backup-codec")
     try:
         for part in parts:
             while waiting and len(fetching) < _FETCHED_AT_ONCE:
@@ -250,12 +251,13 @@ async def read_parts(
                 )
             stored = await fetching[0]
             fetching.popleft()
-            async for frame in _frames(part.path, stored, keys):
+            async for frame in _frames(part.path, stored, keys, threads):
                 yield frame
     finally:
         for each in fetching:
             each.cancel()
         await asyncio.gather(*fetching, return_exceptions=True)
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 async def _fetched(
@@ -286,13 +288,15 @@ async def _require_opens(path: str, stored: bytes, described: StoredObject, keys
             raise BackupDamaged(path, Damage.TRUNCATED, detail) from None
 
 
-async def _frames(path: str, stored: bytes, keys: DataKeys) -> AsyncIterator[Content]:
+async def _frames(
+    path: str, stored: bytes, keys: DataKeys, threads: Executor | None = None
+) -> AsyncIterator[Content]:
     id_ = data_key_id(path, stored)
     if id_ is not None:
         await keys.load(id_)
     elif keys.only_encrypted:
         raise BackupDamaged(path, Damage.FOREIGN, NOT_ENCRYPTED)
-    opened = open_object(path, stored, keys.known)
+    opened = open_object(path, stored, keys.known, threads)
     while frames := await asyncio.to_thread(lambda: list(islice(opened, _OPENED_AT_ONCE))):
         for frame in frames:
             yield frame

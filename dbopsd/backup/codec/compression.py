@@ -52,8 +52,9 @@ _LEVELS: Final = {
     Algorithm.ZSTD: (3, 1, 19),
     Algorithm.GZIP: (1, 0, 3),
 }
-# A compressor is not safe for threads, and costs more to make than a frame to compress.
+# Neither is safe for threads, and a compressor costs more to make than a frame to compress.
 _compressors = threading.local()
+_decompressors = threading.local()
 
 
 def compress(content: Content, by: Compression) -> Content:
@@ -74,7 +75,7 @@ def decompress(content: Content, algorithm: Algorithm, most_bytes: int) -> Conte
             # What a frame says of itself is allocated at once.
             if zstandard.frame_content_size(content) > most_bytes:
                 raise ValueError(f"the frame has more than {most_bytes} bytes")
-            plain = zstandard.ZstdDecompressor().decompress(content, max_output_size=most_bytes)
+            plain = _unzstd().decompress(content, max_output_size=most_bytes)
         except zstandard.ZstdError as error:
             raise ValueError(str(error)) from None
     else:
@@ -96,3 +97,10 @@ def _zstd(level: int) -> zstandard.ZstdCompressor:
         # The frame is sealed as a whole: a checksum of its own would be one too many.
         found[level] = zstandard.ZstdCompressor(level=level, write_checksum=False)
     return found[level]
+
+
+def _unzstd() -> zstandard.ZstdDecompressor:
+    found: zstandard.ZstdDecompressor | None = getattr(_decompressors, "zstd", None)
+    if found is None:
+        found = _decompressors.zstd = zstandard.ZstdDecompressor()
+    return found

@@ -12,10 +12,14 @@ another object does not open.
 
 import os
 import struct
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Protocol
+from functools import partial
+from itertools import count
+from typing import Final, NamedTuple, Protocol
 
 import xxhash
 from cryptography.exceptions import InvalidTag
@@ -41,6 +45,8 @@ _MOST_STORED_BYTES: Final = 2 * FRAME_BYTES
 # How many places are tried for a frame that is out of order.
 _PLACES_TRIED: Final = 32
 _NO_KEY: Final = bytes(16)
+# By threads: two of them are busy, and nobody waits for the next frame.
+_OPENED_AHEAD: Final = 4
 
 
 class Encryption(IntEnum):
@@ -118,8 +124,10 @@ def seal_object(
     )
 
 
-def open_object(name: str, stored: Content, find_key: FindKey) -> Iterator[Content]:
-    """The content of an object, frame by frame, each checked.
+def open_object(
+    name: str, stored: Content, find_key: FindKey, threads: Executor | None = None
+) -> Iterator[Content]:
+    """The content of an object, frame by frame, each checked; some are opened ahead by `threads`.
 
     The last is checked before the iterator ends: only then it is known that nothing is missing.
     Raises `BackupDamaged`, and what `find_key` does.
@@ -127,26 +135,25 @@ def open_object(name: str, stored: Content, find_key: FindKey) -> Iterator[Conte
     view = memoryview(stored).cast("B")
     header, algorithm, data_key = _read_header(name, view, find_key)
     seal = _seal_of(header, name, data_key)
-    position, number, plain_bytes, digest = len(header), 0, 0, xxhash.xxh3_128()
-    while True:
-        frame, position = _next_frame(name, view, position)
-        content = seal.open(_nonce(number, last=False), frame)
-        if content is None:
-            break
+    number, plain_bytes, digest = 0, 0, xxhash.xxh3_128()
+    opening = partial(_open_frame, seal, algorithm)
+    for frame in _opened_in_order(name, view, len(header), opening, threads):
         try:
-            plain = decompress(content, algorithm, FRAME_BYTES)
+            plain = frame.plain()
         except ValueError as error:
             raise BackupDamaged(name, Damage.HASH, f"frame {number}: {error}") from None
+        if plain is None:
+            break
         digest.update(plain)
         plain_bytes += len(plain)
         number += 1
         yield plain
-    content = seal.open(_nonce(number, last=True), frame)
+    content = seal.open(_nonce(number, last=True), frame.stored)
     if content is None:
         raise BackupDamaged(name, *_why(seal, view, len(header), number))
     if bytes(content) != _TRAILER.pack(plain_bytes, digest.digest()):
         raise BackupDamaged(name, Damage.HASH, "its content is not what was sealed")
-    if position != len(view):
+    if frame.end != len(view):
         raise BackupDamaged(name, Damage.HASH, "something follows its end")
 
 
@@ -177,6 +184,49 @@ def _read_header(
     _, _, encryption, algorithm, key_id, _ = _header_fields(name, view)
     data_key = None if encryption == Encryption.NONE else find_key(key_id)
     return bytes(view[: _HEADER.size]), Algorithm(algorithm), data_key
+
+
+class _Frame(NamedTuple):
+    """A frame as it is stored, where it ends, and what gives its content."""
+
+    stored: memoryview
+    end: int
+    plain: Callable[[], Content | None]
+
+
+def _opened_in_order(
+    name: str,
+    view: memoryview,
+    position: int,
+    opening: Callable[[int, Content], Content | None],
+    threads: Executor | None,
+) -> Iterator[_Frame]:
+    """The frames from `position` on, without an end but by `BackupDamaged`.
+
+    What is wrong with a length is raised when it is that frame's turn: one before may tell more.
+    """
+    most = 1 if threads is None else _OPENED_AHEAD
+    ahead: deque[_Frame] = deque()
+    for number in count():
+        try:
+            stored, position = _next_frame(name, view, position)
+        except BackupDamaged:
+            yield from ahead
+            raise
+        plain = (
+            partial(opening, number, stored)
+            if threads is None
+            else threads.submit(opening, number, stored).result
+        )
+        ahead.append(_Frame(stored, position, plain))
+        if len(ahead) == most:
+            yield ahead.popleft()
+
+
+def _open_frame(seal: _Seal, algorithm: Algorithm, number: int, frame: Content) -> Content | None:
+    """What is in frame `number`; None if it was sealed otherwise. Raises ValueError."""
+    content = seal.open(_nonce(number, last=False), frame)
+    return None if content is None else decompress(content, algorithm, FRAME_BYTES)
 
 
 def _next_frame(name: str, view: memoryview, position: int) -> tuple[memoryview, int]:

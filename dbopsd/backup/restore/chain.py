@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from dbopsd.backup.restore.directory import VERSION_FILE, RestoreDirectory
 from dbopsd.backup.restore.errors import RestoreFailed
 from dbopsd.backup.restore.plan import Plan
 from dbopsd.backup.restore.tar_extractor import TarExtractor
+from dbopsd.backup.store.base import Content
 from dbopsd.operations.kind import Run
 
 TABLESPACE_LINKS: Final = "pg_tblspc"
@@ -110,7 +111,7 @@ class ChainFiles:
         """Extract while the next frames are fetched and opened."""
         parts = record.stream(name)
         await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
-        waiting: asyncio.Queue[bytes | bytearray | memoryview | None] = asyncio.Queue(_AHEAD)
+        waiting: asyncio.Queue[Content | None] = asyncio.Queue(_AHEAD)
 
         async def fetch() -> None:
             async for content in read_parts(self._repository.store, self._repository.keys, parts):
@@ -119,9 +120,9 @@ class ChainFiles:
 
         async def extract() -> None:
             with TarExtractor(folder, parts[0].path, apart) as extractor:
-                while (content := await waiting.get()) is not None:
-                    await asyncio.to_thread(extractor.feed, content)
-                    self._done += len(content)
+                while contents := await _taken(waiting):
+                    await asyncio.to_thread(_feed, extractor, contents)
+                    self._done += sum(map(len, contents))
                     self._run.progress("fetch", self._done, self._total, "By")
                 extractor.finish()
 
@@ -139,6 +140,21 @@ class ChainFiles:
             said = (done.stderr or done.stdout).decode(errors="replace").strip()
             lines = said.splitlines() or [f"exit status {done.exit_status}"]
             raise RestoreFailed(name, lines[-1])
+
+
+async def _taken(waiting: asyncio.Queue[Content | None]) -> list[Content]:
+    """All that waits, at least one; empty at the end. One thread then takes several frames."""
+    found = [await waiting.get()]
+    while found[-1] is not None and not waiting.empty():
+        found.append(waiting.get_nowait())
+    if found[-1] is None and len(found) > 1:
+        waiting.put_nowait(None)
+    return [content for content in found if content is not None]
+
+
+def _feed(extractor: TarExtractor, contents: Sequence[Content]) -> None:
+    for content in contents:
+        extractor.feed(content)
 
 
 def _part_of_tablespace(part: Path, oid: int) -> Path:

@@ -2,10 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +42,7 @@ from dbopsd.operations.kind import Run
 
 _FETCHED_AT_ONCE: Final = 3
 _SYNCED_AT_ONCE: Final = 8
+_SYNCED_BY_ONE: Final = 32
 _GROUP_BITS: Final = 0o050
 # What a server in recovery or its predecessor left, and what says that it follows another one.
 _DROPPED: Final = (
@@ -247,9 +249,9 @@ def _finish(restored: RestoredCluster, tablespaces: Mapping[int, Path], control:
         place.chmod(0o700 | group_may_read)
     with ThreadPoolExecutor(_SYNCED_AT_ONCE) as threads:
         for place in places:
-            for _ in threads.map(partial(_settle, account), files_below(place)):
+            for _ in threads.map(partial(_settle, account), _some_below(place)):
                 pass
-    _settle(account, (claimed.version_file, False))
+    _settle(account, [(claimed.version_file, False)])
     if account.foreign:
         os.chown(claimed.path, account.uid, account.gid)
     claimed.publish()
@@ -286,10 +288,17 @@ def _link_tablespaces(cluster: Path, tablespaces: Mapping[int, Path]) -> None:
         write_private(cluster / "tablespace_map", "".join(lines))
 
 
-def _settle(account: ServerAccount, found: tuple[Path, bool]) -> None:
-    """Give a file or directory to the account, and have it on the disk."""
-    path, is_directory = found
-    if account.foreign:
-        os.chown(path, account.uid, account.gid, follow_symlinks=False)
-    if is_directory or not path.is_symlink():
-        sync(path)
+def _some_below(place: Path) -> Iterator[Sequence[tuple[Path, bool]]]:
+    """What `files_below` finds, as much at once as is worth a thread's turn."""
+    found = files_below(place)
+    while some := list(islice(found, _SYNCED_BY_ONE)):
+        yield some
+
+
+def _settle(account: ServerAccount, found: Sequence[tuple[Path, bool]]) -> None:
+    """Give files and directories to the account, and have them on the disk."""
+    for path, is_directory in found:
+        if account.foreign:
+            os.chown(path, account.uid, account.gid, follow_symlinks=False)
+        if is_directory or not path.is_symlink():
+            sync(path)

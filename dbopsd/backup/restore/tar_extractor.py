@@ -40,6 +40,8 @@ class TarExtractor:
         # Of the member that comes: what is to be written, and what is left to its block's end.
         self._content = self._padding = 0
         self._ended = False
+        # Thousands of files are in a few directories: each is looked at once.
+        self._made: set[tuple[str, ...]] = set()
 
     def feed(self, data: Content) -> None:
         """Take the next bytes. Raises `BackupDamaged` for what is not to be in it, and OSError."""
@@ -83,12 +85,17 @@ class TarExtractor:
         except tarfile.HeaderError as error:
             raise self._refused(f"it is no tar: {error}") from None
         parts = self._parts(member.name)
-        path = self._apart.get("/".join(parts)) or self._folder.joinpath(*parts)
+        apart = self._apart.get("/".join(parts))
+        path = apart or self._folder.joinpath(*parts)
         try:
             if member.isdir():
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
                 path.chmod(0o700 | (member.mode & _DIRECTORY_BITS))
+                self._made.add(parts)
             elif member.isreg():
+                if apart is None and parts[:-1] not in self._made:
+                    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    self._made.add(parts[:-1])
                 self._open(path, 0o600 | (member.mode & _FILE_BITS), member.size)
             else:
                 raise self._refused(f"'{member.name}' is neither a file nor a directory")
@@ -102,7 +109,6 @@ class TarExtractor:
         return parts
 
     def _open(self, path: Path, mode: int, size: int) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = os.open(path, _FLAGS, mode)
         self._content, self._padding = size, -size % _BLOCK
         if not size:

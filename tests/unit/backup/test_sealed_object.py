@@ -1,6 +1,7 @@
 """The format of objects: whatever happens to one is found, and said for what it is."""
 
 import random
+from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
@@ -20,6 +21,7 @@ _NAME = "main/1/backups/full-1/base.00000"
 _KEY = DataKey(bytes(range(16)), bytes(range(32)))
 _OTHER_KEY = DataKey(bytes(16), bytes(32))
 _HEADER_BYTES = 44
+_THREADS = ThreadPoolExecutor(2)
 _CODECS = ["zstd:3", "zstd:19", "gzip:0", "gzip:1", "gzip:3", "none"]
 _ENCRYPTED = pytest.mark.parametrize("key", [_KEY, None], ids=["encrypted", "plain"])
 
@@ -43,7 +45,20 @@ def _find(id_: bytes) -> DataKey:
 
 
 def _open(stored: bytes, name: str = _NAME) -> bytes:
-    return b"".join(bytes(frame) for frame in open_object(name, stored, _find))
+    """What is in an object, or the error: the same whether threads open its frames or not."""
+    found, by_threads = (_outcome(stored, name, threads) for threads in (None, _THREADS))
+    if isinstance(found, bytes):
+        assert found == by_threads
+        return found
+    assert (type(found), str(found)) == (type(by_threads), str(by_threads))
+    raise found
+
+
+def _outcome(stored: bytes, name: str, threads: Executor | None) -> bytes | Exception:
+    try:
+        return b"".join(bytes(frame) for frame in open_object(name, stored, _find, threads))
+    except (BackupDamaged, KeyMissing) as error:
+        return error
 
 
 def _damage(stored: bytes, name: str = _NAME) -> Damage:
