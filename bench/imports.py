@@ -1,18 +1,15 @@
 """Imports as their users run them: a daemon that may read the files, and the `dbops` command."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.daemon import Daemon
+from bench.dbops import dbops
 from bench.workbench import Workbench
 
-_TIMEOUT_S = 1200.0
 _READY_S = 60.0
 _POLL_S = 0.2
 
@@ -57,7 +54,7 @@ def importing_daemon(bench: Workbench, dsn: str, files: Path, **settings: str) -
         **settings,
     )
     until = time.monotonic() + _READY_S
-    while "ACTIVE" not in _dbops(daemon.target, "workers", "list").stdout:
+    while "ACTIVE" not in dbops(daemon.target, "workers", "list").stdout:
         if time.monotonic() > until:
             raise ImportNotRun("no worker is ready")
         time.sleep(_POLL_S)
@@ -67,23 +64,10 @@ def importing_daemon(bench: Workbench, dsn: str, files: Path, **settings: str) -
 def run_import(target: str, source: Path, schema: str, *options: str) -> Imported:
     """`dbops import run`, from its start to its end. Raises `ImportNotRun`."""
     began = time.monotonic()
-    done = _dbops(
+    done = dbops(
         target, "import", "run", str(source), "--database", "main", "--schema", schema, *options
     )
     wall_s = time.monotonic() - began
     if done.returncode != 0:
         raise ImportNotRun(f"exit {done.returncode}\n{done.stdout}{done.stderr}")
     return Imported(json.loads(done.stdout), wall_s)
-
-
-def _dbops(target: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("DBOPS_")}
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("dbops")), *arguments, "--output", "json"],
-        env={**environment, "DBOPS_SERVER": target},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_S,
-        check=False,
-    )

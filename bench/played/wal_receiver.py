@@ -13,6 +13,7 @@ from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
 from bench.played.commands import answer_commands
+from dbopsd.app.allocator import give_memory_back
 from dbopsd.backup.repository import open_repository
 from dbopsd.backup.wal.status import read_status
 from dbopsd.config import DatabaseConfig
@@ -49,4 +50,5 @@ async def _main(dsn: str, pg_bin: str, directory: Path) -> None:
 
 
 if __name__ == "__main__":
+    give_memory_back()  # as a worker does
     asyncio.run(_main(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
