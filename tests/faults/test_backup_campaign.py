@@ -212,7 +212,7 @@ async def site(server: PostgresServer, place: Path, soak: Soak) -> AsyncIterator
 @pytest.mark.timeout(24 * 3600)
 async def test_a_failure_at_any_call_loses_nothing(site: _Site, soak: Soak) -> None:
     chance = soak.random()
-    cases = _cases(chance, await _calls(site))
+    cases = _cases(soak.seed, await _calls(site))
     if not soak.long:
         cases = _one_of_each_work(cases)
     for number, case in enumerate(cases, 1):
@@ -245,19 +245,20 @@ async def _calls(site: _Site) -> dict[str, list[Call]]:
     return found
 
 
-def _cases(chance: random.Random, calls: Mapping[str, Sequence[Call]]) -> list[_Case]:
-    """Every failure of every call, in rounds: in each of them, every call fails in some way."""
-    ways = {
-        (name, at): chance.sample(some := _ways(call), k=len(some))
-        for name, made in calls.items()
-        for at, call in enumerate(made)
-    }
-    cases = []
-    for turn in range(len(_WAYS)):
-        of_turn = [_Case(*at, *found[turn]) for at, found in ways.items() if turn < len(found)]
-        chance.shuffle(of_turn)
-        cases += of_turn
-    return cases
+def _cases(seed: int, calls: Mapping[str, Sequence[Call]]) -> list[_Case]:
+    """Every failure of every call, in rounds: in each of them, every call fails in some way.
+
+    A work makes a call more or less at another time: the others come in the same order all the
+    same.
+    """
+    placed = []
+    for name, made in calls.items():
+        for at, call in enumerate(made):
+            chance = random.Random(f"{seed} {name} {at}")
+            ways = _ways(call)
+            for turn, (fault, count) in enumerate(chance.sample(ways, k=len(ways))):
+                placed.append((turn, chance.random(), _Case(name, at, fault, count)))
+    return [case for _, _, case in sorted(placed, key=lambda each: each[:2])]
 
 
 def _ways(call: Call) -> list[tuple[Fault, int]]:
