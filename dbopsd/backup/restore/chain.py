@@ -17,6 +17,7 @@ from dbopsd.backup.restore.errors import RestoreFailed
 from dbopsd.backup.restore.plan import Plan
 from dbopsd.backup.restore.tar_extractor import TarExtractor
 from dbopsd.backup.store.base import Content
+from dbopsd.operations.gather_or_cancel import gather_or_cancel
 from dbopsd.operations.kind import Run
 
 TABLESPACE_LINKS: Final = "pg_tblspc"
@@ -126,12 +127,7 @@ class ChainFiles:
                     self._run.progress("fetch", self._done, self._total, "By")
                 extractor.finish()
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(fetch())
-                group.create_task(extract())
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+        await gather_or_cancel([fetch(), extract()])
 
     async def _tool(self, name: str, *arguments: str) -> None:
         program = str(self._plan.installation.tool(name))

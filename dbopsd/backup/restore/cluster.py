@@ -38,6 +38,7 @@ from dbopsd.backup.wal.stored_wal import read_segment
 from dbopsd.db.server.account import ServerAccount, server_account
 from dbopsd.db.server.directories import make_directory, read_text, sync, write_private
 from dbopsd.db.server.leftovers import end_leftovers
+from dbopsd.operations.gather_or_cancel import gather_or_cancel
 from dbopsd.operations.kind import Run
 
 _FETCHED_AT_ONCE: Final = 3
@@ -204,12 +205,7 @@ async def _bring_wal(run: Run, repository: Repository, plan: Plan, folder: Path)
             done += segment.size_bytes
             run.progress("wal", done, plan.wal_bytes, "By")
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for file in plan.files:
-                group.create_task(bring(file))
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
+    await gather_or_cancel(bring(file) for file in plan.files)
 
 
 async def _with_last_record(run: Run, repository: Repository, plan: Plan, folder: Path) -> Plan:

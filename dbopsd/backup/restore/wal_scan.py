@@ -20,6 +20,7 @@ from dbopsd.backup.repository import Repository
 from dbopsd.backup.restore.errors import RestoreFailed
 from dbopsd.backup.wal.stored_wal import read_segment
 from dbopsd.db.server.installation import Installation
+from dbopsd.operations.gather_or_cancel import gather_or_cancel
 from dbopsd.operations.kind import RunsPrograms
 
 SegmentFile = tuple[Segment, int | None]
@@ -219,12 +220,8 @@ class WalScan:
 
         await asyncio.to_thread(_renew, self._folder)
         try:
-            async with asyncio.TaskGroup() as group:
-                for segment, length in files:
-                    group.create_task(fetch(segment, length))
+            await gather_or_cancel(fetch(segment, length) for segment, length in files)
             yield self._folder
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
         finally:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 

@@ -1,7 +1,6 @@
 """The objects of a backup: each is read, opened and compared with the commit record."""
 
-import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from dbopsd.backup.catalog.commit import CommitRecord, check_commit, read_commit
@@ -10,6 +9,7 @@ from dbopsd.backup.model.reports import Problem
 from dbopsd.backup.parts import StoredObject, read_object
 from dbopsd.backup.repository import Repository
 from dbopsd.backup.store.errors import ObjectMissing
+from dbopsd.operations.gather_or_cancel import gather_or_cancel
 
 _READ_AT_ONCE: Final = 2
 """Each is held in memory, once as it is stored and some frames of it plain."""
@@ -75,16 +75,5 @@ async def verify_objects(
                 found[number] = Problem(described.path, Damage.MISSING.value, _NO_WRAP)
             done(described.stored_bytes)
 
-    await all_of([work() for _ in range(_READ_AT_ONCE)])
+    await gather_or_cancel(work() for _ in range(_READ_AT_ONCE))
     return tuple(found[number] for number in sorted(found))
-
-
-async def all_of(works: Sequence[Coroutine[None, None, None]]) -> None:
-    """Await all; the first error ends the others and is raised as it is."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -12,11 +12,12 @@ from dbopsd.backup.codec.errors import BackupDamaged, Damage, KeyMissing
 from dbopsd.backup.model.reports import Problem, WalGap
 from dbopsd.backup.parts import read_object
 from dbopsd.backup.repository import Repository
-from dbopsd.backup.verify.objects import Done, all_of, problem_of
+from dbopsd.backup.verify.objects import Done, problem_of
 from dbopsd.backup.wal.archive import TimelineWal, WalArchive, partial_key, segment_key
 from dbopsd.backup.wal.events import EventKind, WalEvent
 from dbopsd.backup.wal.stored_wal import read_segment
 from dbopsd.backup.wal.timelines import branches_after
+from dbopsd.operations.gather_or_cancel import gather_or_cancel
 
 _READ_AT_ONCE: Final = 2
 
@@ -75,7 +76,7 @@ async def verify_wal_files(
                 found[file.segment] = problem
             done(file.stored_bytes)
 
-    await all_of([work() for _ in range(_READ_AT_ONCE)])
+    await gather_or_cancel(work() for _ in range(_READ_AT_ONCE))
     return dict(sorted(found.items()))
 
 

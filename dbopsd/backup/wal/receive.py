@@ -10,10 +10,9 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from dbopsd.backup.catalog.kind import BackupKind, BackupState
 from dbopsd.backup.catalog.lsn import Lsn, Segment
@@ -36,6 +35,7 @@ from dbopsd.db.errors import DatabaseError
 from dbopsd.db.statement import load_sql
 from dbopsd.operations.duty import DutyRun
 from dbopsd.operations.errors import ControlStoreUnavailable, OperationInTheWay
+from dbopsd.operations.gather_or_cancel import gather_or_cancel
 
 _log = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ class _Cluster:
                 look=self._look,
                 most_spool_bytes=config.max_slot_wal,
             )
-            await _side_by_side(receiver.run(), shipper.run(), self._watch())
+            await gather_or_cancel([receiver.run(), shipper.run(), self._watch()])
 
     async def follow_archiver(self) -> None:
         """Write marks for what the server has pushed, for ever. Raises `ClusterChanged`."""
@@ -351,16 +351,3 @@ class _Cluster:
             end=lsn,
             cause=cause,
         )
-
-
-async def _side_by_side(*works: Coroutine[Any, Any, None]) -> None:
-    """Work at all until one fails; raise its error when all have ended."""
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -20,7 +20,7 @@ from dbopsd.migrate.importer.model.plan import Plan, PlannedObject
 from dbopsd.migrate.importer.model.report import ImportReport
 from dbopsd.migrate.importer.model.requests import BadRows, RunImportRequest
 from dbopsd.migrate.importer.postgres import schemas
-from dbopsd.migrate.importer.processes.concurrent_work import retry_through_outage
+from dbopsd.migrate.importer.processes.outage import retry_through_outage
 from dbopsd.migrate.importer.processes.pool import Processes
 from dbopsd.migrate.importer.processes.progress import UNIT_ROWS, UNIT_VALUES, count_progress
 from dbopsd.migrate.importer.processes.resources import (

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from opentelemetry.trace import Tracer
 
-from dbopsd.migrate.importer.processes.concurrent_work import PATIENCE_S
+from dbopsd.migrate.importer.processes.outage import PATIENCE_S
 from dbopsd.migrate.importer.processes.errors import CpuTimeUsedUp, ProcessDied, TaskFailed
 from dbopsd.migrate.importer.processes.messages import Setup, decode, encode, line
 from dbopsd.operations.kind import Program, Run

@@ -9,7 +9,7 @@ from dbopsd.migrate.importer.conversion.digest import Digest
 from dbopsd.migrate.importer.model.plan import PlannedTable
 from dbopsd.migrate.importer.model.report import Difference
 from dbopsd.migrate.importer.postgres import schemas
-from dbopsd.migrate.importer.processes.concurrent_work import gather_or_cancel
+from dbopsd.operations.gather_or_cancel import gather_or_cancel
 from dbopsd.migrate.importer.processes.pool import OnProgress, Processes
 from dbopsd.migrate.importer.processes.tasks import (
     Differences,
