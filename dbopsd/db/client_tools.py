@@ -7,7 +7,7 @@ an argument that everybody on the machine sees (https://www.postgresql.org/docs/
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
@@ -67,10 +67,14 @@ async def installations(pg_bin: Path | None) -> list[Installation]:
     return found
 
 
-def same_major(
-    database: str, found: Sequence[Installation], major: int, tools: Iterable[str]
+async def same_major(
+    database: str, pg_bin: Path | None, major: int, tools: Collection[str]
 ) -> Installation:
-    """An installation of just this major version that has `tools`. Raises `ToolsTooOld`."""
+    """The first installation of just this major version that has `tools`.
+
+    Raises `ToolsTooOld`, and `InstallationUnusable` for `pg_bin`.
+    """
+    found = await installations(pg_bin)
     for each in found:
         if each.major == major and _has(each, tools):
             return each

@@ -25,11 +25,10 @@ async def test_a_named_place_without_programs_is_an_error(tmp_path: Path) -> Non
 
 
 async def test_physical_backups_need_the_servers_own_version(postgres: PostgresServer) -> None:
-    found = await installations(postgres.bin_dir)
-    chosen = same_major("main", found, postgres.version, TOOLS)
+    chosen = await same_major("main", postgres.bin_dir, postgres.version, TOOLS)
     assert chosen.major == postgres.version
     with pytest.raises(ToolsTooOld) as caught:
-        same_major("main", found, 99, TOOLS)
+        await same_major("main", postgres.bin_dir, 99, TOOLS)
     assert caught.value.reason == "TOOLS_TOO_OLD"
     assert "version 99" in caught.value.message
     assert "databases.main.pg_bin" in caught.value.message

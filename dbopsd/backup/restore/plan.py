@@ -4,7 +4,7 @@ Made before anything is written. Whatever the target is, the plan has the record
 stops, found in the WAL itself, so that where it really ended can be compared.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, TypeVar
@@ -27,7 +27,7 @@ from dbopsd.backup.restore.wal_scan import SegmentFile, WalScan
 from dbopsd.backup.restore.windows import restorable, segment_bytes_of
 from dbopsd.backup.wal.archive import Mark, WalArchive, read_archive
 from dbopsd.backup.wal.stored_wal import read_segment
-from dbopsd.db.client_tools import installations, same_major
+from dbopsd.db.client_tools import same_major
 from dbopsd.db.server.installation import Installation
 from dbopsd.errors import InvalidField
 from dbopsd.operations.kind import Run
@@ -99,7 +99,9 @@ async def plan_restore(
     """
     catalog = await _catalog(run, repository, backup_id)
     backups = [_named(catalog, backup_id)] if backup_id else restorable(catalog)
-    tools = await _tools(run, repository.database, backups)
+    major = backups[0].server_major
+    wanted = _TOOLS if major < _COMBINES_FROM else (*_TOOLS, *_CHAIN_TOOLS)
+    tools = await same_major(repository.database, run.database.config.pg_bin, major, wanted)
 
     async def search(mark: Mark | None) -> tuple[Reachable, WalArchive, Found]:
         run.progress("plan")
@@ -195,12 +197,6 @@ def _named(catalog: Catalog, backup_id: str) -> CommitRecord:
     if not is_physical(backup.record):
         raise InvalidField("backup", f"is a logical backup, which leads to no moment: {backup_id}")
     return backup.record
-
-
-async def _tools(run: Run, database: str, backups: Sequence[CommitRecord]) -> Installation:
-    major = backups[0].server_major
-    wanted = _TOOLS if major < _COMBINES_FROM else (*_TOOLS, *_CHAIN_TOOLS)
-    return same_major(database, await installations(run.database.config.pg_bin), major, wanted)
 
 
 async def _check_chain(repository: Repository, plan: Plan) -> None:

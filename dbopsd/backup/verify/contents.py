@@ -14,7 +14,7 @@ from dbopsd.backup.parts import read_parts
 from dbopsd.backup.repository import Repository
 from dbopsd.backup.verify.objects import Done, problem_of
 from dbopsd.backup.verify.unpacked import require_room, unpack_tar, write_stream
-from dbopsd.db.client_tools import installations, same_major
+from dbopsd.db.client_tools import same_major
 from dbopsd.db.server.installation import Installation
 from dbopsd.operations.kind import Run
 
@@ -32,8 +32,10 @@ _PROBLEMS: Final = (
 
 async def tools_of(run: Run, record: CommitRecord) -> Installation:
     """The programs of the backup's own version. Raises `ToolsTooOld`."""
-    found = await installations(run.database.config.pg_bin)
-    return same_major(run.database.name, found, record.server_major, PHYSICAL_TOOLS)
+    database = run.database
+    return await same_major(
+        database.name, database.config.pg_bin, record.server_major, PHYSICAL_TOOLS
+    )
 
 
 async def verify_files(
