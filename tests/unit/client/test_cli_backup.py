@@ -338,6 +338,12 @@ class TestWindows:
         assert lines[4].endswith("02:04:00")
         assert any("slot lost" in line and "32.0 MiB" in line for line in lines)
 
+    def test_the_table_has_them_to_the_microsecond(self, backups_server, dbops_backups):
+        backups_server.windows = [window(0, 60)]
+        lines = dbops_backups("backup", "windows", env={"COLUMNS": "160"}).stdout.splitlines()
+        (row,) = [line for line in lines if line.split()[:1] == ["1"] and "2026" in line]
+        assert row.count(".123456+00:00") == 2
+
     def test_a_backup_without_wal_is_a_point(self, backups_server, dbops_backups):
         backups_server.windows = [window(0, 0, end="0/3000120")]
         shown = dbops_backups("backup", "windows").stdout

@@ -35,8 +35,8 @@ def windows_view(found: backup_pb2.ListRecoveryWindowsResponse) -> RenderableTyp
         is_point = window.start_lsn == window.end_lsn
         table.add_row(
             cell(str(window.timeline)),
-            cell(time_of(window.start_time)),
-            cell("-" if is_point else time_of(window.end_time)),
+            cell(time_of(window.start_time, precise=True)),
+            cell("-" if is_point else time_of(window.end_time, precise=True)),
             cell("a point" if is_point else duration(_seconds(window))),
             cell(window.start_lsn),
             cell("-" if is_point else window.end_lsn),
