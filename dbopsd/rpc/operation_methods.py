@@ -84,6 +84,12 @@ class OperationMethod(Generic[RequestT, ResultT]):
         """The request of a validated message, checked. Raises `InvalidField` and other errors."""
         return self._checked(self._requests.decode(message))
 
+    def role_for(self, message: Message) -> Role:
+        """The role that a call with this request needs: a field may need more than its method."""
+        options = [field.GetOptions() for field, _ in message.ListFields()]
+        needed = [each.Extensions[options_pb2.field_role] for each in options]
+        return Role(max(self.role, *needed))
+
     def read_json(self, fields: Mapping[str, Any], *, name: str) -> RequestT:
         """The request of a schedule on the resource `name`, checked as that of a call is.
 

@@ -15,6 +15,7 @@ from dbopsd.rpc.operation_access import require
 from dbopsd.rpc.operation_encode import encode_operation
 from dbopsd.rpc.operation_methods import OperationMethod
 from dbopsd.rpc.times import seconds
+from dbopsd.security.caller import Role
 
 _MAX_TIMEOUT_S: Final = 10 * 365 * 86_400
 _REQUEST_ID: Final = re.compile(r"[ -~]{1,64}")
@@ -48,6 +49,7 @@ class OperationStarter:
                 request_id=message.request_id,
                 validate_only=message.validate_only,
                 timeout_s=seconds(message.timeout) if message.HasField("timeout") else None,
+                role=method.role_for(message),
             )
 
         return start
@@ -61,8 +63,11 @@ class OperationStarter:
         request_id: str,
         validate_only: bool,
         timeout_s: float | None = None,
+        role: Role | None = None,
     ) -> longrunning_pb2.Operation:
         """Start the method's kind of operation for the caller; the one there is for a request_id.
+
+        `role`: what the caller needs; None: what the method does.
 
         With `validate_only` nothing starts: it fails where starting would, and else answers with
         an operation that is done and has no name and no response, whose metadata has what the
@@ -72,13 +77,14 @@ class OperationStarter:
         """
         _check_request_id(request_id)
         _check_timeout(timeout_s)
-        caller = require(method.role, database)
+        needed = method.role if role is None else role
+        caller = require(needed, database)
         wanted = StartRequest(
             kind=method.kind.name,
             request=request,
             database=database,
             requester=caller.name,
-            role=int(method.role),
+            role=int(needed),
             origin=caller.method,
             request_id=request_id,
             timeout_s=timeout_s,

@@ -47,7 +47,8 @@ class BackupDescription:
     expire_reason: str = ""
     last_verified: datetime | None = None
     last_drill: datetime | None = None
-    last_drill_ok: bool = False
+    last_drill_ok: bool | None = None
+    """None where there was no drill."""
     source: str = ""
     dbname: str = ""
     tables: tuple[str, ...] = ()

@@ -243,8 +243,11 @@ async def call(
 REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 
 
-def expected(who: Who, method: MethodDescriptor, *, about: bool) -> tuple[str, str]:
-    """The code and the reason of the refusal; two empty texts where there is none."""
+def expected(who: Who, method: MethodDescriptor, *, about: bool, role: int = 0) -> tuple[str, str]:
+    """The code and the reason of the refusal; two empty texts where there is none.
+
+    `role`: what a field of the request needs.
+    """
     if method.full_name == f"{OPEN}.List":
         # It tells databases to who may see them: what is shown must be good, if anything is.
         known = who.reason in ("", "CREDENTIAL_MISSING")
@@ -253,7 +256,7 @@ def expected(who: Who, method: MethodDescriptor, *, about: bool) -> tuple[str, s
         return "", ""
     if who.reason:
         return "UNAUTHENTICATED", who.reason
-    role = needed(method)
+    role = max(role, needed(method))
     if about:
         held = who.role
     elif role == VIEWER:
@@ -283,6 +286,36 @@ async def test_who_may_call_what(channel, desk, who):
         secret = (who.authorization or "Bearer x").rpartition(" ")[2]
         assert len(secret) < 10 or secret not in repr(answer)
     assert got == want
+
+
+def fields_that_need_more() -> dict[str, int]:
+    """The role that each field of a request needs, where its method needs less."""
+    return {
+        field.full_name: field.GetOptions().Extensions[options_pb2.field_role]
+        for method in (*IMPORTER.methods, *BACKUP.methods)
+        for field in method.descriptor.input_type.fields
+        if field.GetOptions().HasExtension(options_pb2.field_role)
+    }
+
+
+def test_the_fields_that_need_more_than_their_method():
+    assert fields_that_need_more() == {"dbops.v1.DrillBackupRequest.check_sql": ADMIN}
+
+
+@pytest.mark.parametrize("who", WHO.values(), ids=WHO.keys())
+async def test_who_may_set_what(channel, who):
+    for name, role in fields_that_need_more().items():
+        field = descriptor_pool.Default().FindFieldByName(name)
+        for method in await served(channel):
+            if method.input_type is not field.containing_type:
+                continue
+            request, about = request_for(method, "operations/none")
+            setattr(request, field.name, "SELECT true")
+            for validate_only in (True, False):
+                request.validate_only = validate_only
+                answer = await call(channel, method, request, who.authorization)
+                got = (answer.code.name, answer.reason) if answer else ("", "")
+                assert got == expected(who, method, about=about, role=role)
 
 
 async def test_the_table_leaves_no_method_out(channel):

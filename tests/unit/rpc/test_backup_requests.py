@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from dbops.v1 import backup_pb2
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from dbopsd.backup.catalog.kind import BackupKind, BackupState
@@ -19,9 +20,11 @@ from dbopsd.backup.kinds import (
 from dbopsd.backup.model.reports import BackupDescription
 from dbopsd.backup.model.requests import RecoveryTarget
 from dbopsd.errors import InvalidField
-from dbopsd.operations.service import canonical_json
+from dbopsd.operations.service import Operations, StartRequest, canonical_json
 from dbopsd.rpc.operation_methods import OperationMethod
+from dbopsd.rpc.operation_start import OperationStarter
 from dbopsd.rpc.validation import compile_validator
+from dbopsd.security.caller import Role
 
 BACKUP = "databases/main/backups/full-1"
 KINDS = {
@@ -101,6 +104,38 @@ def test_a_rule_of_the_target_names_the_field_of_the_request() -> None:
     with pytest.raises(InvalidField, match="no other target") as caught:
         method("DrillBackup").read(sent)
     assert caught.value.field == "target.xid"
+
+
+async def test_sql_of_the_callers_own_needs_more_than_a_drill_and_so_does_ending_it() -> None:
+    asked: list[StartRequest] = []
+
+    class Kept(Operations):
+        def __init__(self) -> None:
+            """It keeps nothing but what is asked for."""
+
+        async def check(self, wanted: StartRequest) -> None:
+            asked.append(wanted)
+
+    drill = method("DrillBackup")
+    begin = OperationStarter(Kept(), {}).servicer_method(drill)
+    for sql in ("", " ", "SELECT true"):
+        await begin(
+            backup_pb2.DrillBackupRequest(
+                name="databases/main", check_sql=sql, random=True, validate_only=True
+            ),
+            None,
+        )
+    assert [each.role for each in asked] == [Role.OPERATOR, Role.ADMIN, Role.ADMIN]
+
+
+def test_whether_a_drill_passed_is_said_where_there_was_one() -> None:
+    sent = {}
+    for passed in (None, False, True):
+        found = BackupDescription(BACKUP, BackupState.COMPLETE, last_drill_ok=passed)
+        message = method("CreateBackup").encode(canonical_json(BackupDescription, found))
+        sent[passed] = MessageToDict(message, always_print_fields_with_no_presence=True)
+    assert "lastDrillOk" not in sent[None]
+    assert (sent[False]["lastDrillOk"], sent[True]["lastDrillOk"]) == (False, True)
 
 
 def test_a_damaged_backup_is_sent_without_a_kind() -> None:

@@ -147,7 +147,7 @@ class Backup(_message.Message):
     expire_reason: _builtins.str
     """Why it is EXPIRED, for people. Empty if it is not."""
     last_drill_ok: _builtins.bool
-    """Whether that drill passed."""
+    """Whether that drill passed. Unset: there was none."""
     source: _builtins.str
     """The server that it was taken from: `primary` or `standby`, and its address."""
     dbname: _builtins.str
@@ -215,18 +215,20 @@ class Backup(_message.Message):
         expire_reason: _builtins.str = ...,
         last_verified: _timestamp_pb2.Timestamp | None = ...,
         last_drill: _timestamp_pb2.Timestamp | None = ...,
-        last_drill_ok: _builtins.bool = ...,
+        last_drill_ok: _builtins.bool | None = ...,
         source: _builtins.str = ...,
         dbname: _builtins.str = ...,
         tables: _abc.Iterable[_builtins.str] | None = ...,
         tables_counted: _builtins.int = ...,
         rows_counted: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "held_until", b"held_until", "last_drill", b"last_drill", "last_verified", b"last_verified", "start_time", b"start_time", "stop_time", b"stop_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_last_drill_ok", b"_last_drill_ok", "expire_time", b"expire_time", "held_until", b"held_until", "last_drill", b"last_drill", "last_drill_ok", b"last_drill_ok", "last_verified", b"last_verified", "start_time", b"start_time", "stop_time", b"stop_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "dbname", b"dbname", "expire_reason", b"expire_reason", "expire_time", b"expire_time", "fallback", b"fallback", "held_until", b"held_until", "key_id", b"key_id", "kind", b"kind", "label", b"label", "last_drill", b"last_drill", "last_drill_ok", b"last_drill_ok", "last_verified", b"last_verified", "name", b"name", "objects", b"objects", "parent", b"parent", "problem", b"problem", "rows_counted", b"rows_counted", "server_version", b"server_version", "size_bytes", b"size_bytes", "source", b"source", "start_lsn", b"start_lsn", "start_time", b"start_time", "state", b"state", "stop_lsn", b"stop_lsn", "stop_time", b"stop_time", "stored_bytes", b"stored_bytes", "system_identifier", b"system_identifier", "tables", b"tables", "tables_counted", b"tables_counted", "timeline", b"timeline"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_drill_ok", b"_last_drill_ok", "codec", b"codec", "dbname", b"dbname", "expire_reason", b"expire_reason", "expire_time", b"expire_time", "fallback", b"fallback", "held_until", b"held_until", "key_id", b"key_id", "kind", b"kind", "label", b"label", "last_drill", b"last_drill", "last_drill_ok", b"last_drill_ok", "last_verified", b"last_verified", "name", b"name", "objects", b"objects", "parent", b"parent", "problem", b"problem", "rows_counted", b"rows_counted", "server_version", b"server_version", "size_bytes", b"size_bytes", "source", b"source", "start_lsn", b"start_lsn", "start_time", b"start_time", "state", b"state", "stop_lsn", b"stop_lsn", "stop_time", b"stop_time", "stored_bytes", b"stored_bytes", "system_identifier", b"system_identifier", "tables", b"tables", "tables_counted", b"tables_counted", "timeline", b"timeline"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__last_drill_ok: _TypeAlias = _typing.Literal["last_drill_ok"]  # noqa: Y015
+    _WhichOneofArgType__last_drill_ok: _TypeAlias = _typing.Literal["_last_drill_ok", b"_last_drill_ok"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_drill_ok) -> _WhichOneofReturnType__last_drill_ok | None: ...
 
 Global___Backup: _TypeAlias = Backup  # noqa: Y015
 
@@ -1198,7 +1200,8 @@ class DrillBackupRequest(_message.Message):
     """A random one of the moments that can be reached. INVALID_ARGUMENT with a target. Default: false."""
     check_sql: _builtins.str
     """SQL for the restored server: statements, each of which must return only true values. It runs in a read-only
-    transaction with a time limit. Default: none.
+    transaction with a time limit. Needs the role ADMIN: it reads every table, and whether a value is true says what is in
+    it. Default: none.
     """
     keep: _builtins.bool
     """Keep the restored cluster's directory. Default: false."""

@@ -75,10 +75,13 @@ class MethodRole(_message.Message):
 Global___MethodRole: _TypeAlias = MethodRole  # noqa: Y015
 
 ROLE_FIELD_NUMBER: _builtins.int
+FIELD_ROLE_FIELD_NUMBER: _builtins.int
 METHOD_ROLE_FIELD_NUMBER: _builtins.int
 role: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Role.ValueType]
 """The minimum role for calling the method. Every method of this package declares one, and the server reads it from
 here.
 """
+field_role: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Role.ValueType]
+"""The minimum role for setting this field of a request, where that is more than calling the method needs."""
 method_role: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FileOptions, _containers.RepeatedCompositeFieldContainer[Global___MethodRole]]
 """The roles of methods that this server implements but other packages declare."""

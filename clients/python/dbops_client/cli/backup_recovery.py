@@ -97,7 +97,7 @@ def restore(
     "--check-sql",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="A file on this machine with SQL that must return true values only.",
+    help="A file on this machine with SQL that must return true values only. Needs the role ADMIN.",
 )
 @click.option("--keep", is_flag=True, help="Keep the restored cluster's directory.")
 @starts_backup_operation
