@@ -54,6 +54,21 @@ _AT_LEAST: Final = {
     "max_prepared_xacts setting": "max_prepared_transactions",
     "max_locks_per_xact setting": "max_locks_per_transaction",
 }
+# A drill has one session at a time, and two of pg_amcheck.
+_SCRATCH_CONNECTIONS: Final = 20
+_RESERVES_FROM: Final = 16
+_SCRATCH: Final[Settings] = {
+    "shared_buffers": "256MB",
+    # Its own host may have set none aside.
+    "huge_pages": "off",
+    "wal_buffers": -1,
+    "min_dynamic_shared_memory": 0,
+    "max_pred_locks_per_transaction": 10,
+    "superuser_reserved_connections": 3,
+    "work_mem": "16MB",
+    "maintenance_work_mem": "128MB",
+    "autovacuum_work_mem": -1,
+}
 _LOCAL_ONLY: Final = "local all all peer\n"
 
 
@@ -102,12 +117,7 @@ def main_settings(text: str | None, directory: Path, control: str) -> str | None
     taken from `control`, what `pg_controldata` says.
     """
     if text is None:
-        needed: Settings = {
-            setting: line.partition(":")[2].strip()
-            for line in control.splitlines()
-            for name, setting in _AT_LEAST.items()
-            if line.startswith(f"{name}:")
-        }
+        needed = least_settings(control)
         return f"# The cluster had its settings elsewhere; recovery needs these.\n{render(needed)}"
     set_there = {
         found["name"].lower()
@@ -122,6 +132,30 @@ def main_settings(text: str | None, directory: Path, control: str) -> str | None
     if not ours:
         return None
     return f"{text}\n# The places of the restored cluster.\n{render(ours)}"
+
+
+def least_settings(control: str) -> dict[str, str]:
+    """What a hot standby needs at least as much of, from what `pg_controldata` says."""
+    return {
+        setting: line.partition(":")[2].strip()
+        for line in control.splitlines()
+        for name, setting in _AT_LEAST.items()
+        if line.startswith(f"{name}:")
+    }
+
+
+def scratch_settings(major: int, control: str, action: TargetAction) -> Settings:
+    """The memory of a server for one drill, however much the live server has on its own host.
+
+    `control`: what `pg_controldata` says. Only a hot standby needs the live server's slots for
+    connections; locks and prepared transactions come with the WAL.
+    """
+    settings: dict[str, str | int | bool] = {**_SCRATCH, **least_settings(control)}
+    if major >= _RESERVES_FROM:
+        settings["reserved_connections"] = 0
+    if action is TargetAction.PROMOTE:
+        settings["max_connections"] = _SCRATCH_CONNECTIONS
+    return settings
 
 
 def missing_access_file(data: Path) -> str | None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import shlex
 import signal
 import tempfile
@@ -13,11 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from dbopsd.backup.catalog.lsn import Lsn
+from dbopsd.backup.catalog.lsn import Lsn, Segment
 from dbopsd.backup.model.reports import ReachedMoment
+from dbopsd.backup.model.requests import TargetAction
 from dbopsd.backup.restore.cluster import RestoredCluster
 from dbopsd.backup.restore.directory import read_owned
 from dbopsd.backup.restore.errors import DirectoryUnusable, RecoveryFailed
+from dbopsd.backup.restore.recovery_settings import scratch_settings
 from dbopsd.db.server.account import ServerAccount
 from dbopsd.db.server.directories import check_reachable, make_directory, write_private
 from dbopsd.db.server.errors import StateDirectoryUnreachable
@@ -36,6 +39,7 @@ PORT: Final = 5432
 _ACCESS_FILE: Final = "dbopsd_hba.conf"
 _LOG_FILE: Final = "dbopsd_restore.log"
 _STATE: Final = load_sql(__package__, "recovery_state.sql").statement.query_text
+_REPLAYING: Final = re.compile(r"\bstartup +recovering ([0-9A-F]{24})")
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 _LOG_TAIL_BYTES: Final = 2000
@@ -75,16 +79,19 @@ def cannot_enter(data: Path, unreachable: str, account: ServerAccount) -> Direct
 async def started(run: Run, restored: RestoredCluster) -> AsyncIterator[RestoredServer]:
     """The server, for the time of the context, once recovery has ended or has paused.
 
-    However this process ends, the server ends with it. Raises `RecoveryFailed`.
+    It takes no more memory than a drill needs. However this process ends, the server ends with it.
+    Raises `RecoveryFailed`.
     """
     account, data = restored.account, restored.data
     installation = await _installation(run, restored)
+    control = await run_as(installation.tool("pg_controldata"), "-D", str(data), account=account)
+    scratch = scratch_settings(installation.major, control.output, restored.action)
     sockets = await _prepare(restored)
     command = command_as(
         account,
         installation.tool("postgres"),
         *("-D", str(data)),
-        *arguments(_settings(data, sockets)),
+        *arguments({**_settings(restored, sockets), **scratch}),
         death_signal=signal.SIGQUIT,
     )
     try:
@@ -115,7 +122,7 @@ async def leave_running(run: Run, restored: RestoredCluster) -> RestoredServer:
             installation.tool("pg_ctl"),
             *("start", "--wait", f"--timeout={_PATIENCE_S}", "--silent"),
             *("-D", str(data), "-l", str(log)),
-            *("-o", shlex.join(arguments(_settings(data, sockets)))),
+            *("-o", shlex.join(arguments(_settings(restored, sockets)))),
             account=account,
         )
         if done.exit_status != 0:
@@ -179,8 +186,10 @@ async def _until_recovered(
                 continue
             if not state.recovering:
                 return replace(server, superuser=state.superuser)
-            run.progress("recover", max(0, state.reached - start), total, "By")
             break
+        reached = await asyncio.to_thread(_replaying, restored)
+        if reached:
+            run.progress("recover", max(0, reached - start), total, "By")
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
@@ -205,8 +214,19 @@ async def _ask(server: RestoredServer, user: str) -> _State | None:
     )
 
 
-def _settings(data: Path, sockets: Path) -> Settings:
+def _replaying(restored: RestoredCluster) -> Lsn:
+    """Where the segment begins that is replayed, of a server that lets nobody in; 0: not known."""
+    for pid in server_processes(restored.data):
+        with contextlib.suppress(OSError):
+            title = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+            if found := _REPLAYING.search(title):
+                return Segment.parse(found[1], restored.plan.backup.segment_bytes).start
+    return Lsn(0)
+
+
+def _settings(restored: RestoredCluster, sockets: Path) -> Settings:
     """What a server has that is not to meet the one that it is a copy of, nor its peers."""
+    data = restored.data
     return {
         "data_directory": str(data),
         "hba_file": str(data / _ACCESS_FILE),
@@ -219,7 +239,9 @@ def _settings(data: Path, sockets: Path) -> Settings:
         "ssl": False,
         "logging_collector": False,
         "log_destination": "stderr",
-        "hot_standby": True,
+        # A hot standby pauses where the WAL tells that the live server got more connections.
+        "hot_standby": restored.action is TargetAction.PAUSE,
+        "update_process_title": True,
         "archive_mode": False,
         # Its subscriptions are those of the live server, and so are its jobs.
         "max_logical_replication_workers": 0,

@@ -128,6 +128,33 @@ async def test_a_drill_restores_checks_and_leaves_nothing(
         assert overview.drill.recovery_s > 0
 
 
+async def test_a_drill_has_its_own_memory_whatever_the_live_server_has(
+    newest_cluster: PostgresServer, place: Path
+) -> None:
+    newest_cluster.execute("CREATE TABLE IF NOT EXISTS much (n int)")
+    async with backed_up(newest_cluster, place) as database:
+        async with storing_wal(newest_cluster, database):
+            newest_cluster.execute("ALTER SYSTEM SET shared_buffers = '512GB'")
+            newest_cluster.execute("ALTER SYSTEM SET huge_pages = 'on'")
+            await back_up(database, place)
+            newest_cluster.execute("ALTER SYSTEM RESET ALL")
+            # More than it had with the backup: where a hot standby would pause.
+            newest_cluster.execute("ALTER SYSTEM SET max_connections = 1000")
+            newest_cluster.stop()
+            newest_cluster.start()
+            newest_cluster.execute("ALTER SYSTEM RESET ALL")
+            newest_cluster.execute("INSERT INTO much VALUES (1)")
+            newest_cluster.execute("SELECT pg_switch_wal()")
+        sql = """
+            SELECT setting::int <= 256 * 128 FROM pg_settings WHERE name = 'shared_buffers';
+            SELECT setting::int <= 20 FROM pg_settings WHERE name = 'max_connections';
+            SELECT count(*) = 1 FROM much
+        """
+        checks = await drill(database, place, check_sql=sql)
+    assert [name for name, check in checks.items() if not check.ok] == [], checks
+    assert "tables, as at" in checks["rows"].detail
+
+
 async def test_what_recovery_does_not_reach_is_no_success(
     newest_cluster: PostgresServer, place: Path
 ) -> None:
