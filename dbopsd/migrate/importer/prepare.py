@@ -13,7 +13,6 @@ from dbopsd.migrate.importer.model.requests import ImportRequest
 from dbopsd.migrate.importer.model.source_profile import TableProfile
 from dbopsd.migrate.importer.model.source_schema import SourceTable
 from dbopsd.migrate.importer.plan.time_units import ambiguous_time_notes
-from dbopsd.operations.gather_or_cancel import gather_or_cancel
 from dbopsd.migrate.importer.processes.pool import Processes, is_small
 from dbopsd.migrate.importer.processes.progress import UNIT_BYTES, UNIT_ROWS, count_progress
 from dbopsd.migrate.importer.processes.tasks import (
@@ -27,6 +26,7 @@ from dbopsd.migrate.importer.processes.tasks import (
 from dbopsd.migrate.importer.profile.profile_table import merge_profiles
 from dbopsd.migrate.importer.publish import publication
 from dbopsd.migrate.importer.records import import_records
+from dbopsd.operations.gather_or_cancel import gather_or_cancel
 from dbopsd.operations.kind import Run
 from dbopsd.security.roots import locate, open_parent
 

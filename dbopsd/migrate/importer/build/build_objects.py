@@ -9,10 +9,10 @@ from dbopsd.db.statement import Statement
 from dbopsd.migrate.importer.model.plan import Fate, PlannedObject
 from dbopsd.migrate.importer.postgres import schemas
 from dbopsd.migrate.importer.postgres.sequences import advance_sequences
-from dbopsd.operations.gather_or_cancel import gather_or_cancel
 from dbopsd.migrate.importer.processes.resources import import_session
 from dbopsd.migrate.importer.records import import_records
 from dbopsd.migrate.importer.records.import_records import ImportRecord
+from dbopsd.operations.gather_or_cancel import gather_or_cancel
 from dbopsd.operations.kind import Run
 
 # These are created per table, concurrently with those of other tables.

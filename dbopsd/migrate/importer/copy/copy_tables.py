@@ -7,12 +7,12 @@ from dbopsd.migrate.importer.conversion.digest import Digest
 from dbopsd.migrate.importer.model.plan import Plan, PlannedTable
 from dbopsd.migrate.importer.model.report import RejectCount, RejectedValue
 from dbopsd.migrate.importer.model.requests import RunImportRequest
-from dbopsd.operations.gather_or_cancel import gather_or_cancel
 from dbopsd.migrate.importer.processes.pool import Processes
 from dbopsd.migrate.importer.processes.progress import UNIT_ROWS, count_progress
 from dbopsd.migrate.importer.processes.tasks import Copied, CopyPart, SplitTables, TableRanges
 from dbopsd.migrate.importer.records.import_records import ImportRecord
 from dbopsd.migrate.importer.snapshot.key_ranges import KeyRange
+from dbopsd.operations.gather_or_cancel import gather_or_cancel
 from dbopsd.operations.kind import Run
 
 Ranges = dict[str, list[KeyRange | None]]

@@ -12,9 +12,9 @@ from typing import Any, Final, Protocol, TypeVar
 
 from opentelemetry.trace import Tracer
 
-from dbopsd.migrate.importer.processes.outage import PATIENCE_S
 from dbopsd.migrate.importer.processes.errors import CpuTimeUsedUp, ProcessDied, TaskFailed
 from dbopsd.migrate.importer.processes.messages import Setup, decode, encode, line
+from dbopsd.migrate.importer.processes.outage import PATIENCE_S
 from dbopsd.operations.kind import Program, Run
 from dbopsd.telemetry.span_relay import replay
 

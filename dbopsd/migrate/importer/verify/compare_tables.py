@@ -9,7 +9,6 @@ from dbopsd.migrate.importer.conversion.digest import Digest
 from dbopsd.migrate.importer.model.plan import PlannedTable
 from dbopsd.migrate.importer.model.report import Difference
 from dbopsd.migrate.importer.postgres import schemas
-from dbopsd.operations.gather_or_cancel import gather_or_cancel
 from dbopsd.migrate.importer.processes.pool import OnProgress, Processes
 from dbopsd.migrate.importer.processes.tasks import (
     Differences,
@@ -21,6 +20,7 @@ from dbopsd.migrate.importer.processes.tasks import (
     Missing,
 )
 from dbopsd.migrate.importer.snapshot.key_ranges import KeyRange
+from dbopsd.operations.gather_or_cancel import gather_or_cancel
 
 _PART_PAGES: Final = 8192
 """64 MiB at PostgreSQL's usual page size."""
