@@ -20,7 +20,7 @@ from dbopsd.backup.restore.cluster import own_directory
 from dbopsd.backup.restore.directory import RestoreDirectory
 from dbopsd.backup.restore.plan import Plan, plan_restore
 from dbopsd.backup.restore.windows import list_windows
-from dbopsd.backup.verify.errors import ScratchTooSmall
+from dbopsd.backup.scratch_room import require_room
 from dbopsd.db.server.leftovers import end_leftovers
 from dbopsd.operations.kind import Run
 
@@ -108,9 +108,7 @@ async def _require_room(directory: Path, plan: Plan) -> None:
     size = sum(record.size_bytes for record in plan.chain)
     factor = _COMBINED_FACTOR if len(plan.chain) > 1 else 1.0
     needed = int(size * factor) + plan.wal_bytes + _SPARE_BYTES
-    free = (await asyncio.to_thread(shutil.disk_usage, directory)).free
-    if free < needed:
-        raise ScratchTooSmall(plan.backup.id, str(directory), needed, free)
+    await require_room(directory, plan.backup.id, needed)
 
 
 async def _remove(directory: Path) -> None:

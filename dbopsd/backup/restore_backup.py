@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from dbopsd.backup.leases import hold_lease
-from dbopsd.backup.logical.dump_choice import find_dump
-from dbopsd.backup.logical.restore_logical import restore_logical
+from dbopsd.backup.logical.dump_choice import find_dump, is_about_dump
+from dbopsd.backup.logical.restore_logical import drop_unfinished, restore_logical
 from dbopsd.backup.model.reports import RestoreReport
 from dbopsd.backup.model.requests import RestoreBackupRequest, TargetAction
 from dbopsd.backup.repository import Repository, open_repository
@@ -79,6 +79,10 @@ async def restore_backup(run: Run, request: RestoreBackupRequest) -> RestoreRepo
 
 async def clean_up(run: Run, request: RestoreBackupRequest) -> None:
     """End the server of a restore that failed or was cancelled, and remove what was restored."""
+    if is_about_dump(request):
+        if not request.dry_run:
+            await drop_unfinished(run)
+        return
     directory, roots = await _place(run, request)
     found = await asyncio.to_thread(find_claimed, directory, roots, run.operation)
     if found is not None:

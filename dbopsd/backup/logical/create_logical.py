@@ -125,7 +125,7 @@ class _LogicalBackup:
             dump = await read_to_end(
                 self.run,
                 self.repository,
-                record.streams,
+                record,
                 self.reader,
                 self.run.scratch,
             )

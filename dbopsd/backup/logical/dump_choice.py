@@ -50,6 +50,13 @@ async def find_dump(repository: Repository, request: RestoreBackupRequest) -> Co
     return newest
 
 
+def is_about_dump(request: RestoreBackupRequest) -> bool:
+    """Whether what a request names can be nothing but a dump; the store is not asked."""
+    kind, _, _ = request.backup_id.partition("-")
+    named = kind == BackupKind.LOGICAL.value.lower()
+    return named or bool(request.dbname or request.tables)
+
+
 async def _named(
     repository: Repository, request: RestoreBackupRequest, backup: Backup
 ) -> CommitRecord | None:

@@ -1,7 +1,8 @@
 """Restores a dump, or tables of it, into a PostgreSQL database of the configured server.
 
 All of it in one transaction: it is there whole, or nothing is. What exists already is never
-touched. Afterwards the rows of every table are counted and compared with the backup's.
+touched. Afterwards the rows of every table are counted and compared with the backup's. A new
+database has a name of the operation's own until then.
 
 Owners and privileges are not restored: all belongs to the role that dbopsd logs in as, whether or
 not the former owners exist, and nobody else has rights on it. Subscriptions are left out, lest a
@@ -9,6 +10,7 @@ copy begins to receive what the original does.
 """
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Sequence
@@ -21,12 +23,18 @@ from dbopsd.backup.logical.create_logical import COUNT_ROWS, in_database, privat
 from dbopsd.backup.logical.dump_choice import check_request, chosen_tables
 from dbopsd.backup.logical.dump_stream import cause_of
 from dbopsd.backup.logical.errors import LogicalRestoreFailed, TablesExist
-from dbopsd.backup.logical.stored_dump import StoredDump, read_toc, served_dump
+from dbopsd.backup.logical.stored_dump import (
+    StoredDump,
+    read_toc,
+    scratch_bytes,
+    served_dump,
+)
 from dbopsd.backup.logical.toc import TABLE, Toc, TocEntry
 from dbopsd.backup.model.description import backup_name
 from dbopsd.backup.model.reports import RestorePlan, RestoreReport
 from dbopsd.backup.model.requests import RestoreBackupRequest
 from dbopsd.backup.repository import Repository
+from dbopsd.backup.scratch_room import require_room
 from dbopsd.backup.server import read_server
 from dbopsd.db.client_tools import at_least, installations
 from dbopsd.db.errors import DatabaseError
@@ -39,7 +47,7 @@ _log = logging.getLogger(__name__)
 _PROGRAM: Final = "pg_restore"
 _EXISTING: Final = load_sql(__package__, "existing_relations.sql").statement
 _DATABASE: Final = Statement(
-    "SELECT pg_catalog.count(*) FROM pg_catalog.pg_database"
+    "SELECT oid::pg_catalog.int8 FROM pg_catalog.pg_database"
     " WHERE datname OPERATOR(pg_catalog.=) %s",
     "SELECT pg_database",
 )
@@ -50,6 +58,7 @@ _SCHEMAS: Final = Statement(
 _CREATE: Final = Statement(
     "CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'", "CREATE DATABASE"
 )
+_RENAME: Final = Statement("ALTER DATABASE {made} RENAME TO {name}", "ALTER DATABASE")
 _DROP: Final = Statement("DROP DATABASE IF EXISTS {name} WITH (FORCE)", "DROP DATABASE")
 _DROP_TABLE: Final = Statement("DROP TABLE IF EXISTS {table} CASCADE", "DROP TABLE")
 _OWNERS: Final = (
@@ -59,6 +68,10 @@ _OWNERS: Final = (
 _NO_REFERENCES: Final = (
     "Foreign keys to tables that were not restored with it are left out, and so are views."
 )
+_TAKES_ROOM: Final = (
+    "The pg_restore of PostgreSQL 15 reads files only: it needs {mib} MiB of the worker's disk for "
+    "as long as it runs."
+)
 
 
 async def restore_logical(
@@ -66,9 +79,9 @@ async def restore_logical(
 ) -> RestoreReport:
     """Restore the dump `record`, or `request.tables` of it, into `request.dbname`.
 
-    That is created where it does not exist, and dropped again where the restore fails; empty: the
-    PostgreSQL database that was dumped. A foreign key comes with a table if the other table does.
-    Raises `TablesExist`, `DumpedTableNotFound`, `ToolsTooOld`, `LogicalRestoreFailed`,
+    That is created where it does not exist, and is there once it is whole; empty: the PostgreSQL
+    database that was dumped. A foreign key comes with a table if the other table does. Raises
+    `TablesExist`, `DumpedTableNotFound`, `ToolsTooOld`, `ScratchTooSmall`, `LogicalRestoreFailed`,
     `BackupDamaged` and what the server and the store do.
     """
     check_request(request)
@@ -86,6 +99,24 @@ async def restore_logical(
         return await work.restore()
 
 
+async def drop_unfinished(run: Run) -> None:
+    """Drop the new database of a restore that did not come to its end, if there is one.
+
+    Raises `DatabaseError`.
+    """
+    drop = _DROP.with_identifiers(name=_unfinished(run))
+    async with in_database(run.database, run.database.dsn.postgres_database) as session:
+        await session.execute(drop)
+
+
+def _unfinished(run: Run) -> str:
+    """The name of a new database until it is whole: the operation's own, and no longer than may be.
+
+    Another operation's would be dropped by it.
+    """
+    return f"dbopsd_{hashlib.sha256(run.operation.encode()).hexdigest()[:32]}"
+
+
 @dataclass(frozen=True)
 class _LogicalRestore:
     run: Run
@@ -99,29 +130,61 @@ class _LogicalRestore:
     async def restore(self) -> RestoreReport:
         began = time.monotonic()
         chosen = chosen_tables(self.record, self.toc.tables, self.request.tables)
-        there = await self._database_exists()
+        await require_room(self.run.scratch, self.record.id, self._scratch_bytes(chosen))
+        there = await self._oid(self.dbname) is not None
         if self.request.dry_run:
             await self._require_free(chosen, there)
             return self._report(chosen, began)
         # Once only: what a later attempt finds there is of this one.
-        await self.run.step(
+        there = await self.run.step(
             "look at the target", lambda: self._require_free(chosen, there), returns=bool
         )
-        made = await self.run.step("create the database", self._create_database, returns=bool)
-        try:
+        if there:
             if not await self._existing(chosen):
-                await self._restore(chosen, await self._needed(chosen, new=made))
-            await self._require_rows(chosen, made=made)
-        except BaseException:
-            if made:
-                await asyncio.shield(self._drop_database())
-            raise
+                await self._restore(self.dbname, chosen, await self._needed(chosen))
+            await self._require_rows(self.dbname, chosen, made=False)
+        else:
+            await self._restore_new(chosen)
         return self._report(chosen, began)
 
-    async def _database_exists(self) -> bool:
+    async def _restore_new(self, chosen: Sequence[tuple[str, str]]) -> None:
+        """Make the database under a name of ours, and give it its own once it is whole.
+
+        An attempt that comes after one that died finds it by its OID, under either name.
+        """
+        made = _unfinished(self.run)
+
+        async def restore() -> int:
+            await drop_unfinished(self.run)  # an earlier attempt's
+            async with in_database(self.run.database, self._own_database) as session:
+                await session.execute(_CREATE.with_identifiers(name=made))
+            await self._restore(made, chosen, self._all_needed(chosen))
+            await self._require_rows(made, chosen, made=True)
+            return await self._oid(made) or 0
+
+        try:
+            oid = await self.run.step("restore into a new database", restore, returns=int)
+            if await self._oid(self.dbname) != oid:
+                self.run.progress("publish")
+                rename = _RENAME.with_identifiers(made=made, name=self.dbname)
+                async with in_database(self.run.database, self._own_database) as session:
+                    await session.execute(rename)
+        except BaseException:
+            await asyncio.shield(self._drop_unfinished())
+            raise
+
+    async def _drop_unfinished(self) -> None:
+        """Drop what was made. Where that fails, why the restore did counts for more."""
+        try:
+            await drop_unfinished(self.run)
+        except DatabaseError as error:
+            _log.warning("database '%s' is still there: %s", _unfinished(self.run), error)
+
+    async def _oid(self, name: str) -> int | None:
+        """The OID of a database; None where there is none of this name."""
         async with self.run.database.session() as session:
-            ((count,),) = await session.fetch_all(_DATABASE, (self.dbname,))
-        return bool(count)
+            found = await session.fetch_one(_DATABASE, (name,))
+        return None if found is None else int(found[0])
 
     async def _require_free(self, chosen: Sequence[tuple[str, str]], there: bool) -> bool:
         """Raise `TablesExist` where something of it is there; whether the database is."""
@@ -148,22 +211,6 @@ class _LogicalRestore:
             )
         return [f"{schema}.{name}" for schema, name in found]
 
-    async def _create_database(self) -> bool:
-        """Create the database unless it is there; whether that was done."""
-        if await self._database_exists():
-            return False
-        async with in_database(self.run.database, self._own_database) as session:
-            await session.execute(_CREATE.with_identifiers(name=self.dbname))
-        return True
-
-    async def _drop_database(self) -> None:
-        """Drop what was created. Where that fails, why the restore did counts for more."""
-        try:
-            async with in_database(self.run.database, self._own_database) as session:
-                await session.execute(_DROP.with_identifiers(name=self.dbname))
-        except DatabaseError as error:
-            _log.warning("PostgreSQL database '%s' stays, and is empty: %s", self.dbname, error)
-
     @property
     def _own_database(self) -> str:
         return self.run.database.dsn.postgres_database
@@ -172,28 +219,37 @@ class _LogicalRestore:
         """What is restored of the dump, without what that may need."""
         return self.toc.of_tables(chosen) if chosen else list(self.toc.entries)
 
-    async def _needed(self, chosen: Sequence[tuple[str, str]], *, new: bool) -> list[TocEntry]:
-        """What is restored, with what it needs: in a new database all, else a missing schema."""
-        entries = self._entries(chosen)
-        if new:
-            return self.toc.with_needed(entries, lambda _entry: True)
+    def _all_needed(self, chosen: Sequence[tuple[str, str]]) -> list[TocEntry]:
+        """What is restored into a new database: with all that it needs."""
+        return self.toc.with_needed(self._entries(chosen), lambda _entry: True)
+
+    async def _needed(self, chosen: Sequence[tuple[str, str]]) -> list[TocEntry]:
+        """What is restored into one that is there: with a schema that is missing there."""
         async with in_database(self.run.database, self.dbname) as session:
             schemas = {name for (name,) in await session.fetch_all(_SCHEMAS)}
         return self.toc.with_needed(
-            entries, lambda entry: entry.kind == "SCHEMA" and entry.name not in schemas
+            self._entries(chosen),
+            lambda entry: entry.kind == "SCHEMA" and entry.name not in schemas,
         )
 
-    async def _restore(
-        self, chosen: Sequence[tuple[str, str]], entries: Sequence[TocEntry]
-    ) -> None:
-        files = [each.file for each in entries if each.file]
+    def _files(self, chosen: Sequence[tuple[str, str]]) -> list[str]:
+        """The files of the dump that are read."""
         if not chosen:
-            files = [stream.name for stream in self.record.streams]
+            return [stream.name for stream in self.record.streams]
+        return [each.file for each in self._all_needed(chosen) if each.file]
+
+    def _scratch_bytes(self, chosen: Sequence[tuple[str, str]]) -> int:
+        return scratch_bytes(self.record, self.tool, self._files(chosen))
+
+    async def _restore(
+        self, dbname: str, chosen: Sequence[tuple[str, str]], entries: Sequence[TocEntry]
+    ) -> None:
+        files = [each.file for each in entries if each.file] if chosen else self._files(chosen)
         self.run.progress("restore")
         async with (
-            private_login(self.run, self.dbname) as (login, scratch),
+            private_login(self.run, dbname) as (login, scratch),
             served_dump(
-                self.repository, self.record.streams, scratch, reader=self.tool, files=files
+                self.repository, self.record, scratch, reader=self.tool, files=files
             ) as dump,
         ):
             listed = scratch / "entries"
@@ -221,10 +277,12 @@ class _LogicalRestore:
     def _require_read(self, dump: StoredDump, files: Sequence[str]) -> None:
         dump.require_read(name for name in files if name in dump.toc.data_files)
 
-    async def _require_rows(self, chosen: Sequence[tuple[str, str]], *, made: bool) -> None:
+    async def _require_rows(
+        self, dbname: str, chosen: Sequence[tuple[str, str]], *, made: bool
+    ) -> None:
         """Raise `LogicalRestoreFailed` unless every table has the rows of the backup."""
         self.run.progress("counting rows")
-        async with in_database(self.run.database, self.dbname) as session:
+        async with in_database(self.run.database, dbname) as session:
             for table in self._counted(chosen):
                 count = COUNT_ROWS.with_identifiers(table=(table.schema, table.table))
                 ((rows,),) = await session.fetch_all(count)
@@ -256,6 +314,7 @@ class _LogicalRestore:
     def _report(self, chosen: Sequence[tuple[str, str]], began: float) -> RestoreReport:
         name = backup_name(self.repository.database, self.record.id)
         role = self.run.database.dsn.role or "of the dsn"
+        room = self._scratch_bytes(chosen)
         return RestoreReport(
             directory="",
             chain=(name,),
@@ -267,6 +326,7 @@ class _LogicalRestore:
                 f"It is in PostgreSQL database {self.dbname}.",
                 _OWNERS.format(role=role),
                 *([_NO_REFERENCES] if chosen else []),
+                *([_TAKES_ROOM.format(mib=-(-room // 2**20))] if room else []),
             ),
             tables=tuple(
                 f"{each.schema}.{each.table}: {each.rows} rows" for each in self._counted(chosen)

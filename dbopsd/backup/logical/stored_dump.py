@@ -2,7 +2,8 @@
 
 Of the directory only the table of contents is a file. All else are named pipes, which are fed from
 the store as they are opened. Rows are counted on the way. The `pg_restore` of PostgreSQL 15 wants
-files: for it they are written before, and so take the dump's size of disk for that time.
+files: for it they are written before, and so take the dump's size of disk for that time, which
+has to be free.
 """
 
 import asyncio
@@ -16,13 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from dbopsd.backup.catalog.commit import Stream, TableRows
+from dbopsd.backup.catalog.commit import CommitRecord, Stream, TableRows
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
 from dbopsd.backup.logical.dump_stream import cause_of
 from dbopsd.backup.logical.errors import DumpIncomplete
 from dbopsd.backup.logical.toc import TOC, Toc, parse_toc
 from dbopsd.backup.parts import read_parts
 from dbopsd.backup.repository import Repository
+from dbopsd.backup.scratch_room import require_room
 from dbopsd.backup.store.base import Content
 from dbopsd.db.client_tools import at_least
 from dbopsd.db.server.installation import Installation
@@ -101,6 +103,20 @@ def newest_reader(database: str, found: Sequence[Installation]) -> Installation:
     )
 
 
+def scratch_bytes(
+    record: CommitRecord, reader: Installation, files: Collection[str] | None = None
+) -> int:
+    """The disk that `served_dump` takes for the files of a dump; 0 where `reader` reads pipes."""
+    if reader.major >= _READS_PIPES:
+        return 0
+    return sum(
+        part.plain_bytes
+        for stream in record.streams
+        if files is None or stream.name in files
+        for part in stream.parts
+    )
+
+
 async def read_toc(repository: Repository, streams: Sequence[Stream]) -> Toc:
     """The table of contents of a stored dump. Raises `BackupDamaged` and what the store does."""
     content, path = await _toc_content(repository, streams)
@@ -110,7 +126,7 @@ async def read_toc(repository: Repository, streams: Sequence[Stream]) -> Toc:
 @asynccontextmanager
 async def served_dump(
     repository: Repository,
-    streams: Sequence[Stream],
+    record: CommitRecord,
     scratch: Path,
     *,
     reader: Installation,
@@ -118,17 +134,18 @@ async def served_dump(
 ) -> AsyncIterator[StoredDump]:
     """The directory of a dump, for the time of the context, in which `reader` may read it once.
 
-    `files`: those that it will read; None: all. Raises `BackupDamaged`, `KeyMissing`, `KeyWrong`
-    and what the store does, at once or at the end of the context.
+    `files`: those that it will read; None: all. Raises `ScratchTooSmall`, `BackupDamaged`,
+    `KeyMissing`, `KeyWrong` and what the store does, at once or at the end of the context.
     """
-    toc, path = await _toc_content(repository, streams)
+    await require_room(scratch, record.id, scratch_bytes(record, reader, files))
+    toc, path = await _toc_content(repository, record.streams)
     directory = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="stored-", dir=scratch))
     try:
         dump = StoredDump(directory, await asyncio.to_thread(_parsed, path, toc))
         (directory / TOC).write_bytes(toc)
         waiting = {
             stream.name: stream
-            for stream in streams
+            for stream in record.streams
             if stream.name != TOC and (files is None or stream.name in files)
         }
         if reader.major < _READS_PIPES:
@@ -152,15 +169,15 @@ async def served_dump(
 async def read_to_end(
     run: RunsPrograms,
     repository: Repository,
-    streams: Sequence[Stream],
+    record: CommitRecord,
     reader: Installation,
     scratch: Path,
 ) -> StoredDump:
     """Have `pg_restore` read a stored dump to its end, into nothing; the rows of each file.
 
-    Raises `BackupDamaged` where it cannot.
+    Raises `BackupDamaged` where it cannot, and `ScratchTooSmall`.
     """
-    async with served_dump(repository, streams, scratch, reader=reader) as dump:
+    async with served_dump(repository, record, scratch, reader=reader) as dump:
         done = await dump.read_by(
             run.child(
                 str(reader.tool(_PROGRAM)),
@@ -171,7 +188,7 @@ async def read_to_end(
         )
         if done.exit_status != 0:
             raise BackupDamaged(TOC, Damage.HASH, cause_of(done.stderr, _PROGRAM))
-        dump.require_read(stream.name for stream in streams if stream.name != TOC)
+        dump.require_read(stream.name for stream in record.streams if stream.name != TOC)
     return dump
 
 

@@ -12,8 +12,9 @@ from dbopsd.backup.codec.errors import BackupDamaged, Damage
 from dbopsd.backup.model.reports import Problem
 from dbopsd.backup.parts import read_parts
 from dbopsd.backup.repository import Repository
+from dbopsd.backup.scratch_room import require_room
 from dbopsd.backup.verify.objects import Done, problem_of
-from dbopsd.backup.verify.unpacked import require_room, unpack_tar, write_stream
+from dbopsd.backup.verify.unpacked import unpack_tar, write_stream
 from dbopsd.db.client_tools import same_major
 from dbopsd.db.server.installation import Installation
 from dbopsd.operations.kind import Run
@@ -23,6 +24,8 @@ PHYSICAL_TOOLS: Final = ("pg_verifybackup", "pg_waldump")
 _READS_TAR: Final = 18
 _MANIFEST: Final = "manifest"
 _MOST_PROBLEMS: Final = 100
+# A file takes whole blocks, and there are folders.
+_ROOM_FACTOR: Final = 1.05
 _PROBLEMS: Final = (
     (re.compile(r"is present in the manifest but not"), Damage.MISSING),
     (re.compile(r"(?:has size|file size)"), Damage.TRUNCATED),
@@ -51,7 +54,7 @@ async def verify_files(
     directory = run.scratch / "verify" / record.id
     await asyncio.to_thread(_make_empty, directory)
     try:
-        await require_room(directory, record)
+        await require_room(directory, record.id, int(record.size_bytes * _ROOM_FACTOR))
         digest = hashlib.sha256()
         async for content in read_parts(repository.store, repository.keys, manifest):
             digest.update(content)

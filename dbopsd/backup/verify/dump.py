@@ -16,13 +16,13 @@ async def verify_dump(
 ) -> tuple[Problem, ...]:
     """What is wrong with a dump whose objects are as they were stored.
 
-    Raises `ToolsTooOld` where no `pg_restore` is here.
+    Raises `ToolsTooOld` where no `pg_restore` is here, and `ScratchTooSmall`.
     """
     run.progress("contents")
     found = await installations(run.database.config.pg_bin)
     reader = newest_reader(run.database.name, found)
     try:
-        dump = await read_to_end(run, repository, record.streams, reader, run.scratch)
+        dump = await read_to_end(run, repository, record, reader, run.scratch)
         if record.row_counts is not None:
             dump.require_rows(record.dbname, record.row_counts.tables)
     except BackupDamaged as damaged:

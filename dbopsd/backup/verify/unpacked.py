@@ -8,26 +8,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
-from dbopsd.backup.catalog.commit import CommitRecord
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
 from dbopsd.backup.parts import StoredObject, read_parts
 from dbopsd.backup.repository import Repository
 from dbopsd.backup.store.base import Content
-from dbopsd.backup.verify.errors import ScratchTooSmall
 
 _COPY_BYTES: Final = 2**20
-# A file takes whole blocks, and there are folders.
-_ROOM_FACTOR: Final = 1.05
 
 Done = Callable[[int], None]
-
-
-async def require_room(directory: Path, record: CommitRecord) -> None:
-    """Raise `ScratchTooSmall` unless the backup, uncompressed, fits below `directory`."""
-    free = (await asyncio.to_thread(shutil.disk_usage, directory)).free
-    needed = int(record.size_bytes * _ROOM_FACTOR)
-    if free < needed:
-        raise ScratchTooSmall(record.id, str(directory), needed, free)
 
 
 async def write_stream(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import psycopg
 import pytest
 
 from dbopsd.backup.catalog.catalog import Backup
-from dbopsd.backup.catalog.commit import CommitRecord
+from dbopsd.backup.catalog.commit import CommitRecord, write_commit
 from dbopsd.backup.catalog.kind import BackupKind, BackupState
 from dbopsd.backup.codec.errors import BackupDamaged
 from dbopsd.backup.create_backup import create_backup
@@ -31,12 +32,14 @@ from dbopsd.backup.model.requests import (
     RestoreBackupRequest,
     VerifyBackupsRequest,
 )
-from dbopsd.backup.restore_backup import restore_backup
+from dbopsd.backup.restore_backup import clean_up, restore_backup
+from dbopsd.backup.scratch_room import ScratchTooSmall
 from dbopsd.backup.store.errors import StoreError
 from dbopsd.backup.verify_backups import verify_backups
 from dbopsd.db.database import Database
 from dbopsd.errors import DbopsError, InvalidField
 from tests.support.backed_up import backed_up, repository_of
+from tests.support.daemon import ROOT
 from tests.support.failing_store import FOR_EVER, Fault, Faults, stores_that_fail
 from tests.support.operation_run import OperationRun
 from tests.support.patience import eventually
@@ -383,10 +386,87 @@ async def test_an_attempt_after_one_that_died_at_its_end_finds_what_that_restore
     first = await restore_backup(run, request)
     second = await restore_backup(run, request)
     assert replace(second, seconds=0) == replace(first, seconds=0)
+    # What others have done with it since is theirs.
     shop.query("DELETE FROM users WHERE id = 499", copy)
-    with pytest.raises(LogicalRestoreFailed):
-        await restore_backup(run, request)
+    third = await restore_backup(run, request)
+    assert replace(third, seconds=0) == replace(first, seconds=0)
+    assert shop.query("SELECT count(*) FROM users", copy) == [(499,)]
+
+
+# A restore in a process of its own, which is killed.
+_RESTORE = """
+import asyncio, sys
+from pathlib import Path
+from dbopsd.backup.model.requests import RestoreBackupRequest
+from dbopsd.backup.restore_backup import restore_backup
+from tests.support.backed_up import backed_up
+from tests.support.operation_run import OperationRun
+
+class Gone:
+    bin_dir = Path(sys.argv[2])
+    def dsn(self):
+        return sys.argv[3]
+
+async def main():
+    place = Path(sys.argv[1])
+    async with backed_up(Gone(), place, codec="zstd:1") as database:
+        run = OperationRun(database, place, "op-killed")
+        await restore_backup(run, RestoreBackupRequest(dbname=sys.argv[4]))
+
+asyncio.run(main())
+"""
+
+
+async def test_a_killed_restore_leaves_no_database_of_the_wanted_name(
+    shop: Shop, new_name: Callable[[], str]
+) -> None:
+    await shop.dump()
+    copy, before = new_name(), shop.databases()
+    dsn = shop.server.dsn(dbname=shop.dbname)
+    command = ("-c", _RESTORE, str(shop.directory), str(shop.server.bin_dir), dsn, copy)
+    process = await asyncio.create_subprocess_exec(sys.executable, *command, cwd=ROOT)
+    (left,) = await eventually(
+        lambda: {each for each in shop.databases() - before if each.startswith("dbopsd_")},
+        timeout=60,
+    )
+    process.kill()
+    await process.wait()
     assert copy not in shop.databases()
+    run = OperationRun(shop.database, shop.directory, "op-killed")
+    request = RestoreBackupRequest(dbname=copy)
+    await clean_up(run, request)
+    await clean_up(run, request)
+    assert shop.databases() == before
+    # Or another attempt comes instead.
+    shop.server.execute(f"CREATE DATABASE {left}")
+    await restore_backup(run, request)
+    assert shop.databases() == {*before, copy}
+    assert shop.query("SELECT count(*) FROM users", copy) == [(500,)]
+
+
+async def test_the_room_that_a_restore_takes_is_said_and_asked_for_before(
+    servers: PostgresServers, tmp_path: Path
+) -> None:
+    """Of PostgreSQL 15, whose pg_restore does not read pipes."""
+    server = servers.disposable(15)
+    try:
+        async with open_shop(server, "shop", tmp_path) as shop:
+            record = await shop.dump()
+            report = await shop.restore("copy", dry_run=True)
+            assert any("needs 1 MiB of the worker's disk" in each for each in report.instructions)
+            async with repository_of(shop.database) as repository:
+                layout = repository.layout(record.system_identifier)
+                await repository.store.delete(layout.commit(record.id))
+                (large, *others) = record.streams
+                part = replace(large.parts[0], plain_bytes=2**50)
+                huge = replace(record, streams=(replace(large, parts=(part,)), *others))
+                await repository.store.create(layout.commit(record.id), write_commit(huge, None))
+            for dry_run in (True, False):
+                with pytest.raises(ScratchTooSmall, match="MiB are free"):
+                    await shop.restore("copy", dry_run=dry_run)
+            assert not {each for each in shop.databases() if each.startswith(("copy", "dbopsd_"))}
+    finally:
+        servers.discard(server)
 
 
 async def test_what_a_killed_pg_dump_left_is_no_backup(shop: Shop) -> None:

@@ -15,8 +15,8 @@ from dbopsd.backup.model.reports import VerifyReport
 from dbopsd.backup.model.requests import CreateBackupRequest, Depth, VerifyBackupsRequest
 from dbopsd.backup.parts import PartWriter, read_parts
 from dbopsd.backup.repository import Repository
-from dbopsd.backup.verify import unpacked
-from dbopsd.backup.verify.errors import ScratchTooSmall
+from dbopsd.backup.scratch_room import ScratchTooSmall
+from dbopsd.backup.verify.contents import verify_files
 from dbopsd.backup.verify.wal import needed_segments
 from dbopsd.backup.verify_backups import verify_backups
 from dbopsd.backup.wal.archive import segment_key
@@ -209,7 +209,9 @@ async def test_too_little_room_is_said_before_anything_is_unpacked(
         record = await record_of(repository, id_)
         needed = usage.f_bavail * usage.f_frsize * 2
         large = replace(record.objects[0], plain_bytes=needed)
-        huge = replace(record, streams=(Stream("base", (large,)),))
+        huge = replace(record, streams=(record.streams[-1], Stream("base", (large,))))
+        run = OperationRun(database, tmp_path, "verify")
         with pytest.raises(ScratchTooSmall) as raised:
-            await unpacked.require_room(tmp_path, huge)
+            await verify_files(run, repository, huge, lambda _bytes: None)
+        assert not any((tmp_path / "scratch").rglob("*/base*"))
     assert raised.value.needed_bytes > raised.value.free_bytes > 0

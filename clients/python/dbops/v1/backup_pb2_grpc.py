@@ -70,7 +70,8 @@ class BackupServiceStub:
     names it.
     - ABORTED, `LOGICAL_RESTORE_FAILED`: `pg_restore` failed, or the rows are others than in the dump; nothing is left.
     - RESOURCE_EXHAUSTED, `SCRATCH_FULL`: the disk of the worker, through which a dump goes, is about to be full.
-    - RESOURCE_EXHAUSTED, `SCRATCH_TOO_SMALL`: the worker's scratch directory has no room for what is to be verified.
+    - RESOURCE_EXHAUSTED, `SCRATCH_TOO_SMALL`: the worker's disk has no room for what is to be unpacked: by a verification of
+    contents, by a drill, or, of a dump, for the pg_restore of PostgreSQL 15.
     - ALREADY_EXISTS, `WAL_CONFLICT`: other WAL is stored under the same name.
     - FAILED_PRECONDITION, `BACKUP_BEING_DELETED`: the backup is about to go.
     - UNAVAILABLE, `BACKUP_LEASE_LOST`: the store could not be reached for so long that what is read could be deleted.
@@ -194,7 +195,8 @@ class BackupServiceServicer:
     names it.
     - ABORTED, `LOGICAL_RESTORE_FAILED`: `pg_restore` failed, or the rows are others than in the dump; nothing is left.
     - RESOURCE_EXHAUSTED, `SCRATCH_FULL`: the disk of the worker, through which a dump goes, is about to be full.
-    - RESOURCE_EXHAUSTED, `SCRATCH_TOO_SMALL`: the worker's scratch directory has no room for what is to be verified.
+    - RESOURCE_EXHAUSTED, `SCRATCH_TOO_SMALL`: the worker's disk has no room for what is to be unpacked: by a verification of
+    contents, by a drill, or, of a dump, for the pg_restore of PostgreSQL 15.
     - ALREADY_EXISTS, `WAL_CONFLICT`: other WAL is stored under the same name.
     - FAILED_PRECONDITION, `BACKUP_BEING_DELETED`: the backup is about to go.
     - UNAVAILABLE, `BACKUP_LEASE_LOST`: the store could not be reached for so long that what is read could be deleted.
@@ -417,7 +419,8 @@ class BackupService:
     names it.
     - ABORTED, `LOGICAL_RESTORE_FAILED`: `pg_restore` failed, or the rows are others than in the dump; nothing is left.
     - RESOURCE_EXHAUSTED, `SCRATCH_FULL`: the disk of the worker, through which a dump goes, is about to be full.
-    - RESOURCE_EXHAUSTED, `SCRATCH_TOO_SMALL`: the worker's scratch directory has no room for what is to be verified.
+    - RESOURCE_EXHAUSTED, `SCRATCH_TOO_SMALL`: the worker's disk has no room for what is to be unpacked: by a verification of
+    contents, by a drill, or, of a dump, for the pg_restore of PostgreSQL 15.
     - ALREADY_EXISTS, `WAL_CONFLICT`: other WAL is stored under the same name.
     - FAILED_PRECONDITION, `BACKUP_BEING_DELETED`: the backup is about to go.
     - UNAVAILABLE, `BACKUP_LEASE_LOST`: the store could not be reached for so long that what is read could be deleted.

@@ -1,6 +1,9 @@
-"""The errors of verification: what keeps it from finding out."""
+"""Whether what is to be unpacked fits on the worker's disk: asked before anything is."""
 
+import asyncio
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from dbopsd.errors import DbopsError, StatusCode
@@ -22,6 +25,13 @@ class ScratchTooSmall(DbopsError):
     def message(self) -> str:
         return (
             f"backup '{self.backup}' needs {self.needed_bytes // 2**20} MiB of room below "
-            f"'{self.directory}' to be looked into, and {self.free_bytes // 2**20} MiB are free: "
+            f"'{self.directory}' to be unpacked, and {self.free_bytes // 2**20} MiB are free: "
             "make room, or set state_dir to a larger disk"
         )
+
+
+async def require_room(directory: Path, backup_id: str, needed_bytes: int) -> None:
+    """Raise `ScratchTooSmall` unless so much is free below `directory`, which exists."""
+    free = (await asyncio.to_thread(shutil.disk_usage, directory)).free
+    if free < needed_bytes:
+        raise ScratchTooSmall(backup_id, str(directory), needed_bytes, free)
