@@ -1,4 +1,4 @@
-"""Backups, restores and drills for people."""
+"""Backups and the WAL archive for people."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC
@@ -6,19 +6,18 @@ from datetime import UTC
 from dbops.v1 import backup_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from dbops_client._names import backup_id
 from dbops_client.cli.result_views import result_view
-from dbops_client.cli.tables import cell, new_table
+from dbops_client.cli.tables import cell, facts, new_table
 from dbops_client.cli.terminal import plain
 from dbops_client.cli.values import count, duration, size
 
 _Backup = backup_pb2.Backup
 _WalStatus = backup_pb2.WalStatus
 
-_NUMBERS = frozenset({"SIZE", "STORED", "TOOK", "SECONDS", "TIMELINE", "MISSING"})
+_NUMBERS = frozenset({"SIZE", "STORED", "TOOK", "TIMELINE", "MISSING"})
 _STATE_STYLES = {
     _Backup.COMPLETE: "green",
     _Backup.EXPIRED: "yellow",
@@ -68,7 +67,7 @@ def backup_table(backups: Iterable[_Backup]) -> RenderableType:
 def backup_view(backup: _Backup) -> RenderableType:
     """Return what is known about a backup: a line for each fact."""
     counted = f"{count(backup.rows_counted)} in {count(backup.tables_counted)} tables"
-    return _facts(
+    return facts(
         {
             "Backup": backup.name,
             "Kind": _kind(backup),
@@ -121,18 +120,18 @@ def _problem_of_verification(response: backup_pb2.VerifyBackupsResponse) -> str 
 @result_view(backup_pb2.VerifyBackupsResponse, _problem_of_verification)
 def verification_view(response: backup_pb2.VerifyBackupsResponse) -> RenderableType:
     """Return the view of a verification: each backup, and everything that is wrong."""
-    verdict = ("OK", "green") if response.ok else ("NOT OK", "bold red")
+    headline = ("OK", "green") if response.ok else ("NOT OK", "bold red")
     wal = response.wal
     summary = (
         f"  {_plural(len(response.backups), 'backup')}, "
         f"{_plural(wal.segments, 'WAL segment')}, {_wal_findings(wal)}"
     )
-    blocks: list[RenderableType] = [Text.assemble(verdict, summary)]
+    blocks: list[RenderableType] = [Text.assemble(headline, summary)]
     if response.backups:
         table = new_table("BACKUP", "OK", "PROBLEMS", numbers=_NUMBERS)
         for each in response.backups:
             found = str(len(each.problems)) if each.problems else "-"
-            table.add_row(cell(backup_id(each.name)), _verdict(each.ok), cell(found))
+            table.add_row(cell(backup_id(each.name)), verdict(each.ok), cell(found))
         blocks += [Text(), table]
     problems = [problem for each in response.backups for problem in each.problems]
     blocks += _problems([*problems, *wal.problems])
@@ -146,60 +145,6 @@ def deletion_view(response: backup_pb2.DeleteBackupResponse) -> RenderableType:
     done = "Would delete" if response.dry_run else "Deleted"
     names = [Text(f"  {plain(backup_id(name))}") for name in response.deleted]
     return Group(Text(f"{done} {_plural(len(response.deleted), 'backup')}:"), *names)
-
-
-@result_view(backup_pb2.RestoreReport)
-def restore_view(report: backup_pb2.RestoreReport) -> RenderableType:
-    """Return the view of a restore, or of the plan of one."""
-    plan, reached = report.plan, report.reached
-    segments = ""
-    if plan.segments:
-        segments = f"{count(plan.segments)}, {plan.first_segment} to {plan.last_segment}"
-    headline = ("PLAN", "cyan") if report.dry_run else ("RESTORED", "green")
-    view = _facts(
-        {
-            "Directory": report.directory,
-            # A dump has one moment only.
-            "Target": "" if report.tables else target_text(report.target),
-            "Timeline": "" if report.tables else str(report.timeline or ""),
-            "Backups": ", ".join(backup_id(name) for name in report.chain),
-            "WAL segments": segments,
-            "WAL": size(report.wal_bytes) if report.wal_bytes else "",
-            "Reached": _reached(reached) if report.HasField("reached") else "",
-            "Tables": ", ".join(report.tables),
-            "Server": report.address,
-            "Took": duration(report.seconds) if report.seconds else "",
-        }
-    )
-    notes = [Text(plain(line)) for line in report.instructions]
-    return Group(Text.assemble(headline), view, *notes)
-
-
-def _problem_of_drill(report: backup_pb2.DrillReport) -> str | None:
-    failed = [check.name for check in report.checks if not check.ok]
-    return None if report.ok else f"did not pass: {', '.join(failed) or 'no check was made'}"
-
-
-@result_view(backup_pb2.DrillReport, _problem_of_drill)
-def drill_view(report: backup_pb2.DrillReport) -> RenderableType:
-    """Return the view of a drill: what was measured, and each check."""
-    headline = ("PASSED", "green") if report.ok else ("FAILED", "bold red")
-    view = _facts(
-        {
-            "Backup": backup_id(report.backup),
-            "Target": target_text(report.target),
-            "Reached": _reached(report.reached) if report.HasField("reached") else "",
-            "Recovery time": duration(report.recovery_seconds),
-            "Recovery point": f"{duration(report.recovery_point_seconds)} of the newest work",
-            "Directory": report.directory,
-        }
-    )
-    checks = new_table("CHECK", "OK", "SECONDS", "DETAIL", numbers=_NUMBERS)
-    for check in report.checks:
-        checks.add_row(
-            cell(check.name), _verdict(check.ok), cell(f"{check.seconds:.1f}"), cell(check.detail)
-        )
-    return Group(Text.assemble(headline), view, Text(), checks)
 
 
 @result_view(backup_pb2.ApplyRetentionResponse)
@@ -239,7 +184,7 @@ def wal_status_view(found: _WalStatus) -> RenderableType:
     lag = size(found.lag_bytes) if found.HasField("lag_bytes") else ""
     if found.HasField("lag_seconds"):
         lag = ", ".join(part for part in (lag, duration(found.lag_seconds)) if part)
-    return _facts(
+    return facts(
         {
             "State": Text(name, style=_WAL_STYLES.get(found.state, "")),
             "Problem": found.problem,
@@ -269,44 +214,6 @@ def gap_table(gaps: Sequence[backup_pb2.WalGap]) -> list[RenderableType]:
             cell(gap.cause or "not known"),
         )
     return [Text(), Text("Gaps in the WAL archive:", style="bold red"), table]
-
-
-def target_text(target: backup_pb2.RecoveryTarget) -> str:
-    """Return a target in words."""
-    before = "just before " if target.exclusive else ""
-    found = "the latest"
-    if target.immediate:
-        found = "the end of the backup"
-    elif target.HasField("time"):
-        found = f"{before}{time_of(target.time, precise=True)}"
-    elif target.lsn:
-        found = f"{before}{target.lsn}"
-    elif target.xid:
-        found = f"{before}transaction {target.xid}"
-    elif target.name:
-        found = f"restore point {target.name}"
-    return f"{found}, on timeline {target.timeline}" if target.timeline else found
-
-
-def _reached(reached: backup_pb2.ReachedMoment) -> str:
-    parts = [
-        f"restore point {reached.name}" if reached.name else "",
-        f"transaction {reached.xid}" if reached.xid else "",
-        reached.lsn,
-        f"last commit {time_of(reached.time, precise=True)}" if reached.HasField("time") else "",
-    ]
-    return ", ".join(part for part in parts if part)
-
-
-def _facts(facts: dict[str, str | Text]) -> RenderableType:
-    """Return a line for each fact that is known."""
-    view = Table.grid(padding=(0, 2, 0, 0))
-    view.add_column(no_wrap=True, style="bold")
-    view.add_column(overflow="fold")
-    for name, value in facts.items():
-        if str(value) not in ("", "-"):
-            view.add_row(name, value if isinstance(value, Text) else cell(value))
-    return view
 
 
 def _problems(problems: Sequence[backup_pb2.BackupProblem]) -> list[RenderableType]:
@@ -376,7 +283,8 @@ def _time(
     return time_of(getattr(message, field))
 
 
-def _verdict(ok: bool) -> Text:
+def verdict(ok: bool) -> Text:
+    """Return whether something is in order, to be seen at a glance."""
     return Text("yes", style="green") if ok else Text("NO", style="bold red")
 
 

@@ -147,3 +147,14 @@ def _role(role: "_Role.ValueType") -> str:
 
 def _age(message: health_pb2.DatabaseHealth | health_pb2.HealthCheck) -> str:
     return duration(message.age.ToNanoseconds() / 1e9)
+
+
+def facts(lines: dict[str, str | Text]) -> RenderableType:
+    """Return a line for each fact that is known."""
+    view = Table.grid(padding=(0, 2, 0, 0))
+    view.add_column(no_wrap=True, style="bold")
+    view.add_column(overflow="fold")
+    for name, value in lines.items():
+        if str(value) not in ("", "-"):
+            view.add_row(name, value if isinstance(value, Text) else cell(value))
+    return view
