@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import functools
 import os
+import pwd
 import random
+import resource
 import signal
 import subprocess
 import time
@@ -357,22 +360,40 @@ class TestDirectories:
             await store.create("small-too", b"2")
 
     async def test_a_directory_of_others_is_denied(self, tmp_path: Path) -> None:
-        with _small_disk(tmp_path / "disk") as disk:
-            subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-            with pytest.raises(StoreDenied):
-                await DurableStore(FileStore(disk)).create("a", b"1")
+        directory = tmp_path / "others"
+        directory.mkdir(mode=0o500)
+        with _nobody(), pytest.raises(StoreDenied):
+            await DurableStore(FileStore(directory)).create("a", b"1")
 
 
 @contextlib.contextmanager
 def _small_disk(path: Path) -> Iterator[Path]:
+    """A disk of 2 MiB; where none can be mounted, no file may be larger, which is full as well."""
     path.mkdir()
     mount = ("mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs", str(path))
     if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("no file system can be mounted here")
+        before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2 * _MIB, most))
+        undo = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (before, most))
+    else:
+        undo = functools.partial(subprocess.run, ("umount", "--lazy", str(path)), check=True)
     try:
         yield path
     finally:
-        subprocess.run(("umount", "--lazy", str(path)), check=True)
+        undo()
+
+
+@contextlib.contextmanager
+def _nobody() -> Iterator[None]:
+    """The process as an account that may do what everybody may: root may do everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 async def test_a_file_in_place_of_the_store_is_not_an_empty_store(tmp_path: Path) -> None:
