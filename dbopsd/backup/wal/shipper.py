@@ -266,9 +266,12 @@ class Shipper:
         """
         try:
             content = await asyncio.to_thread(self._spool.read_partial, segment)
+            length = await asyncio.to_thread(written_bytes, content)
+            # What is read while it is written to may lack bytes before others that it has. It is
+            # written in order: what was before the last byte that was seen is all there by now.
+            content = await asyncio.to_thread(self._spool.read_partial, segment)
         except FileNotFoundError:
             return  # completed meanwhile
-        length = await asyncio.to_thread(written_bytes, content)
         if received is not None and segment.start + length < received < segment.end:
             length = received - segment.start
         # One that is written to its last byte is about to be complete.
