@@ -116,6 +116,7 @@ class _Watch:
                 self._config,
                 backup_intervals(self._schedules, now),
                 longest_pause([each for each in self._schedules if each.kind == DRILL], now),
+                self._daemon.config.server.state_dir,
             )
         except DbopsError as error:
             _log.warning("the backups of database '%s' cannot be read: %s", self._database, error)

@@ -31,7 +31,11 @@ async def run_backups(daemon: Daemon) -> AsyncIterator[Served]:
         # At the first call: a daemon without backups loads no stores, codecs and keys.
         from dbopsd.backup.reader import BackupReader  # noqa: PLC0415
 
-        return BackupReader(daemon.databases, partial(_last_problem, daemon.operations))
+        return BackupReader(
+            daemon.databases,
+            partial(_last_problem, daemon.operations),
+            daemon.config.server.state_dir,
+        )
 
     service = BackupService(daemon.databases.keys(), load)
     yield Served(

@@ -3,7 +3,7 @@
 from dbopsd.backup.leases import utc_now
 from dbopsd.backup.model.reports import RetentionReport
 from dbopsd.backup.model.requests import ApplyRetentionRequest
-from dbopsd.backup.repository import open_repository
+from dbopsd.backup.repository import repository_of
 from dbopsd.backup.retention.apply import Retention
 from dbopsd.operations.kind import Run
 
@@ -15,7 +15,7 @@ async def apply_retention(run: Run, request: ApplyRetentionRequest) -> Retention
     is whole, and the next run goes on.
     """
     reports = []
-    async with open_repository(run.database.name, run.database.config.backup) as repository:
+    async with repository_of(run) as repository:
         for system in await repository.systems():
             retention = Retention(run, repository, repository.layout(system), utc_now)
             reports.append(await retention.apply(dry_run=request.dry_run))

@@ -12,14 +12,14 @@ from dbopsd.backup.model.reports import BackupDescription
 from dbopsd.backup.model.requests import CreateBackupRequest
 from dbopsd.backup.physical.errors import IncrementalUnsupported
 from dbopsd.backup.physical.physical_backup import take_physical_backup
-from dbopsd.backup.repository import Repository, open_repository
+from dbopsd.backup.repository import Repository, repository_of
 from dbopsd.backup.server import read_server
 from dbopsd.operations.kind import Run
 
 
 async def create_backup(run: Run, request: CreateBackupRequest) -> BackupDescription:
     """Take a backup. What an attempt before this one left is an orphan, which retention removes."""
-    async with open_repository(run.database.name, run.database.config.backup) as repository:
+    async with repository_of(run) as repository:
         if request.kind is BackupKind.LOGICAL:
             record = await create_logical(run, repository, request)
             return await _described(run, repository, request, record)

@@ -11,7 +11,7 @@ from dbopsd.backup.leases import CLOCK_MARGIN, leases_of
 from dbopsd.backup.model.description import backup_name
 from dbopsd.backup.model.reports import DeleteReport
 from dbopsd.backup.model.requests import DeleteBackupRequest
-from dbopsd.backup.repository import Repository, open_repository
+from dbopsd.backup.repository import Repository, repository_of
 from dbopsd.backup.retention.errors import (
     BackupHasChildren,
     BackupHeld,
@@ -32,7 +32,7 @@ async def delete_backup(run: Run, request: DeleteBackupRequest) -> DeleteReport:
     damaged backup and those of a former cluster may always go. The WAL stays until retention finds
     that nobody needs it.
     """
-    async with open_repository(run.database.name, run.database.config.backup) as repository:
+    async with repository_of(run) as repository:
         deletion = _Deletion(run, repository, request)
         catalog = await deletion.find()
         if catalog is None:

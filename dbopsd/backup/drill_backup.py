@@ -15,7 +15,7 @@ from dbopsd.backup.drill.statements import split_statements
 from dbopsd.backup.leases import hold_lease, utc_now
 from dbopsd.backup.model.reports import DrillCheck, DrillReport
 from dbopsd.backup.model.requests import DrillBackupRequest, RecoveryTarget
-from dbopsd.backup.repository import Repository, open_repository
+from dbopsd.backup.repository import Repository, repository_of
 from dbopsd.backup.restore.cluster import own_directory
 from dbopsd.backup.restore.directory import RestoreDirectory
 from dbopsd.backup.restore.plan import Plan, plan_restore
@@ -44,7 +44,7 @@ async def drill_backup(run: Run, request: DrillBackupRequest) -> DrillReport:
     statements = await asyncio.to_thread(split_statements, "check_sql", request.check_sql)
     directory = Path(await own_directory(run, FOLDER))
     await _remove(directory)  # what an earlier attempt left
-    async with open_repository(run.database.name, run.database.config.backup) as repository:
+    async with repository_of(run) as repository:
         windows = await list_windows(repository)
         lost_s = recovery_point_s(windows, utc_now())
         target = request.target

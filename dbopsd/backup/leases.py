@@ -24,6 +24,7 @@ from dbopsd.backup.catalog.layout import Layout, parse_time, time_name
 from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.catalog.notes import expiry_of, read_notes
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
+from dbopsd.backup.codec.whole_object import read_whole
 from dbopsd.backup.store.base import ObjectInfo
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.errors import ObjectMissing, StoreError, StoreUnavailable
@@ -229,7 +230,8 @@ async def leases_of(store: DurableStore, layout: Layout, *, clock: Clock = utc_n
                 newest[holder] = max(newest.get(holder, ""), each.key)
         with contextlib.suppress(ObjectMissing):  # released, or renewed since it was listed
             return [
-                _parse(holder, key, await store.read(key)) for holder, key in sorted(newest.items())
+                _parse(holder, key, await read_whole(store, key))
+                for holder, key in sorted(newest.items())
             ]
     raise StoreUnavailable(store.url, "its list of leases names objects that are not there")
 
@@ -277,5 +279,5 @@ def _parse(holder: str, key: str, content: bytes) -> Lease:
             frozenset(map(str, fields["backups"])),
             None if wal_from is None else Lsn.parse(wal_from),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise BackupDamaged(key, Damage.HASH, "it is no lease") from None

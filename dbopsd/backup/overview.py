@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from dbopsd.backup.catalog.catalog import Backup, is_physical
 from dbopsd.backup.catalog.commit import CommitRecord
@@ -22,6 +23,7 @@ async def read_overview(
     config: DatabaseBackupConfig,
     intervals_s: Mapping[str, float],
     drill_interval_s: float | None,
+    state_dir: Path | None = None,
 ) -> BackupOverview:
     """Read it from the store. Intervals are those of the schedules; the configuration wins.
 
@@ -29,7 +31,7 @@ async def read_overview(
     """
     read_at = datetime.now(UTC).timestamp()
     backups: list[Backup] = []
-    async with open_repository(database, config) as repository:
+    async with open_repository(database, config, state_dir) as repository:
         for system in await repository.systems():
             backups += (await repository.catalog(system)).backups
     good = [each.record for each in backups if each.record is not None and _is_good(each)]

@@ -29,11 +29,12 @@ from dbopsd.backup.codec.sealed_object import (
     DataKey,
     SealedWriter,
     data_key_id,
+    most_stored_bytes,
     open_object,
 )
 from dbopsd.backup.store.base import Content
 from dbopsd.backup.store.durable_store import DurableStore
-from dbopsd.backup.store.errors import ObjectMissing
+from dbopsd.backup.store.errors import ObjectMissing, ObjectTooLarge
 
 PART_BYTES: Final = 8 * 2**20
 """A part is closed once it has so many stored bytes: it is held in memory a few times."""
@@ -213,22 +214,31 @@ class PartWriter:
 async def require_stored(store: DurableStore, described: StoredObject) -> None:
     """Read an object back. Raises `BackupDamaged` unless it is what `described` says."""
     try:
-        found = await store.sha256(described.path)
+        found = await store.sha256(described.path, described.stored_bytes)
     except ObjectMissing:
         raise BackupDamaged(described.path, Damage.MISSING, "it is not in the store") from None
+    except ObjectTooLarge:
+        raise BackupDamaged(described.path, Damage.HASH, "the store gives more back") from None
     if found.hex() != described.sha256:
         raise BackupDamaged(described.path, Damage.HASH, "the store gives other bytes back")
 
 
 async def read_object(
-    store: DurableStore, keys: DataKeys, path: str, described: StoredObject | None = None
+    store: DurableStore,
+    keys: DataKeys,
+    path: str,
+    described: StoredObject | None = None,
+    *,
+    most_plain_bytes: int = PART_BYTES,
 ) -> AsyncIterator[Content]:
     """The content of an object, some frames at a time, each checked; compared with `described`.
 
-    Raises `BackupDamaged`, `KeyMissing`, `KeyWrong`. Without `described`, the content is known to
+    Without `described`, it is refused if it is larger than any that has so many plain bytes. Raises
+    `BackupDamaged`, `KeyMissing`, `KeyWrong`. Without `described`, the content is known to
     be whole only when the iterator has ended.
     """
-    async for frame in _frames(path, await _fetched(store, keys, path, described), keys):
+    stored = await _fetched(store, keys, path, described, most_stored_bytes(most_plain_bytes))
+    async for frame in _frames(path, stored, keys):
         yield frame
 
 
@@ -261,13 +271,24 @@ async def read_parts(
 
 
 async def _fetched(
-    store: DurableStore, keys: DataKeys, path: str, described: StoredObject | None
+    store: DurableStore,
+    keys: DataKeys,
+    path: str,
+    described: StoredObject | None,
+    most_bytes: int = 0,
 ) -> bytes:
-    """The stored bytes of an object, if they are those of the commit record."""
+    """The stored bytes of an object, if they are those of the commit record.
+
+    Without `described`, of at most so many bytes.
+    """
+    limit = most_bytes if described is None else described.stored_bytes
     try:
-        stored = await store.read(path)
+        stored = await store.read(path, limit)
     except ObjectMissing:
         raise BackupDamaged(path, Damage.MISSING, "it is not in the store") from None
+    except ObjectTooLarge:
+        detail = f"it has more than the {limit} bytes that were stored, or can be"
+        raise BackupDamaged(path, Damage.HASH, detail) from None
     if described is None:
         return stored
     digest = await asyncio.to_thread(hashlib.sha256, stored)

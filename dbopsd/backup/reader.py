@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from dbopsd.backup.backups import describe_backup, hold_backup, label_backup, list_backups
@@ -25,10 +26,14 @@ class BackupReader:
     """
 
     def __init__(
-        self, databases: Mapping[str, Database], last_problem: Callable[[str], Awaitable[str]]
+        self,
+        databases: Mapping[str, Database],
+        last_problem: Callable[[str], Awaitable[str]],
+        state_dir: Path | None = None,
     ) -> None:
         """`last_problem`: why the duty to receive a database's WAL last ended; empty: unknown."""
         self._databases = databases
+        self._state_dir = state_dir
         self._last_problem = last_problem
 
     async def get(self, database: str, id_: str) -> BackupDescription:
@@ -68,4 +73,5 @@ class BackupReader:
         return replace(status, problem=f"{status.problem}: {problem}") if problem else status
 
     def _open(self, database: str) -> AbstractAsyncContextManager[Repository]:
-        return open_repository(database, self._databases[database].config.backup)
+        backup = self._databases[database].config.backup
+        return open_repository(database, backup, self._state_dir)

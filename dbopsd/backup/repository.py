@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
 
 from dbopsd.backup.catalog.catalog import Catalog, list_systems, read_catalog
 from dbopsd.backup.catalog.errors import BackupsNotConfigured
@@ -12,8 +14,12 @@ from dbopsd.backup.codec.compression import Compression
 from dbopsd.backup.codec.data_keys import DataKeys
 from dbopsd.backup.codec.key_files import read_keys
 from dbopsd.backup.store.durable_store import DurableStore
+from dbopsd.backup.store.identity import KnownStores
 from dbopsd.backup.store.stores import open_store
 from dbopsd.config.backup import DatabaseBackupConfig
+from dbopsd.operations.kind import Run
+
+_KNOWN_STORES: Final = "backup/stores"
 
 
 @dataclass(frozen=True)
@@ -48,19 +54,24 @@ class Repository:
         return await list_systems(self.store, self.database)
 
     async def require_create_only(self) -> None:
-        """Raise `StoreUnsuitable` where the store overwrites objects; asked once."""
+        """Raise `StoreUnsuitable` where the store overwrites objects; asked once.
+
+        One that does not is marked as a store that is used.
+        """
         if self.store.url not in self._checked:
             await self.store.require_create_only()
+            await self.store.prepare()
             self._checked.add(self.store.url)
 
 
 @asynccontextmanager
 async def open_repository(
-    database: str, config: DatabaseBackupConfig | None
+    database: str, config: DatabaseBackupConfig | None, state_dir: Path | None = None
 ) -> AsyncIterator[Repository]:
     """The repository, for the time of the context.
 
-    Raises `BackupsNotConfigured` and `KeyUnreadable`. The store is not asked yet.
+    Which store it was is kept in `state_dir`: the first call to another one in its place raises
+    `StoreReplaced`. Raises `BackupsNotConfigured` and `KeyUnreadable`. The store is not asked yet.
     """
     if config is None:
         raise BackupsNotConfigured(database)
@@ -71,7 +82,8 @@ async def open_repository(
         config.keys.recovery or "",
         accepts_unencrypted=config.keys.accept_unencrypted,
     )
-    store = DurableStore(open_store(config), deadline_s=config.timeout_s)
+    known = None if state_dir is None else KnownStores(state_dir / _KNOWN_STORES)
+    store = DurableStore(open_store(config), deadline_s=config.timeout_s, known=known)
     try:
         yield Repository(
             database,
@@ -82,3 +94,8 @@ async def open_repository(
         )
     finally:
         await store.close()
+
+
+def repository_of(run: Run) -> AbstractAsyncContextManager[Repository]:
+    """The repository of an operation's database, as `open_repository`."""
+    return open_repository(run.database.name, run.database.config.backup, run.state_dir)

@@ -12,7 +12,7 @@ from dbopsd.backup.logical.dump_choice import find_dump, is_about_dump
 from dbopsd.backup.logical.restore_logical import drop_unfinished, restore_logical
 from dbopsd.backup.model.reports import RestoreReport
 from dbopsd.backup.model.requests import RestoreBackupRequest, TargetAction
-from dbopsd.backup.repository import Repository, open_repository
+from dbopsd.backup.repository import Repository, repository_of
 from dbopsd.backup.restore.cluster import (
     RestoredCluster,
     account_for,
@@ -44,7 +44,7 @@ async def restore_backup(run: Run, request: RestoreBackupRequest) -> RestoreRepo
 
     An attempt begins anew: what an earlier one left is removed first.
     """
-    async with open_repository(run.database.name, run.database.config.backup) as repository:
+    async with repository_of(run) as repository:
         dump = await find_dump(repository, request)
         if dump is not None:
             return await restore_logical(run, repository, dump, request)

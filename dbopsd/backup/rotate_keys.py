@@ -2,7 +2,7 @@
 
 from dbopsd.backup.model.reports import RotateReport
 from dbopsd.backup.model.requests import RotateKeysRequest
-from dbopsd.backup.repository import open_repository
+from dbopsd.backup.repository import repository_of
 from dbopsd.operations.kind import Run
 
 
@@ -12,7 +12,7 @@ async def rotate_keys(run: Run, request: RotateKeysRequest) -> RotateReport:
     A data key always has a wrap that opens: its new one is read back before an old one goes. So
     it may end anywhere, and be begun again. Raises `KeyMissing` and `KeyWrong`.
     """
-    async with open_repository(run.database.name, run.database.config.backup) as repository:
+    async with repository_of(run) as repository:
         await repository.require_create_only()
 
         def progress(done: int, total: int) -> None:

@@ -21,7 +21,7 @@ from dbopsd.backup.model.reports import (
     WalGap,
 )
 from dbopsd.backup.model.requests import Depth, VerifyBackupsRequest
-from dbopsd.backup.repository import Repository, open_repository
+from dbopsd.backup.repository import Repository, repository_of
 from dbopsd.backup.verify.contents import tools_of, verify_files
 from dbopsd.backup.verify.dump import verify_dump
 from dbopsd.backup.verify.objects import problem_of, verify_objects, verify_record
@@ -78,7 +78,7 @@ async def verify_backups(run: Run, request: VerifyBackupsRequest) -> VerifyRepor
     verification finds it whole. Raises `BackupNotFound`, `KeyMissing`, `KeyWrong`, and what the
     store does, which says nothing about the backups.
     """
-    async with open_repository(run.database.name, run.database.config.backup) as repository:
+    async with repository_of(run) as repository:
         clusters = await _clusters(repository, request)
         contents = request.depth is Depth.CONTENTS
         # What is looked into is read once more.

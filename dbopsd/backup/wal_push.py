@@ -51,7 +51,8 @@ async def push_wal(config: Config, database: str, path: Path) -> None:
     """Store the WAL file at `path` (`%p` in `archive_command`), and read it back.
 
     Raises `WalConflict` where other WAL is stored under its name, `RestoredServerArchives`,
-    `WalUnusable`, `BackupsNotConfigured`, `KeyWrong`, `BackupDamaged` and the store's errors.
+    `WalUnusable`, `BackupsNotConfigured`, `KeyWrong`, `BackupDamaged`, `StoreNotPrepared` where no
+    daemon has used the store yet, and the store's other errors.
     """
     known = config.databases.get(database)
     if known is None:
@@ -62,7 +63,9 @@ async def push_wal(config: Config, database: str, path: Path) -> None:
         return
     system_identifier, content = await asyncio.to_thread(_read, path)
     async with open_repository(database, known.backup) as repository:
-        await repository.require_create_only()
+        # Not prepared here: the directory of a disk that is not mounted would take the WAL.
+        await repository.store.require_prepared()
+        await repository.store.require_create_only()
         writer = WalWriter(repository, repository.layout(system_identifier))
         if history := _HISTORY.fullmatch(path.name):
             await writer.store_history(int(history["timeline"], 16), content)

@@ -23,7 +23,7 @@ from typing import Final, TypeVar
 import stamina
 
 from dbopsd.backup.store import stores
-from dbopsd.backup.store.base import Content, ObjectInfo, Store
+from dbopsd.backup.store.base import MOST_BYTES, Content, ObjectInfo, Store
 from dbopsd.backup.store.errors import StoreError, StoreFull, StoreUnavailable
 from dbopsd.config.backup import DatabaseBackupConfig
 
@@ -99,8 +99,8 @@ class FailingStore(Store):
         kept = bytes(content)
         await self._call(Call("create", key), lambda: self._store.create(key, kept))
 
-    async def read(self, key: str) -> bytes:
-        return await self._call(Call("read", key), lambda: self._store.read(key))
+    async def read(self, key: str, most_bytes: int = MOST_BYTES) -> bytes:
+        return await self._call(Call("read", key), lambda: self._store.read(key, most_bytes))
 
     async def info(self, key: str) -> ObjectInfo | None:
         return await self._call(Call("info", key), lambda: self._store.info(key))

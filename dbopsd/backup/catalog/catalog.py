@@ -12,6 +12,7 @@ from dbopsd.backup.catalog.kind import BackupKind, BackupState
 from dbopsd.backup.catalog.layout import COMMIT, Layout, is_backup_id
 from dbopsd.backup.catalog.notes import Note, NoteKind, expiry_of, read_notes
 from dbopsd.backup.codec.errors import NOT_ENCRYPTED, BackupDamaged
+from dbopsd.backup.codec.whole_object import MOST_RECORD_BYTES, read_whole
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.errors import ObjectMissing
 
@@ -121,7 +122,7 @@ async def _read(
 ) -> Backup | None:
     key = layout.commit(id_)
     try:
-        record = read_commit(key, await store.read(key))
+        record = read_commit(key, await read_whole(store, key, MOST_RECORD_BYTES))
     except ObjectMissing:
         return None  # deleted since it was listed
     except BackupDamaged as error:

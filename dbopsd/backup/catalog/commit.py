@@ -21,6 +21,15 @@ FORMAT: Final = 1
 """Grows when an older version could not restore what a newer one wrote."""
 
 _SEAL: Final = "seal"
+_NO_RECORD: Final = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    ValidationError,
+    RecursionError,
+)
+_SEGMENT_SIZES: Final = frozenset(2**power for power in range(20, 31))
 
 JsonLsn = Annotated[
     Lsn, PlainValidator(lambda text: Lsn.parse(str(text))), PlainSerializer(str, return_type=str)
@@ -159,7 +168,9 @@ def read_commit(key: str, content: bytes) -> CommitRecord:
         if seal["sha256"] != _seal(fields, None)["sha256"]:
             raise BackupDamaged(key, Damage.HASH, "its fields are not those that were written")
         record = _RECORDS.validate_python(fields)
-    except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+        if record.segment_bytes not in _SEGMENT_SIZES or record.timeline < 1:
+            raise ValueError("no server has such WAL")
+    except _NO_RECORD as error:
         empty = not content.strip()
         problem = Damage.TRUNCATED if empty else Damage.HASH
         raise BackupDamaged(key, problem, "it is no commit record") from error

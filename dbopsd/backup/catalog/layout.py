@@ -1,12 +1,14 @@
 """Where things are in the store.
 
+    _store.json                                 which store it is
     DATABASE/keys/DATA_KEY/KEY.json             a data key, wrapped
     DATABASE/SYSTEM/backups/ID/COMMIT.json      a backup's commit record, written last
     DATABASE/SYSTEM/backups/ID/STREAM.00000     what was backed up, in parts
     DATABASE/SYSTEM/notes/ID/TIME-KIND.json     what became of a backup later: held, verified, …
     DATABASE/SYSTEM/wal/TIMELINE/SEGMENT        a complete WAL segment
     DATABASE/SYSTEM/wal/TIMELINE/SEGMENT.partial.BYTES   the beginning of one
-    DATABASE/SYSTEM/wal/TIMELINE/marks/LSN-TIME   that all until then is stored; no content
+    DATABASE/SYSTEM/wal/TIMELINE/marks/LSN-TIME[-DATA_KEY-SEAL]   that all until then is stored; no
+                                                content
     DATABASE/SYSTEM/wal/history/TIMELINE.history
     DATABASE/SYSTEM/wal/days/DAY-DATA_KEY       which data key a day's WAL has; no content
     DATABASE/SYSTEM/wal/events/TIME-KIND.json   gaps and other events of the archive

@@ -16,6 +16,7 @@ from typing import Any, Final
 from dbopsd.backup.catalog.layout import Layout, parse_time, time_name
 from dbopsd.backup.codec.errors import BackupDamaged
 from dbopsd.backup.codec.sealed_json import open_json, seal_json
+from dbopsd.backup.codec.whole_object import read_whole
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.errors import ObjectMissing
 
@@ -112,7 +113,7 @@ async def check_notes(store: DurableStore, layout: Layout, backup: str) -> list[
     async for each in store.list(layout.notes(backup)):
         if _NAME.fullmatch(each.key.rpartition("/")[2]):
             try:
-                open_json(each.key, await store.read(each.key))
+                open_json(each.key, await read_whole(store, each.key))
             except BackupDamaged as damaged:
                 problems.append(damaged)
             except ObjectMissing:
@@ -136,7 +137,7 @@ async def delete_notes(store: DurableStore, layout: Layout, backup: str) -> None
 async def _read(store: DurableStore, about: str, kind: NoteKind, key: str) -> Note | None:
     at = parse_time(key.rpartition("/")[2].partition("-")[0])
     try:
-        return Note(about, kind, at, open_json(key, await store.read(key)))
+        return Note(about, kind, at, open_json(key, await read_whole(store, key)))
     except ObjectMissing:
         return None  # deleted since it was listed
     except BackupDamaged:

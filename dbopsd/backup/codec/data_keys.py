@@ -22,6 +22,7 @@ from dbopsd.backup.codec.errors import BackupDamaged, Damage, KeyMissing, KeyWro
 from dbopsd.backup.codec.key_files import KeyEncryptionKeys
 from dbopsd.backup.codec.sealed_json import open_json, seal_json
 from dbopsd.backup.codec.sealed_object import DataKey
+from dbopsd.backup.codec.whole_object import read_whole
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.errors import ObjectExists, ObjectMissing
 
@@ -233,7 +234,7 @@ class DataKeys:
     async def _read(self, id_: bytes, name: str) -> _Wrap:
         key = self._object(id_, name)
         try:
-            fields = open_json(key, await self._store.read(key))
+            fields = open_json(key, await read_whole(self._store, key))
             return _Wrap(fields["key"], base64.b64decode(fields["wrapped"], validate=True))
         except ObjectMissing:
             raise BackupDamaged(key, Damage.MISSING, "the wrap of a data key") from None

@@ -29,7 +29,7 @@ def open_json(key: str, stored: bytes) -> Mapping[str, Any]:
             detail = "it is not as it was written, or another object"
             raise BackupDamaged(key, Damage.HASH, detail)
         fields: Mapping[str, Any] = content["fields"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if not stored.strip():
             raise BackupDamaged(key, Damage.TRUNCATED, "it is empty") from error
         raise BackupDamaged(key, Damage.HASH, "it is none of dbopsd's objects") from error

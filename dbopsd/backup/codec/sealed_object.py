@@ -157,6 +157,12 @@ def open_object(
         raise BackupDamaged(name, Damage.HASH, "something follows its end")
 
 
+def most_stored_bytes(plain_bytes: int) -> int:
+    """The most that an object with so many bytes of content has in the store."""
+    frames = -(-plain_bytes // FRAME_BYTES) + 1
+    return _HEADER.size + frames * (_LENGTH.size + _MOST_STORED_BYTES)
+
+
 def data_key_id(name: str, stored: Content) -> bytes | None:
     """The id of the data key of an object; None if it is not encrypted. Raises `BackupDamaged`."""
     fields = _header_fields(name, memoryview(stored).cast("B"))

@@ -7,6 +7,7 @@ from dbopsd.backup.catalog.commit import CommitRecord, check_commit
 from dbopsd.backup.catalog.errors import BackupNotFound
 from dbopsd.backup.catalog.kind import BackupKind, BackupState
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
+from dbopsd.backup.codec.whole_object import MOST_RECORD_BYTES, read_whole
 from dbopsd.backup.logical.errors import DumpedTableNotFound
 from dbopsd.backup.model.requests import RestoreBackupRequest
 from dbopsd.backup.repository import Repository
@@ -77,7 +78,8 @@ async def _check(repository: Repository, record: CommitRecord) -> None:
     if record.data_key:
         key = repository.layout(record.system_identifier).commit(record.id)
         data_key = await repository.keys.load(bytes.fromhex(record.data_key))
-        check_commit(key, await repository.store.read(key), data_key)
+        content = await read_whole(repository.store, key, MOST_RECORD_BYTES)
+        check_commit(key, content, data_key)
 
 
 def check_request(request: RestoreBackupRequest) -> None:

@@ -12,6 +12,7 @@ from dbopsd.backup.catalog.commit import CommitRecord, check_commit
 from dbopsd.backup.catalog.errors import BackupNotFound
 from dbopsd.backup.catalog.kind import BackupState
 from dbopsd.backup.codec.errors import BackupDamaged, KeyMissing, KeyWrong
+from dbopsd.backup.codec.whole_object import MOST_RECORD_BYTES, read_whole
 from dbopsd.backup.parts import read_parts
 from dbopsd.backup.physical.base_backup import MANIFEST
 from dbopsd.backup.repository import Repository
@@ -92,7 +93,8 @@ async def _require_genuine(repository: Repository, catalog: Catalog, record: Com
     key = catalog.layout.commit(record.id)
     try:
         data_key = await repository.keys.load(bytes.fromhex(record.data_key))
-        check_commit(key, await repository.store.read(key), data_key)
+        content = await read_whole(repository.store, key, MOST_RECORD_BYTES)
+        check_commit(key, content, data_key)
     except (BackupDamaged, KeyMissing, KeyWrong, ObjectMissing, ValueError) as error:
         raise NoParent(f"backup {record.id} cannot be trusted: {error}") from None
 

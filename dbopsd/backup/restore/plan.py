@@ -16,6 +16,7 @@ from dbopsd.backup.catalog.kind import BackupState
 from dbopsd.backup.catalog.layout import Layout
 from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
+from dbopsd.backup.codec.whole_object import MOST_RECORD_BYTES, read_whole
 from dbopsd.backup.model.reports import RestorePlan
 from dbopsd.backup.model.requests import RecoveryTarget
 from dbopsd.backup.repository import Repository
@@ -210,7 +211,7 @@ async def _check_chain(repository: Repository, plan: Plan) -> None:
         if record.data_key:
             data_key = await repository.keys.load(bytes.fromhex(record.data_key))
             key = layout.commit(record.id)
-            check_commit(key, await store.read(key), data_key)
+            check_commit(key, await read_whole(store, key, MOST_RECORD_BYTES), data_key)
         stored = {each.key: each.size_bytes async for each in store.list(layout.backup(record.id))}
         for part in record.objects:
             size = stored.get(part.path)

@@ -13,6 +13,9 @@ _PART: Final = r"[A-Za-z0-9_=+-][A-Za-z0-9._=+-]{0,199}"
 _KEY: Final = re.compile(rf"{_PART}(/{_PART})*")
 _MAX_KEY_BYTES: Final = 900
 
+MOST_BYTES: Final = 16 * 2**20
+"""What is read of an object by whoever does not know better how large it may be."""
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
@@ -43,8 +46,11 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def read(self, key: str) -> bytes:
-        """The whole content. Raises `ObjectMissing`."""
+    async def read(self, key: str, most_bytes: int = MOST_BYTES) -> bytes:
+        """The whole content. Raises `ObjectMissing`, and `ObjectTooLarge` for more than that.
+
+        Who can write to the store must not fill the memory of who reads from it.
+        """
 
     @abstractmethod
     async def info(self, key: str) -> ObjectInfo | None:

@@ -1,22 +1,30 @@
 """A store whose calls end in time, are tried again where that helps, and whose answers are sure."""
 
 import asyncio
+import contextlib
 import hashlib
+import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 import stamina
 
-from dbopsd.backup.store.base import Content, ObjectInfo, Store
+from dbopsd.backup.store.base import MOST_BYTES, Content, ObjectInfo, Store
 from dbopsd.backup.store.errors import (
     ObjectExists,
     ObjectMissing,
+    ObjectTooLarge,
+    StoreNotPrepared,
+    StoreReplaced,
     StoreUnavailable,
     StoreUnsuitable,
 )
+from dbopsd.backup.store.identity import MARKER, KnownStores, new_marker, read_marker
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 _DEADLINE_S: Final = 60.0
 _ATTEMPTS: Final = 5
@@ -32,15 +40,25 @@ class DurableStore(Store):
 
     An answer that is lost, or comes after its deadline, is no failure: the next attempt finds the
     object, compares it with what was to be written, and is content.
+
+    With `known`, every call raises `StoreReplaced` where it is not the store that was here before.
     """
 
     def __init__(
-        self, store: Store, *, deadline_s: float = _DEADLINE_S, attempts: int = _ATTEMPTS
+        self,
+        store: Store,
+        *,
+        deadline_s: float = _DEADLINE_S,
+        attempts: int = _ATTEMPTS,
+        known: KnownStores | None = None,
     ) -> None:
         self.url = store.url
         self._store = store
         self._deadline_s = deadline_s
         self._attempts = attempts
+        self._known = known
+        self._is_known = known is None
+        self._comparing = asyncio.Lock()
 
     async def create(self, key: str, content: Content) -> None:
         """Create an object, or find the same one there.
@@ -58,12 +76,12 @@ class DurableStore(Store):
 
         await self._tried(attempt)
 
-    async def read(self, key: str) -> bytes:
-        return await self._tried(lambda: self._store.read(key))
+    async def read(self, key: str, most_bytes: int = MOST_BYTES) -> bytes:
+        return await self._tried(lambda: self._store.read(key, most_bytes))
 
-    async def sha256(self, key: str) -> bytes:
-        """The hash of the object, as it is read back. Raises `ObjectMissing`."""
-        content = await self.read(key)
+    async def sha256(self, key: str, most_bytes: int = MOST_BYTES) -> bytes:
+        """The hash of the object, as it is read back. Raises as `read` does."""
+        content = await self.read(key, most_bytes)
         return (await asyncio.to_thread(hashlib.sha256, content)).digest()
 
     async def info(self, key: str) -> ObjectInfo | None:
@@ -106,14 +124,68 @@ class DurableStore(Store):
         finally:
             await self.delete(key)
 
+    async def prepare(self) -> None:
+        """Mark the store as one that is used, unless it is marked, and keep in mind which it is."""
+        await self.require_same()
+        if not await self._identity():
+            with contextlib.suppress(ObjectExists):  # somebody else has marked it meanwhile
+                await self.create(MARKER, new_marker())
+            await self.require_same()
+
+    async def require_prepared(self) -> None:
+        """Raise `StoreNotPrepared` unless the store is marked as one that is used."""
+        if not await self._identity():
+            raise StoreNotPrepared(self.url, MARKER)
+
+    async def require_same(self) -> None:
+        """Raise `StoreReplaced` unless it is the store that was here before, or none was.
+
+        Done before the first call, and when somebody wants to be sure of it.
+        """
+        known = self._known
+        if known is None:
+            return
+        before = await asyncio.to_thread(known.recall, self.url)
+        found = await self._identity()
+        if before and found != before:
+            what = f"it has '{found}' in '{MARKER}'" if found else f"it has no '{MARKER}'"
+            problem = f"{what}, and had '{before}'"
+            raise StoreReplaced(self.url, problem, str(known.path(self.url)))
+        if found and not before:
+            await self._remember(known, found)
+        self._is_known = True
+
+    async def _remember(self, known: KnownStores, id_: str) -> None:
+        try:
+            await asyncio.to_thread(known.remember, self.url, id_)
+        except OSError as error:
+            # Backups are read and written all the same.
+            _log.warning("which store is at %s is not kept in mind: %s", self.url, error)
+
+    async def _identity(self) -> str:
+        """The identity in the store's marker; empty: it has none."""
+        try:
+            return read_marker(await self._attempted(lambda: self._store.read(MARKER, MOST_BYTES)))
+        except ObjectMissing:
+            return ""
+
     async def _is_there(self, key: str, content: Content) -> bool:
         try:
-            return await self._store.read(key) == content
+            return await self._store.read(key, memoryview(content).nbytes) == content
+        except ObjectTooLarge:
+            return False
         except ObjectMissing as error:
             # Deleted since: the next attempt creates it.
             raise StoreUnavailable(self.url, f"'{key}' was there, and then not") from error
 
     async def _tried(self, work: Callable[[], Awaitable[T]]) -> T:
+        if not self._is_known:
+            async with self._comparing:
+                if not self._is_known:
+                    await self.require_same()
+        return await self._attempted(work)
+
+    async def _attempted(self, work: Callable[[], Awaitable[T]]) -> T:
         async for attempt in stamina.retry_context(
             on=StoreUnavailable,
             attempts=self._attempts,

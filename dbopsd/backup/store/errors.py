@@ -48,6 +48,24 @@ class ObjectMissing(StoreError):
 
 
 @dataclass(eq=False)
+class ObjectTooLarge(StoreError):
+    """An object is larger than what is kept under its name can be. None of it was kept."""
+
+    reason: ClassVar[str] = "OBJECT_TOO_LARGE"
+    code: ClassVar[StatusCode] = StatusCode.DATA_LOSS
+
+    key: str
+    most_bytes: int
+
+    @property
+    def message(self) -> str:
+        return (
+            f"object '{self.key}' in {self.store} has more than the {self.most_bytes} bytes that "
+            "it can have: it was not written by dbopsd, or not as it is"
+        )
+
+
+@dataclass(eq=False)
 class StoreUnavailable(StoreError):
     """The store gave no answer, or one that may be another the next time."""
 
@@ -109,4 +127,41 @@ class StoreUnsuitable(StoreError):
         return (
             f"{self.store} cannot be used for backups: {self.problem}; mend this, or choose "
             "another store"
+        )
+
+
+@dataclass(eq=False)
+class StoreReplaced(StoreError):
+    """At a store's URL there is not the store that was there before."""
+
+    reason: ClassVar[str] = "STORE_REPLACED"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    problem: str
+    remembered_in: str
+    """The file on this machine that says which one it was."""
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the store at {self.store} is not the one that was here: {self.problem}; mount its "
+            "file system, or name its bucket; if another one is to take its place, remove "
+            f"{self.remembered_in}"
+        )
+
+
+@dataclass(eq=False)
+class StoreNotPrepared(StoreError):
+    """Nobody has prepared the store, or it is another place than is thought."""
+
+    reason: ClassVar[str] = "STORE_NOT_PREPARED"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    marker: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.store} has no '{self.marker}', by which the daemon marks a store that it uses: "
+            "start the daemon, or mount the store's file system; nothing was stored"
         )

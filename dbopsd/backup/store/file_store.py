@@ -23,10 +23,18 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final, TypeVar
 
-from dbopsd.backup.store.base import Content, ObjectInfo, Store, check_key, check_prefix
+from dbopsd.backup.store.base import (
+    MOST_BYTES,
+    Content,
+    ObjectInfo,
+    Store,
+    check_key,
+    check_prefix,
+)
 from dbopsd.backup.store.errors import (
     ObjectExists,
     ObjectMissing,
+    ObjectTooLarge,
     StoreDenied,
     StoreError,
     StoreFull,
@@ -71,8 +79,8 @@ class FileStore(Store):
     async def create(self, key: str, content: Content) -> None:
         await self._call(self._create, _parts(check_key(key)), content)
 
-    async def read(self, key: str) -> bytes:
-        return await self._call(self._read, _parts(check_key(key)))
+    async def read(self, key: str, most_bytes: int = MOST_BYTES) -> bytes:
+        return await self._call(self._read, _parts(check_key(key)), most_bytes)
 
     async def info(self, key: str) -> ObjectInfo | None:
         return await self._call(self._info, _parts(check_key(key)))
@@ -206,16 +214,20 @@ class FileStore(Store):
                     if age_s > _LEFT_BEHIND_S and entry.is_file(follow_symlinks=False):
                         os.unlink(entry.name, dir_fd=incoming)
 
-    def _read(self, parts: tuple[str, ...]) -> bytes:
+    def _read(self, parts: tuple[str, ...], most_bytes: int) -> bytes:
         try:
             with self._opened(parts[:-1]) as folder:
                 descriptor = os.open(parts[-1], _OBJECT, dir_fd=folder)
         except _NOTHING_THERE:
             raise ObjectMissing(self.url, "/".join(parts)) from None
         with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
                 raise StoreUnavailable(self.url, f"{'/'.join(parts)} is no file")
-            return file.read()
+            content = b"" if found.st_size > most_bytes else file.read(most_bytes + 1)
+            if max(found.st_size, len(content)) > most_bytes:
+                raise ObjectTooLarge(self.url, "/".join(parts), most_bytes)
+            return content
 
     def _info(self, parts: tuple[str, ...]) -> ObjectInfo | None:
         try:

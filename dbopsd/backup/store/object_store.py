@@ -14,10 +14,18 @@ import obstore
 from obstore import exceptions
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from dbopsd.backup.store.base import Content, ObjectInfo, Store, check_key, check_prefix
+from dbopsd.backup.store.base import (
+    MOST_BYTES,
+    Content,
+    ObjectInfo,
+    Store,
+    check_key,
+    check_prefix,
+)
 from dbopsd.backup.store.errors import (
     ObjectExists,
     ObjectMissing,
+    ObjectTooLarge,
     StoreDenied,
     StoreError,
     StoreFull,
@@ -87,10 +95,13 @@ class ObjectStore(Store):
         except _FAILED as error:
             raise self._explain(error) from error
 
-    async def read(self, key: str) -> bytes:
+    async def read(self, key: str, most_bytes: int = MOST_BYTES) -> bytes:
         check_key(key)
         try:
             found = await obstore.get_async(self._store, key)
+            # No server can send more than the length that it gave before.
+            if found.meta["size"] > most_bytes:
+                raise ObjectTooLarge(self.url, key, most_bytes)
             return bytes(await found.bytes_async())
         except _NOT_FOUND as error:
             if _NO_BUCKET.search(str(error)):

@@ -5,6 +5,7 @@ from typing import Final
 
 from dbopsd.backup.catalog.commit import CommitRecord, check_commit, read_commit
 from dbopsd.backup.codec.errors import BackupDamaged, Damage, KeyMissing
+from dbopsd.backup.codec.whole_object import MOST_RECORD_BYTES, read_whole
 from dbopsd.backup.model.reports import Problem
 from dbopsd.backup.parts import StoredObject, read_object
 from dbopsd.backup.repository import Repository
@@ -35,7 +36,7 @@ async def verify_record(
     """
     record: CommitRecord | None = None
     try:
-        content = await repository.store.read(key)
+        content = await read_whole(repository.store, key, MOST_RECORD_BYTES)
         record = read_commit(key, content)
         if record.data_key:
             data_key = await repository.keys.load(bytes.fromhex(record.data_key))

@@ -87,7 +87,12 @@ async def _problem(repository: Repository, layout: Layout, file: WalFile) -> Pro
             # Gone meanwhile where more of the segment was stored, which is read in its place.
             await read_segment(repository, layout, file.segment, file.length)
             return None
-        async for content in read_object(repository.store, repository.keys, file.key):
+        async for content in read_object(
+            repository.store,
+            repository.keys,
+            file.key,
+            most_plain_bytes=file.segment.size_bytes,
+        ):
             length += len(content)
     except BackupDamaged as error:
         return problem_of(error)

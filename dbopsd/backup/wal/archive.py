@@ -14,6 +14,7 @@ from dbopsd.backup.catalog.layout import Layout, parse_time, time_name
 from dbopsd.backup.catalog.lsn import SEGMENT_BYTES, Lsn, Segment
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
 from dbopsd.backup.codec.sealed_object import DataKey, FindKey, open_object
+from dbopsd.backup.codec.whole_object import read_whole
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.errors import ObjectMissing
 from dbopsd.backup.wal.timelines import History, parse_history
@@ -145,7 +146,7 @@ async def read_history(store: DurableStore, layout: Layout, timeline: int) -> by
     """The `.history` file of a timeline, as PostgreSQL wrote it. Raises `BackupDamaged`."""
     key = history_key(layout, timeline)
     try:
-        stored = await store.read(key)
+        stored = await read_whole(store, key)
     except ObjectMissing:
         raise BackupDamaged(key, Damage.MISSING, "it is not in the store") from None
     return b"".join(open_object(key, stored, _no_key(key)))

@@ -9,6 +9,7 @@ from dbopsd.backup.catalog.layout import Layout, parse_time, time_name
 from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
 from dbopsd.backup.codec.sealed_json import open_json, seal_json
+from dbopsd.backup.codec.whole_object import read_whole
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.errors import ObjectMissing
 
@@ -82,7 +83,7 @@ async def read_events(store: DurableStore, layout: Layout) -> list[WalEvent]:
     found = []
     for key in keys:
         try:
-            content = await store.read(key)
+            content = await read_whole(store, key)
         except ObjectMissing:
             continue  # deleted since it was listed
         found.append(_parse(key, content))

@@ -64,7 +64,7 @@ async def receive_wal(run: DutyRun) -> None:
     if database is None:
         raise ValueError("the duty to receive WAL is one of a database")
     folder = spool_folder(run.state_dir, database.name)
-    async with open_repository(database.name, database.config.backup) as repository:
+    async with open_repository(database.name, database.config.backup, run.state_dir) as repository:
         await repository.require_create_only()
         await _ship_leftovers(repository, folder)
         while True:

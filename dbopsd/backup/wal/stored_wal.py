@@ -19,7 +19,8 @@ from dbopsd.backup.codec.sealed_object import DataKey, seal_object
 from dbopsd.backup.parts import read_object
 from dbopsd.backup.repository import Repository
 from dbopsd.backup.store.base import Content
-from dbopsd.backup.store.errors import ObjectExists
+from dbopsd.backup.store.durable_store import DurableStore
+from dbopsd.backup.store.errors import ObjectExists, ObjectTooLarge
 from dbopsd.backup.wal.archive import (
     history_key,
     partial_key,
@@ -88,10 +89,11 @@ class WalWriter:
             await repository.store.create(key, sealed)
         except ObjectExists:
             # Sealed with another salt, so only the contents can be compared.
-            if await _content(repository.for_comparison(), key) != content:
+            compared = repository.for_comparison()
+            if await _content(compared, key, len(content)) != content:
                 raise WalConflict(self._layout.database, key) from None
             return 0
-        if await repository.store.read(key) != sealed:
+        if await _given_back(repository.store, key, len(sealed)) != sealed:
             raise BackupDamaged(key, Damage.HASH, "the store gives other bytes back")
         return len(sealed)
 
@@ -138,11 +140,11 @@ async def read_segment(
     """
     if partial_bytes is None:
         key = segment_key(layout, segment)
-        content = await _content(repository, key)
+        content = await _content(repository, key, segment.size_bytes)
     else:
         key = partial_key(layout, segment, partial_bytes)
         try:
-            content = await _content(repository, key)
+            content = await _content(repository, key, segment.size_bytes)
         except BackupDamaged as error:
             if error.problem is not Damage.MISSING:
                 raise
@@ -150,7 +152,7 @@ async def read_segment(
             if longer is None:
                 raise
             key = longer
-            content = await _content(repository, key)
+            content = await _content(repository, key, segment.size_bytes)
     expected = segment.size_bytes if key == segment_key(layout, segment) else None
     if len(content) > segment.size_bytes or expected not in (None, len(content)):
         detail = f"it has {len(content)} bytes of WAL, and a segment {segment.size_bytes}"
@@ -172,5 +174,14 @@ async def _longer(
     return partial_key(layout, segment, length) if length >= partial_bytes else None
 
 
-async def _content(repository: Repository, key: str) -> bytes:
-    return b"".join([frame async for frame in read_object(repository.store, repository.keys, key)])
+async def _content(repository: Repository, key: str, most_bytes: int) -> bytes:
+    frames = read_object(repository.store, repository.keys, key, most_plain_bytes=most_bytes)
+    return b"".join([frame async for frame in frames])
+
+
+async def _given_back(store: DurableStore, key: str, size_bytes: int) -> bytes | None:
+    """What the store has under the key; None for more than was stored."""
+    try:
+        return await store.read(key, size_bytes)
+    except ObjectTooLarge:
+        return None

@@ -11,7 +11,9 @@ import pytest
 from dbopsd.backup.catalog.errors import BackupsNotConfigured
 from dbopsd.backup.catalog.lsn import Segment
 from dbopsd.backup.model.reports import WalState
-from dbopsd.backup.store.errors import StoreError
+from dbopsd.backup.store.durable_store import DurableStore
+from dbopsd.backup.store.errors import StoreError, StoreNotPrepared
+from dbopsd.backup.store.file_store import FileStore
 from dbopsd.backup.wal.errors import WalConflict
 from dbopsd.backup.wal.status import read_status
 from dbopsd.backup.wal.stored_wal import read_segment
@@ -50,6 +52,12 @@ def server(archiving: tuple[PostgresServer, Path]) -> PostgresServer:
     return archiving[0]
 
 
+@pytest.fixture(autouse=True)
+async def prepared(tmp_path: Path) -> None:
+    """The store, as the daemon of the database has prepared it."""
+    await DurableStore(FileStore(tmp_path / "store")).prepare()
+
+
 def config_of(directory: Path, **backup: str) -> Config:
     settings = {"store": (directory / "store").as_uri(), "wal": "archive_command", **backup}
     return Config.model_validate({"databases": {"main": {"dsn": "host=/", "backup": settings}}})
@@ -69,6 +77,17 @@ async def test_a_file_is_stored_once(server: PostgresServer, tmp_path: Path) -> 
     await push_wal(config, "main", path)
     async with backed_up(server, tmp_path) as database:
         assert await check_archive(database, server) == [path.name]
+
+
+async def test_the_directory_of_a_disk_that_is_not_mounted_takes_no_wal(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    path = await asyncio.to_thread(finished, server)
+    (tmp_path / "store").rename(tmp_path / "away")
+    (tmp_path / "store").mkdir()
+    with pytest.raises(StoreNotPrepared, match="nothing was stored"):
+        await push_wal(config_of(tmp_path), "main", path)
+    assert list((tmp_path / "store").iterdir()) == []
 
 
 async def test_other_wal_of_the_same_name_is_refused(

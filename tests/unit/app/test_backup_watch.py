@@ -61,8 +61,13 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         "main": SimpleNamespace(config=SimpleNamespace(backup=config)),
         "other": SimpleNamespace(config=SimpleNamespace(backup=None)),
     }
+    server = SimpleNamespace(state_dir=tmp_path / "state")
     return SimpleNamespace(
-        databases=databases, operations=Operations(), backups=BackupBoard(), config=config
+        databases=databases,
+        operations=Operations(),
+        backups=BackupBoard(),
+        config=SimpleNamespace(server=server),
+        backup=config,
     )
 
 
@@ -86,7 +91,7 @@ async def test_it_looks_again_when_an_operation_has_ended(watched: Any) -> None:
         found = await seen(watched, lambda found: True)
         assert (found.newest, found.attempt_ok, found.drill) == ({}, None, None)
         assert found.intervals_s == {"full": 86400.0}
-        await store(watched.config, "full-1")
+        await store(watched.backup, "full-1")
         await asyncio.sleep(0.2)
         assert watched.backups.of("main").newest == {}, "the store is asked all the time"
         watched.operations.ended = [operation("a", "create-backup", State.SUCCEEDED)]
@@ -107,7 +112,7 @@ async def test_it_looks_again_when_an_operation_has_ended(watched: Any) -> None:
 
 
 async def test_what_was_known_stays_while_the_store_is_away(watched: Any) -> None:
-    await store(watched.config, "full-1")
+    await store(watched.backup, "full-1")
     async with run_backup_watch(cast("Daemon", watched)):
         await seen(watched, lambda found: found.newest and not found.problem)
         with no_pauses(), stores_that_fail(Faults(Fault.FAIL, 0, FOR_EVER)):

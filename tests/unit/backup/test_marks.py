@@ -8,7 +8,7 @@ import pytest
 
 from dbopsd.backup.catalog.layout import Layout
 from dbopsd.backup.catalog.lsn import Lsn
-from dbopsd.backup.store.base import Content, ObjectInfo, Store
+from dbopsd.backup.store.base import MOST_BYTES, Content, ObjectInfo, Store
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.wal.archive import Mark, TimelineWal, read_archive
 from dbopsd.backup.wal.marks import Marks
@@ -36,7 +36,7 @@ class Keys(Store):
         assert content == b""
         self.keys.add(key)
 
-    async def read(self, key: str) -> bytes:
+    async def read(self, key: str, most_bytes: int = MOST_BYTES) -> bytes:
         raise NotImplementedError
 
     async def info(self, key: str) -> ObjectInfo | None:

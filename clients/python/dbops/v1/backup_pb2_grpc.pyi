@@ -80,6 +80,8 @@ class BackupServiceStub:
     - RESOURCE_EXHAUSTED, `STORE_FULL`: the store has no room.
     - FAILED_PRECONDITION, `STORE_DENIED`: the store refuses access.
     - FAILED_PRECONDITION, `STORE_UNSUITABLE`: the store overwrites objects, so that nothing in it would be safe.
+    - FAILED_PRECONDITION, `STORE_REPLACED`: the store is not the one that this machine has used, such as the directory
+      of a disk that is not mounted.
     - DATA_LOSS, `OBJECT_MISSING`: an object is not in the store. ALREADY_EXISTS, `OBJECT_EXISTS`: an object that was to
       be created is there with other content; nothing was overwritten.
     """
@@ -187,6 +189,8 @@ class BackupServiceAsyncStub(BackupServiceStub):
     - RESOURCE_EXHAUSTED, `STORE_FULL`: the store has no room.
     - FAILED_PRECONDITION, `STORE_DENIED`: the store refuses access.
     - FAILED_PRECONDITION, `STORE_UNSUITABLE`: the store overwrites objects, so that nothing in it would be safe.
+    - FAILED_PRECONDITION, `STORE_REPLACED`: the store is not the one that this machine has used, such as the directory
+      of a disk that is not mounted.
     - DATA_LOSS, `OBJECT_MISSING`: an object is not in the store. ALREADY_EXISTS, `OBJECT_EXISTS`: an object that was to
       be created is there with other content; nothing was overwritten.
     """
@@ -290,6 +294,8 @@ class BackupServiceServicer(metaclass=_abc_1.ABCMeta):
     - RESOURCE_EXHAUSTED, `STORE_FULL`: the store has no room.
     - FAILED_PRECONDITION, `STORE_DENIED`: the store refuses access.
     - FAILED_PRECONDITION, `STORE_UNSUITABLE`: the store overwrites objects, so that nothing in it would be safe.
+    - FAILED_PRECONDITION, `STORE_REPLACED`: the store is not the one that this machine has used, such as the directory
+      of a disk that is not mounted.
     - DATA_LOSS, `OBJECT_MISSING`: an object is not in the store. ALREADY_EXISTS, `OBJECT_EXISTS`: an object that was to
       be created is there with other content; nothing was overwritten.
     """
