@@ -20,6 +20,8 @@ from pydantic import SecretStr
 from dbopsd.backup.catalog.lsn import Lsn, Segment
 from dbopsd.backup.repository import Repository, open_repository
 from dbopsd.backup.wal.archive import Mark, mark_key
+from dbopsd.backup.wal.day_keys import DayKeys
+from dbopsd.backup.wal.mark_seals import seal_mark
 from dbopsd.backup.wal.stored_wal import WalWriter
 from dbopsd.config import DatabaseConfig
 from dbopsd.db.database import Database
@@ -83,6 +85,7 @@ class WalStorer:
         self._repository = repository
         self._layout = repository.layout(str(system))
         self._writer = WalWriter(repository, self._layout)
+        self._day_keys = DayKeys(repository, self._layout)
         self._stored: set[Path] = set()
         self._end = Lsn(0)
 
@@ -108,7 +111,8 @@ class WalStorer:
                 await self._writer.store_partial(segment, content[: end - segment.start])
         self._end = end
         if timeline:
-            key = mark_key(self._layout, Mark(timeline, end, at))
+            data_key = await self._day_keys.of_today()
+            key = mark_key(self._layout, seal_mark(self._layout, Mark(timeline, end, at), data_key))
             await self._repository.store.create(key, b"")
 
     def _files(self) -> list[Path]:

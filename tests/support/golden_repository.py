@@ -1,9 +1,12 @@
 """Makes the golden repository: a store as this version writes it, which every later one must read.
 
-    python -m tests.support.golden_repository tests/unit/backup/golden/format_1
+    python -m tests.support.golden_repository tests/unit/backup/golden/format_1_1
 
 What a format is, stays in its directory for ever; a new format gets a new one. `contents.json` says
 what is in it: the hash of each stream, and of each WAL file.
+
+`format_1` is of before marks were sealed and stores marked, which `format_1_1` has: a version that
+reads the one restores from the other, too.
 """
 
 import asyncio
@@ -36,7 +39,9 @@ from dbopsd.backup.repository import Repository
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.file_store import FileStore
 from dbopsd.backup.wal.archive import Mark, mark_key
+from dbopsd.backup.wal.day_keys import DayKeys
 from dbopsd.backup.wal.events import EventKind, write_event
+from dbopsd.backup.wal.mark_seals import seal_mark
 from dbopsd.backup.wal.stored_wal import WalWriter
 from dbopsd.config.backup import DatabaseBackupConfig
 from tests.support.backup_keys import RECIPIENT, keys
@@ -177,7 +182,10 @@ async def make(root: Path) -> None:
     beginning = text(str(last), PARTIAL_BYTES)
     await writer.store_partial(last, beginning)
     wal[str(last)] = _sha256(beginning)
-    await zstd.store.create(mark_key(LAYOUT, Mark(1, Lsn(0x400100), _AT)), b"")
+    day_keys = DayKeys(zstd, LAYOUT, lambda: "20261130")
+    mark = seal_mark(LAYOUT, Mark(1, Lsn(0x400100), _AT), await day_keys.of_today())
+    await zstd.store.create(mark_key(LAYOUT, mark), b"")
+    await zstd.store.prepare()
     await write_event(
         zstd.store,
         LAYOUT,

@@ -27,6 +27,7 @@ from dbopsd.backup.restore.target_search import Found, Stop, TargetSearch, descr
 from dbopsd.backup.restore.wal_scan import SegmentFile, WalScan
 from dbopsd.backup.restore.windows import restorable, segment_bytes_of
 from dbopsd.backup.wal.archive import Mark, WalArchive, read_archive
+from dbopsd.backup.wal.mark_seals import with_genuine_marks
 from dbopsd.backup.wal.stored_wal import read_segment
 from dbopsd.db.client_tools import same_major
 from dbopsd.db.server.installation import Installation
@@ -107,13 +108,20 @@ async def plan_restore(
     async def search(mark: Mark | None) -> tuple[Reachable, WalArchive, Found]:
         run.progress("plan")
         layout = catalog.layout
-        archive = await read_archive(repository.store, layout, segment_bytes_of(catalog))
+        stored = await read_archive(repository.store, layout, segment_bytes_of(catalog))
+        archive, problem = await with_genuine_marks(repository.keys, stored)
         if target.timeline in ("", "latest") and archive.damaged_histories:
             # Which timeline is the latest, and what is ambiguous, is not known without it.
             raise next(iter(archive.damaged_histories.values()))
         reachable = Reachable(backups, archive, [mark] if mark else [])
         scan = WalScan(run, repository, layout, tools, run.scratch, segment_bytes_of(catalog))
-        found = await TargetSearch(repository.database, reachable, scan, target).find()
+        try:
+            found = await TargetSearch(repository.database, reachable, scan, target).find()
+        except TargetUnreachable:
+            if problem is not None:
+                # It may be reachable by marks that cannot be judged without that key.
+                raise problem from None
+            raise
         return reachable, archive, found
 
     (reachable, archive, found), behind = await _with_newest(run, repository, target, search)

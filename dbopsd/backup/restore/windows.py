@@ -12,6 +12,7 @@ from dbopsd.backup.repository import Repository
 from dbopsd.backup.restore.reachable import Hole, Reach, Reachable
 from dbopsd.backup.wal.archive import read_archive
 from dbopsd.backup.wal.events import EventKind, WalEvent, read_events
+from dbopsd.backup.wal.mark_seals import with_genuine_marks
 
 _NO_CAUSE: Final = "it is not in the archive: it never came, was deleted, or retention removed it"
 
@@ -26,7 +27,8 @@ async def list_windows(repository: Repository) -> RecoveryWindows:
     for system in await repository.systems():
         catalog = await repository.catalog(system)
         layout = repository.layout(system)
-        archive = await read_archive(repository.store, layout, segment_bytes_of(catalog))
+        stored = await read_archive(repository.store, layout, segment_bytes_of(catalog))
+        archive, _ = await with_genuine_marks(repository.keys, stored)
         reachable = Reachable(restorable(catalog), archive)
         windows += _windows(repository.database, reachable.reaches)
         events = await read_events(repository.store, layout)

@@ -28,6 +28,7 @@ from dbopsd.backup.retention.removal import (
 from dbopsd.backup.retention.wal_needs import wal_needs
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.wal.archive import WalArchive, read_archive
+from dbopsd.backup.wal.mark_seals import with_genuine_marks
 from dbopsd.config.backup import span_s
 from dbopsd.operations.kind import Run
 
@@ -89,7 +90,9 @@ class Retention:
         # Listed after the catalog was read: a backup that is committed meanwhile lacks nothing.
         sizes = {each.key: each.size_bytes async for each in store.list(layout.backups)}
         backups = [_with_missing(each, sizes) for each in catalog.backups]
-        archive = await _read_archive(store, layout, backups)
+        stored = await _read_archive(store, layout, backups)
+        # A forged mark would say that a timeline has nothing that is as new as is wanted.
+        archive, _ = await with_genuine_marks(self.repository.keys, stored)
         leases = await leases_of(store, layout, clock=self.clock)
         decision = decide(backups, self.repository.config.retention, archive, leases, self.clock())
         expiries = {

@@ -22,7 +22,9 @@ from dbopsd.backup.retention.recovery_bases import continues_to, newest_timeline
 from dbopsd.backup.wal.archive import WalArchive
 
 _SEGMENT: Final = re.compile(r"[0-9A-F]{8}/(?P<name>[0-9A-F]{24})(?:\.partial\.\d{1,10})?")
-_MARK: Final = re.compile(r"(?P<timeline>[0-9A-F]{8})/marks/(?P<lsn>[0-9A-F]{16})-\d{16}")
+_MARK: Final = re.compile(
+    r"(?P<timeline>[0-9A-F]{8})/marks/(?P<lsn>[0-9A-F]{16})-\d{16}(?:-[0-9a-f]{32}){0,2}"
+)
 
 
 @dataclass(frozen=True)

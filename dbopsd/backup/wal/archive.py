@@ -1,7 +1,7 @@
 """The WAL archive as listing the store finds it.
 
 Names carry all that a list must tell: a segment's own name, the length of the beginning of one,
-and, for a mark, up to which position everything was stored at which time.
+and, for a mark, up to which position everything was stored at which time, and who says so.
 """
 
 import re
@@ -20,18 +20,26 @@ from dbopsd.backup.store.errors import ObjectMissing
 from dbopsd.backup.wal.timelines import History, parse_history
 
 _PARTIAL: Final = re.compile(r"(?P<segment>[0-9A-F]{24})\.partial\.(?P<bytes>\d{1,10})")
-_MARK: Final = re.compile(r"(?P<lsn>[0-9A-F]{16})-(?P<time>\d{16})")
+_MARK: Final = re.compile(
+    r"(?P<lsn>[0-9A-F]{16})-(?P<time>\d{16})(?:-(?P<data_key>[0-9a-f]{32})-(?P<seal>[0-9a-f]{32}))?"
+)
 _SEGMENT: Final = re.compile(r"[0-9A-F]{24}")
 _HISTORY: Final = re.compile(r"history/(?P<timeline>[0-9A-F]{8})\.history")
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Every commit that the server made before `at` is in the WAL before `lsn`, and stored."""
+    """Every commit that the server made before `at` is in the WAL before `lsn`, and stored.
+
+    `seal`: what the data key of this id, both in hexadecimal, makes of it; empty: nothing was
+    encrypted. Whether it is right is not looked at here (`mark_seals`).
+    """
 
     timeline: int
     lsn: Lsn
     at: datetime
+    data_key: str = field(default="", compare=False)
+    seal: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,9 @@ def history_key(layout: Layout, timeline: int) -> str:
 
 def mark_key(layout: Layout, mark: Mark) -> str:
     """The key of a mark, which has no content."""
-    return f"{layout.wal}{mark.timeline:08X}/marks/{int(mark.lsn):016X}-{time_name(mark.at)}"
+    seal = f"-{mark.data_key}-{mark.seal}" if mark.seal else ""
+    name = f"{int(mark.lsn):016X}-{time_name(mark.at)}{seal}"
+    return f"{layout.wal}{mark.timeline:08X}/marks/{name}"
 
 
 async def read_archive(
@@ -172,7 +182,13 @@ def parse_archive(
             longest = partials.setdefault(segment.timeline, {})
             longest[segment] = max(longest.get(segment, 0), int(found["bytes"]))
         elif found := _MARK.fullmatch(name.removeprefix("marks/")):
-            mark = Mark(int(folder, 16), Lsn(int(found["lsn"], 16)), parse_time(found["time"]))
+            mark = Mark(
+                int(folder, 16),
+                Lsn(int(found["lsn"], 16)),
+                parse_time(found["time"]),
+                found["data_key"] or "",
+                found["seal"] or "",
+            )
             marks.setdefault(mark.timeline, []).append(mark)
     return WalArchive(
         layout,

@@ -6,14 +6,17 @@ commit takes its time a little before its record is in the WAL.
 """
 
 from collections import deque
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
 from dbopsd.backup.catalog.layout import Layout
 from dbopsd.backup.catalog.lsn import Lsn
+from dbopsd.backup.codec.sealed_object import DataKey
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.wal.archive import Mark, TimelineWal, mark_key
+from dbopsd.backup.wal.mark_seals import seal_mark
 from dbopsd.backup.wal.slot import Look
 
 _AFTER: Final = timedelta(seconds=0.5)
@@ -29,9 +32,17 @@ class Marks:
     The newest stays; besides, one a minute, and after a day one an hour.
     """
 
-    def __init__(self, store: DurableStore, layout: Layout, stored: TimelineWal) -> None:
+    def __init__(
+        self,
+        store: DurableStore,
+        layout: Layout,
+        stored: TimelineWal,
+        data_key: Callable[[], Awaitable[DataKey | None]],
+    ) -> None:
+        """`data_key`: what new marks are sealed by; None: nothing is encrypted."""
         self._store = store
         self._layout = layout
+        self._data_key = data_key
         self._timeline = stored.timeline
         self._kept = sorted(stored.marks, key=lambda mark: mark.at)
         # Marks that hold as soon as the WAL before their position is stored.
@@ -58,6 +69,7 @@ class Marks:
             newest = self._waiting.popleft()
         if newest is None or (self._kept and not self._says_more(newest)):
             return
+        newest = seal_mark(self._layout, newest, await self._data_key())
         await self._store.create(mark_key(self._layout, newest), b"")
         self._kept.append(newest)
         for mark in superfluous(self._kept):

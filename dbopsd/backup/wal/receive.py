@@ -21,9 +21,11 @@ from dbopsd.backup.repository import Repository, open_repository
 from dbopsd.backup.server import Server, read_server
 from dbopsd.backup.store.errors import StoreError
 from dbopsd.backup.wal.archive import TimelineWal, WalArchive, read_archive, segment_key
+from dbopsd.backup.wal.day_keys import DayKeys
 from dbopsd.backup.wal.errors import WalConflict
 from dbopsd.backup.wal.events import EventKind, WalEvent, read_events, write_event
 from dbopsd.backup.wal.holes import is_stored, record_holes, record_vanished
+from dbopsd.backup.wal.mark_seals import with_genuine_marks
 from dbopsd.backup.wal.marks import Marks
 from dbopsd.backup.wal.receiver import Receiver
 from dbopsd.backup.wal.resume import Leg, leads_on
@@ -103,6 +105,7 @@ class _Cluster:
         self._server = server
         self._layout = repository.layout(server.system_identifier)
         self._slot = slot_name(database.name)
+        self._day_keys = DayKeys(repository, self._layout)
         self._progress = Progress()
         self._marks: Marks | None = None
         self._marked_timeline = 0
@@ -269,6 +272,7 @@ class _Cluster:
         A store that is gone may have been begun anew in the same place, or come back without what
         was stored meanwhile.
         """
+        await self._repository.store.require_same()
         progress = self._progress
         stored = progress.stored
         vanished = await self._vanished(stored)
@@ -311,9 +315,11 @@ class _Cluster:
 
     async def _mark(self, found: Look) -> None:
         if found.timeline != self._marked_timeline:
-            archive = await self._archive()
+            repository = self._repository
+            # What somebody else wrote is no reason to write less, or to delete ours.
+            archive, _ = await with_genuine_marks(repository.keys, await self._archive())
             stored = archive.timelines.get(found.timeline, TimelineWal(found.timeline))
-            self._marks = Marks(self._repository.store, self._layout, stored)
+            self._marks = Marks(repository.store, self._layout, stored, self._day_keys.of_today)
             self._marked_timeline = found.timeline
         now = asyncio.get_running_loop().time()
         if self._marks is not None:

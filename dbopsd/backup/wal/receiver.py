@@ -65,6 +65,32 @@ class HistoryUnreadable(DbopsError):
         )
 
 
+@dataclass(eq=False)
+class SlotNotThere(DbopsError):
+    """Nothing is stored yet, and no slot tells with which WAL the archive begins."""
+
+    reason: ClassVar[str] = "WAL_SLOT_MISSING"
+    code: ClassVar[StatusCode] = StatusCode.UNAVAILABLE
+
+    slot: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the replication slot '{self.slot}', with whose WAL the archive begins, is not there "
+            "yet: this is tried again by itself"
+        )
+
+
+_MENDED_BY_TIME: Final = (
+    DatabaseError,
+    StoreError,
+    HistoryUnreadable,
+    SlotNotThere,
+    ChildNotStarted,
+)
+
+
 class Receiver:
     """Receives the WAL of one cluster for as long as the server is this cluster.
 
@@ -109,7 +135,7 @@ class Receiver:
         while True:
             try:
                 fruitful, problem = await self._receive()
-            except (DatabaseError, StoreError, HistoryUnreadable, ChildNotStarted) as error:
+            except _MENDED_BY_TIME as error:
                 fruitful, problem = False, error.message
             if fruitful:
                 pause_s, said = _FIRST_PAUSE_S, ""
@@ -221,20 +247,25 @@ class Receiver:
         """Find out how the server came to its timeline, and up to where that is stored."""
         await self._shipper.ship(everything=True)
         progress = self._progress
-        history = await self._history(found.timeline)
-        progress.legs = legs_of(history)
+        legs = legs_of(await self._history(found.timeline))
         archive = await self._archive()
         progress.take(archive)
-        stored = next_position(archive, progress.legs, found.reserved)
+        stored = next_position(archive, legs, found.reserved)
         if stored is None:
             # The archive begins with what the slot keeps, but not on a timeline that was left.
-            reserved = found.reserved.start if found.reserved is not None else found.end
-            segment = Segment.at(found.timeline, reserved, self._spool.segment_bytes)
-            stored = max(segment.start, progress.legs[-1].start)
-        progress.stored = stored
+            if found.reserved is None:
+                # Another receiver's begins with it as well: begun later, this one leaves a hole.
+                raise SlotNotThere(self._name)
+            stored = max(found.reserved.start, legs[-1].start)
+        # Both at once: whoever tries again goes by what is there.
+        progress.legs, progress.stored = legs, stored
         begun = Segment.at(found.timeline, stored, self._spool.segment_bytes)
         progress.first = max(begun.start, progress.first)
-        progress.gaps += await self._record_holes(archive)
+        try:
+            progress.gaps += await self._record_holes(archive)
+        except BaseException:
+            progress.legs = ()  # looked for anew
+            raise
 
     async def _history(self, timeline: int) -> History:
         if timeline == 1:

@@ -12,6 +12,7 @@ from typing import Final
 
 from dbopsd.backup.catalog.lsn import Lsn, Segment
 from dbopsd.backup.wal.wal_pages import end_of_records
+from dbopsd.db.errors import StatementFailed
 from dbopsd.db.session import Session
 from dbopsd.db.statement import load_sql
 
@@ -19,6 +20,7 @@ _LOOK: Final = load_sql(__package__, "look.sql").statement
 _CREATE: Final = load_sql(__package__, "create_slot.sql").statement
 _ADVANCE: Final = load_sql(__package__, "advance_slot.sql").statement
 _DROP: Final = load_sql(__package__, "drop_slot.sql").statement
+_EXISTS: Final = "42710"
 _PREFIX: Final = "dbopsd_"
 _MOST_NAME_BYTES: Final = 63
 
@@ -73,11 +75,16 @@ async def look(session: Session, slot: str) -> Look:
 async def create_slot(session: Session, slot: str) -> None:
     """Create the slot, so that it keeps WAL from the server's last checkpoint on.
 
-    One of the same name that has lost its WAL, or keeps none, is dropped before. Raises
-    `DatabaseError` where somebody streams from that one.
+    One of the same name that has lost its WAL, or keeps none, is dropped before. One that keeps WAL
+    stays: another receiver has created it meanwhile. Raises `DatabaseError` where somebody streams
+    from one that keeps none.
     """
     await session.execute(_DROP, {"slot": slot})
-    await session.execute(_CREATE, {"slot": slot})
+    try:
+        await session.execute(_CREATE, {"slot": slot})
+    except StatementFailed as error:
+        if error.sqlstate != _EXISTS or (await look(session, slot)).reserved is None:
+            raise
 
 
 async def advance_slot(session: Session, slot: str, lsn: Lsn) -> None:

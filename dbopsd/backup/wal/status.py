@@ -12,6 +12,7 @@ from dbopsd.backup.repository import Repository
 from dbopsd.backup.store.errors import StoreError
 from dbopsd.backup.wal.archive import Mark, parse_archive, read_archive
 from dbopsd.backup.wal.events import EventKind, read_events
+from dbopsd.backup.wal.mark_seals import newest_genuine
 from dbopsd.backup.wal.slot import Look, look, slot_name
 from dbopsd.db.database import Database
 from dbopsd.db.statement import load_sql
@@ -119,12 +120,13 @@ def _lag_s(found: Look, marks: Sequence[Mark], lag_bytes: int | None) -> float |
 
 
 async def _marks(repository: Repository, layout: Layout, found: Look) -> Sequence[Mark]:
-    """The marks of the server's timeline, in the order of their positions."""
+    """The newest mark of the server's timeline, if there is one."""
     prefix = f"{layout.wal}{found.timeline:08X}/marks/"
     keys = [each.key async for each in repository.store.list(prefix)]
     archive = parse_archive(layout, keys, {}, found.segment_bytes)
     wal = archive.timelines.get(found.timeline)
-    return () if wal is None else wal.marks
+    newest = await newest_genuine(repository.keys, layout, () if wal is None else wal.marks)
+    return () if newest is None else (newest,)
 
 
 async def _problem(repository: Repository, layout: Layout, now: datetime) -> str:

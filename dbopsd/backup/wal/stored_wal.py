@@ -8,14 +8,13 @@ to be readable for planning, and says nothing of what is in the database.
 import asyncio
 import contextlib
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Final
 
 from dbopsd.backup.catalog.layout import Layout
 from dbopsd.backup.catalog.lsn import Segment
 from dbopsd.backup.codec.compression import Algorithm, Compression
-from dbopsd.backup.codec.errors import BackupDamaged, Damage, KeyMissing
-from dbopsd.backup.codec.sealed_object import DataKey, seal_object
+from dbopsd.backup.codec.errors import BackupDamaged, Damage
+from dbopsd.backup.codec.sealed_object import seal_object
 from dbopsd.backup.parts import read_object
 from dbopsd.backup.repository import Repository
 from dbopsd.backup.store.base import Content
@@ -28,27 +27,21 @@ from dbopsd.backup.wal.archive import (
     read_history,
     segment_key,
 )
+from dbopsd.backup.wal.day_keys import DayKeys, utc_day
 from dbopsd.backup.wal.errors import WalConflict
 
 _PLAIN: Final = Compression(Algorithm.NONE, 0)
-
-
-def _today() -> str:
-    return f"{datetime.now(UTC):%Y%m%d}"
 
 
 class WalWriter:
     """Stores the WAL of one cluster. `today`: the day in UTC, as `20261130`."""
 
     def __init__(
-        self, repository: Repository, layout: Layout, *, today: Callable[[], str] = _today
+        self, repository: Repository, layout: Layout, *, today: Callable[[], str] = utc_day
     ) -> None:
         self._repository = repository
         self._layout = layout
-        self._today = today
-        self._day = ""
-        self._data_key: DataKey | None = None
-        self._finding_key = asyncio.Lock()
+        self._day_keys = DayKeys(repository, layout, today)
 
     async def store_segment(self, segment: Segment, content: Content) -> int:
         """Store a complete segment, or find the same one there; how many bytes are stored.
@@ -81,7 +74,7 @@ class WalWriter:
 
     async def _store(self, key: str, content: Content) -> int:
         repository = self._repository
-        data_key = await self._key_of_today()
+        data_key = await self._day_keys.of_today()
         sealed = await asyncio.to_thread(
             seal_object, key, content, repository.compression, data_key
         )
@@ -96,37 +89,6 @@ class WalWriter:
         if await _given_back(repository.store, key, len(sealed)) != sealed:
             raise BackupDamaged(key, Damage.HASH, "the store gives other bytes back")
         return len(sealed)
-
-    async def _key_of_today(self) -> DataKey | None:
-        if not self._repository.keys.key_id:
-            return None
-        async with self._finding_key:
-            day = self._today()
-            if day != self._day:
-                self._data_key = await self._find_key(day) or await self._create_key(day)
-                self._day = day
-            return self._data_key
-
-    async def _find_key(self, day: str) -> DataKey | None:
-        prefix = f"{self._layout.wal}days/"
-        names = [
-            each.key.removeprefix(prefix) async for each in self._repository.store.list(prefix)
-        ]
-        for name in sorted(names):
-            if not name.startswith(f"{day}-"):
-                continue
-            try:
-                return await self._repository.keys.load(bytes.fromhex(name.partition("-")[2]))
-            except KeyMissing:
-                continue  # of a key that is configured no longer
-        return None
-
-    async def _create_key(self, day: str) -> DataKey | None:
-        made = await self._repository.keys.create()
-        if made is not None:
-            name = f"{self._layout.wal}days/{day}-{made.id.hex()}"
-            await self._repository.store.create(name, b"")
-        return made
 
 
 async def read_segment(

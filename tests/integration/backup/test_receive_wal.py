@@ -12,7 +12,7 @@ from dbopsd.backup.catalog.lsn import Lsn, Segment
 from dbopsd.backup.model.reports import WalState, WalStatus
 from dbopsd.backup.reader import BackupReader
 from dbopsd.backup.wal.events import EventKind
-from dbopsd.backup.wal.slot import slot_name
+from dbopsd.backup.wal.slot import create_slot, slot_name
 from dbopsd.backup.wal.status import read_status
 from dbopsd.db.database import Database
 from tests.support.backed_up import BACKUP_SETTINGS, backed_up, repository_of
@@ -259,6 +259,25 @@ async def test_wal_that_the_server_removed_is_a_gap_that_is_recorded(
         async with repository_of(database) as repository:
             status = await read_status(repository, database)
             assert "removed" in status.problem
+
+
+async def test_a_slot_that_another_receiver_has_created_stays(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    name = slot_name("main")
+    async with backed_up(server, tmp_path) as database:
+
+        async def create() -> None:
+            async with database.session() as session:
+                await create_slot(session, name)
+
+        await asyncio.gather(*(create() for _ in range(4)))
+        position = await asyncio.to_thread(slot_position, server)
+        await fill_segments(server, 1)
+        await asyncio.to_thread(server.execute, "CHECKPOINT")
+        # Anew, it would keep WAL from here on only, and what was kept is received by nobody.
+        await create()
+        assert await asyncio.to_thread(slot_position, server) == position
 
 
 async def test_a_dropped_slot_leaves_no_gap_while_wal_is_received(

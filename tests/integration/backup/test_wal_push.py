@@ -55,7 +55,11 @@ def server(archiving: tuple[PostgresServer, Path]) -> PostgresServer:
 @pytest.fixture(autouse=True)
 async def prepared(tmp_path: Path) -> None:
     """The store, as the daemon of the database has prepared it."""
-    await DurableStore(FileStore(tmp_path / "store")).prepare()
+    await prepare(tmp_path)
+
+
+async def prepare(directory: Path) -> None:
+    await DurableStore(FileStore(directory / "store")).prepare()
 
 
 def config_of(directory: Path, **backup: str) -> Config:
@@ -178,6 +182,7 @@ async def test_it_fails_while_the_store_does(server: PostgresServer, tmp_path: P
     path = await asyncio.to_thread(finished, server)
     config = config_of(tmp_path, timeout_s="0.3")
     calls = Faults()
+    await prepare(tmp_path / "counted")
     with stores_that_fail(calls):
         await push_wal(config_of(tmp_path / "counted"), "main", path)
     for at in range(len(calls.calls)):
@@ -192,6 +197,7 @@ async def test_it_fails_while_the_store_does(server: PostgresServer, tmp_path: P
                     async with backed_up(server, tmp_path) as database:
                         assert await check_archive(database, server) == [path.name]
             shutil.rmtree(tmp_path / "store", ignore_errors=True)
+            await prepare(tmp_path)
 
 
 async def test_a_database_that_archives_nothing_is_refused(

@@ -24,6 +24,10 @@ def look(seconds: float, lsn: int, timeline: int = 1) -> Look:
     return Look("7300000000000000001", at, timeline, lsn, 2**24, PAGE, True, 0, False, 1, None)
 
 
+async def no_key() -> None:
+    """Nothing is encrypted."""
+
+
 class Keys(Store):
     """A store of names, in memory: marks have no content."""
 
@@ -69,7 +73,7 @@ def seconds(marks: Sequence[Mark]) -> list[float]:
 
 
 async def test_a_mark_has_the_position_of_a_later_look(store: DurableStore) -> None:
-    marks = Marks(store, LAYOUT, TimelineWal(1))
+    marks = Marks(store, LAYOUT, TimelineWal(1), no_key)
     marks.looked(look(0, 1000))
     marks.looked(look(0.1, 1100))
     await marks.write(Lsn(5000))
@@ -82,7 +86,7 @@ async def test_a_mark_has_the_position_of_a_later_look(store: DurableStore) -> N
 
 
 async def test_a_page_that_is_not_begun_is_not_waited_for(store: DurableStore) -> None:
-    marks = Marks(store, LAYOUT, TimelineWal(1))
+    marks = Marks(store, LAYOUT, TimelineWal(1), no_key)
     for second, lsn in enumerate((2**24 + 40, 2**24 + 40, 2**24 + PAGE + 24)):
         marks.looked(look(second, lsn))
     await marks.write(Lsn(2**24))
@@ -90,7 +94,7 @@ async def test_a_page_that_is_not_begun_is_not_waited_for(store: DurableStore) -
 
 
 async def test_a_day_of_work_leaves_few_marks(store: DurableStore) -> None:
-    marks = Marks(store, LAYOUT, TimelineWal(1))
+    marks = Marks(store, LAYOUT, TimelineWal(1), no_key)
     hours = 26
     for second in range(0, hours * 3600, 50):
         marks.looked(look(second, 1000 + second * 8))
@@ -105,7 +109,7 @@ async def test_a_day_of_work_leaves_few_marks(store: DurableStore) -> None:
 
 
 async def test_an_idle_server_has_one_mark_whose_time_goes_on(store: DurableStore) -> None:
-    marks = Marks(store, LAYOUT, TimelineWal(1))
+    marks = Marks(store, LAYOUT, TimelineWal(1), no_key)
     for second in range(0, 3600, 5):
         marks.looked(look(second, 8000))
         await marks.write(Lsn(8000))
@@ -115,7 +119,7 @@ async def test_an_idle_server_has_one_mark_whose_time_goes_on(store: DurableStor
 
 
 async def test_a_clock_that_was_set_back_is_followed(store: DurableStore) -> None:
-    marks = Marks(store, LAYOUT, TimelineWal(1))
+    marks = Marks(store, LAYOUT, TimelineWal(1), no_key)
     for second, lsn in ((3600, 1000), (3601, 1000), (1, 2000), (2, 2008), (3, 3000)):
         marks.looked(look(second, lsn))
     await marks.write(Lsn(9000))
@@ -123,12 +127,12 @@ async def test_a_clock_that_was_set_back_is_followed(store: DurableStore) -> Non
 
 
 async def test_marks_of_an_earlier_process_are_thinned_too(store: DurableStore) -> None:
-    first = Marks(store, LAYOUT, TimelineWal(1))
+    first = Marks(store, LAYOUT, TimelineWal(1), no_key)
     for second in range(10):
         first.looked(look(second, 1000 + second * 8))
     await first.write(Lsn(9000))
     archive = await read_archive(store, LAYOUT)
-    second_one = Marks(store, LAYOUT, archive.timelines[1])
+    second_one = Marks(store, LAYOUT, archive.timelines[1], no_key)
     for second in range(10, 30):
         second_one.looked(look(second, 1000 + second * 8))
         await second_one.write(Lsn(9000))
