@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Final
 
 from dbopsd.backup.catalog.catalog import Catalog, list_systems, read_catalog
+from dbopsd.backup.catalog.commit import CommitRecord, check_commit
 from dbopsd.backup.catalog.errors import BackupsNotConfigured
 from dbopsd.backup.catalog.layout import Layout
 from dbopsd.backup.codec.compression import Compression
 from dbopsd.backup.codec.data_keys import DataKeys
+from dbopsd.backup.codec.errors import BackupDamaged, Damage
 from dbopsd.backup.codec.key_files import read_keys
+from dbopsd.backup.codec.whole_object import MOST_RECORD_BYTES, read_whole
 from dbopsd.backup.store.durable_store import DurableStore
+from dbopsd.backup.store.errors import ObjectMissing
 from dbopsd.backup.store.identity import KnownStores
 from dbopsd.backup.store.stores import open_store
 from dbopsd.config.backup import DatabaseBackupConfig
@@ -44,6 +48,21 @@ class Repository:
             self.layout(system_identifier),
             only_encrypted=self.keys.only_encrypted,
         )
+
+    async def require_genuine(self, record: CommitRecord) -> None:
+        """Raise `BackupDamaged` unless whoever wrote the commit record has its data key.
+
+        A record without one is judged by the catalog. Raises `KeyMissing` and `KeyWrong`.
+        """
+        if not record.data_key:
+            return
+        data_key = await self.keys.load(bytes.fromhex(record.data_key))
+        key = self.layout(record.system_identifier).commit(record.id)
+        try:
+            content = await read_whole(self.store, key, MOST_RECORD_BYTES)
+        except ObjectMissing:
+            raise BackupDamaged(key, Damage.MISSING, "it is not in the store") from None
+        check_commit(key, content, data_key)
 
     def for_comparison(self) -> "Repository":
         """The same repository, for what is compared with its original (`DataKeys`)."""

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
@@ -29,6 +30,7 @@ _NO_RECORD: Final = (
     ValidationError,
     RecursionError,
 )
+_DATA_KEY: Final = re.compile(r"(?:[0-9a-f]{32})?")
 _SEGMENT_SIZES: Final = frozenset(2**power for power in range(20, 31))
 
 JsonLsn = Annotated[
@@ -170,6 +172,8 @@ def read_commit(key: str, content: bytes) -> CommitRecord:
         record = _RECORDS.validate_python(fields)
         if record.segment_bytes not in _SEGMENT_SIZES or record.timeline < 1:
             raise ValueError("no server has such WAL")
+        if not _DATA_KEY.fullmatch(record.data_key):
+            raise ValueError("no data key has such an id")
     except _NO_RECORD as error:
         empty = not content.strip()
         problem = Damage.TRUNCATED if empty else Damage.HASH

@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from dbopsd.backup.catalog.catalog import Backup
-from dbopsd.backup.catalog.commit import CommitRecord, check_commit
+from dbopsd.backup.catalog.commit import CommitRecord
 from dbopsd.backup.catalog.errors import BackupNotFound
 from dbopsd.backup.catalog.kind import BackupKind, BackupState
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
-from dbopsd.backup.codec.whole_object import MOST_RECORD_BYTES, read_whole
 from dbopsd.backup.logical.errors import DumpedTableNotFound
 from dbopsd.backup.model.requests import RestoreBackupRequest
 from dbopsd.backup.repository import Repository
@@ -47,7 +46,7 @@ async def find_dump(repository: Repository, request: RestoreBackupRequest) -> Co
         known = ", ".join(names[:5])
         raise InvalidField("backup", f"has to name a dump: there are some of {known}")
     newest = max(good, key=lambda each: each.stop_time)
-    await _check(repository, newest)
+    await repository.require_genuine(newest)
     return newest
 
 
@@ -69,17 +68,8 @@ async def _named(
         return None
     if backup.state is BackupState.BROKEN:
         raise BackupDamaged(f"backups/{record.id}", Damage.HASH, backup.problem)
-    await _check(repository, record)
+    await repository.require_genuine(record)
     return record
-
-
-async def _check(repository: Repository, record: CommitRecord) -> None:
-    """Raise `BackupDamaged` unless the record was written by somebody who has its key."""
-    if record.data_key:
-        key = repository.layout(record.system_identifier).commit(record.id)
-        data_key = await repository.keys.load(bytes.fromhex(record.data_key))
-        content = await read_whole(repository.store, key, MOST_RECORD_BYTES)
-        check_commit(key, content, data_key)
 
 
 def check_request(request: RestoreBackupRequest) -> None:

@@ -8,16 +8,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from dbopsd.backup.catalog.catalog import Backup, Catalog, is_physical
-from dbopsd.backup.catalog.commit import CommitRecord, check_commit
+from dbopsd.backup.catalog.commit import CommitRecord
 from dbopsd.backup.catalog.errors import BackupNotFound
 from dbopsd.backup.catalog.kind import BackupState
 from dbopsd.backup.codec.errors import BackupDamaged, KeyMissing, KeyWrong
-from dbopsd.backup.codec.whole_object import MOST_RECORD_BYTES, read_whole
 from dbopsd.backup.parts import read_parts
 from dbopsd.backup.physical.base_backup import MANIFEST
 from dbopsd.backup.repository import Repository
 from dbopsd.backup.server import Server
-from dbopsd.backup.store.errors import ObjectMissing
 
 
 class NoParent(Exception):
@@ -47,7 +45,7 @@ async def find_chain(repository: Repository, server: Server) -> list[CommitRecor
     except BackupNotFound as error:
         raise NoParent(f"backup {error.backup}, which {parent.id} rests on, is not whole") from None
     for record in chain:
-        await _require_genuine(repository, catalog, record)
+        await _require_genuine(repository, record)
         await _require_objects(repository, catalog, record)
     return chain
 
@@ -83,19 +81,14 @@ def _is_good(backup: Backup) -> bool:
     return backup.state is BackupState.COMPLETE and record is not None and is_physical(record)
 
 
-async def _require_genuine(repository: Repository, catalog: Catalog, record: CommitRecord) -> None:
+async def _require_genuine(repository: Repository, record: CommitRecord) -> None:
     """Take no record that somebody without its key has written.
 
     One that is not encrypted, and must be, is BROKEN in the catalog.
     """
-    if not record.data_key:
-        return
-    key = catalog.layout.commit(record.id)
     try:
-        data_key = await repository.keys.load(bytes.fromhex(record.data_key))
-        content = await read_whole(repository.store, key, MOST_RECORD_BYTES)
-        check_commit(key, content, data_key)
-    except (BackupDamaged, KeyMissing, KeyWrong, ObjectMissing, ValueError) as error:
+        await repository.require_genuine(record)
+    except (BackupDamaged, KeyMissing, KeyWrong) as error:
         raise NoParent(f"backup {record.id} cannot be trusted: {error}") from None
 
 

@@ -10,13 +10,12 @@ from itertools import pairwise
 from typing import Final, TypeVar
 
 from dbopsd.backup.catalog.catalog import Catalog, is_physical
-from dbopsd.backup.catalog.commit import CommitRecord, check_commit
+from dbopsd.backup.catalog.commit import CommitRecord
 from dbopsd.backup.catalog.errors import BackupNotFound, SystemIdentifierChanged
 from dbopsd.backup.catalog.kind import BackupState
 from dbopsd.backup.catalog.layout import Layout
 from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
-from dbopsd.backup.codec.whole_object import MOST_RECORD_BYTES, read_whole
 from dbopsd.backup.model.reports import RestorePlan
 from dbopsd.backup.model.requests import RecoveryTarget
 from dbopsd.backup.repository import Repository
@@ -216,10 +215,7 @@ async def _check_chain(repository: Repository, plan: Plan) -> None:
             key = layout.commit(child.id)
             raise BackupDamaged(key, Damage.FOREIGN, f"it was made from another {parent.id}")
     for record in plan.chain:
-        if record.data_key:
-            data_key = await repository.keys.load(bytes.fromhex(record.data_key))
-            key = layout.commit(record.id)
-            check_commit(key, await read_whole(store, key, MOST_RECORD_BYTES), data_key)
+        await repository.require_genuine(record)
         stored = {each.key: each.size_bytes async for each in store.list(layout.backup(record.id))}
         for part in record.objects:
             size = stored.get(part.path)

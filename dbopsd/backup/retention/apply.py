@@ -16,6 +16,7 @@ from dbopsd.backup.leases import Lease, leases_of
 from dbopsd.backup.model.description import backup_name
 from dbopsd.backup.model.reports import ExpiredBackup, KeptBackup, RetentionReport
 from dbopsd.backup.repository import Repository
+from dbopsd.backup.retention.genuine import genuine_backups
 from dbopsd.backup.retention.policy import Decision, decide, good_backups
 from dbopsd.backup.retention.removal import (
     delete_objects,
@@ -89,7 +90,8 @@ class Retention:
         catalog = await self.repository.catalog(layout.system_identifier)
         # Listed after the catalog was read: a backup that is committed meanwhile lacks nothing.
         sizes = {each.key: each.size_bytes async for each in store.list(layout.backups)}
-        backups = [_with_missing(each, sizes) for each in catalog.backups]
+        genuine = await genuine_backups(self.repository, catalog.backups)
+        backups = [_with_missing(each, sizes) for each in genuine]
         stored = await _read_archive(store, layout, backups)
         # A forged mark would say that a timeline has nothing that is as new as is wanted.
         archive, _ = await with_genuine_marks(self.repository.keys, stored)

@@ -6,6 +6,7 @@ last: they say to whoever finds the rest that it may go at once.
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,7 @@ ORPHAN_AGE: Final = timedelta(days=1)
 """What no commit record names is swept once its newest object is older than this."""
 
 _DELETED_AT_ONCE: Final = 8
+_DATA_KEY: Final = re.compile(r"[0-9a-f]{32}")
 
 _log = logging.getLogger(__name__)
 
@@ -63,15 +65,31 @@ async def note_if_room(
 
 
 async def remove_backup(repository: Repository, layout: Layout, id_: str, data_key: str) -> int:
-    """Remove a backup and the notes about it; how many objects. `data_key`: its own, to forget."""
+    """Remove a backup and the notes about it; how many objects.
+
+    `data_key`: its own, to forget unless something else names it, whatever a note says.
+    """
     store = repository.store
     await store.delete(layout.commit(id_))
     objects = [each.key async for each in store.list(layout.backup(id_))]
     await delete_objects(repository, objects)
-    if data_key:
+    if _DATA_KEY.fullmatch(data_key) and not await _is_named(repository, data_key):
         await repository.keys.forget(bytes.fromhex(data_key))
     await delete_notes(store, layout, id_)
     return len(objects)
+
+
+async def _is_named(repository: Repository, data_key: str) -> bool:
+    """Whether a backup or a day's WAL of the database, of whatever cluster, has the data key."""
+    for system in await repository.systems():
+        catalog = await repository.catalog(system)
+        # What a damaged record names is not known.
+        if any(each.record is None or each.record.data_key == data_key for each in catalog.backups):
+            return True
+        async for day in repository.store.list(f"{catalog.layout.wal}days/"):
+            if day.key.endswith(f"-{data_key}"):
+                return True
+    return False
 
 
 async def delete_objects(

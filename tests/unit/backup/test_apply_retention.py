@@ -1,11 +1,13 @@
 """Retention on a store in the file system: what goes, in which order, and what comes between."""
 
+import base64
 import contextlib
 import os
+import secrets
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,12 +18,14 @@ import pytest
 from dbopsd.backup import delete_backup as module
 from dbopsd.backup.apply_retention import apply_retention
 from dbopsd.backup.catalog.catalog import Catalog
-from dbopsd.backup.catalog.commit import CommitRecord
+from dbopsd.backup.catalog.commit import CommitRecord, write_commit
 from dbopsd.backup.catalog.errors import BackupNotFound
 from dbopsd.backup.catalog.kind import BackupState
 from dbopsd.backup.catalog.layout import Layout
 from dbopsd.backup.catalog.lsn import Lsn, Segment
 from dbopsd.backup.catalog.notes import NoteKind, read_notes, write_note
+from dbopsd.backup.codec.errors import KeyMissing
+from dbopsd.backup.codec.sealed_object import DataKey
 from dbopsd.backup.delete_backup import delete_backup
 from dbopsd.backup.leases import BackupBeingDeleted, hold_lease
 from dbopsd.backup.model.reports import RetentionReport
@@ -522,3 +526,65 @@ async def test_who_takes_a_lease_just_before_a_deletion_is_seen_and_just_after_i
                 pass
         notes = await read_notes(repository.store, LAYOUT)
         assert NoteKind.KEPT in notes["full-1"]
+
+
+async def test_a_forged_newest_backup_has_no_real_one_removed(tmp_path: Path) -> None:
+    cluster = make_cluster(tmp_path, keep=1)
+    real = await cluster.backup("full-1", 40)
+    async with cluster.repository() as repository:
+        forged = replace(
+            real,
+            id="full-2",
+            start_time=NOW - DAY,
+            stop_time=NOW,
+            streams=(),
+        )
+        # Whoever can write to the store knows the ids of data keys, and no data key.
+        foreign = DataKey(bytes.fromhex(real.data_key), os.urandom(32))
+        await repository.store.create(LAYOUT.commit("full-2"), write_commit(forged, foreign))
+    report = await cluster.retention()
+    assert [each.name.rpartition("/")[2] for each in report.expired] == []
+    reasons = {each.name.rpartition("/")[2]: each.reasons for each in report.kept}
+    assert "the newest good backup" in reasons["full-1"]
+    assert "was not written with the data key" in " ".join(reasons["full-2"])
+
+
+async def test_a_forged_note_has_no_key_of_a_real_backup_forgotten(tmp_path: Path) -> None:
+    cluster = make_cluster(tmp_path, keep=1)
+    real = await cluster.backup("full-1", 1)
+    keys = {each for each in cluster.files() if "/keys/" in each}
+    for data_key in (real.data_key, "zz", "../../other"):
+        fields = {"reason": "forged", "grace_s": 0, "deleting": True, "data_key": data_key}
+        async with cluster.repository() as repository:
+            id_ = f"gone-{secrets.token_hex(2)}"
+            await write_note(repository.store, LAYOUT, id_, NoteKind.EXPIRED, fields)
+    await cluster.retention()
+    assert {each for each in cluster.files() if "/keys/" in each} == keys
+    assert not {each for each in cluster.files() if "/notes/gone-" in each}
+    async with cluster.repository() as repository:
+        await repository.require_genuine(real)
+
+
+async def test_nothing_is_removed_for_want_of_a_key(tmp_path: Path) -> None:
+    cluster = make_cluster(tmp_path, keep=1)
+    await cluster.backup("full-1", 90)
+    await cluster.backup("full-2", 1)
+    other = tmp_path / "k9"
+    other.write_bytes(base64.b64encode(os.urandom(32)))
+    before = cluster.files()
+    whole = cluster.config.model_dump()
+    whole["keys"] = {"current": "k9", "k9": f"file:{other}"}
+    cluster.config = DatabaseBackupConfig.model_validate(whole)
+    with pytest.raises(KeyMissing, match="'k1' is needed"):
+        await cluster.retention()
+    assert cluster.files() == before
+
+
+async def test_a_record_with_a_data_key_that_is_none_is_damaged(tmp_path: Path) -> None:
+    cluster = make_cluster(tmp_path, keep=1)
+    real = await cluster.backup("full-1", 1)
+    async with cluster.repository() as repository:
+        forged = replace(real, id="full-2", data_key="zz")
+        await repository.store.create(LAYOUT.commit("full-2"), write_commit(forged, None))
+    found = {each.id: each.state for each in (await cluster.catalog()).backups}
+    assert found == {"full-1": BackupState.COMPLETE, "full-2": BackupState.BROKEN}
