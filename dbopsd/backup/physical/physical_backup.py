@@ -37,7 +37,6 @@ from dbopsd.backup.row_counts.count_rows import Limits, count_rows
 from dbopsd.backup.row_counts.later_record import write_later_record
 from dbopsd.backup.server import read_server
 from dbopsd.db.client_tools import at_least, installations
-from dbopsd.db.database import Database
 from dbopsd.db.errors import DatabaseError
 from dbopsd.db.statement import Statement
 from dbopsd.operations.kind import Run
@@ -59,10 +58,24 @@ async def take_physical_backup(
 ) -> CommitRecord:
     """Take a full or an incremental backup, and commit it.
 
-    Where an incremental one cannot be, it is full, and says why.
+    Where an incremental one cannot be, it is full, and says why. Where a standby is preferred, and
+    there is none or it refuses, it is the primary's, and says why.
     """
-    source = await _source(run.database, request.source, repository.config.source)
-    return await take_from(source, run, repository, request, patience or Patience())
+    patience = patience or Patience()
+    if request.source is not None or repository.config.source != "prefer-standby":
+        source = await find_source(run.database, request.source)
+        return await take_from(source, run, repository, request, patience)
+    try:
+        standby = await find_source(run.database, Source.STANDBY)
+    except (NoSuchSource, DatabaseError) as error:
+        why = f"a standby: {error.problem if isinstance(error, NoSuchSource) else error.message}"
+    else:
+        try:
+            return await take_from(standby, run, repository, request, patience)
+        except BaseBackupRefused as error:
+            why = f"{standby.description}: {error.cause}"
+    primary = await find_source(run.database, Source.PRIMARY)
+    return await take_from(replace(primary, in_place_of=why), run, repository, request, patience)
 
 
 async def take_from(
@@ -284,12 +297,3 @@ class _PhysicalBackup:
 
 def _nothing_counted(stop: Lsn, reason: str) -> RowCounts:
     return RowCounts(stop, (), (f"every table: {reason}",))
-
-
-async def _source(database: Database, asked: Source | None, configured: str) -> BackupSource:
-    if asked is None and configured == "prefer-standby":
-        try:
-            return await find_source(database, Source.STANDBY)
-        except (NoSuchSource, DatabaseError):
-            return await find_source(database, None)
-    return await find_source(database, asked)

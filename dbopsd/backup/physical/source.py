@@ -22,17 +22,22 @@ _SIZE: Final = load_sql(__package__, "cluster_size.sql").statement
 
 @dataclass(frozen=True, slots=True)
 class BackupSource:
-    """The server, where it is, and about how much there is to read; 0 where that is not known."""
+    """The server, where it is, and about how much there is to read; 0 where that is not known.
+
+    `in_place_of`: which server was preferred, and why the backup is not taken from it.
+    """
 
     host: Host
     server: Server
     tablespaces: int
     size_bytes: int
+    in_place_of: str = ""
 
     @property
     def description(self) -> str:
         """What it is and its address, for the commit record."""
-        return f"{'standby' if self.server.in_recovery else 'primary'} {self.host.name}"
+        found = f"{'standby' if self.server.in_recovery else 'primary'} {self.host.name}"
+        return f"{found}, in place of {self.in_place_of}" if self.in_place_of else found
 
 
 async def find_source(database: Database, wanted: Source | None) -> BackupSource:

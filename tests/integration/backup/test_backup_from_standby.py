@@ -1,5 +1,6 @@
 """Backups from a standby, with the primary's WAL."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from dbopsd.backup.catalog.kind import BackupKind
 from dbopsd.backup.model.requests import CreateBackupRequest, Source
+from dbopsd.backup.physical.errors import BaseBackupRefused
 from tests.support.backed_up import BACKUP_SETTINGS, backed_up, storing_wal
 from tests.support.physical_backups import create, record_of, unpack, verify
 from tests.support.replication import ReplicationPair, discard, replicate
@@ -45,16 +47,31 @@ async def test_a_backup_is_taken_from_the_standby_that_is_asked_for(
     assert {each.table: each.rows for each in record.row_counts.tables}["seen"] == 100
 
 
-async def test_a_standby_is_preferred_and_the_primary_taken_without_one(
+async def test_a_standby_is_preferred_and_the_primary_taken_where_it_does_not_serve(
     pair: ReplicationPair, tmp_path: Path
 ) -> None:
     settings = {"dsn": pair.dsn(connect_timeout=2), "source": "prefer-standby", "wal": "off"}
     async with backed_up(pair.primary, tmp_path, **settings) as database:
         assert (await create(database, tmp_path)).source.startswith("standby ")
+        primary = f"primary 127.0.0.1:{pair.primary.port}"
+        standby = f"standby 127.0.0.1:{pair.standby.port}"
+        access = pair.standby.data_dir / "pg_hba.conf"
+        rules = access.read_text()
         pair.standby.stop()
+        access.write_text(re.sub(r"^\S+\s+replication\s.*$", "", rules, flags=re.MULTILINE))
         try:
-            assert (await create(database, tmp_path)).source.startswith("primary ")
+            source = (await create(database, tmp_path)).source
+            assert source.startswith(f"{primary}, in place of a standby: ")
+            pair.standby.start()
+            source = (await create(database, tmp_path)).source
+            assert source.startswith(f"{primary}, in place of {standby}: ")
+            assert "no pg_hba.conf entry for replication" in source
+            # Whoever asks for it by name is told.
+            with pytest.raises(BaseBackupRefused, match=r"no pg_hba\.conf entry"):
+                await create(database, tmp_path, STANDBY)
         finally:
+            pair.standby.stop()
+            access.write_text(rules)
             pair.standby.start()
 
 

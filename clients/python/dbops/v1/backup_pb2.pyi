@@ -149,7 +149,9 @@ class Backup(_message.Message):
     last_drill_ok: _builtins.bool
     """Whether that drill passed. Unset: there was none."""
     source: _builtins.str
-    """The server that it was taken from: `primary` or `standby`, and its address."""
+    """The server that it was taken from: `primary` or `standby`, and its address. If a standby was preferred and the
+    primary was taken, also the reason.
+    """
     dbname: _builtins.str
     """The PostgreSQL database. Empty unless it is LOGICAL."""
     tables_counted: _builtins.int
