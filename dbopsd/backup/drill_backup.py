@@ -12,7 +12,7 @@ from dbopsd.backup.catalog.notes import NoteKind, write_note
 from dbopsd.backup.drill.drill import Drill
 from dbopsd.backup.drill.moment import find_backup, random_moment, recovery_point_s
 from dbopsd.backup.drill.statements import split_statements
-from dbopsd.backup.leases import hold_lease, utc_now
+from dbopsd.backup.leases import end_leases, hold_lease, utc_now
 from dbopsd.backup.model.reports import DrillCheck, DrillReport
 from dbopsd.backup.model.requests import DrillBackupRequest, RecoveryTarget
 from dbopsd.backup.repository import Repository, repository_of
@@ -58,7 +58,7 @@ async def drill_backup(run: Run, request: DrillBackupRequest) -> DrillReport:
         async with hold_lease(
             repository.store,
             plan.layout,
-            f"drill-{run.operation}",
+            _holder(run),
             backups=[record.id for record in plan.chain],
             wal_from=plan.backup.start_lsn,
         ):
@@ -76,6 +76,12 @@ async def drill_backup(run: Run, request: DrillBackupRequest) -> DrillReport:
 async def clean_up(run: Run, _request: DrillBackupRequest) -> None:
     """End the server of a drill that failed or was cancelled, and remove what was restored."""
     await _remove(Path(await own_directory(run, FOLDER)))
+    await end_leases(run, _holder(run))
+
+
+def _holder(run: Run) -> str:
+    """Who holds the drill's lease."""
+    return f"drill-{run.operation}"
 
 
 def _report(drill: Drill, target: RecoveryTarget, lost_s: float, *, keep: bool) -> DrillReport:

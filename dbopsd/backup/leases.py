@@ -25,10 +25,12 @@ from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.catalog.notes import expiry_of, read_notes
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
 from dbopsd.backup.codec.whole_object import read_whole
+from dbopsd.backup.repository import repository_of
 from dbopsd.backup.store.base import ObjectInfo
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.errors import ObjectMissing, StoreError, StoreUnavailable
 from dbopsd.errors import DbopsError, StatusCode
+from dbopsd.operations.kind import Run
 
 CLOCK_MARGIN: Final = timedelta(hours=2)
 """How much the clocks of holders, of the store and of retention may differ."""
@@ -234,6 +236,21 @@ async def leases_of(store: DurableStore, layout: Layout, *, clock: Clock = utc_n
                 for holder, key in sorted(newest.items())
             ]
     raise StoreUnavailable(store.url, "its list of leases names objects that are not there")
+
+
+async def end_leases(run: Run, holder: str) -> None:
+    """Delete what a holder left that was killed and does not come back, in every cluster's folder.
+
+    Where that fails, as where the store is away, the lease ends by itself.
+    """
+    try:
+        async with repository_of(run) as repository:
+            for system in await repository.systems():
+                folder = f"{repository.layout(system).leases}{holder}/"
+                async for each in repository.store.list(folder):
+                    await repository.store.delete(each.key)
+    except DbopsError as error:
+        _log.warning("the lease of '%s' stays until it ends: %s", holder, error)
 
 
 async def delete_dead_leases(

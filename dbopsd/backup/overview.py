@@ -1,5 +1,6 @@
 """How the backups of a database do, read from its store: for health and metrics."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,9 @@ from dbopsd.backup.catalog.catalog import Backup, is_physical
 from dbopsd.backup.catalog.commit import CommitRecord
 from dbopsd.backup.catalog.kind import BackupKind, BackupState
 from dbopsd.backup.catalog.notes import NoteKind
-from dbopsd.backup.repository import open_repository
+from dbopsd.backup.codec.errors import BackupDamaged
+from dbopsd.backup.repository import Repository, open_repository
+from dbopsd.backup.wal.events import read_events
 from dbopsd.config.backup import DatabaseBackupConfig, span_s
 from dbopsd.health.backup_overview import (
     OVERDUE_FACTOR,
@@ -16,6 +19,8 @@ from dbopsd.health.backup_overview import (
     LastBackup,
     LastDrill,
 )
+
+_log = logging.getLogger(__name__)
 
 
 async def read_overview(
@@ -31,9 +36,12 @@ async def read_overview(
     """
     read_at = datetime.now(UTC).timestamp()
     backups: list[Backup] = []
+    events: dict[str, float] = {}
     async with open_repository(database, config, state_dir) as repository:
         for system in await repository.systems():
             backups += (await repository.catalog(system)).backups
+            for kind, at in (await _events(repository, system)).items():
+                events[kind] = max(at, events.get(kind, at))
     good = [each.record for each in backups if each.record is not None and _is_good(each)]
     newest = _newest(good)
     if config.max_age is not None:
@@ -53,7 +61,20 @@ async def read_overview(
         intervals_s=intervals_s,
         drill=_last_drill(backups),
         drill_interval_s=drill_interval_s,
+        wal_events=events,
     )
+
+
+async def _events(repository: Repository, system: str) -> dict[str, float]:
+    """When each kind of event was last recorded of a cluster's WAL archive."""
+    try:
+        events = await read_events(repository.store, repository.layout(system))
+    except BackupDamaged as error:
+        # The rest is worth knowing all the same; verification tells of the damage.
+        _log.warning("the WAL archive of '%s' is not read: %s", repository.database, error)
+        return {}
+    # The oldest first.
+    return {each.kind.value: each.at.timestamp() for each in events}
 
 
 def _is_good(backup: Backup) -> bool:

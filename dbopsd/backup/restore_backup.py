@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from dbopsd.backup.leases import hold_lease
+from dbopsd.backup.leases import end_leases, hold_lease
 from dbopsd.backup.logical.dump_choice import find_dump, is_about_dump
 from dbopsd.backup.logical.restore_logical import drop_unfinished, restore_logical
 from dbopsd.backup.model.reports import RestoreReport
@@ -62,7 +62,7 @@ async def restore_backup(run: Run, request: RestoreBackupRequest) -> RestoreRepo
         async with hold_lease(
             repository.store,
             plan.layout,
-            f"restore-{run.operation}",
+            _holder(run),
             backups=[record.id for record in plan.chain],
             wal_from=plan.backup.start_lsn,
         ):
@@ -88,6 +88,12 @@ async def clean_up(run: Run, request: RestoreBackupRequest) -> None:
     if found is not None:
         await end_leftovers(found.path)
         await asyncio.to_thread(found.clean)
+    await end_leases(run, _holder(run))
+
+
+def _holder(run: Run) -> str:
+    """Who holds the restore's lease."""
+    return f"restore-{run.operation}"
 
 
 async def _restore(

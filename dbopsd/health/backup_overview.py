@@ -55,6 +55,8 @@ class BackupOverview:
     drill: LastDrill | None = None
     drill_interval_s: float | None = None
     """The longest time between two drills by the schedules, or two thirds of `drill_max_age`."""
+    wal_events: Mapping[str, float] = field(default_factory=dict)
+    """When the WAL archive last recorded each kind of event, such as `gap` or `new-system`."""
     problem: str = ""
     """Why the store could not be read since; the rest is as it was then."""
 

@@ -1,6 +1,5 @@
 """`dbops backup` with a store on a real S3 server."""
 
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +12,9 @@ from tests.support.s3_servers import BUCKET, S3Server, s3_server
     scope="module",
     params=["moto", pytest.param("localbucket", marks=pytest.mark.thorough)],
 )
-def s3(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+def s3(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[S3Server]:
     with s3_server(request.param, tmp_path_factory.mktemp("s3") / "root") as server:
         yield server
 

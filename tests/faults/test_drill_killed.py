@@ -1,6 +1,5 @@
 """A drill whose processes are killed leaves no server, no directory and no lease."""
 
-import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,7 +117,7 @@ def test_a_drill_that_is_killed_and_cancelled_leaves_nothing(site: BackupSite) -
 @pytest.mark.soak
 @pytest.mark.timeout(2 * 3600)
 def test_drills_that_are_killed_at_any_moment_leave_nothing(site: BackupSite, soak: Soak) -> None:
-    chance: random.Random = soak.random()
+    chance = soak.random()
     for _ in range(soak.scale(2, 40)):
         name = begin(site)
         time.sleep(chance.uniform(0, 6))

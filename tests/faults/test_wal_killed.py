@@ -1,6 +1,5 @@
 """Processes killed while WAL comes as fast as pgbench makes it: no acknowledged row is lost."""
 
-import random
 import shutil
 import signal
 import subprocess
@@ -102,7 +101,7 @@ FAULTS: Final = (kill_worker, kill_daemon, lose_disk)
 @pytest.mark.thorough
 @pytest.mark.timeout(4 * 3600)
 def test_no_acknowledged_row_is_lost_at_full_speed(server: PostgresServer, soak: Soak) -> None:
-    chance: random.Random = soak.random()
+    chance = soak.random()
     with backup_site(server, more=PROMPT) as site:
         site.json("create")
         with load(server, site.directory):

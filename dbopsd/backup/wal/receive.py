@@ -48,6 +48,8 @@ _LOOK_AT_REST_S: Final = 5.0
 _TOUCH_EVERY_S: Final = 60.0
 _MARK_EVERY_S: Final = 5.0
 _ASK_EVERY_S: Final = 60.0
+# What is tried again, as it passes by itself.
+_PASSING: Final = (DatabaseError, StoreError, ControlStoreUnavailable, OperationInTheWay)
 _BEGINS_ANEW: Final = (EventKind.GAP, EventKind.NEW_SYSTEM)
 
 
@@ -148,9 +150,14 @@ class _Cluster:
     async def follow_archiver(self) -> None:
         """Write marks for what the server has pushed, for ever. Raises `ClusterChanged`."""
         self._progress.legs = [Leg(self._server.timeline, Lsn(0), None)]
-        said = ""
+        said, asked_at = "", -_ASK_EVERY_S
         while True:
             try:
+                now = asyncio.get_running_loop().time()
+                if now - asked_at >= _ASK_EVERY_S:
+                    await self._record_new_system()
+                    await self._ask_full()
+                    asked_at = now
                 found = await self._look()
                 async with self._database.session() as session:
                     ((_, name, _),) = await session.fetch_all(_ARCHIVER)
@@ -163,7 +170,7 @@ class _Cluster:
                         self._progress.stored = segment.end
                 await self._mark(found)
                 said = ""
-            except (DatabaseError, StoreError) as error:
+            except _PASSING as error:
                 if error.message != said:
                     said = error.message
                     _log.warning("WAL archive of %s: %s", self._database.name, error)
@@ -171,13 +178,21 @@ class _Cluster:
 
     async def _greet(self) -> None:
         """Make sure of the slot, and say so where the archive is not the first of its database."""
-        known = await self._repository.systems()
-        if known and self._server.system_identifier not in known:
-            lsn = self._server.position
-            cause = f"the database was cluster {', '.join(known)} before: take a full backup"
-            await self._record(EventKind.NEW_SYSTEM, lsn, cause)
+        await self._record_new_system()
         self._progress.take(await self._archive())
         await self._keep_slot(await self._look())
+
+    async def _record_new_system(self) -> None:
+        """Record it where the database was another cluster before, and this one has no backup."""
+        own = self._server.system_identifier
+        others = [each for each in await self._repository.systems() if each != own]
+        if not others or (await self._repository.catalog(own)).backups:
+            return
+        events = await read_events(self._repository.store, self._layout)
+        if any(each.kind is EventKind.NEW_SYSTEM for each in events):
+            return
+        cause = f"the database was cluster {', '.join(others)} before: take a full backup"
+        await self._record(EventKind.NEW_SYSTEM, self._server.position, cause)
 
     async def _watch(self) -> None:
         """Look at the server, move the slot after the store, and write marks, for ever."""
@@ -194,12 +209,7 @@ class _Cluster:
                 if now >= full_at or gaps != self._progress.gaps:
                     full_at, gaps = now + _ASK_EVERY_S, self._progress.gaps
                     await self._ask_full()
-            except (
-                DatabaseError,
-                StoreError,
-                ControlStoreUnavailable,
-                OperationInTheWay,
-            ) as error:
+            except _PASSING as error:
                 if error.message != said:
                     said = error.message
                     _log.warning("WAL archive of %s: %s", self._database.name, error)

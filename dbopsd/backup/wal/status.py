@@ -20,7 +20,12 @@ from dbopsd.db.statement import load_sql
 _ARCHIVER: Final = load_sql(__package__, "archiver.sql").statement
 # The status shows an event that nobody may overlook for this long.
 _TOLD_FOR: Final = timedelta(days=1)
-_PROBLEMS: Final = (EventKind.GAP, EventKind.CONFLICT, EventKind.SLOT_LOST)
+_PROBLEMS: Final = (
+    EventKind.GAP,
+    EventKind.CONFLICT,
+    EventKind.SLOT_LOST,
+    EventKind.NEW_SYSTEM,
+)
 
 
 async def read_status(repository: Repository, database: Database) -> WalStatus:

@@ -97,6 +97,13 @@ _RECOVERY_POINT: Final = _gauge(
     "s",
     "How much newest work a disaster at the time of the last drill would have lost.",
 )
+_WAL_EVENT: Final = _gauge(
+    "dbops_wal_archive_event_timestamp_seconds",
+    "s",
+    "When the WAL archive last recorded an event of the kind (gap, conflict, slot-lost, timeline, "
+    "new-system), in seconds since 1970.",
+    "kind",
+)
 
 
 def _measure(subject: Subject) -> Iterable[Value]:
@@ -116,6 +123,8 @@ def _measure(subject: Subject) -> Iterable[Value]:
     for kind, (count, stored_bytes) in found.stored.items():
         yield _BACKUPS, (kind,), float(count)
         yield _ALL_STORED, (kind,), float(stored_bytes)
+    for kind, at in found.wal_events.items():
+        yield _WAL_EVENT, (kind,), at
     yield _ATTEMPT, (), None if found.attempt_ok is None else float(found.attempt_ok)
     yield _BROKEN, (), float(len(found.broken))
     yield _READ, (), float(not found.problem)
@@ -134,7 +143,7 @@ SOURCE = Source(
     (
         *(_SUCCESS, _INTERVAL, _ATTEMPT, _DURATION, _SIZE, _STORED, _RATIO),
         *(_BACKUPS, _ALL_STORED, _BROKEN, _READ, _READ_AT),
-        *(_DRILL_AT, _DRILL_OK, _DRILL_INTERVAL, _RECOVERY, _RECOVERY_POINT),
+        *(_DRILL_AT, _DRILL_OK, _DRILL_INTERVAL, _RECOVERY, _RECOVERY_POINT, _WAL_EVENT),
     ),
     _measure,
     every_s=5.0,

@@ -30,6 +30,7 @@ from tests.support.receiving import (
 )
 from tests.support.replication import ReplicationPair, discard, replicate
 from tests.support.servers import PostgresServer, PostgresServers
+from tests.support.stored_backups import SYSTEM, store_backup
 
 SOON_S = 0.5
 FILL = "INSERT INTO numbers SELECT n FROM generate_series(1, 20000) AS n"
@@ -354,3 +355,23 @@ async def test_the_wal_of_both_timelines_is_stored_after_a_failover(
         assert sorted(kind.name for kind in kinds) == ["SLOT_LOST", "TIMELINE"]
         assert await asyncio.to_thread(slot_position, pair.standby) is not None
         await check_archive(database, pair.standby)
+
+
+@pytest.mark.parametrize("wal", ["stream", "archive_command"])
+async def test_another_cluster_than_before_is_recorded_once_and_a_full_backup_asked_for(
+    server: PostgresServer, tmp_path: Path, wal: str
+) -> None:
+    async with (
+        backed_up(server, tmp_path, wal=wal) as database,
+        repository_of(database) as repository,
+    ):
+        await store_backup(repository, "full-1")
+        for _ in range(2):
+            async with receiving(database, tmp_path / "state") as duty:
+                await eventually(lambda: duty.started, what="a full backup is asked for")
+            (found, *_) = duty.started
+            assert (found[0], found[1].partition("-1-")[0]) == ("create-backup", "new-system")
+        events = (await archived(database, server)).events
+        (told,) = [each for each in events if each.kind is EventKind.NEW_SYSTEM]
+        assert told.cause == f"the database was cluster {SYSTEM} before: take a full backup"
+        assert told.cause in (await read_status(repository, database)).problem

@@ -11,9 +11,11 @@ import pytest
 from dbopsd.app.backup_watch import backup_intervals, longest_pause
 from dbopsd.backup.catalog.commit import CommitRecord, write_commit
 from dbopsd.backup.catalog.kind import BackupKind
+from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.catalog.notes import NoteKind, write_note
 from dbopsd.backup.overview import read_overview
 from dbopsd.backup.repository import Repository, open_repository
+from dbopsd.backup.wal.events import EventKind, write_event
 from dbopsd.health.backup_overview import BackupOverview, LastBackup, LastDrill, span_text
 from dbopsd.health.check import Check, Measurement, Subject, load_checks
 from dbopsd.health.report import CheckResult, State
@@ -81,6 +83,9 @@ async def test_it_is_read_from_the_store(tmp_path: Path) -> None:
         }
         fields = {"ok": False, "report": report}
         await write_note(repository.store, layout, "full-1", NoteKind.DRILLED, fields)
+        for number in (1, 2):
+            event = {"timeline": 1, "start": Lsn(number), "end": Lsn(9), "cause": "it is a test"}
+            found_gap = await write_event(repository.store, layout, EventKind.GAP, **event)
     found = await read_overview("main", config, {"full": DAY_S}, 2.0)
     assert set(found.newest) == {"full", "incremental"}
     last = found.newest["full"]
@@ -96,6 +101,7 @@ async def test_it_is_read_from_the_store(tmp_path: Path) -> None:
     assert found.drill is not None
     assert (found.drill.ok, found.drill.failed) == (False, ("rows",))
     assert (found.drill.recovery_s, found.drill.recovery_point_s) == (3.5, 7.0)
+    assert found.wal_events == {"gap": found_gap.at.timestamp()}
     limited = config.model_copy(update={"max_age": "36h", "drill_max_age": "3d"})
     found = await read_overview("main", limited, {"full": 1.0}, 1.0)
     assert list(found.intervals_s.values()) == [DAY_S]
@@ -111,6 +117,7 @@ GOOD = BackupOverview(
     attempt_ok=True,
     drill=LastDrill(NOW.timestamp() - 10 * HOUR_S, True, (), 5.0, 6.0),
     drill_interval_s=DAY_S,
+    wal_events={"gap": NOW.timestamp() - HOUR_S},
 )
 
 
@@ -210,6 +217,7 @@ def test_metrics_tell_of_it() -> None:
     assert values["dbops_backup_interval_seconds", ("full",)] == DAY_S
     assert values["dbops_backup_last_attempt_success", ()] == 1.0
     assert values["dbops_backups", ("logical",)] == 0.0
+    assert values["dbops_wal_archive_event_timestamp_seconds", ("gap",)] == GOOD.wal_events["gap"]
     assert values["dbops_drill_last_success", ()] == 1.0
     assert values["dbops_drill_last_recovery_seconds", ()] == 5.0
     assert {name for name, _ in values} == {each.name for each in SOURCE.metrics}
