@@ -228,7 +228,7 @@ def test_another_cluster_in_the_place_of_the_server_is_told_and_backed_up(
         problem = site.json("wal", "status")["problem"]
         assert f"the database was cluster {old['systemIdentifier']} before" in problem
         alerts = site.run("alerts", "list", "--output", "json")
-        assert "WalArchiveBroken" in alerts.out, alerts
+        assert "ClusterReplaced" in alerts.out, alerts
         site.wait_until_archived()
         assert site.restored("--latest") == [2]
         assert site.restored("--immediate", "--backup", old["name"]) == [1]

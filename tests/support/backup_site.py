@@ -52,7 +52,7 @@ class BackupSite:
     def run(self, *arguments: str, timeout: float = 120) -> Ended:
         """Run any `dbops` command to its end."""
         done = subprocess.run(
-            [str(BIN / "dbops"), *arguments],
+            [str(BIN / "dbops"), "--timeout", "60", *arguments],
             cwd=ROOT,
             env=clean_environment(DBOPS_SERVER=self.daemon.grpc_address),
             stdin=subprocess.DEVNULL,

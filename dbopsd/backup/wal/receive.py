@@ -9,7 +9,6 @@ which was taken for dead, do no harm to each other.
 import asyncio
 import contextlib
 import logging
-import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -32,6 +31,7 @@ from dbopsd.backup.wal.resume import Leg, leads_on
 from dbopsd.backup.wal.shipper import Progress, Shipper
 from dbopsd.backup.wal.slot import Look, advance_slot, create_slot, look, slot_name
 from dbopsd.backup.wal.spool import left_spools, open_spool, spool_folder
+from dbopsd.backup.wal.status import pushed_end
 from dbopsd.db.database import Database
 from dbopsd.db.errors import DatabaseError
 from dbopsd.db.statement import load_sql
@@ -162,12 +162,9 @@ class _Cluster:
                 async with self._database.session() as session:
                     ((_, name, _),) = await session.fetch_all(_ARCHIVER)
                 self._progress.legs = [Leg(found.timeline, Lsn(0), None)]
-                if re.fullmatch(r"[0-9A-F]{24}", name):
-                    segment = Segment.parse(name, found.segment_bytes)
-                    key = segment_key(self._layout, segment)
-                    # The server pushes in order.
-                    if await self._repository.store.info(key) is not None:
-                        self._progress.stored = segment.end
+                pushed = await pushed_end(self._repository, self._layout, found, name)
+                if pushed is not None:
+                    self._progress.stored = pushed
                 await self._mark(found)
                 said = ""
             except _PASSING as error:

@@ -1,23 +1,26 @@
 """How far the WAL archive is, by the server's slot and the newest marks of the store."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from dbopsd.backup.catalog.layout import Layout
-from dbopsd.backup.catalog.lsn import Lsn
+from dbopsd.backup.catalog.lsn import Lsn, Segment
 from dbopsd.backup.model.reports import WalState, WalStatus
 from dbopsd.backup.repository import Repository
 from dbopsd.backup.store.errors import StoreError
 from dbopsd.backup.wal.archive import Mark, parse_archive, read_archive
 from dbopsd.backup.wal.events import EventKind, read_events
+from dbopsd.backup.wal.holes import is_stored
 from dbopsd.backup.wal.mark_seals import newest_genuine
 from dbopsd.backup.wal.slot import Look, look, slot_name
 from dbopsd.db.database import Database
 from dbopsd.db.statement import load_sql
 
 _ARCHIVER: Final = load_sql(__package__, "archiver.sql").statement
+_SEGMENT: Final = re.compile(r"[0-9A-F]{24}")
 # The status shows an event that nobody may overlook for this long.
 _TOLD_FOR: Final = timedelta(days=1)
 _PROBLEMS: Final = (
@@ -40,21 +43,35 @@ async def read_status(repository: Repository, database: Database) -> WalStatus:
     async with database.session() as session:
         found = await look(session, slot)
         if config.wal == "archive_command":
-            ((last_at, _, failing),) = await session.fetch_all(_ARCHIVER)
+            ((last_at, name, failing),) = await session.fetch_all(_ARCHIVER)
     layout = repository.layout(found.system_identifier)
     problem = ""
     marks: Sequence[Mark] = ()
+    pushed: Lsn | None = None
     try:
         problem = await _problem(repository, layout, found.at)
         if config.wal == "stream" and found.reserved is None:
             without = await _without_slot(repository, layout, found, slot)
             return replace(without, problem=problem or without.problem)
         marks = await _marks(repository, layout, found)
+        if config.wal == "archive_command":
+            pushed = await pushed_end(repository, layout, found, name)
     except StoreError as error:
         problem = error.message
     if config.wal == "archive_command":
-        return _pushed(found, marks, last_at, failing, problem)
+        return _pushed(found, marks, pushed, last_at, failing, problem)
     return _streamed(found, marks, slot, problem)
+
+
+async def pushed_end(repository: Repository, layout: Layout, found: Look, name: str) -> Lsn | None:
+    """Up to where the server has pushed its WAL, in order; None where that is not known.
+
+    `name`: the file that it pushed last, which counts only if it is in the store.
+    """
+    if not _SEGMENT.fullmatch(name):
+        return None
+    segment = Segment.parse(name, found.segment_bytes)
+    return segment.end if await is_stored(repository, layout, segment) else None
 
 
 async def _without_slot(
@@ -97,10 +114,16 @@ def _streamed(found: Look, marks: Sequence[Mark], slot: str, problem: str) -> Wa
 
 
 def _pushed(
-    found: Look, marks: Sequence[Mark], last_at: datetime | None, failing: bool, problem: str
+    found: Look,
+    marks: Sequence[Mark],
+    pushed: Lsn | None,
+    last_at: datetime | None,
+    failing: bool,
+    problem: str,
 ) -> WalStatus:
-    """By the newest mark, which the server's archiver has nothing to do with."""
-    archived = marks[-1].lsn if marks else None
+    """By what is in the store of what the server has pushed, and the newest mark."""
+    known = [*([] if pushed is None else [pushed]), *(each.lsn for each in marks[-1:])]
+    archived = max(known, default=None)
     lag_bytes = None if archived is None else max(0, found.end - archived)
     if failing and not problem:
         problem = "archive_command fails: the server's log says why"

@@ -221,13 +221,16 @@ async def test_status_and_marks_follow_the_archive_command(
         receiving(database, tmp_path / "state") as duty,
     ):
 
-        async def marked() -> bool:
-            # What is written after a switch is not pushed before the next one.
-            await asyncio.to_thread(finished, server)
+        async def push_queue() -> None:
             for each in queue.glob("0*"):
                 target = server.data_dir / "pg_wal" / each.name
                 if target.exists():
                     await push_wal(config, "main", target)
+
+        async def marked() -> bool:
+            # What is written after a switch is not pushed before the next one.
+            await asyncio.to_thread(finished, server)
+            await push_queue()
             found = await archived(database, server)
             return any(wal.marks for wal in found.archive.timelines.values())
 
@@ -240,6 +243,16 @@ async def test_status_and_marks_follow_the_archive_command(
         found = await archived(database, server)
         mark = found.archive.timelines[1].marks[-1]
         assert found.covers(mark.lsn)
+        # What follows is begun at once, so that no mark is at the end of what is pushed.
+        await asyncio.to_thread(server.execute, f"{FILL}; SELECT pg_switch_wal(); {FILL}")
+
+        async def told() -> bool:
+            await push_queue()
+            wal = (await archived(database, server)).archive.timelines[1]
+            told_lsn = (await read_status(repository, database)).archived_lsn
+            return wal.segments[-1].end > mark.lsn and told_lsn == str(wal.segments[-1].end)
+
+        await eventually(told, what="the status tells the end of what was pushed")
 
         async def failing() -> bool:
             return (await read_status(repository, database)).state is WalState.STOPPED
