@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.backed_up import BACKUP_SETTINGS
 from tests.support.backup_site import BackupSite, backup_site, lsn_number, site_config
-from tests.support.daemon import Daemon, command_for
+from tests.support.daemon import command_for
 from tests.support.installations import DEFAULT_VERSION
 from tests.support.patience import eventually_blocking
 from tests.support.proxy import Proxy
@@ -248,47 +248,40 @@ def test_programs_that_are_older_than_the_server_are_refused(
     servers: PostgresServers, without_embedded: dict[str, str]
 ) -> None:
     server = servers.disposable(DEFAULT_VERSION, SETTINGS)
-    old = servers.installation(15).bin_dir
     with backup_site(server) as site:
         site.sql(NUMBERS)
         site.add(1)
         full = site.json("create")
         dump = site.json("create", "--kind", "logical")
         site.wait_until_archived()
-        store = (site.directory / "store").as_uri()
-        objects = sorted((site.directory / "store").rglob("*"))
-        assert site.daemon.terminate() == 0
-        config = site_config(site.directory, server, store=store).replace(
-            str(server.bin_dir), str(old)
-        )
-        with Daemon(config, server={"workers": 1}, environment=without_embedded) as daemon:
-            daemon.wait_until_serving()
-            aged = BackupSite(daemon, site.directory, server.dsn())
-            to = ("--to", str(site.directory / "to"))
-            for command in (
-                ("create",),
-                ("create", "--kind", "incremental"),
-                ("create", "--kind", "logical"),
-                ("restore", *to),
-                ("restore", "--validate-only", *to),
-                ("restore", "--backup", dump["name"], "--dbname", "elsewhere"),
-                ("verify", "--depth", "contents"),
-                ("drill",),
-            ):
-                said = aged.refused(*command)
-                assert "TOOLS_TOO_OLD" in said, command
-                assert "version 18" in said, command
-                assert "here is 15" in said, command
-            assert not (site.directory / "to").exists()
+        objects = set((site.directory / "store").rglob("*"))
+        bin_dirs = (str(each) for each in (server.bin_dir, servers.installation(15).bin_dir))
+        site.start(site.config.replace(*bin_dirs), environment=without_embedded)
+        to = ("--to", str(site.directory / "to"))
+        for command in (
+            ("create",),
+            ("create", "--kind", "incremental"),
+            ("create", "--kind", "logical"),
+            ("restore", *to),
+            ("restore", "--validate-only", *to),
+            ("restore", "--backup", dump["name"], "--dbname", "elsewhere"),
+            ("verify", "--depth", "contents"),
+            ("drill",),
+        ):
+            said = site.refused(*command)
+            assert "TOOLS_TOO_OLD" in said, command
+            assert "version 18" in said, command
+            assert "here is 15" in said, command
+        assert not (site.directory / "to").exists()
 
-            def told() -> bool:
-                status = aged.json("wal", "status")
-                return "needs PostgreSQL's programs of version 18" in status["problem"]
+        def told() -> bool:
+            status = site.json("wal", "status")
+            return "needs PostgreSQL's programs of version 18" in status["problem"]
 
-            eventually_blocking(told, 30, "the status says why no WAL comes")
-            # What needs no programs is done all the same.
-            assert aged.json("verify")["ok"] is True
-            assert aged.json("describe", full["name"])["state"] == "COMPLETE"
-        gone = set(objects) - set((site.directory / "store").rglob("*"))
+        eventually_blocking(told, 30, "the status says why no WAL comes")
+        # What needs no programs is done all the same.
+        assert site.json("verify")["ok"] is True
+        assert site.json("describe", full["name"])["state"] == "COMPLETE"
+        gone = objects - set((site.directory / "store").rglob("*"))
         assert not [path for path in gone if "leases" not in path.parts]
     servers.discard(server)

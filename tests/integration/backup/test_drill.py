@@ -4,12 +4,14 @@ import asyncio
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dbopsd.backup.catalog.commit import CommitRecord, RowCounts, write_commit
+from dbopsd.backup.catalog.layout import time_name
 from dbopsd.backup.catalog.notes import NoteKind
 from dbopsd.backup.drill.server_checks import check_checksums
 from dbopsd.backup.drill_backup import clean_up, drill_backup
@@ -311,8 +313,16 @@ async def test_a_cancelled_drill_leaves_no_server_and_no_files(
         drilling.cancel()
         await asyncio.wait([drilling])
         assert drilling.cancelled()
-        await clean_up(run, request)
-        await clean_up(run, request)
+        async with repository_of(database) as repository:
+            (system,) = await repository.systems()
+            leases = repository.layout(system).leases
+            # As an attempt leaves it whose process is killed; that of another drill stays.
+            for holder in ("drill-drill", "drill-drill-2"):
+                key = f"{leases}{holder}/{time_name(datetime.now(UTC))}.json"
+                await repository.store.create(key, b"{}")
+            await clean_up(run, request)
+            await clean_up(run, request)
+            assert [each.key async for each in repository.store.list(leases)] == [key]
         await run.close()
         assert server_processes(directory) == []
         assert list(directory.parent.iterdir()) == []
