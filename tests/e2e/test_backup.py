@@ -1,11 +1,7 @@
 """`dbops backup` from end to end: a daemon, its embedded server, its store, real restores."""
 
-import base64
 import json
-import os
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,97 +10,21 @@ import psycopg
 import pytest
 
 from dbopsd.db.server.leftovers import server_processes
-from tests.e2e.conftest import Answer, run, wait_until_ready
-from tests.support.daemon import Daemon, end_servers
-from tests.support.patience import eventually_blocking
-from tests.support.scratch import new_directory
-
-CONFIG = """
-[databases.main]
-health.thresholds.storage = {{ warning = 1, critical = 1 }}
-
-[databases.main.backup]
-store = "file://{store}"
-wal_flush_s = 0.5
-
-[databases.main.backup.keys]
-current = "k1"
-k1 = "file:{keys}/k1"
-k2 = "file:{keys}/k2"
-"""
-
-
-@dataclass
-class Site:
-    """A daemon with backups, and where things are."""
-
-    daemon: Daemon
-    directory: Path
-
-    def dbops(self, *arguments: str, timeout: float = 120) -> Answer:
-        return run(
-            "dbops", "backup", *arguments, timeout=timeout, DBOPS_SERVER=self.daemon.grpc_address
-        )
-
-    def json(self, *arguments: str, code: int = 0) -> Any:
-        answer = self.dbops(*arguments, "--output", "json")
-        assert answer.code == code, answer.err
-        return answer.json()
-
-    def refused(self, *arguments: str) -> str:
-        """What standard error says of a command that was refused; nothing is printed then."""
-        answer = self.dbops(*arguments, "--output", "json")
-        assert (answer.code, answer.out) == (3, ""), answer.err
-        return answer.err
-
-    def sql(self, statement: str) -> Any:
-        with psycopg.connect(self.daemon.embedded_dsn(), autocommit=True) as connection:
-            found = connection.execute(statement)  # type: ignore[call-overload]
-            return found.fetchall() if found.description else None
-
-    def add(self, *numbers: int) -> str:
-        """Commit a row of each number by itself; the xid of the last."""
-        for number in numbers:
-            ((xid,),) = self.sql(
-                f"INSERT INTO numbers VALUES ({number}) RETURNING pg_current_xact_id()::text"
-            )
-        return str(xid)
-
-    def wait_until_archived(self) -> None:
-        """Return once all WAL up to now is in the store."""
-        ((lsn,),) = self.sql("SELECT pg_current_wal_flush_lsn() - '0/0'")
-
-        def archived() -> bool:
-            status = self.json("wal", "status")
-            high, _, low = str(status["archivedLsn"]).partition("/")
-            return bool(low) and (int(high, 16) << 32) + int(low, 16) >= int(lsn)
-
-        eventually_blocking(archived, 30, "the WAL is archived")
+from tests.e2e.conftest import wait_until_ready
+from tests.support.backup_site import BackupSite, backup_site, numbers_of
+from tests.support.daemon import end_servers
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    directory = new_directory("dbopsd-backup-")
-    # The account that a restored server runs by has to reach it.
-    directory.chmod(0o755)
-    (directory / "keys").mkdir()
-    for name in ("k1", "k2"):
-        (directory / "keys" / name).write_bytes(base64.b64encode(os.urandom(32)))
-    config = CONFIG.format(store=directory / "store", keys=directory / "keys")
-    try:
-        with Daemon(config, server={"workers": 1}) as daemon:
-            found = Site(daemon.wait_until_serving(120), directory)
-            wait_until_ready(daemon)
-            found.sql("CREATE TABLE numbers (number int PRIMARY KEY)")
-            yield found
-    finally:
-        for restored in directory.glob("restored-*"):
-            end_servers(restored)
-        shutil.rmtree(directory)
+def site() -> Iterator[BackupSite]:
+    with backup_site() as found:
+        wait_until_ready(found.daemon)
+        found.sql("CREATE TABLE numbers (number int PRIMARY KEY)")
+        yield found
 
 
 @pytest.fixture(scope="module")
-def chain(site: Site) -> dict[str, Any]:
+def chain(site: BackupSite) -> dict[str, Any]:
     """A full backup, an incremental one, and moments around them."""
     site.add(1, 2)
     full = site.json("create", "--label", "before")
@@ -120,12 +40,7 @@ def chain(site: Site) -> dict[str, Any]:
     return moments
 
 
-def numbers_of(report: Any) -> list[int]:
-    with psycopg.connect(host=report["address"], user="postgres", dbname="postgres") as restored:
-        return [number for (number,) in restored.execute("SELECT number FROM numbers ORDER BY 1")]
-
-
-def test_backups_are_listed_described_and_labelled(site: Site, chain: dict[str, Any]) -> None:
+def test_backups_are_listed_described_and_labelled(site: BackupSite, chain: dict[str, Any]) -> None:
     full, incremental = chain["full"], chain["incremental"]
     assert (full["kind"], full["state"], full["label"]) == ("FULL", "COMPLETE", "before")
     assert (incremental["kind"], incremental["parent"]) == ("INCREMENTAL", full["name"])
@@ -158,7 +73,7 @@ def test_backups_are_listed_described_and_labelled(site: Site, chain: dict[str, 
     ids=lambda value: "-".join(value).strip("-") if isinstance(value[0], str) else "",
 )
 def test_a_restore_has_exactly_the_rows_of_its_moment(
-    site: Site, chain: dict[str, Any], target: list[str], expected: list[int]
+    site: BackupSite, chain: dict[str, Any], target: list[str], expected: list[int]
 ) -> None:
     words = {
         "FULL": chain["full"]["name"],
@@ -180,7 +95,7 @@ def test_a_restore_has_exactly_the_rows_of_its_moment(
     assert not server_processes(directory)
 
 
-def test_a_plan_writes_nothing(site: Site, chain: dict[str, Any]) -> None:
+def test_a_plan_writes_nothing(site: BackupSite, chain: dict[str, Any]) -> None:
     directory = site.directory / "planned"
     planned = site.json("restore", "--latest", "--to", str(directory), "--validate-only")
     assert planned["dryRun"] is True
@@ -190,7 +105,7 @@ def test_a_plan_writes_nothing(site: Site, chain: dict[str, Any]) -> None:
 
 
 def test_what_cannot_be_restored_is_refused_before_a_byte_is_written(
-    site: Site, chain: dict[str, Any], tmp_path: Path
+    site: BackupSite, chain: dict[str, Any], tmp_path: Path
 ) -> None:
     directory = site.directory / "refused"
     to = ("--to", str(directory))
@@ -209,7 +124,9 @@ def test_what_cannot_be_restored_is_refused_before_a_byte_is_written(
     assert [each.name for each in directory.iterdir()] == ["mine"]
 
 
-def test_windows_reach_from_the_first_backup_to_now(site: Site, chain: dict[str, Any]) -> None:
+def test_windows_reach_from_the_first_backup_to_now(
+    site: BackupSite, chain: dict[str, Any]
+) -> None:
     found = site.json("windows")
     assert found["gaps"] == []
     (window,) = found["windows"]
@@ -220,14 +137,14 @@ def test_windows_reach_from_the_first_backup_to_now(site: Site, chain: dict[str,
     assert "1  ●━" in drawn
 
 
-def test_the_wal_status_tells_how_far_it_is(site: Site, chain: dict[str, Any]) -> None:
+def test_the_wal_status_tells_how_far_it_is(site: BackupSite, chain: dict[str, Any]) -> None:
     status = site.json("wal", "status")
     assert (status["state"], status["slot"], status["problem"]) == ("STREAMING", "dbopsd_main", "")
     assert {"receivedLsn", "archivedLsn", "lagBytes", "lagSeconds", "spoolBytes"} <= status.keys()
 
 
 def test_what_is_held_is_not_deleted_and_what_others_rest_on_neither(
-    site: Site, chain: dict[str, Any]
+    site: BackupSite, chain: dict[str, Any]
 ) -> None:
     full, incremental = (chain[each]["name"] for each in ("full", "incremental"))
     held = site.json("hold", incremental, "--until", "30d")
@@ -242,7 +159,7 @@ def test_what_is_held_is_not_deleted_and_what_others_rest_on_neither(
 
 
 def test_verification_says_what_is_damaged_and_a_restore_of_it_is_refused(
-    site: Site, chain: dict[str, Any]
+    site: BackupSite, chain: dict[str, Any]
 ) -> None:
     assert site.json("verify", "--depth", "contents")["ok"] is True
     copy = site.json("create", "--label", "to be damaged")
@@ -265,7 +182,7 @@ def test_verification_says_what_is_damaged_and_a_restore_of_it_is_refused(
     assert copy["name"] not in {each["name"] for each in site.json("list", "--all")["backups"]}
 
 
-def test_a_table_of_a_dump_is_restored_into_another_database(site: Site) -> None:
+def test_a_table_of_a_dump_is_restored_into_another_database(site: BackupSite) -> None:
     dump = site.json("create", "--kind", "logical", "--dbname", "postgres")
     assert (dump["kind"], dump["dbname"], dump["tablesCounted"]) == ("LOGICAL", "postgres", 1)
     site.sql("CREATE DATABASE copy")
@@ -280,7 +197,7 @@ def test_a_table_of_a_dump_is_restored_into_another_database(site: Site) -> None
 
 
 def test_a_drill_passes_and_is_kept_with_the_backup(
-    site: Site, chain: dict[str, Any], tmp_path: Path
+    site: BackupSite, chain: dict[str, Any], tmp_path: Path
 ) -> None:
     checks = tmp_path / "checks.sql"
     checks.write_text("SELECT count(*) >= 2 FROM numbers;\n")
@@ -299,7 +216,7 @@ def test_a_drill_passes_and_is_kept_with_the_backup(
 
 
 def test_keys_are_rotated_and_old_backups_are_restored_with_the_new_one(
-    site: Site, chain: dict[str, Any]
+    site: BackupSite, chain: dict[str, Any]
 ) -> None:
     rotated = site.json("rotate-keys", "--to", "k2")
     assert (rotated["keyId"], rotated["rewrapped"] > 0) == ("k2", True)
@@ -307,15 +224,9 @@ def test_keys_are_rotated_and_old_backups_are_restored_with_the_new_one(
     assert site.json("verify", chain["full"]["name"])["ok"] is True
 
 
-def test_the_schedules_are_there_and_run(site: Site) -> None:
-    answer = run(
-        "dbops", "schedules", "list", "--output=json", DBOPS_SERVER=site.daemon.grpc_address
-    )
-    names = [each["name"].rpartition("/")[2] for each in json.loads(answer.out)["schedules"]]
+def test_the_schedules_are_there_and_run(site: BackupSite) -> None:
+    listed = json.loads(site.run("schedules", "list", "--output=json").out)["schedules"]
+    names = [each["name"].rpartition("/")[2] for each in listed]
     assert names == ["backup-drill", "backup-full", "backup-incremental", "backup-retention"]
-    answer = run(
-        *("dbops", "schedules", "run", "main/backup-retention"),
-        timeout=60,
-        DBOPS_SERVER=site.daemon.grpc_address,
-    )
+    answer = site.run("schedules", "run", "main/backup-retention")
     assert answer.code == 0, answer.err
