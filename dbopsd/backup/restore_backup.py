@@ -82,6 +82,7 @@ async def clean_up(run: Run, request: RestoreBackupRequest) -> None:
     if is_about_dump(request):
         if not request.dry_run:
             await drop_unfinished(run)
+            await end_leases(run, _holder(run))
         return
     directory, roots = await _place(run, request)
     found = await asyncio.to_thread(find_claimed, directory, roots, run.operation)
