@@ -91,6 +91,7 @@ class TargetSearch:
             return await self._find_record(
                 lambda each: each.point == target.name,
                 "no restore point of this name is in the WAL that can be reached",
+                points=True,
             )
         return self._find_latest()
 
@@ -199,8 +200,13 @@ class TargetSearch:
             raise self._unreachable("the archive knows of nothing so late yet", before, [])
         return last
 
-    async def _find_record(self, wanted: Callable[[WalRecord], bool], problem: str) -> Found:
-        """The newest record that is wanted, of all timelines, or on the way to the chosen one."""
+    async def _find_record(
+        self, wanted: Callable[[WalRecord], bool], problem: str, *, points: bool = False
+    ) -> Found:
+        """The newest record that is wanted, of all timelines, or on the way to the chosen one.
+
+        `points`: it is a restore point, and not the end of a transaction.
+        """
         found: list[tuple[int, WalRecord]] = []
         passed: list[int] = []
         timelines = sorted({each.timeline for each in self._reachable.reaches}, reverse=True)
@@ -216,7 +222,9 @@ class TargetSearch:
                 if number == timeline and left_at is not None
             ]
             since = max(shared, default=Lsn(0)) if found else Lsn(0)
-            record = await self._search_timeline(timeline, wanted, since, left_ats.get(timeline))
+            record = await self._search_timeline(
+                timeline, wanted, since, left_ats.get(timeline), points=points
+            )
             passed.append(timeline)
             if record is not None:
                 found.append((timeline, record))
@@ -239,6 +247,8 @@ class TargetSearch:
         wanted: Callable[[WalRecord], bool],
         since: Lsn,
         until: Lsn | None,
+        *,
+        points: bool,
     ) -> WalRecord | None:
         """The newest record on a timeline's own part from `since` on, and before `until`."""
         reaches = [each for each in self._reachable.reaches if each.timeline == timeline]
@@ -256,6 +266,7 @@ class TargetSearch:
                 lambda each, start=start: (  # type: ignore[misc]  # mypy knows no default of a lambda
                     each.lsn >= start and (until is None or each.lsn < until) and wanted(each)
                 ),
+                points=points,
             )
             if record is not None:
                 return record

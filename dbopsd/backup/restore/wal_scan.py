@@ -21,7 +21,7 @@ from dbopsd.backup.restore.errors import RestoreFailed
 from dbopsd.backup.wal.stored_wal import read_segment
 from dbopsd.db.server.installation import Installation
 from dbopsd.operations.gather_or_cancel import gather_or_cancel
-from dbopsd.operations.kind import RunsPrograms
+from dbopsd.operations.kind import Run
 
 SegmentFile = tuple[Segment, int | None]
 """A segment, and how much of it is stored; None: all."""
@@ -38,6 +38,9 @@ _END: Final = re.compile(
     rb"(?P<time>\d{4,}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) UTC"
 )
 _POINT: Final = re.compile(rb"RESTORE_POINT (?P<name>.*)")
+# What pg_waldump is to show: ends of transactions, or restore points and the like.
+_ENDS: Final = "Transaction"
+_POINTS: Final = "XLOG"
 _PAGE_BYTES: Final = 8192
 _PAGE_HEADER_BYTES: Final = 40
 
@@ -68,7 +71,7 @@ class WalScan:
 
     def __init__(
         self,
-        run: RunsPrograms,
+        run: Run,
         repository: Repository,
         layout: Layout,
         tools: Installation,
@@ -86,21 +89,20 @@ class WalScan:
         self, files: Sequence[SegmentFile], timeline: int, wanted: Callable[[WalRecord], bool]
     ) -> WalRecord | None:
         """The first end of a transaction that is wanted, on the way to `timeline`."""
-        for batch, following in _batches(files):
-            record = await self._find(batch, following, timeline, wanted, last=False)
-            if record is not None:
-                return record
-        return None
+        return await self._search(_batches(files), timeline, wanted, last=False, rmgr=_ENDS)
 
     async def backward(
-        self, files: Sequence[SegmentFile], timeline: int, wanted: Callable[[WalRecord], bool]
+        self,
+        files: Sequence[SegmentFile],
+        timeline: int,
+        wanted: Callable[[WalRecord], bool],
+        *,
+        points: bool = False,
     ) -> WalRecord | None:
-        """The last end of a transaction, or restore point, that is wanted."""
-        for batch, following in reversed(_batches(files)):
-            record = await self._find(batch, following, timeline, wanted, last=True)
-            if record is not None:
-                return record
-        return None
+        """The last end of a transaction that is wanted; with `points`, the last restore point."""
+        rmgr = _POINTS if points else _ENDS
+        batches = list(reversed(_batches(files)))
+        return await self._search(batches, timeline, wanted, last=True, rmgr=rmgr)
 
     async def first_record(
         self, files: Sequence[SegmentFile], timeline: int, lsn: Lsn
@@ -138,6 +140,25 @@ class WalScan:
                 return last
         raise RestoreFailed("pg_waldump", f"there is no record of WAL in {folder}")
 
+    async def _search(
+        self,
+        batches: Sequence[tuple[list[SegmentFile], list[SegmentFile]]],
+        timeline: int,
+        wanted: Callable[[WalRecord], bool],
+        *,
+        last: bool,
+        rmgr: str,
+    ) -> WalRecord | None:
+        """Look through batches in this order, and say how far that is: it may be all WAL."""
+        done, total = 0, sum(_size(batch) for batch, _ in batches)
+        for batch, following in batches:
+            self._run.progress("search", done, total, "By")
+            record = await self._find(batch, following, timeline, wanted, last=last, rmgr=rmgr)
+            if record is not None:
+                return record
+            done += _size(batch)
+        return None
+
     async def _find(
         self,
         batch: Sequence[SegmentFile],
@@ -146,14 +167,13 @@ class WalScan:
         wanted: Callable[[WalRecord], bool],
         *,
         last: bool,
+        rmgr: str,
     ) -> WalRecord | None:
-        """The first record of a batch that is wanted, or the last one, restore points too."""
+        """The first record of a batch that is wanted, or the last one."""
         start, before = batch[0][0].start, batch[-1][0].end
         end = following[-1][0].end if following else before
         async with self._fetched([*batch, *following], timeline) as folder:
-            found = await self._dump(folder, timeline, start, "--rmgr=Transaction", f"--end={end}")
-            if last:
-                found += await self._dump(folder, timeline, start, "--rmgr=XLOG", f"--end={end}")
+            found = await self._dump(folder, timeline, start, f"--rmgr={rmgr}", f"--end={end}")
             ends = [each for each in found if each.time is not None or each.point is not None]
             ends.sort(key=lambda each: each.lsn, reverse=last)
             for each in ends:
@@ -229,6 +249,10 @@ class WalScan:
 def _renew(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
+
+
+def _size(batch: Sequence[SegmentFile]) -> int:
+    return sum(segment.size_bytes for segment, _ in batch)
 
 
 def _batches(

@@ -254,6 +254,20 @@ async def test_what_the_wal_does_not_have_is_refused(
     assert error.before
 
 
+async def test_a_search_through_the_wal_says_how_far_it_is(archive: Archive, place: Path) -> None:
+    async with archive.open(place) as database, repository_of(database) as repository:
+        run = OperationRun(database, place, "search")
+        with pytest.raises(TargetUnreachable):
+            await plan_restore(run, repository, RecoveryTarget(name="never"))
+        await run.close()
+    told = [
+        (done, total, unit) for stage, done, total, unit in run.progress_log if stage == "search"
+    ]
+    assert told
+    assert all(done is not None and done < total for done, total, _ in told)
+    assert {unit for *_, unit in told} == {"By"}
+
+
 async def test_text_in_the_wal_does_not_pass_for_a_commit(
     archive: Archive, restores: _Restores
 ) -> None:

@@ -32,9 +32,15 @@ class _Scan:
         return next((each for each in self._in(files) if each.time and wanted(each)), None)
 
     async def backward(
-        self, files: Sequence[SegmentFile], _timeline: int, wanted: Callable[[WalRecord], bool]
+        self,
+        files: Sequence[SegmentFile],
+        _timeline: int,
+        wanted: Callable[[WalRecord], bool],
+        *,
+        points: bool = False,
     ) -> WalRecord | None:
-        return next((each for each in reversed(self._in(files)) if wanted(each)), None)
+        found = [each for each in reversed(self._in(files)) if (each.point is not None) == points]
+        return next((each for each in found if wanted(each)), None)
 
     async def first_record(
         self, files: Sequence[SegmentFile], _timeline: int, position: Lsn
