@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
 
-from dbopsd.app.allocator import give_memory_back
+from dbopsd.app.allocator import give_memory_back, return_free_memory
 from dbopsd.app.components import (
     TELEMETRY_SHUTDOWN_S,
     check_state_dir,
@@ -69,6 +69,7 @@ async def work(
     check_state_dir(config.server.state_dir)
     async with AsyncExitStack() as stack:
         stack.enter_context(contextlib.suppress(asyncio.CancelledError))
+        stack.push_async_callback(_cancel, asyncio.create_task(return_free_memory()))
         if supervised:
             stack.push_async_callback(_cancel, asyncio.create_task(_pulse()))
             _end_with_standard_input(signals)
