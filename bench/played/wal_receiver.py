@@ -36,14 +36,17 @@ async def _main(dsn: str, pg_bin: str, directory: Path) -> None:
     database = Database("main", config, tracer=NoOpTracer(), meter=NoOpMeter("bench"))
     await database.open()
 
-    async def behind() -> dict[str, Any]:
-        """How many bytes of WAL are not in the store, and why if there is a reason."""
-        async with open_repository("main", config.backup) as repository:
-            status = await read_status(repository, database)
-        return {"lag_bytes": status.lag_bytes, "state": status.state.value}
-
     try:
-        async with receiving(database, directory / "state"):
+        async with receiving(database, directory / "state") as duty:
+
+            async def behind() -> dict[str, Any]:
+                """How many bytes of WAL are not in the store. Raises what the duty failed with."""
+                if duty.failures:
+                    raise duty.failures[0]
+                async with open_repository("main", config.backup) as repository:
+                    status = await read_status(repository, database)
+                return {"lag_bytes": status.lag_bytes, "state": status.state.value}
+
             await answer_commands({"behind": behind})
     finally:
         await database.close()
