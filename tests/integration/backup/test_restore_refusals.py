@@ -19,6 +19,7 @@ import pytest
 
 from dbopsd.backup.catalog.errors import BackupNotFound, SystemIdentifierChanged
 from dbopsd.backup.catalog.kind import BackupKind
+from dbopsd.backup.catalog.layout import time_name
 from dbopsd.backup.catalog.lsn import Lsn, Segment
 from dbopsd.backup.codec.errors import BackupDamaged, Damage, KeyMissing, KeyWrong
 from dbopsd.backup.model.reports import RecoveryWindows, RestoreReport
@@ -225,6 +226,27 @@ async def test_wal_that_is_missing_in_the_middle_is_never_recovered_up_to(
     async with archive_windows(archive, place) as windows:
         assert [gap.start_lsn for gap in windows.gaps if gap.start_lsn == str(missing.start)]
         assert windows.windows[-1].end_lsn == str(missing.start)
+
+
+async def test_a_store_that_was_cut_is_not_made_whole_by_a_forged_mark(
+    archive: Archive, place: Path, restores: _Restores
+) -> None:
+    # Rows 4 and 5 are after it. Who can write to the store says that nothing was.
+    cut = Segment.at(1, archive.after[3]).start
+    for path in _objects(place, ""):
+        name = path.name.partition(".")[0]
+        if len(name) == 24 and Segment.parse(name).start >= cut:
+            path.unlink()
+    later = f"{int(cut):016X}-{time_name(archive.times[4] + timedelta(hours=1))}"
+    genuine = _objects(place, "marks")[0]
+    seal = next(genuine.iterdir()).name[len(later) :]
+    assert seal
+    for forged in (later, later + seal):
+        (genuine / forged).touch()
+    for moment in (archive.times[3], archive.times[4]):
+        error = await restores.refused(TargetUnreachable, RecoveryTarget(time=moment))
+        assert datetime.fromisoformat(error.before) < archive.times[3]
+    assert (await restores.plan(RecoveryTarget(time=archive.times[1]))).plan.segments
 
 
 async def test_a_moment_outside_of_every_window_is_refused_with_the_nearest(
