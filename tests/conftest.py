@@ -1,11 +1,12 @@
 """Options and fixtures that every test may use; what they give is in `tests.support`."""
 
+import gc
 import math
 import random
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,34 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out what needs programs that no wheel carries, unless asked for."""
     return True if collection_path == _DEBIAN and not config.option.debian else None
+
+
+def pytest_collection() -> None:
+    """Collect without the garbage collector: what is collected and imported stays to the end."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector look at what the tests make, and no more at the tests."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    """Describe a failure without the garbage collector.
+
+    It may find what warns of itself, for whose traceback Python 3.11 parses source. Amid the
+    parsing that pytest does, that is "AST constructor recursion depth mismatch", and pytest ends.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
