@@ -7,9 +7,9 @@ STAMP := .venv/.installed
 # Use the machine's certificates if it has any: a company's proxy can have its own authority.
 UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python \
   $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),--system-certs)
-# Fault tests mostly wait, so three run at a time. All tests of a file share one process and its servers. Files run in our
-# order, longest first; by default xdist would start with those that have the most tests.
-PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+# Tests of faults mostly wait, so four run at a time on two cores. All tests of a file share one process and its servers. Files
+# run in our order, longest first; by default xdist would start with those that have the most tests.
+PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 GENERATED := clients/python/dbops
 # Daemons, workers and their children start in the hundreds: compiling what they load takes three times as long as loading it.
 unexport PYTHONDONTWRITEBYTECODE

@@ -24,7 +24,8 @@ SHORT_SEED = 1
 """Short forms take the same numbers each time: a red run is then about the change it judges."""
 # What these try is dbopsd itself: the newest server is enough, but for a thorough run.
 _ABOUT_DBOPSD = re.compile(
-    r"tests\.(faults|integration\.(operations|test_(cluster_watch|connect_errors|pool|prober)"
+    r"tests\.(e2e|faults|integration\.(operations|test_(cluster_watch|connect_errors|pool|prober)"
+    r"|metrics\.test_(sampler|scale|situations|user_collectors)"
     r"|backup\.test_(backup_spool|drill|receive_wal|restore_moments|wal_push)))\b"
 )
 _DEBIAN = Path(__file__).parent / "debian"
