@@ -47,7 +47,7 @@ class Answer:
         return json.loads(self.out)
 
 
-def run(*command: str, timeout: float = 20, **environment: str) -> Answer:
+def run(*command: str, timeout: float = 60, **environment: str) -> Answer:
     """Run a program of the virtual environment to its end."""
     done = subprocess.run(
         [str(BIN / command[0]), *command[1:]],

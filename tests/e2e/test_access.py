@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,7 +18,8 @@ from dbopsd.security.token_file import append_token
 from dbopsd.security.tokens import hash_token, new_token
 from tests.e2e.conftest import Answer, run
 from tests.support.certificates import Certificates
-from tests.support.daemon import BIN, Daemon, clean_environment
+from tests.support.daemon import Daemon
+from tests.support.dbops_command import check_config
 from tests.support.patience import eventually_blocking
 
 GET_HEALTH = "dbops.v1.HealthService/GetHealth"
@@ -212,14 +212,8 @@ def test_check_config_says_what_is_wrong(
         text, says = text.replace(name, value), says.replace(name, value)
     path = tmp_path / "dbopsd.toml"
     path.write_text(f"{text}\n[databases.main]\ndsn = 'host=x'\n")
-    done = subprocess.run(
-        [str(BIN / "dbopsd"), "check-config", "--config", str(path)],
-        env=clean_environment(DBOPSD_SERVER__STATE_DIR=str(tmp_path / "state")),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    (line,) = done.stderr.splitlines()
+    done = check_config(path, DBOPSD_SERVER__STATE_DIR=str(tmp_path / "state"))
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
     assert says in line
     assert "hunter2" not in line

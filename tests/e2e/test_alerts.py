@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.conftest import Answer, database, run
 from tests.support.daemon import BIN, Daemon, clean_environment
+from tests.support.dbops_command import check_config
 from tests.support.patience import eventually_blocking
 from tests.support.servers import PostgresServer
 
@@ -165,6 +166,6 @@ def test_a_killed_daemon_forgets_no_alert_and_no_silence(config: str, tmp_path: 
 def test_what_cannot_be_is_refused_at_the_start(tmp_path: Path, wrong: str, problem: str) -> None:
     path = tmp_path / "dbopsd.toml"
     path.write_text(f'[server]\nstate_dir = "{tmp_path}"\n{wrong}', encoding="utf-8")
-    answer = run("dbopsd", "check-config", "--config", str(path))
+    answer = check_config(path)
     assert answer.code == 2
     assert problem in answer.err

@@ -12,6 +12,7 @@ import pytest
 from dbopsd.db.server.leftovers import server_processes
 from tests.e2e.conftest import Answer, database, run
 from tests.support.daemon import BIN, Daemon
+from tests.support.dbops_command import Ended, check_config
 from tests.support.scratch import new_directory
 
 PRLIMIT = shutil.which("prlimit") or "prlimit"
@@ -34,7 +35,7 @@ def taken_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def only_line(answer: Answer) -> str:
+def only_line(answer: Answer | Ended) -> str:
     assert (answer.code, answer.out) == (2, "")
     (line,) = answer.err.splitlines()
     assert line.startswith("dbopsd: ")
@@ -42,6 +43,8 @@ def only_line(answer: Answer) -> str:
     return line.removeprefix("dbopsd: ")
 
 
+# What `serve` is asked of: a file that cannot be taken, and what only the program's parts can know.
+SERVED = ("unknown key", "unknown check", "own collectors")
 # One of each kind; what is said of which mistake is tests/unit/test_config.py's.
 WRONG_FILES = {
     "unknown key": ("[server]\ngrpc_lisen = '127.0.0.1:0'", "did you mean 'grpc_listen'?"),
@@ -71,7 +74,7 @@ def test_too_few_descriptors(directory: Path) -> None:
 
 @pytest.fixture(scope="module")
 def answers() -> Iterator[dict[str, Answer]]:
-    """What `dbopsd serve` says of each wrong file; asked at once, for most of it is waiting."""
+    """What `dbopsd serve` says of wrong files; asked at once, for most of it is waiting."""
     directory = new_directory("dbopsd-e2e-")
 
     def ask(wrong: str) -> Answer:
@@ -84,21 +87,28 @@ def answers() -> Iterator[dict[str, Answer]]:
         return answer
 
     with ThreadPoolExecutor(4) as threads:
-        yield dict(zip(WRONG_FILES, threads.map(ask, WRONG_FILES), strict=True))
+        yield dict(zip(SERVED, threads.map(ask, SERVED), strict=True))
     shutil.rmtree(directory)
 
 
-@pytest.mark.parametrize("wrong", WRONG_FILES)
+@pytest.mark.parametrize("wrong", SERVED)
 def test_a_wrong_file(answers: dict[str, Answer], wrong: str) -> None:
     assert WRONG_FILES[wrong][1] in only_line(answers[wrong])
 
 
-@pytest.mark.parametrize("wrong", ["unknown check"])
+@pytest.mark.parametrize("wrong", WRONG_FILES)
 def test_check_config_says_the_same(directory: Path, wrong: str) -> None:
     text, says = WRONG_FILES[wrong]
     file = directory / "dbopsd.toml"
     file.write_text(text)
-    assert says in only_line(run("dbopsd", "check-config", "--config", str(file)))
+    assert says in only_line(check_config(file))
+
+
+def test_the_program_says_it_too(directory: Path) -> None:
+    file = directory / "dbopsd.toml"
+    file.write_text(WRONG_FILES["unknown check"][0])
+    as_program = only_line(run("dbopsd", "check-config", "--config", str(file)))
+    assert as_program == only_line(check_config(file))
 
 
 def test_a_file_that_is_not_there(directory: Path) -> None:
@@ -118,7 +128,7 @@ def test_a_file_that_is_not_there(directory: Path) -> None:
     ],
 )
 def test_a_wrong_environment(environment: Mapping[str, str], says: str) -> None:
-    assert says in only_line(run("dbopsd", "check-config", **environment))
+    assert says in only_line(check_config(**environment))
 
 
 def test_wrong_usage_is_2_too() -> None:

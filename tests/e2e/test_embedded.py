@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.conftest import run, wait_until_ready
 from tests.support.daemon import Daemon
+from tests.support.dbops_command import check_config
 
 CONFIG = """
 [databases.app]
@@ -83,10 +84,7 @@ def test_every_key_of_a_database_works_for_the_embedded_one(
 def test_a_worker_of_its_own_is_told_that_it_cannot_have_it(tmp_path: Path) -> None:
     file = tmp_path / "dbopsd.toml"
     file.write_text(f"[server]\nstate_dir = '{tmp_path}'\n[databases.app]\n")
-    assert (
-        "databases: app (embedded)"
-        in run("dbopsd", "check-config", "-c", str(file), timeout=60).out
-    )
+    assert "databases: app (embedded)" in check_config(file).out
     answer = run("dbopsd", "worker", "--config", str(file), timeout=60)
     assert answer.code == 2
     assert answer.err.splitlines()[-1] == (
