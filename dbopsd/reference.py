@@ -1,9 +1,14 @@
 """The configuration reference, generated from the models and the checks."""
 
+import ast
+import inspect
 import json
+import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Literal, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from dbopsd.config import ENV_PREFIX, sections
@@ -32,14 +37,35 @@ def _keys() -> Iterator[str]:
         yield ""
         yield "| key | default | meaning |"
         yield "|---|---|---|"
+        texts = key_texts(model)
         for name, field in model.model_fields.items():
             if f"{path}.{name}" in tables:
                 continue
-            meaning = _fold(field.description) + _choices(field.annotation)
+            meaning = _fold(texts[name]) + _choices(field.annotation)
             yield f"| `{name}` | {_default(field)} | {meaning} |"
         variable = f"{ENV_PREFIX}{path.replace('.', '__')}__".upper().replace("NAME", "name")
         yield ""
         yield f"In the environment: `{variable.replace('CHECK', 'check')}…`."
+
+
+def key_texts(model: type[BaseModel]) -> dict[str, str]:
+    """The text under each key of the section.
+
+    Pydantic's `use_attribute_docstrings` would read the sources at every start of a process.
+    """
+    texts = {}
+    for owner in reversed(model.__mro__):
+        if not owner.__module__.startswith("dbopsd."):
+            continue
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+        for key, text in pairwise(ast.iter_child_nodes(definition)):
+            match key, text:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(meaning))),
+                ):
+                    texts[name] = meaning
+    return texts
 
 
 def _checks() -> Iterator[str]:

@@ -35,7 +35,6 @@ class Config(BaseSettings):
         frozen=True,
         env_prefix=ENV_PREFIX,
         env_nested_delimiter="__",
-        use_attribute_docstrings=True,
     )
 
     server: ServerConfig = Field(default_factory=ServerConfig)

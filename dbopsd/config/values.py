@@ -60,4 +60,4 @@ def is_loopback(address: str) -> bool:
 class Section(BaseModel):
     """A table: frozen, and no key that is not known."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
