@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from opentelemetry.trace import NoOpTracer, Tracer
 
@@ -71,16 +72,24 @@ class Receiving:
 
 
 @asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Have the work go on during the body. A cancellation that comes at its end is not lost."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.result()
+
+
+@asynccontextmanager
 async def receiving(database: Database, state_dir: Path) -> AsyncIterator[Receiving]:
     """The duty for the time of the context; it ends as when its process is killed."""
     duty = Receiving(database, state_dir)
-    task = asyncio.create_task(duty.run())
-    try:
+    async with beside(duty.run()):
         yield duty
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 @dataclass(frozen=True)
