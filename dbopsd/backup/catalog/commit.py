@@ -11,11 +11,13 @@ from typing import Annotated, Any, Final
 
 from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationError
 
+from dbopsd.backup.catalog.errors import CommitRecordTooLarge
 from dbopsd.backup.catalog.kind import BackupKind
 from dbopsd.backup.catalog.layout import Layout
 from dbopsd.backup.catalog.lsn import SEGMENT_BYTES, Lsn
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
 from dbopsd.backup.codec.sealed_object import DataKey
+from dbopsd.backup.codec.whole_object import MOST_RECORD_BYTES
 from dbopsd.backup.parts import StoredObject
 
 FORMAT: Final = 1
@@ -149,11 +151,19 @@ class CommitRecord:
 _RECORDS: Final = TypeAdapter(CommitRecord)
 
 
-def write_commit(record: CommitRecord, data_key: DataKey | None) -> bytes:
-    """The record as its object. It is sealed by a hash, and by the data key where there is one."""
+def write_commit(
+    record: CommitRecord, data_key: DataKey | None, *, most_bytes: int = MOST_RECORD_BYTES
+) -> bytes:
+    """The record as its object. It is sealed by a hash, and by the data key where there is one.
+
+    Raises `CommitRecordTooLarge` for one of more than `most_bytes`: it could not be read again.
+    """
     fields: dict[str, Any] = _RECORDS.dump_python(record, mode="json")
     fields[_SEAL] = _seal(fields, data_key)
-    return json.dumps(fields, indent=1, ensure_ascii=False).encode() + b"\n"
+    content = json.dumps(fields, indent=1, ensure_ascii=False).encode() + b"\n"
+    if len(content) > most_bytes:
+        raise CommitRecordTooLarge(record.id, len(content), most_bytes)
+    return content
 
 
 def read_commit(key: str, content: bytes) -> CommitRecord:

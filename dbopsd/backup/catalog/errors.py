@@ -61,3 +61,23 @@ class SystemIdentifierChanged(DbopsError):
             f"backup is of cluster {self.expected}: back up the server, or name the backup to "
             f"restore with --backup, such as {self.backup}"
         )
+
+
+@dataclass(eq=False)
+class CommitRecordTooLarge(DbopsError):
+    """A backup has so many objects that no reader would take its commit record."""
+
+    reason: ClassVar[str] = "COMMIT_RECORD_TOO_LARGE"
+    code: ClassVar[StatusCode] = StatusCode.RESOURCE_EXHAUSTED
+
+    backup: str
+    record_bytes: int
+    most_bytes: int
+
+    @property
+    def message(self) -> str:
+        return (
+            f"backup '{self.backup}' was not committed: its commit record would have "
+            f"{self.record_bytes} bytes, and at most {self.most_bytes} are read; choose a codec "
+            "that compresses more, or back databases up one by one with --kind logical"
+        )

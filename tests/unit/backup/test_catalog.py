@@ -20,7 +20,7 @@ from dbopsd.backup.catalog.commit import (
     read_commit,
     write_commit,
 )
-from dbopsd.backup.catalog.errors import BackupNotFound, BackupsNotConfigured
+from dbopsd.backup.catalog.errors import BackupNotFound, BackupsNotConfigured, CommitRecordTooLarge
 from dbopsd.backup.catalog.kind import BackupKind, BackupState
 from dbopsd.backup.catalog.layout import Layout
 from dbopsd.backup.catalog.lsn import Lsn
@@ -111,6 +111,12 @@ class TestCommitRecord:
         without = write_commit(_RECORD, None)
         with pytest.raises(BackupDamaged):
             check_commit(path, without, _KEY)
+
+    def test_one_that_nobody_would_read_is_not_written(self) -> None:
+        content = write_commit(_RECORD, None)
+        assert write_commit(_RECORD, None, most_bytes=len(content)) == content
+        with pytest.raises(CommitRecordTooLarge, match="'full-1' was not committed"):
+            write_commit(_RECORD, None, most_bytes=len(content) - 1)
 
     def test_belongs_to_its_place(self) -> None:
         content = write_commit(_RECORD, None)

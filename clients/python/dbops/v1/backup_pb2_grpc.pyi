@@ -80,6 +80,8 @@ class BackupServiceStub:
     - RESOURCE_EXHAUSTED, `STORE_FULL`: the store has no room.
     - FAILED_PRECONDITION, `STORE_DENIED`: the store refuses access.
     - FAILED_PRECONDITION, `STORE_UNSUITABLE`: the store overwrites objects, so that nothing in it would be safe.
+    - RESOURCE_EXHAUSTED, `COMMIT_RECORD_TOO_LARGE`: the backup has more than some 6 TiB as stored; it was not
+      committed.
     - FAILED_PRECONDITION, `STORE_REPLACED`: the store is not the one that this machine has used, such as the directory
       of a disk that is not mounted.
     - DATA_LOSS, `OBJECT_MISSING`: an object is not in the store. ALREADY_EXISTS, `OBJECT_EXISTS`: an object that was to
@@ -189,6 +191,8 @@ class BackupServiceAsyncStub(BackupServiceStub):
     - RESOURCE_EXHAUSTED, `STORE_FULL`: the store has no room.
     - FAILED_PRECONDITION, `STORE_DENIED`: the store refuses access.
     - FAILED_PRECONDITION, `STORE_UNSUITABLE`: the store overwrites objects, so that nothing in it would be safe.
+    - RESOURCE_EXHAUSTED, `COMMIT_RECORD_TOO_LARGE`: the backup has more than some 6 TiB as stored; it was not
+      committed.
     - FAILED_PRECONDITION, `STORE_REPLACED`: the store is not the one that this machine has used, such as the directory
       of a disk that is not mounted.
     - DATA_LOSS, `OBJECT_MISSING`: an object is not in the store. ALREADY_EXISTS, `OBJECT_EXISTS`: an object that was to
@@ -294,6 +298,8 @@ class BackupServiceServicer(metaclass=_abc_1.ABCMeta):
     - RESOURCE_EXHAUSTED, `STORE_FULL`: the store has no room.
     - FAILED_PRECONDITION, `STORE_DENIED`: the store refuses access.
     - FAILED_PRECONDITION, `STORE_UNSUITABLE`: the store overwrites objects, so that nothing in it would be safe.
+    - RESOURCE_EXHAUSTED, `COMMIT_RECORD_TOO_LARGE`: the backup has more than some 6 TiB as stored; it was not
+      committed.
     - FAILED_PRECONDITION, `STORE_REPLACED`: the store is not the one that this machine has used, such as the directory
       of a disk that is not mounted.
     - DATA_LOSS, `OBJECT_MISSING`: an object is not in the store. ALREADY_EXISTS, `OBJECT_EXISTS`: an object that was to
