@@ -13,7 +13,7 @@ from dbopsd.backup.catalog.errors import BackupsNotConfigured
 from dbopsd.backup.catalog.layout import Layout
 from dbopsd.backup.codec.compression import Compression
 from dbopsd.backup.codec.data_keys import DataKeys
-from dbopsd.backup.codec.errors import BackupDamaged, Damage
+from dbopsd.backup.codec.errors import BackupDamaged, Damage, KeyMissing, KeyWrong
 from dbopsd.backup.codec.key_files import read_keys
 from dbopsd.backup.codec.whole_object import MOST_RECORD_BYTES, read_whole
 from dbopsd.backup.store.durable_store import DurableStore
@@ -52,7 +52,8 @@ class Repository:
     async def require_genuine(self, record: CommitRecord) -> None:
         """Raise `BackupDamaged` unless whoever wrote the commit record has its data key.
 
-        A record without one is judged by the catalog. Raises `KeyMissing` and `KeyWrong`.
+        It has to be in the store as it was read before. A record without a data key is judged by
+        the catalog. Raises `KeyMissing` and `KeyWrong`.
         """
         if not record.data_key:
             return
@@ -62,7 +63,17 @@ class Repository:
             content = await read_whole(self.store, key, MOST_RECORD_BYTES)
         except ObjectMissing:
             raise BackupDamaged(key, Damage.MISSING, "it is not in the store") from None
-        check_commit(key, content, data_key)
+        if check_commit(key, content, data_key) != record:
+            # The caller goes on with what it has read.
+            raise BackupDamaged(key, Damage.FOREIGN, "it was replaced since it was read")
+
+    async def is_genuine(self, record: CommitRecord) -> bool:
+        """Whether whoever wrote the commit record has its data key, as far as can be told here."""
+        try:
+            await self.require_genuine(record)
+        except (BackupDamaged, KeyMissing, KeyWrong):
+            return False
+        return True
 
     def for_comparison(self) -> "Repository":
         """The same repository, for what is compared with its original (`DataKeys`)."""

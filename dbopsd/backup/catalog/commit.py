@@ -195,12 +195,16 @@ def read_commit(key: str, content: bytes) -> CommitRecord:
     return record
 
 
-def check_commit(key: str, content: bytes, data_key: DataKey) -> None:
-    """Raise `BackupDamaged` unless the record was written by somebody who has the data key."""
+def check_commit(key: str, content: bytes, data_key: DataKey) -> CommitRecord:
+    """The record, written by somebody who has the data key. Raises `BackupDamaged`."""
+    record = read_commit(key, content)
     fields = json.loads(content)
     seal = fields.pop(_SEAL)
-    if not hmac.compare_digest(str(seal.get("mac")), _seal(fields, data_key)["mac"]):
+    # A text of other letters than ASCII is not compared as it is.
+    found = str(seal.get("mac")).encode(errors="replace")
+    if not hmac.compare_digest(found, _seal(fields, data_key)["mac"].encode()):
         raise BackupDamaged(key, Damage.FOREIGN, "it was not written with the data key it names")
+    return record
 
 
 def _seal(fields: dict[str, Any], data_key: DataKey | None) -> dict[str, str]:

@@ -111,6 +111,15 @@ class TestCommitRecord:
         without = write_commit(_RECORD, None)
         with pytest.raises(BackupDamaged):
             check_commit(path, without, _KEY)
+        for mac in (None, 7, "é", "\ud800"):
+            fields["seal"]["mac"] = mac
+            with pytest.raises(BackupDamaged):
+                check_commit(path, json.dumps(fields).encode(), _KEY)
+
+    @pytest.mark.parametrize("content", [b"", b"junk", b"[]", b"{}", b'{"seal": 1, "format": 1}'])
+    def test_what_is_no_record_is_damaged(self, content: bytes) -> None:
+        with pytest.raises(BackupDamaged):
+            check_commit(_LAYOUT.commit("full-1"), content, _KEY)
 
     def test_one_that_nobody_would_read_is_not_written(self) -> None:
         content = write_commit(_RECORD, None)
