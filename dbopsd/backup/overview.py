@@ -1,7 +1,7 @@
 """How the backups of a database do, read from its store: for health and metrics."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,13 +37,19 @@ async def read_overview(
     read_at = datetime.now(UTC).timestamp()
     backups: list[Backup] = []
     events: dict[str, float] = {}
+    newest: dict[str, LastBackup] = {}
     async with open_repository(database, config, state_dir) as repository:
         for system in await repository.systems():
             backups += (await repository.catalog(system)).backups
             for kind, at in (await _events(repository, system)).items():
                 events[kind] = max(at, events.get(kind, at))
-    good = [each.record for each in backups if each.record is not None and _is_good(each)]
-    newest = _newest(good)
+        good = [each.record for each in backups if each.record is not None and _is_good(each)]
+        good.sort(key=lambda each: each.stop_time)
+        for kind, records in _by_kind(good).items():
+            last_record = await _first_genuine(repository, reversed(records))
+            if last_record is not None:
+                newest[kind] = _last_backup(last_record)
+        oldest = await _first_genuine(repository, filter(is_physical, good))
     if config.max_age is not None:
         last = max(newest, key=lambda kind: newest[kind].ended_at, default=None)
         limit_s = span_s(config.max_age) / OVERDUE_FACTOR
@@ -55,9 +61,7 @@ async def read_overview(
         newest=newest,
         stored=_stored(backups),
         broken=tuple(each.id for each in backups if each.state is BackupState.BROKEN),
-        oldest_at=min(
-            (each.stop_time.timestamp() for each in good if is_physical(each)), default=None
-        ),
+        oldest_at=None if oldest is None else oldest.stop_time.timestamp(),
         intervals_s=intervals_s,
         drill=_last_drill(backups),
         drill_interval_s=drill_interval_s,
@@ -81,22 +85,33 @@ def _is_good(backup: Backup) -> bool:
     return backup.state is not BackupState.BROKEN
 
 
-def _newest(records: Sequence[CommitRecord]) -> dict[str, LastBackup]:
-    """The newest of each kind."""
-    newest: dict[str, CommitRecord] = {}
-    for record in sorted(records, key=lambda each: each.stop_time):
-        newest[record.kind.value.lower()] = record
+def _by_kind(records: Iterable[CommitRecord]) -> dict[str, list[CommitRecord]]:
+    """The records of each kind, in their order."""
+    found: dict[str, list[CommitRecord]] = {}
+    for record in records:
+        found.setdefault(record.kind.value.lower(), []).append(record)
         if record.fallback:
-            newest[BackupKind.INCREMENTAL.value.lower()] = record
-    return {
-        kind: LastBackup(
-            record.stop_time.timestamp(),
-            (record.stop_time - record.start_time).total_seconds(),
-            record.size_bytes,
-            record.stored_bytes,
-        )
-        for kind, record in newest.items()
-    }
+            found.setdefault(BackupKind.INCREMENTAL.value.lower(), []).append(record)
+    return found
+
+
+async def _first_genuine(
+    repository: Repository, records: Iterable[CommitRecord]
+) -> CommitRecord | None:
+    """The first that somebody with its key has written: proving each would read all of them."""
+    for record in records:
+        if await repository.is_genuine(record):
+            return record
+    return None
+
+
+def _last_backup(record: CommitRecord) -> LastBackup:
+    return LastBackup(
+        record.stop_time.timestamp(),
+        (record.stop_time - record.start_time).total_seconds(),
+        record.size_bytes,
+        record.stored_bytes,
+    )
 
 
 def _stored(backups: Sequence[Backup]) -> dict[str, tuple[int, int]]:

@@ -183,13 +183,20 @@ class _Cluster:
         """Record it where the database was another cluster before, and this one has no backup."""
         own = self._server.system_identifier
         others = [each for each in await self._repository.systems() if each != own]
-        if not others or (await self._repository.catalog(own)).backups:
+        if not others or await self._has_backup(own):
             return
         events = await read_events(self._repository.store, self._layout)
         if any(each.kind is EventKind.NEW_SYSTEM for each in events):
             return
         cause = f"the database was cluster {', '.join(others)} before: take a full backup"
         await self._record(EventKind.NEW_SYSTEM, self._server.position, cause)
+
+    async def _has_backup(self, system_identifier: str) -> bool:
+        """Whether there is a backup of a cluster, be it damaged, that is no forged one."""
+        for each in (await self._repository.catalog(system_identifier)).backups:
+            if each.record is None or await self._repository.is_genuine(each.record):
+                return True
+        return False
 
     async def _watch(self) -> None:
         """Look at the server, move the slot after the store, and write marks, for ever."""
@@ -224,14 +231,7 @@ class _Cluster:
         for event in await read_events(self._repository.store, self._layout):
             if event.kind not in _BEGINS_ANEW or event in self._closed:
                 continue
-            catalog = await self._repository.catalog(self._layout.system_identifier)
-            if any(
-                each.record is not None
-                and each.record.kind is BackupKind.FULL
-                and each.state is not BackupState.BROKEN
-                and each.record.start_lsn >= event.end
-                for each in catalog.backups
-            ):
+            if await self._has_full(since=event.end):
                 self._closed.add(event)
                 continue
             # One that fails is asked for again, an hour later.
@@ -240,6 +240,17 @@ class _Cluster:
             request = CreateBackupRequest(label=f"after {event.kind.value} of {event.at:%Y-%m-%d}")
             await self._run.start("create-backup", request, request_id=request_id)
             return
+
+    async def _has_full(self, since: Lsn) -> bool:
+        """Whether there is a full backup that began at `since` or later, and is no forged one."""
+        catalog = await self._repository.catalog(self._layout.system_identifier)
+        for each in reversed(catalog.backups):
+            record = each.record
+            if record is None or each.state is BackupState.BROKEN or record.start_lsn < since:
+                continue
+            if record.kind is BackupKind.FULL and await self._repository.is_genuine(record):
+                return True
+        return False
 
     async def _check(self, found: Look) -> None:
         """Raise `WalConflict` where the server has gone back behind what is stored of its WAL."""

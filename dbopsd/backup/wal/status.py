@@ -11,7 +11,7 @@ from dbopsd.backup.catalog.lsn import Lsn, Segment
 from dbopsd.backup.model.reports import WalState, WalStatus
 from dbopsd.backup.repository import Repository
 from dbopsd.backup.store.errors import StoreError
-from dbopsd.backup.wal.archive import Mark, parse_archive, read_archive
+from dbopsd.backup.wal.archive import Mark, TimelineWal, parse_archive, read_archive
 from dbopsd.backup.wal.events import EventKind, read_events
 from dbopsd.backup.wal.holes import is_stored
 from dbopsd.backup.wal.mark_seals import newest_genuine
@@ -79,14 +79,15 @@ async def _without_slot(
 ) -> WalStatus:
     """By what is stored: the slot was lost, or nobody has begun yet."""
     archive = await read_archive(repository.store, layout, found.segment_bytes)
-    newest = archive.timelines[max(archive.timelines)] if archive.timelines else None
-    ranges = newest.ranges() if newest is not None else ()
+    newest = archive.timelines[max(archive.timelines)] if archive.timelines else TimelineWal(0)
+    ranges = newest.ranges()
+    mark = await newest_genuine(repository.keys, layout, newest.marks)
     return WalStatus(
         WalState.SLOT_LOST if ranges else WalState.STOPPED,
         slot=slot,
         timeline=found.timeline,
         archived_lsn=str(ranges[-1].end) if ranges else "",
-        archived_time=newest.marks[-1].at if newest is not None and newest.marks else None,
+        archived_time=None if mark is None else mark.at,
         problem="the replication slot is not on the server, or has lost its WAL",
     )
 

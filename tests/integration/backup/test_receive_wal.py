@@ -4,14 +4,21 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from dbopsd.backup.catalog.commit import write_commit
 from dbopsd.backup.catalog.lsn import Lsn, Segment
+from dbopsd.backup.codec.sealed_object import DataKey
 from dbopsd.backup.model.reports import WalState, WalStatus
 from dbopsd.backup.reader import BackupReader
+from dbopsd.backup.wal.archive import Mark, mark_key
+from dbopsd.backup.wal.day_keys import DayKeys
 from dbopsd.backup.wal.events import EventKind
+from dbopsd.backup.wal.mark_seals import seal_mark
 from dbopsd.backup.wal.slot import create_slot, slot_name
 from dbopsd.backup.wal.status import read_status
 from dbopsd.db.database import Database
@@ -26,11 +33,12 @@ from tests.support.receiving import (
     process_ids,
     receiving,
     slot_position,
+    system_identifier,
     wait_until_archived,
 )
 from tests.support.replication import ReplicationPair, discard, replicate
 from tests.support.servers import PostgresServer, PostgresServers
-from tests.support.stored_backups import SYSTEM, store_backup
+from tests.support.stored_backups import SYSTEM, backup_config, store_backup
 
 SOON_S = 0.5
 FILL = "INSERT INTO numbers SELECT n FROM generate_series(1, 20000) AS n"
@@ -138,8 +146,9 @@ async def test_segments_are_stored_without_a_gap_and_marks_say_until_when(
 
 
 async def test_status_tells_how_far_it_is(server: PostgresServer, tmp_path: Path) -> None:
+    keys = {"current": "k1", **backup_config(tmp_path).keys.keys}
     async with (
-        backed_up(server, tmp_path, wal_flush_s=SOON_S) as database,
+        backed_up(server, tmp_path, wal_flush_s=SOON_S, keys=keys) as database,
         repository_of(database) as repository,
     ):
         assert (await read_status(repository, database)).state is WalState.STOPPED
@@ -162,8 +171,16 @@ async def test_status_tells_how_far_it_is(server: PostgresServer, tmp_path: Path
             "SELECT pg_terminate_backend(pid) FROM pg_stat_replication;"
             f"SELECT pg_drop_replication_slot('{slot_name('main')}')",
         )
+        layout = repository.layout(await asyncio.to_thread(system_identifier, server))
+        data_key = await DayKeys(repository, layout).of_today()
+        genuine = seal_mark(layout, Mark(1, lsn, datetime.now(UTC)), data_key)
+        forged = Mark(1, Lsn(2**60), datetime.now(UTC) + timedelta(hours=1))
+        for mark in (genuine, forged):
+            await repository.store.create(mark_key(layout, mark), b"")
         status = await read_status(repository, database)
         assert status.state is WalState.SLOT_LOST
+        assert status.archived_time is not None
+        assert status.archived_time < datetime.now(UTC)
         assert status.problem
 
 
@@ -361,11 +378,18 @@ async def test_the_wal_of_both_timelines_is_stored_after_a_failover(
 async def test_another_cluster_than_before_is_recorded_once_and_a_full_backup_asked_for(
     server: PostgresServer, tmp_path: Path, wal: str
 ) -> None:
+    keys = {"current": "k1", **backup_config(tmp_path).keys.keys}
     async with (
-        backed_up(server, tmp_path, wal=wal) as database,
+        backed_up(server, tmp_path, wal=wal, keys=keys) as database,
         repository_of(database) as repository,
     ):
-        await store_backup(repository, "full-1")
+        real = await store_backup(repository, "full-1")
+        # A record that somebody without the keys wrote is no backup of this cluster.
+        own = await asyncio.to_thread(system_identifier, server)
+        forged = replace(real, system_identifier=own, start_lsn=Lsn(2**60), stop_lsn=Lsn(2**60))
+        foreign = DataKey(bytes.fromhex(real.data_key), os.urandom(32))
+        key = repository.layout(own).commit(real.id)
+        await repository.store.create(key, write_commit(forged, foreign))
         for _ in range(2):
             async with receiving(database, tmp_path / "state") as duty:
                 await eventually(lambda: duty.started, what="a full backup is asked for")

@@ -13,6 +13,7 @@ from dbopsd.backup.catalog.commit import CommitRecord, write_commit
 from dbopsd.backup.catalog.kind import BackupKind
 from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.catalog.notes import NoteKind, write_note
+from dbopsd.backup.codec.sealed_object import DataKey
 from dbopsd.backup.overview import read_overview
 from dbopsd.backup.repository import Repository, open_repository
 from dbopsd.backup.wal.events import EventKind, write_event
@@ -106,6 +107,21 @@ async def test_it_is_read_from_the_store(tmp_path: Path) -> None:
     found = await read_overview("main", limited, {"full": 1.0}, 1.0)
     assert list(found.intervals_s.values()) == [DAY_S]
     assert found.drill_interval_s == 2 * DAY_S
+
+
+async def test_a_forged_backup_is_neither_the_newest_nor_the_oldest(tmp_path: Path) -> None:
+    config = backup_config(tmp_path)
+    async with open_repository("main", config) as repository:
+        real = await store_backup(repository, "full-2")
+        foreign = DataKey(bytes.fromhex(real.data_key), bytes(32))
+        for id_, days in (("full-1", -1), ("full-3", 1)):
+            at = real.stop_time + timedelta(days=days)
+            forged = replace(real, id=id_, start_time=at, stop_time=at, streams=())
+            key = repository.layout(SYSTEM).commit(id_)
+            await repository.store.create(key, write_commit(forged, foreign))
+    found = await read_overview("main", config, {}, None)
+    assert found.newest["full"].ended_at == real.stop_time.timestamp()
+    assert found.oldest_at == real.stop_time.timestamp()
 
 
 GOOD = BackupOverview(
