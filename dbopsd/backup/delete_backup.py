@@ -1,11 +1,11 @@
 """Deleting a backup on request, as an operation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from dbopsd.backup.catalog.catalog import Backup, Catalog
+from dbopsd.backup.catalog.catalog import Backup, Catalog, is_physical
+from dbopsd.backup.catalog.commit import CommitRecord
 from dbopsd.backup.catalog.errors import BackupNotFound
-from dbopsd.backup.catalog.kind import BackupKind
 from dbopsd.backup.catalog.notes import NoteKind, expiry_of, read_notes
 from dbopsd.backup.leases import CLOCK_MARGIN, leases_of
 from dbopsd.backup.model.description import backup_name
@@ -19,8 +19,14 @@ from dbopsd.backup.retention.errors import (
     BackupIsNewest,
     BackupKept,
 )
+from dbopsd.backup.retention.genuine import judge_backups
 from dbopsd.backup.retention.policy import good_backups
-from dbopsd.backup.retention.removal import mark_deleting, note_if_room, remove_backup
+from dbopsd.backup.retention.removal import (
+    mark_deleting,
+    note_if_room,
+    read_named_data_keys,
+    remove_backup,
+)
 from dbopsd.operations.kind import Run
 
 
@@ -69,7 +75,8 @@ class _Deletion:
             if expiry is not None and expiry.fields.get("deleting"):
                 if not self._dry_run:
                     data_key = str(expiry.fields.get("data_key", ""))
-                    await remove_backup(self._repository, layout, self._id, data_key)
+                    named = await read_named_data_keys(self._repository)
+                    await remove_backup(self._repository, layout, self._id, data_key, named)
                 names = (backup_name(self._repository.database, self._id),)
                 return DeleteReport(names, self._dry_run)
         raise BackupNotFound(self._repository.database, self._id)
@@ -94,14 +101,22 @@ class _Deletion:
         return doomed
 
     async def _newest(self) -> str:
-        """The newest good physical backup of all clusters; empty: there is none."""
-        records = [
-            record
-            for system in await self._repository.systems()
-            for record in good_backups((await self._repository.catalog(system)).backups)
-            if record.kind is not BackupKind.LOGICAL
-        ]
-        return max(records, key=lambda each: each.stop_time).id if records else ""
+        """The newest good physical backup of all clusters; empty: there is none.
+
+        Where no key is here that tells which are real, the newest of those that may be.
+        """
+        real: list[CommitRecord] = []
+        unjudged: list[CommitRecord] = []
+        for system in await self._repository.systems():
+            backups = (await self._repository.catalog(system)).backups
+            judged = await judge_backups(self._repository, backups)
+            real += _physical(good_backups(judged.backups))
+            unjudged += _physical(
+                each.record
+                for each in backups
+                if each.record is not None and each.id in judged.unjudged
+            )
+        return max(real or unjudged, key=lambda each: each.stop_time).id if real or unjudged else ""
 
     async def delete(self, catalog: Catalog, doomed: Sequence[Backup]) -> None:
         """Note that they go, look again, and delete them."""
@@ -119,7 +134,12 @@ class _Deletion:
                     self._repository, catalog.layout, backup.id, NoteKind.KEPT, fields
                 )
             raise
+        named = await read_named_data_keys(self._repository)
         for number, backup in enumerate(doomed):
             self._run.progress("deleting", number, len(doomed), "{backup}")
             data_key = "" if backup.record is None else backup.record.data_key
-            await remove_backup(self._repository, catalog.layout, backup.id, data_key)
+            await remove_backup(self._repository, catalog.layout, backup.id, data_key, named)
+
+
+def _physical(records: Iterable[CommitRecord]) -> list[CommitRecord]:
+    return [each for each in records if is_physical(each)]

@@ -16,13 +16,14 @@ from dbopsd.backup.leases import Lease, leases_of
 from dbopsd.backup.model.description import backup_name
 from dbopsd.backup.model.reports import ExpiredBackup, KeptBackup, RetentionReport
 from dbopsd.backup.repository import Repository
-from dbopsd.backup.retention.genuine import genuine_backups
+from dbopsd.backup.retention.genuine import judge_backups
 from dbopsd.backup.retention.policy import Decision, decide, good_backups
 from dbopsd.backup.retention.removal import (
     delete_objects,
     find_orphans,
     mark_deleting,
     note_if_room,
+    read_named_data_keys,
     remove_backup,
     sweep_leavings,
 )
@@ -81,7 +82,7 @@ class Retention:
             again = await self._look()
             await self._take_back(again)
             due = [each for each in due if each.id in again.decision.unwanted]
-            await self._remove(due, again)
+            await self._remove(due)
             view = again
         return await self._report(view, due, dry_run=False)
 
@@ -90,13 +91,14 @@ class Retention:
         catalog = await self.repository.catalog(layout.system_identifier)
         # Listed after the catalog was read: a backup that is committed meanwhile lacks nothing.
         sizes = {each.key: each.size_bytes async for each in store.list(layout.backups)}
-        genuine = await genuine_backups(self.repository, catalog.backups)
-        backups = [_with_missing(each, sizes) for each in genuine]
+        judged = await judge_backups(self.repository, catalog.backups)
+        backups = [_with_missing(each, sizes) for each in judged.backups]
         stored = await _read_archive(store, layout, backups)
         # A forged mark would say that a timeline has nothing that is as new as is wanted.
         archive, _ = await with_genuine_marks(self.repository.keys, stored)
         leases = await leases_of(store, layout, clock=self.clock)
-        decision = decide(backups, self.repository.config.retention, archive, leases, self.clock())
+        rules = self.repository.config.retention
+        decision = decide(backups, rules, archive, leases, self.clock(), judged.unjudged)
         expiries = {
             each.id: note for each in backups if (note := expiry_of(each.notes)) is not None
         }
@@ -149,19 +151,25 @@ class Retention:
                 blocked.add(backup.record.parent)
         return list(due.values())
 
-    async def _remove(self, due: Sequence[Backup], view: _View) -> None:
+    async def _remove(self, due: Sequence[Backup]) -> None:
+        if not due:
+            return
+        named = await read_named_data_keys(self.repository)
         for number, backup in enumerate(due):
             self.run.progress("deleting backups", number, len(due), "{backup}")
-            record = backup.record
-            data_key = "" if record is None else record.data_key
-            if any(
-                each.id != backup.id
-                and each.record is not None
-                and each.record.data_key == data_key
-                for each in view.backups
-            ):
-                data_key = ""
-            await remove_backup(self.repository, self.layout, backup.id, data_key)
+            data_key = "" if backup.record is None else backup.record.data_key
+            await remove_backup(self.repository, self.layout, backup.id, data_key, named)
+
+    async def _sweep(self, orphans: Mapping[str, str]) -> int:
+        """Remove what is left of backups, ids with their data keys; how many objects."""
+        if not orphans:
+            return 0
+        # Read after the notes that say what is to be forgotten.
+        named = await read_named_data_keys(self.repository)
+        objects = 0
+        for id_, data_key in orphans.items():
+            objects += await remove_backup(self.repository, self.layout, id_, data_key, named)
+        return objects
 
     async def _report(
         self, view: _View, due: Sequence[Backup], *, dry_run: bool
@@ -184,8 +192,7 @@ class Retention:
                 wal,
                 lambda deleted: self.run.progress("deleting WAL", deleted, len(wal), "{object}"),
             )
-            for id_, data_key in orphans.items():
-                objects += await remove_backup(self.repository, self.layout, id_, data_key)
+            objects = await self._sweep(orphans)
             await sweep_leavings(self.repository, self.layout, self.clock())
         grace_s = span_s(self.repository.config.retention.grace)
         database = self.layout.database

@@ -5,14 +5,16 @@ it rests on. Only good backups satisfy a rule. Rules are for physical backups to
 logical ones by what they hold: the dumps of one database, or of the same tables of it.
 
 A damaged backup satisfies nothing and is kept as long as its time is in the window or there is no
-newer good one: something may be saved from it yet. Days, weeks, months and years of tiers are those
-of UTC.
+newer good one: something may be saved from it yet. One that cannot be judged for want of a key
+satisfies nothing either, and is kept; WAL is kept for it as if it were good. Days, weeks, months
+and years of tiers are those of UTC.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from dbopsd.backup.catalog.catalog import Backup
@@ -42,7 +44,7 @@ class Decision:
     """Why it is not wanted. None of them is a child's parent, unless the child is unwanted too."""
     continuous: frozenset[str] = frozenset()
     """The backups from which on every moment is to be reachable: those of the window and of
-    `keep`, and the newest good one."""
+    `keep`, and the newest good one; and those that would be, could they be judged."""
 
 
 @dataclass
@@ -65,14 +67,47 @@ def decide(
     archive: WalArchive,
     leases: Iterable[Lease],
     now: datetime,
+    unjudged: Mapping[str, str] = MappingProxyType({}),
 ) -> Decision:
     """Judge every backup of a cluster.
 
-    Where there is no good physical backup, none is unwanted; so it is with the dumps of a database.
+    `unjudged`: ids of backups that have a problem only because nobody can tell whose they are, and
+    why. Where there is no good physical backup, none is unwanted; so it is with the dumps of a
+    database.
     """
     reasons = _Reasons()
     _keep_held(backups, leases, now, reasons)
+    for id_, why in unjudged.items():
+        reasons.kept[id_].append(why)
     since = None if rules.window is None else now - timedelta(seconds=span_s(rules.window))
+    series = _apply_rules(backups, rules, archive, since, reasons)
+    if unjudged:
+        as_if_good = [
+            replace(each, problem="") if each.id in unjudged else each for each in backups
+        ]
+        as_if = _Reasons()
+        _apply_rules(as_if_good, rules, archive, since, as_if)
+        # Good ones are not judged by these reasons: a forged one would take the place of a real.
+        reasons.continuous |= as_if.continuous & unjudged.keys()
+    _keep_damaged(
+        [each for each in backups if each.id not in unjudged], series, since, rules, reasons
+    )
+    _keep_parents(backups, reasons)
+    unwanted = {
+        each.id: _why_unwanted(each, rules) for each in backups if each.id not in reasons.kept
+    }
+    kept = {id_: tuple(texts) for id_, texts in reasons.kept.items()}
+    return Decision(kept, unwanted, frozenset(reasons.continuous))
+
+
+def _apply_rules(
+    backups: Sequence[Backup],
+    rules: RetentionConfig,
+    archive: WalArchive,
+    since: datetime | None,
+    reasons: _Reasons,
+) -> Mapping[object, Sequence[CommitRecord]]:
+    """Find the reasons to keep good backups, which are returned by their series."""
     series: defaultdict[object, list[CommitRecord]] = defaultdict(list)
     for record in good_backups(backups):
         series[_series_of(record)].append(record)
@@ -82,13 +117,7 @@ def decide(
         _keep_of_tiers(records, rules, reasons)
         if since is not None:
             _keep_of_window(records, name is _PHYSICAL, archive, since, rules, reasons)
-    _keep_damaged(backups, series, since, rules, reasons)
-    _keep_parents(backups, reasons)
-    unwanted = {
-        each.id: _why_unwanted(each, rules) for each in backups if each.id not in reasons.kept
-    }
-    kept = {id_: tuple(texts) for id_, texts in reasons.kept.items()}
-    return Decision(kept, unwanted, frozenset(reasons.continuous))
+    return series
 
 
 def good_backups(backups: Sequence[Backup]) -> list[CommitRecord]:

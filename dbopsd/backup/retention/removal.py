@@ -64,32 +64,58 @@ async def note_if_room(
         return None
 
 
-async def remove_backup(repository: Repository, layout: Layout, id_: str, data_key: str) -> int:
+@dataclass(frozen=True)
+class NamedDataKeys:
+    """Which data keys the backups and the days' WAL of a database name, of all its clusters."""
+
+    names: Mapping[str, set[str]]
+    """By data key, the keys of the objects that name it."""
+    unread: set[str]
+    """The damaged commit records: what they name is not known."""
+
+    def drop(self, key: str) -> None:
+        """Take note that an object is gone."""
+        for objects in self.names.values():
+            objects.discard(key)
+        self.unread.discard(key)
+
+
+async def read_named_data_keys(repository: Repository) -> NamedDataKeys:
+    """Read it from the store, which takes every commit record: once for all that is removed."""
+    names: dict[str, set[str]] = {}
+    unread: set[str] = set()
+    for system in await repository.systems():
+        catalog = await repository.catalog(system)
+        for each in catalog.backups:
+            commit = catalog.layout.commit(each.id)
+            if each.record is None:
+                unread.add(commit)
+            else:
+                names.setdefault(each.record.data_key, set()).add(commit)
+        async for day in repository.store.list(f"{catalog.layout.wal}days/"):
+            names.setdefault(day.key.rpartition("-")[2], set()).add(day.key)
+    return NamedDataKeys(names, unread)
+
+
+async def remove_backup(
+    repository: Repository, layout: Layout, id_: str, data_key: str, named: NamedDataKeys
+) -> int:
     """Remove a backup and the notes about it; how many objects.
 
-    `data_key`: its own, to forget unless something else names it, whatever a note says.
+    `data_key`: its own, to forget unless something else names it, whatever a note says. Where that
+    cannot be told, because a commit record is damaged, its notes stay: with them, a later run does.
     """
-    store = repository.store
-    await store.delete(layout.commit(id_))
+    store, commit = repository.store, layout.commit(id_)
+    await store.delete(commit)
     objects = [each.key async for each in store.list(layout.backup(id_))]
     await delete_objects(repository, objects)
-    if _DATA_KEY.fullmatch(data_key) and not await _is_named(repository, data_key):
+    named.drop(commit)
+    if _DATA_KEY.fullmatch(data_key) and not named.names.get(data_key):
+        if named.unread:
+            return len(objects)
         await repository.keys.forget(bytes.fromhex(data_key))
     await delete_notes(store, layout, id_)
     return len(objects)
-
-
-async def _is_named(repository: Repository, data_key: str) -> bool:
-    """Whether a backup or a day's WAL of the database, of whatever cluster, has the data key."""
-    for system in await repository.systems():
-        catalog = await repository.catalog(system)
-        # What a damaged record names is not known.
-        if any(each.record is None or each.record.data_key == data_key for each in catalog.backups):
-            return True
-        async for day in repository.store.list(f"{catalog.layout.wal}days/"):
-            if day.key.endswith(f"-{data_key}"):
-                return True
-    return False
 
 
 async def delete_objects(

@@ -74,10 +74,9 @@ def wal_needs(
         if each.record is not None and each.record.kind is not BackupKind.LOGICAL
     ]
     good = {record.id for record in good_backups(backups)}
-    continuous = [
-        record for record in records if record.id in decision.continuous and record.id in good
-    ]
-    if not continuous:
+    continuous = [record for record in records if record.id in decision.continuous]
+    trusted = [record for record in continuous if record.id in good]
+    if not trusted:
         return None
     oldest = min(record.start_lsn for record in continuous)
     expired = [record for record in records if record.id in decision.unwanted]
@@ -90,7 +89,7 @@ def wal_needs(
     on_newest = any(record.timeline == newest for record in continuous)
     return WalNeeds(
         since,
-        continuous[0].segment_bytes,
+        trusted[0].segment_bytes,
         [(record.start_lsn, _end_of(record)) for record in records],
         {newest: since if on_newest else Lsn(0)},
     )

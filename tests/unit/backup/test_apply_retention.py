@@ -24,7 +24,7 @@ from dbopsd.backup.catalog.kind import BackupState
 from dbopsd.backup.catalog.layout import Layout
 from dbopsd.backup.catalog.lsn import Lsn, Segment
 from dbopsd.backup.catalog.notes import NoteKind, read_notes, write_note
-from dbopsd.backup.codec.errors import KeyMissing
+from dbopsd.backup.codec.errors import BackupDamaged
 from dbopsd.backup.codec.sealed_object import DataKey
 from dbopsd.backup.delete_backup import delete_backup
 from dbopsd.backup.leases import BackupBeingDeleted, hold_lease
@@ -565,19 +565,126 @@ async def test_a_forged_note_has_no_key_of_a_real_backup_forgotten(tmp_path: Pat
         await repository.require_genuine(real)
 
 
-async def test_nothing_is_removed_for_want_of_a_key(tmp_path: Path) -> None:
-    cluster = make_cluster(tmp_path, keep=1)
-    await cluster.backup("full-1", 90)
-    await cluster.backup("full-2", 1)
-    other = tmp_path / "k9"
+def use_another_key(cluster: Cluster, name: str) -> None:
+    """Configure a key of this name in the place of `k1`."""
+    other = cluster.directory / "another"
     other.write_bytes(base64.b64encode(os.urandom(32)))
-    before = cluster.files()
-    whole = cluster.config.model_dump()
-    whole["keys"] = {"current": "k9", "k9": f"file:{other}"}
+    keys = {"current": name, name: f"file:{other}"}
+    whole = {**cluster.config.model_dump(), "keys": keys}
     cluster.config = DatabaseBackupConfig.model_validate(whole)
-    with pytest.raises(KeyMissing, match="'k1' is needed"):
+    cluster.run.database.config.backup = cluster.config
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("k9", "cannot be judged without key 'k1'"),
+        ("k1", "cannot be judged: key 'k1' is another one here"),
+    ],
+)
+async def test_what_cannot_be_judged_for_want_of_a_key_is_kept_and_the_rest_goes_by_the_rules(
+    tmp_path: Path, name: str, why: str
+) -> None:
+    cluster = make_cluster(tmp_path, keep=1, window=None, grace="0s")
+    parent = await cluster.backup("full-1", 90)
+    await cluster.backup("full-5", 0)
+    use_another_key(cluster, name)
+    await cluster.backup("inc-1", 80, parent=parent)
+    await cluster.backup("full-2", 60)
+    await cluster.backup("full-3", 40)
+    report = await cluster.retention()
+    assert [each.name.rpartition("/")[2] for each in report.expired] == ["full-2"]
+    assert await cluster.ids() == ["full-1", "inc-1", "full-3", "full-5"]
+    assert {each.name.rpartition("/")[2]: each.reasons for each in report.kept} == {
+        "full-1": (why, "inc-1 rests on it"),
+        "inc-1": (f"full-1, which it rests on, {why}",),
+        # What nobody can read takes the place of none.
+        "full-3": ("the newest good backup", "one of the 1 newest"),
+        "full-5": (why,),
+    }
+
+
+async def test_the_wal_after_what_cannot_be_judged_stays_as_long_as_a_rule_would_want_it(
+    tmp_path: Path,
+) -> None:
+    cluster = make_cluster(tmp_path, window="7d", grace="0s")
+    await fill(cluster)
+    use_another_key(cluster, "k9")
+    await cluster.backup("full-4", 0)
+    await cluster.retention()
+    # That of the backups themselves, and all since the one with which the window begins.
+    assert await cluster.ids() == ["full-1", "inc-1", "full-2", "full-3", "full-4"]
+    assert cluster.segments() == [70, 71, *range(90, 102)]
+
+
+async def test_a_newest_backup_that_cannot_be_judged_is_not_deleted(tmp_path: Path) -> None:
+    cluster = make_cluster(tmp_path, keep=1)
+    await cluster.backup("full-1", 9)
+    await cluster.backup("full-2", 8)
+    use_another_key(cluster, "k9")
+    with pytest.raises(BackupIsNewest, match="full-2"):
+        await cluster.delete("full-2")
+    await cluster.backup("full-3", 7)
+    assert await cluster.delete("full-2") == ("full-2",)
+
+
+async def test_a_forged_newest_backup_has_no_real_one_deleted(tmp_path: Path) -> None:
+    cluster = make_cluster(tmp_path, keep=1)
+    real = await cluster.backup("full-1", 40)
+    async with cluster.repository() as repository:
+        forged = replace(real, id="full-2", start_time=NOW, stop_time=NOW, streams=())
+        foreign = DataKey(bytes.fromhex(real.data_key), os.urandom(32))
+        await repository.store.create(LAYOUT.commit("full-2"), write_commit(forged, foreign))
+    with pytest.raises(BackupIsNewest, match="full-1"):
+        await cluster.delete("full-1")
+    assert await cluster.delete("full-2") == ("full-2",)
+    async with cluster.repository() as repository:
+        # Its key, which the forged one named, is still there.
+        await repository.require_genuine(real)
+
+
+async def test_a_record_that_was_replaced_since_it_was_read_is_not_believed(
+    tmp_path: Path,
+) -> None:
+    cluster = make_cluster(tmp_path, keep=1)
+    real = await cluster.backup("full-1", 1)
+    async with cluster.repository() as repository:
+        await repository.require_genuine(real)
+        with pytest.raises(BackupDamaged, match="replaced since it was read"):
+            await repository.require_genuine(replace(real, stop_lsn=Lsn(real.stop_lsn + 8)))
+
+
+async def test_commit_records_are_not_read_for_each_removed_backup(tmp_path: Path) -> None:
+    reads = []
+    for removed in (1, 4):
+        directory = tmp_path / str(removed)
+        directory.mkdir()
+        cluster = make_cluster(directory, keep=1, window=None, grace="0s")
+        for number in range(removed):
+            await cluster.backup(f"full-{number}", 90 - number)
+        await cluster.backup("full-9", 0)
+        with stores_that_fail(Faults()) as faults:
+            await cluster.retention()
+        assert await cluster.ids() == ["full-9"]
+        reads.append(faults.calls.count(Call("read", LAYOUT.commit("full-9"))))
+    assert reads[0] == reads[1]
+
+
+async def test_a_data_key_is_forgotten_once_no_damaged_record_may_name_it(tmp_path: Path) -> None:
+    cluster = make_cluster(tmp_path, keep=1, window=None, grace="0s")
+    gone = await cluster.backup("full-1", 40)
+    await cluster.backup("full-2", 20)
+    await cluster.backup("full-3", 0)
+    damaged = tmp_path / "store" / LAYOUT.commit("full-2")
+    damaged.write_bytes(b"{}")
+    for _ in range(2):
         await cluster.retention()
-    assert cluster.files() == before
+        assert await cluster.ids() == ["full-2", "full-3"]
+        assert any(gone.data_key in each for each in cluster.files())
+    assert await cluster.delete("full-2") == ("full-2",)
+    await cluster.retention()
+    assert not any(gone.data_key in each for each in cluster.files())
+    assert not any("/notes/full-1" in each for each in cluster.files())
 
 
 async def test_a_record_with_a_data_key_that_is_none_is_damaged(tmp_path: Path) -> None:
