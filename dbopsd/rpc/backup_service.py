@@ -120,6 +120,7 @@ class BackupService:
         return backup_pb2.ListRecoveryWindowsResponse(
             windows=_encoded(_WINDOWS, page.items),
             gaps=_encoded(_GAPS, found.gaps),
+            notes=found.notes,
             next_page_token=page.next_page_token,
         )
 

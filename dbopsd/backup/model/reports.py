@@ -235,6 +235,8 @@ class RecoveryWindows:
 
     windows: tuple[RecoveryWindow, ...] = ()
     gaps: tuple[WalGap, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Why there may be more than is known of, a sentence each."""
 
 
 class WalState(Enum):

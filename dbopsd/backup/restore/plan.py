@@ -26,7 +26,7 @@ from dbopsd.backup.restore.target_search import Found, Stop, TargetSearch, descr
 from dbopsd.backup.restore.wal_scan import SegmentFile, WalScan
 from dbopsd.backup.restore.windows import restorable, segment_bytes_of
 from dbopsd.backup.wal.archive import Mark, WalArchive, read_archive
-from dbopsd.backup.wal.mark_seals import with_genuine_marks
+from dbopsd.backup.wal.mark_seals import unsealed_note, with_genuine_marks
 from dbopsd.backup.wal.stored_wal import read_segment
 from dbopsd.db.client_tools import same_major
 from dbopsd.db.server.installation import Installation
@@ -115,7 +115,10 @@ async def plan_restore(
         reachable = Reachable(backups, archive, [mark] if mark else [])
         scan = WalScan(run, repository, layout, tools, run.scratch, segment_bytes_of(catalog))
         try:
-            found = await TargetSearch(repository.database, reachable, scan, target).find()
+            unsealed = unsealed_note(repository.keys, stored)
+            found = await TargetSearch(
+                repository.database, reachable, scan, target, unsealed
+            ).find()
         except TargetUnreachable:
             if problem is not None:
                 # It may be reachable by marks that cannot be judged without that key.

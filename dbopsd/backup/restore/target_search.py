@@ -64,12 +64,19 @@ class TargetSearch:
     """The search for one target."""
 
     def __init__(
-        self, database: str, reachable: Reachable, scan: WalScan, target: RecoveryTarget
+        self,
+        database: str,
+        reachable: Reachable,
+        scan: WalScan,
+        target: RecoveryTarget,
+        unsealed: str = "",
     ) -> None:
+        """`unsealed`: what to tell of marks without which a time may not be found."""
         self._database = database
         self._reachable = reachable
         self._scan = scan
         self._target = target
+        self._unsealed = unsealed
         self._way = self._chosen_way()
 
     async def find(self) -> Found:
@@ -328,6 +335,8 @@ class TargetSearch:
     def _unreachable(
         self, problem: str, before: Sequence[Reach], after: Sequence[Reach]
     ) -> TargetUnreachable:
+        if self._target.time and self._unsealed:
+            problem = f"{problem}, and {self._unsealed}"
         return TargetUnreachable(
             self._database, described(self._target), problem, *self._nearest(before, after)
         )

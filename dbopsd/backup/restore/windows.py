@@ -12,7 +12,8 @@ from dbopsd.backup.repository import Repository
 from dbopsd.backup.restore.reachable import Hole, Reach, Reachable
 from dbopsd.backup.wal.archive import read_archive
 from dbopsd.backup.wal.events import EventKind, WalEvent, read_events
-from dbopsd.backup.wal.mark_seals import with_genuine_marks
+from dbopsd.backup.wal.mark_seals import unsealed_note, with_genuine_marks
+from dbopsd.errors import DbopsError
 
 _NO_CAUSE: Final = "it is not in the archive: it never came, was deleted, or retention removed it"
 
@@ -24,16 +25,25 @@ async def list_windows(repository: Repository) -> RecoveryWindows:
     """
     windows: list[RecoveryWindow] = []
     gaps: list[WalGap] = []
+    notes: list[str] = []
     for system in await repository.systems():
         catalog = await repository.catalog(system)
         layout = repository.layout(system)
         stored = await read_archive(repository.store, layout, segment_bytes_of(catalog))
-        archive, _ = await with_genuine_marks(repository.keys, stored)
+        archive, problem = await with_genuine_marks(repository.keys, stored)
+        unsealed = unsealed_note(repository.keys, stored)
+        notes += [
+            f"Of cluster {system}, {why}." for why in (_without_key(problem), unsealed) if why
+        ]
         reachable = Reachable(restorable(catalog), archive)
         windows += _windows(repository.database, reachable.reaches)
         events = await read_events(repository.store, layout)
         gaps += _gaps(reachable, events)
-    return RecoveryWindows(tuple(windows), tuple(gaps))
+    return RecoveryWindows(tuple(windows), tuple(gaps), tuple(notes))
+
+
+def _without_key(problem: DbopsError | None) -> str:
+    return "" if problem is None else f"marks of the WAL archive do not count: {problem.message}"
 
 
 def restorable(catalog: Catalog) -> list[CommitRecord]:

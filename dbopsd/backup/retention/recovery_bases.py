@@ -5,12 +5,16 @@ moment is reached from a backup on its own timeline, or on one that its timeline
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from dbopsd.backup.catalog.commit import CommitRecord
 from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.wal.archive import WalArchive
 from dbopsd.backup.wal.timelines import History
+
+# So much may the store's clock be behind the server's.
+_CLOCKS_DIFFER: Final = timedelta(hours=1)
 
 
 def recovery_bases(
@@ -72,7 +76,10 @@ def _timelines_since(
     newest = newest_timeline(physical, archive)
     found = {newest, *(record.timeline for record in physical if record.stop_time >= since)}
     for timeline, wal in archive.timelines.items():
-        # Without a mark nobody knows the times of its commits.
-        if not wal.marks or max(mark.at for mark in wal.marks) >= since:
+        latest = max((mark.at for mark in wal.marks), default=None)
+        if latest is None and timeline in archive.last_stored:
+            # Without a mark nobody knows the times of its commits, but that they were stored later.
+            latest = archive.last_stored[timeline] + _CLOCKS_DIFFER
+        if latest is None or latest >= since:
             found.add(timeline)
     return found

@@ -7,7 +7,7 @@ and, for a mark, up to which position everything was stored at which time, and w
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from dbopsd.backup.catalog.layout import Layout, parse_time, time_name
@@ -23,6 +23,7 @@ _PARTIAL: Final = re.compile(r"(?P<segment>[0-9A-F]{24})\.partial\.(?P<bytes>\d{
 _MARK: Final = re.compile(
     r"(?P<lsn>[0-9A-F]{16})-(?P<time>\d{16})(?:-(?P<data_key>[0-9a-f]{32})-(?P<seal>[0-9a-f]{32}))?"
 )
+_OF_TIMELINE: Final = re.compile(r"(?P<timeline>[0-9A-F]{8})/")
 _SEGMENT: Final = re.compile(r"[0-9A-F]{24}")
 _HISTORY: Final = re.compile(r"history/(?P<timeline>[0-9A-F]{8})\.history")
 
@@ -93,6 +94,8 @@ class WalArchive:
     timelines: Mapping[int, TimelineWal] = field(default_factory=dict)
     histories: Mapping[int, History] = field(default_factory=dict)
     damaged_histories: Mapping[int, BackupDamaged] = field(default_factory=dict)
+    last_stored: Mapping[int, datetime] = field(default_factory=dict)
+    """When the last object of a timeline was stored, by the store's clock: what it has is older."""
 
     def history(self, timeline: int) -> History:
         """The ancestors of a timeline, none where its file is not stored.
@@ -135,7 +138,14 @@ async def read_archive(
     store: DurableStore, layout: Layout, segment_bytes: int = SEGMENT_BYTES
 ) -> WalArchive:
     """The archive as the store lists it. A damaged history is an error only for who needs it."""
-    keys = [each.key async for each in store.list(layout.wal)]
+    keys: list[str] = []
+    last_stored: dict[int, datetime] = {}
+    async for each in store.list(layout.wal):
+        keys.append(each.key)
+        if found := _OF_TIMELINE.match(each.key.removeprefix(layout.wal)):
+            timeline = int(found["timeline"], 16)
+            stored_at = datetime.fromtimestamp(each.modified_at, UTC)
+            last_stored[timeline] = max(stored_at, last_stored.get(timeline, stored_at))
     histories: dict[int, History] = {}
     damaged: dict[int, BackupDamaged] = {}
     for key in keys:
@@ -149,7 +159,8 @@ async def read_archive(
             )
         except BackupDamaged as error:
             damaged[timeline] = error
-    return replace(parse_archive(layout, keys, histories, segment_bytes), damaged_histories=damaged)
+    archive = parse_archive(layout, keys, histories, segment_bytes)
+    return replace(archive, damaged_histories=damaged, last_stored=last_stored)
 
 
 async def read_history(store: DurableStore, layout: Layout, timeline: int) -> bytes:

@@ -77,6 +77,19 @@ async def with_genuine_marks(
     return replace(archive, timelines=timelines), problem
 
 
+def unsealed_note(keys: DataKeys, archive: WalArchive) -> str:
+    """What to tell of marks that do not count for want of a seal; empty where there are none."""
+    marks = [mark for wal in archive.timelines.values() for mark in wal.marks]
+    unsealed = sum(not mark.data_key for mark in marks)
+    if not unsealed or not keys.only_encrypted:
+        return ""
+    return (
+        f"{unsealed} of {len(marks)} marks of the WAL archive have no seal, as versions of before "
+        "there were seals wrote them, and do not count: set `accept_unencrypted` in "
+        "[databases.NAME.backup.keys] if nobody else could write to the store"
+    )
+
+
 async def _is_genuine(keys: DataKeys, layout: Layout, mark: Mark) -> bool:
     if mark.data_key:
         await keys.load(bytes.fromhex(mark.data_key))

@@ -246,6 +246,8 @@ async def test_a_store_that_was_cut_is_not_made_whole_by_a_forged_mark(
     for moment in (archive.times[3], archive.times[4]):
         error = await restores.refused(TargetUnreachable, RecoveryTarget(time=moment))
         assert datetime.fromisoformat(error.before) < archive.times[3]
+        assert "1 of " in error.message
+        assert "marks of the WAL archive have no seal" in error.message
     assert (await restores.plan(RecoveryTarget(time=archive.times[1]))).plan.segments
 
 

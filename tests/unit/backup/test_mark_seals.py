@@ -124,6 +124,28 @@ async def test_marks_of_before_there_were_keys_count_where_that_is_configured(
         assert seal_mark(LAYOUT, MARK, None) is MARK
 
 
+async def test_marks_that_do_not_count_are_told_with_the_windows(
+    repository: Repository, config: DatabaseBackupConfig, tmp_path: Path
+) -> None:
+    await store_backup(repository, ID)
+    await write_sealed(repository, replace(MARK, at=AT + timedelta(minutes=1)))
+    assert (await list_windows(repository)).notes == ()
+    await write(repository, MARK)
+    (note,) = (await list_windows(repository)).notes
+    assert note.startswith(f"Of cluster {SYSTEM}, 1 of 2 marks of the WAL archive have no seal")
+    assert "accept_unencrypted" in note
+    keys = {"current": "k1", "accept_unencrypted": True, **config.keys.keys}
+    async with open_repository("main", with_keys(config, **keys)) as admitting:
+        assert (await list_windows(admitting)).notes == ()
+    other = tmp_path / "other"
+    await asyncio.to_thread(other.write_bytes, base64.b64encode(os.urandom(32)))
+    async with open_repository(
+        "main", with_keys(config, current="k2", k2=f"file:{other}")
+    ) as without:
+        missing, _ = (await list_windows(without)).notes
+        assert "key 'k1' is needed" in missing
+
+
 async def test_a_key_that_is_not_here_is_told(
     repository: Repository, config: DatabaseBackupConfig, tmp_path: Path
 ) -> None:

@@ -365,6 +365,29 @@ def test_a_timeline_of_unknown_descent_keeps_a_backup_of_every_one_before_it() -
     assert set(unknown.kept) == {first.id, second.id}
 
 
+def test_a_timeline_without_marks_has_no_moments_of_after_it_was_stored() -> None:
+    history = ClusterHistory()
+    leads = history.take(FULL)
+    history.run(10)
+    left_at = history.now
+    history.switch(back=2)
+    history.run(5)
+    last = history.take(FULL)
+    history.run(100)
+    history.wal = {key for key in history.wal if "/00000001/marks/" not in key}
+    rules = RetentionConfig(window="20h")
+    for stored_at, kept in (
+        (None, {leads.id, last.id}),
+        (left_at, {last.id}),
+        (history.now - 2 * HOUR, {leads.id, last.id}),
+        # The clocks of the store and of the server may differ.
+        (history.now - 20.5 * HOUR, {leads.id, last.id}),
+    ):
+        last_stored = {} if stored_at is None else {1: stored_at}
+        archive = replace(history.archive, last_stored=last_stored)
+        assert set(decide(history.backups, rules, archive, (), history.now).kept) == kept
+
+
 def test_the_newest_timeline_keeps_its_wal_while_no_backup_of_it_is_there() -> None:
     history = ClusterHistory()
     history.take(FULL)

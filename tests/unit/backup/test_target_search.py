@@ -83,6 +83,16 @@ async def test_a_time_stops_before_the_first_later_commit() -> None:
     assert exclusive.stop.record == _COMMITS[1][2]
 
 
+async def test_marks_that_do_not_count_are_told_where_a_time_is_not_found() -> None:
+    scan = cast("WalScan", _Scan())
+    stored = Reachable([backup(2.1, 2.5)], archive(wal(1, range(2, 8))))
+    for target, told in ((RecoveryTarget(time=at(5)), True), (RecoveryTarget(xid="7"), False)):
+        search = TargetSearch("main", stored, scan, target, "2 of 2 marks have no seal")
+        with pytest.raises(TargetUnreachable) as raised:
+            await search.find()
+        assert ("2 of 2 marks have no seal" in raised.value.message) is told
+
+
 async def test_the_newest_backup_that_ended_before_is_taken() -> None:
     backups = [backup(2.1, 2.5), backup(3.6, 3.9), backup(4.1, 4.8)]
     found = await _find(RecoveryTarget(time=at(4.2)), _ONE, _COMMITS, backups)

@@ -16,6 +16,7 @@ class BackupsServer(
         self.backups = []
         self.windows = []
         self.gaps = []
+        self.notes = []
         self.wal = backup_pb2.WalStatus(state="STREAMING")
 
     def register(self, server):
@@ -70,6 +71,7 @@ class BackupsServer(
         return backup_pb2.ListRecoveryWindowsResponse(
             windows=self.windows[start:end],
             gaps=self.gaps,
+            notes=self.notes,
             next_page_token=str(end) if end < len(self.windows) else "",
         )
 

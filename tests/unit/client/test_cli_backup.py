@@ -328,6 +328,13 @@ class TestWindows:
         assert found["windows"][0]["startTime"] == "2026-11-29T02:00:00.123456Z"
         assert (len(found["gaps"]), found["gaps"][0]["cause"]) == (1, "slot lost")
 
+    def test_notes_are_shown_once_with_and_without_a_window(self, backups_server, dbops_backups):
+        backups_server.notes = ["2 of 3 marks do not count."]
+        for windows in ([], [window(0, 60), window(120, 180), window(190, 240)]):
+            backups_server.windows = windows
+            shown = dbops_backups("backup", "windows", env={"COLUMNS": "123"}).stdout
+            assert shown.count("2 of 3 marks do not count.") == 1
+
     def test_they_are_drawn_as_long_as_they_are(self, backups_server, dbops_backups):
         backups_server.windows = [window(0, 60), window(120, 180), window(150, 240, timeline=2)]
         backups_server.gaps = [GAP]

@@ -129,7 +129,7 @@ class TestRead:
         shelf = Shelf()
         window = RecoveryWindow(1, START, "0/1", START, "0/2", NAME)
         others = [replace(window, start_time=START + timedelta(hours=each)) for each in (2, 1)]
-        shelf.found = RecoveryWindows((*others, window), (WalGap(1, "0/2", "0/3"),))
+        shelf.found = RecoveryWindows((*others, window), (WalGap(1, "0/2", "0/3"),), ("a note",))
         request = backup_pb2.ListRecoveryWindowsRequest(parent="databases/main", page_size=2)
         first = await service(shelf).ListRecoveryWindows(request, None)
         request.page_token = first.next_page_token
@@ -137,6 +137,7 @@ class TestRead:
         hours = [each.start_time.ToDatetime().hour for each in (*first.windows, *second.windows)]
         assert hours == [2, 3, 4]
         assert list(first.gaps) == list(second.gaps) != []
+        assert list(first.notes) == list(second.notes) == ["a note"]
 
     async def test_the_wal_status_tells_nothing_from_not_known(self) -> None:
         request = backup_pb2.GetWalStatusRequest(name="databases/main")

@@ -1375,6 +1375,7 @@ class ListRecoveryWindowsResponse(_message.Message):
     WINDOWS_FIELD_NUMBER: _builtins.int
     GAPS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """The token of the next page. Empty on the last page."""
     @_builtins.property
@@ -1385,16 +1386,23 @@ class ListRecoveryWindowsResponse(_message.Message):
     def gaps(self) -> _containers.RepeatedCompositeFieldContainer[Global___WalGap]:
         """Every gap of the WAL archive, the same on each page."""
 
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Why there may be more moments than are known of, such as marks of the WAL archive that do not count, a sentence each,
+        for people. The same on each page.
+        """
+
     def __init__(
         self,
         *,
         windows: _abc.Iterable[Global___RecoveryWindow] | None = ...,
         gaps: _abc.Iterable[Global___WalGap] | None = ...,
         next_page_token: _builtins.str = ...,
+        notes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gaps", b"gaps", "next_page_token", b"next_page_token", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gaps", b"gaps", "next_page_token", b"next_page_token", "notes", b"notes", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -267,6 +267,7 @@ class AsyncBackupsClient(AsyncOperationStarter):
             whole.windows.extend(page.windows)
             if not token:
                 whole.gaps.extend(page.gaps)
+                whole.notes.extend(page.notes)
             token = page.next_page_token
             if not token:
                 return whole

@@ -266,6 +266,7 @@ class BackupsClient(OperationStarter):
             whole.windows.extend(page.windows)
             if not token:
                 whole.gaps.extend(page.gaps)
+                whole.notes.extend(page.notes)
             token = page.next_page_token
             if not token:
                 return whole

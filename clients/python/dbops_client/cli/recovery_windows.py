@@ -1,6 +1,6 @@
 """The recovery windows of a database: drawn as lines over time, and as a table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from dbops.v1 import backup_pb2
@@ -11,6 +11,7 @@ from rich.text import Text
 from dbops_client._names import backup_id
 from dbops_client.cli.backup_views import gap_table, time_of
 from dbops_client.cli.tables import cell, new_table
+from dbops_client.cli.terminal import plain
 from dbops_client.cli.values import duration
 
 _Window = backup_pb2.RecoveryWindow
@@ -26,7 +27,7 @@ def windows_view(found: backup_pb2.ListRecoveryWindowsResponse) -> RenderableTyp
     """Return the windows for people."""
     if not found.windows:
         nothing = Text("Nothing can be restored: there is no complete backup.", style="bold red")
-        return Group(nothing, *gap_table(found.gaps))
+        return Group(nothing, *gap_table(found.gaps), *_notes(found.notes))
     latest = max(found.windows, key=lambda window: window.end_time.ToNanoseconds())
     table = new_table(
         "TIMELINE", "FROM", "TO", "LENGTH", "FROM LSN", "TO LSN", "BACKUP", numbers=_NUMBERS
@@ -47,7 +48,13 @@ def windows_view(found: backup_pb2.ListRecoveryWindowsResponse) -> RenderableTyp
         (time_of(latest.end_time, precise=True), "bold"),
         f" ({latest.end_lsn}, timeline {latest.timeline}) that is drawn can be restored:",
     )
-    return Group(headline, Text(), _Drawing(found.windows), Text(), table, *gap_table(found.gaps))
+    drawing = _Drawing(found.windows)
+    below = (*gap_table(found.gaps), *_notes(found.notes))
+    return Group(headline, Text(), drawing, Text(), table, *below)
+
+
+def _notes(notes: Iterable[str]) -> list[RenderableType]:
+    return [line for note in notes for line in (Text(), Text(plain(note), style="yellow"))]
 
 
 _NUMBERS = frozenset({"TIMELINE", "LENGTH"})
