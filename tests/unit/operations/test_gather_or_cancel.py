@@ -59,3 +59,41 @@ async def test_cancelling_ends_them_all() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert sorted(ended) == [1, 2]
+
+
+async def test_what_fails_while_the_caller_is_cancelled_does_not_hide_that() -> None:
+    begun = asyncio.Event()
+
+    async def fails_as_it_ends() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("as it ends")
+
+    task = asyncio.create_task(gather_or_cancel([fails_as_it_ends()]))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    # A deadline of the caller's is one, too.
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await gather_or_cancel([fails_as_it_ends()])
+
+
+async def test_a_failure_is_raised_as_it_is_where_a_caller_was_cancelled_before() -> None:
+    async def fails() -> None:
+        raise ValueError("first")
+
+    async def goes_on() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await gather_or_cancel([fails()])
+
+    task = asyncio.create_task(goes_on())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(ValueError, match="first"):
+        await task
