@@ -9,7 +9,8 @@ from typing import Final
 
 from dbopsd.backup.leases import end_leases, hold_lease
 from dbopsd.backup.logical.dump_choice import find_dump, is_about_dump
-from dbopsd.backup.logical.restore_logical import drop_unfinished, restore_logical
+from dbopsd.backup.logical.new_database import drop_unfinished
+from dbopsd.backup.logical.restore_logical import restore_logical
 from dbopsd.backup.model.reports import RestoreReport
 from dbopsd.backup.model.requests import RestoreBackupRequest, TargetAction
 from dbopsd.backup.repository import Repository, repository_of

@@ -2,7 +2,7 @@
 
 All of it in one transaction: it is there whole, or nothing is. What exists already is never
 touched. Afterwards the rows of every table are counted and compared with the backup's. A new
-database has a name of the operation's own until then.
+database has a name of dbopsd's own until then (`new_database.py`).
 
 Owners and privileges are not restored: all belongs to the role that dbopsd logs in as, whether or
 not the former owners exist, and nobody else has rights on it. Subscriptions are left out, lest a
@@ -10,8 +10,6 @@ copy begins to receive what the original does.
 """
 
 import asyncio
-import hashlib
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from dbopsd.backup.logical.create_logical import COUNT_ROWS, in_database, privat
 from dbopsd.backup.logical.dump_choice import check_request, chosen_tables
 from dbopsd.backup.logical.dump_stream import cause_of
 from dbopsd.backup.logical.errors import LogicalRestoreFailed, TablesExist
+from dbopsd.backup.logical.new_database import NewDatabase
 from dbopsd.backup.logical.stored_dump import (
     StoredDump,
     read_toc,
@@ -37,12 +36,9 @@ from dbopsd.backup.repository import Repository
 from dbopsd.backup.scratch_room import require_room
 from dbopsd.backup.server import read_server
 from dbopsd.db.client_tools import at_least, installations
-from dbopsd.db.errors import DatabaseError
 from dbopsd.db.server.installation import Installation
 from dbopsd.db.statement import Statement, load_sql
 from dbopsd.operations.kind import Run
-
-_log = logging.getLogger(__name__)
 
 _PROGRAM: Final = "pg_restore"
 _EXISTING: Final = load_sql(__package__, "existing_relations.sql").statement
@@ -54,12 +50,6 @@ _DATABASE: Final = Statement(
 _SCHEMAS: Final = Statement(
     "SELECT nspname::pg_catalog.text FROM pg_catalog.pg_namespace", "SELECT pg_namespace"
 )
-# Of template0: another template may have tables of its own.
-_CREATE: Final = Statement(
-    "CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'", "CREATE DATABASE"
-)
-_RENAME: Final = Statement("ALTER DATABASE {made} RENAME TO {name}", "ALTER DATABASE")
-_DROP: Final = Statement("DROP DATABASE IF EXISTS {name} WITH (FORCE)", "DROP DATABASE")
 _DROP_TABLE: Final = Statement("DROP TABLE IF EXISTS {table} CASCADE", "DROP TABLE")
 _OWNERS: Final = (
     "Owners and privileges are not restored: all of it belongs to role {role}, and nobody else has "
@@ -67,6 +57,13 @@ _OWNERS: Final = (
 )
 _NO_REFERENCES: Final = (
     "Foreign keys to tables that were not restored with it are left out, and so are views."
+)
+# CREATE EXTENSION pg_cron succeeds only in the database that cron.database_name names.
+_BOUND_TO_A_NAME: Final = frozenset({"pg_cron"})
+_CREATE_IT_FIRST: Final = (
+    ". Extension {extension} goes only into a database of a certain name, and a new one gets its "
+    "name last: create PostgreSQL database '{database}' empty and restore again, which restores in "
+    "place"
 )
 _TAKES_ROOM: Final = (
     "The pg_restore of PostgreSQL 15 reads files only: it needs {mib} MiB of the worker's disk for "
@@ -97,24 +94,6 @@ async def restore_logical(
         dbname = request.dbname or record.dbname
         work = _LogicalRestore(run, repository, record, request, toc, tool, dbname)
         return await work.restore()
-
-
-async def drop_unfinished(run: Run) -> None:
-    """Drop the new database of a restore that did not come to its end, if there is one.
-
-    Raises `DatabaseError`.
-    """
-    drop = _DROP.with_identifiers(name=_unfinished(run))
-    async with in_database(run.database, run.database.dsn.postgres_database) as session:
-        await session.execute(drop)
-
-
-def _unfinished(run: Run) -> str:
-    """The name of a new database until it is whole: the operation's own, and no longer than may be.
-
-    Another operation's would be dropped by it.
-    """
-    return f"dbopsd_{hashlib.sha256(run.operation.encode()).hexdigest()[:32]}"
 
 
 @dataclass(frozen=True)
@@ -150,35 +129,24 @@ class _LogicalRestore:
     async def _restore_new(self, chosen: Sequence[tuple[str, str]]) -> None:
         """Make the database under a name of ours, and give it its own once it is whole.
 
-        An attempt that comes after one that died finds it by its OID, under either name.
+        An attempt that comes after one that ended there finds it by its OID, under either name: it
+        is dropped only where that is not recorded, or where the operation ends (`clean_up`).
         """
-        made = _unfinished(self.run)
+        database = NewDatabase(self.run, self.dbname)
 
         async def restore() -> int:
-            await drop_unfinished(self.run)  # an earlier attempt's
-            async with in_database(self.run.database, self._own_database) as session:
-                await session.execute(_CREATE.with_identifiers(name=made))
-            await self._restore(made, chosen, self._all_needed(chosen))
-            await self._require_rows(made, chosen, made=True)
-            return await self._oid(made) or 0
+            try:
+                await database.create()
+                await self._restore(database.name, chosen, self._all_needed(chosen))
+                await self._require_rows(database.name, chosen, made=True)
+                return await database.oid()
+            except BaseException:
+                await asyncio.shield(database.drop())
+                raise
 
-        try:
-            oid = await self.run.step("restore into a new database", restore, returns=int)
-            if await self._oid(self.dbname) != oid:
-                self.run.progress("publish")
-                rename = _RENAME.with_identifiers(made=made, name=self.dbname)
-                async with in_database(self.run.database, self._own_database) as session:
-                    await session.execute(rename)
-        except BaseException:
-            await asyncio.shield(self._drop_unfinished())
-            raise
-
-    async def _drop_unfinished(self) -> None:
-        """Drop what was made. Where that fails, why the restore did counts for more."""
-        try:
-            await drop_unfinished(self.run)
-        except DatabaseError as error:
-            _log.warning("database '%s' is still there: %s", _unfinished(self.run), error)
+        oid = await self.run.step("restore into a new database", restore, returns=int)
+        self.run.progress("publish")
+        await database.publish(oid)
 
     async def _oid(self, name: str) -> int | None:
         """The OID of a database; None where there is none of this name."""
@@ -210,10 +178,6 @@ class _LogicalRestore:
                 },
             )
         return [f"{schema}.{name}" for schema, name in found]
-
-    @property
-    def _own_database(self) -> str:
-        return self.run.database.dsn.postgres_database
 
     def _entries(self, chosen: Sequence[tuple[str, str]]) -> list[TocEntry]:
         """What is restored of the dump, without what that may need."""
@@ -271,8 +235,20 @@ class _LogicalRestore:
                 )
             )
             if done.exit_status != 0:
-                raise LogicalRestoreFailed(self.dbname, cause_of(done.stderr, _PROGRAM))
+                cause = cause_of(done.stderr, _PROGRAM) + self._advice(dbname, entries)
+                raise LogicalRestoreFailed(self.dbname, cause)
             self._require_read(dump, files)
+
+    def _advice(self, dbname: str, entries: Sequence[TocEntry]) -> str:
+        """What to do where the name of a new database can be why it could not be restored."""
+        bound = [
+            entry.name
+            for entry in entries
+            if entry.kind == "EXTENSION" and entry.name in _BOUND_TO_A_NAME
+        ]
+        if not bound or dbname == self.dbname:
+            return ""
+        return _CREATE_IT_FIRST.format(extension=bound[0], database=self.dbname)
 
     def _require_read(self, dump: StoredDump, files: Sequence[str]) -> None:
         dump.require_read(name for name in files if name in dump.toc.data_files)

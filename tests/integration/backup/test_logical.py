@@ -37,7 +37,9 @@ from dbopsd.backup.scratch_room import ScratchTooSmall
 from dbopsd.backup.store.errors import StoreError
 from dbopsd.backup.verify_backups import verify_backups
 from dbopsd.db.database import Database
+from dbopsd.db.errors import ConnectFailed
 from dbopsd.errors import DbopsError, InvalidField
+from dbopsd.operations.kind import Completed
 from tests.support.backed_up import backed_up, repository_of
 from tests.support.daemon import ROOT
 from tests.support.failing_store import FOR_EVER, Fault, Faults, stores_that_fail
@@ -439,9 +441,155 @@ async def test_a_killed_restore_leaves_no_database_of_the_wanted_name(
     assert shop.databases() == before
     # Or another attempt comes instead.
     shop.server.execute(f"CREATE DATABASE {left}")
+    run.attempt = 2
     await restore_backup(run, request)
     assert shop.databases() == {*before, copy}
     assert shop.query("SELECT count(*) FROM users", copy) == [(500,)]
+
+
+class _HeldRun(OperationRun):
+    """An attempt whose programs begin once `go_on` is set, as of a worker that hangs."""
+
+    def __init__(self, shop: Shop, attempt: int) -> None:
+        super().__init__(shop.database, shop.directory, "op-overtaken")
+        self.attempt = attempt
+        self.held, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def child(self, *command: str, **options: Any) -> Completed:
+        self.held.set()
+        await self.go_on.wait()
+        return await super().child(*command, **options)
+
+
+async def test_an_attempt_that_was_overtaken_takes_nothing_from_the_one_that_has_its_operation(
+    shop: Shop, new_name: Callable[[], str]
+) -> None:
+    await shop.dump()
+    copy, before = new_name(), shop.databases()
+    request = RestoreBackupRequest(dbname=copy)
+    hung, other = _HeldRun(shop, 1), _HeldRun(shop, 2)
+    overtaken = asyncio.create_task(restore_backup(hung, request))
+    await hung.held.wait()
+    going_on = asyncio.create_task(restore_backup(other, request))
+    await other.held.wait()
+    (of_other,) = shop.databases() - before
+    # It wakes, and learns that it was given up.
+    overtaken.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await overtaken
+    await clean_up(hung, request)
+    assert shop.databases() - before == {of_other}
+    other.go_on.set()
+    await going_on
+    assert shop.databases() - before == {copy}
+    assert shop.query("SELECT count(*) FROM users", copy) == [(500,)]
+
+
+class _RunWithHook(OperationRun):
+    """An attempt in which something happens as a stage begins."""
+
+    def __init__(self, shop: Shop, operation: str, stage: str, hook: Callable[[], None]) -> None:
+        super().__init__(shop.database, shop.directory, operation)
+        self.hooks = {stage: hook}
+
+    def progress(self, stage: str, done: int | None = None, total: int = 0, unit: str = "") -> None:
+        self.hooks.pop(stage, lambda: None)()
+        super().progress(stage, done, total, unit)
+
+
+async def test_an_attempt_that_is_stopped_before_it_publishes_leaves_that_to_the_next(
+    shop: Shop, new_name: Callable[[], str]
+) -> None:
+    await shop.dump()
+    copy, before = new_name(), shop.databases()
+    request = RestoreBackupRequest(dbname=copy)
+
+    def stop() -> None:
+        raise asyncio.CancelledError
+
+    run = _RunWithHook(shop, "op-stopped", "publish", stop)
+    with pytest.raises(asyncio.CancelledError):
+        await restore_backup(run, request)
+    (made,) = shop.databases() - before
+    run.attempt = 2
+    # As where the rename took place and its answer was lost.
+    run.hooks["publish"] = lambda: shop.server.execute(f"ALTER DATABASE {made} RENAME TO {copy}")
+    await restore_backup(run, request)
+    assert shop.databases() - before == {copy}
+    assert shop.query("SELECT count(*) FROM users", copy) == [(500,)]
+    # Somebody else may have done something else with it.
+    shop.server.execute(f"DROP DATABASE {copy}")
+    with pytest.raises(LogicalRestoreFailed, match=r"\(OID \d+\) was dropped by somebody else"):
+        await restore_backup(run, request)
+
+
+async def test_sessions_in_a_new_database_do_not_keep_it_from_its_name(
+    shop: Shop, new_name: Callable[[], str]
+) -> None:
+    await shop.dump()
+    copy, before = new_name(), shop.databases()
+    looking: list[psycopg.Connection[Any]] = []
+
+    def look() -> None:
+        """As an agent does that connects to every database that it finds."""
+        (made,) = shop.databases() - before
+        looking.append(psycopg.connect(shop.server.dsn(dbname=made)))
+
+    run = _RunWithHook(shop, "op-watched", "counting rows", look)
+    await restore_backup(run, RestoreBackupRequest(dbname=copy))
+    assert shop.databases() - before == {copy}
+    assert shop.query("SELECT count(*) FROM users", copy) == [(500,)]
+    with looking[0], pytest.raises(psycopg.OperationalError):
+        looking[0].execute("SELECT 1")
+
+
+async def test_an_extension_of_one_database_only_is_restored_into_one_that_is_there(
+    servers: PostgresServers, tmp_path: Path
+) -> None:
+    """As pg_cron, which looks at the name of the database that it is created in."""
+    server = servers.disposable(18)
+    extensions = server.data_dir / "extension"
+    extensions.mkdir(mode=0o755)
+    (extensions / "pg_cron.control").write_text("default_version = '1.0'\n")
+    (extensions / "pg_cron--1.0.sql").write_text(
+        "DO $$ BEGIN IF current_database() NOT IN ('shop', 'copy') THEN"
+        " RAISE 'can only create extension in database copy'; END IF; END $$;"
+    )
+    try:
+        server.execute(f"ALTER SYSTEM SET extension_control_path = '$system:{server.data_dir}'")
+        server.execute("SELECT pg_reload_conf()")
+        async with open_shop(server, "shop", tmp_path) as shop:
+            await eventually(
+                lambda: shop.query("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_cron'")
+            )
+            shop.query("CREATE EXTENSION pg_cron")
+            await shop.dump()
+            before = shop.databases()
+            with pytest.raises(
+                LogicalRestoreFailed,
+                match=r"only create extension.*create PostgreSQL database 'copy' e",
+            ):
+                await shop.restore("copy")
+            assert shop.databases() == before
+            server.execute("CREATE DATABASE copy")
+            await shop.restore("copy")
+            assert shop.query("SELECT count(*) FROM users", "copy") == [(500,)]
+    finally:
+        servers.discard(server)
+
+
+async def test_nothing_is_asked_of_the_server_where_a_restore_made_nothing(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    dsn = "host=127.0.0.1 port=1 user=nobody dbname=none connect_timeout=2"
+    request = RestoreBackupRequest(dbname="copy")
+    async with backed_up(postgres, tmp_path, dsn=dsn) as database:
+        run = OperationRun(database, tmp_path)
+        await clean_up(run, request)
+        # What attempts before this one made, perhaps elsewhere, only the server knows.
+        run.attempt = 2
+        with pytest.raises(ConnectFailed):
+            await clean_up(run, request)
 
 
 async def test_the_room_that_a_restore_takes_is_said_and_asked_for_before(
