@@ -103,7 +103,9 @@ def _in_turn(bench: Workbench, server: PostgresServer, name: str) -> _Found:
         restored = ours.ask("restore", number=number, timeout_s=_TIMEOUT_S)
         found.restored.append(_cost(restored))
         shutil.rmtree(restored["directory"])
+        # Both: where the state remembers a store, another one in its place is refused.
         shutil.rmtree(directory / "store")
+        shutil.rmtree(directory / "state")
         if peer is not None:
             bench.say(f"{name}, round {number + 1} of {rounds}: pgBackRest")
             server.execute("CHECKPOINT")
