@@ -5,11 +5,12 @@ Health and metrics read what it found last, and never wait for a store.
 
 import asyncio
 import contextlib
+import importlib
 import json
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -60,6 +61,14 @@ async def run_backup_watch(daemon: Daemon) -> AsyncIterator[Served]:
                 await task
 
 
+@dataclass(frozen=True, slots=True)
+class _Pauses:
+    """The longest pause between two backups of each kind, and between two drills, in seconds."""
+
+    backups_s: Mapping[str, float] = field(default_factory=dict)
+    drills_s: float | None = None
+
+
 class _Watch:
     """The watch over one database's backups."""
 
@@ -68,6 +77,7 @@ class _Watch:
         self._database = database
         self._config = config
         self._schedules: Sequence[Schedule] = ()
+        self._pauses = _Pauses()
         self._attempt: Operation | None = None
         self._drill: Operation | None = None
         self._ended = ""
@@ -87,7 +97,11 @@ class _Watch:
     async def _ask_operations(self) -> None:
         """The schedules, the last attempt at a backup, and the operation that ended last."""
         with contextlib.suppress(ControlStoreUnavailable):
-            self._schedules = await self._daemon.operations.schedules(self._database)
+            schedules = await self._daemon.operations.schedules(self._database)
+            if schedules != self._schedules:
+                # In a thread: hundreds of times of each, which take longer than an answer may.
+                self._pauses = await asyncio.to_thread(_pauses, schedules, datetime.now(UTC))
+                self._schedules = schedules
             attempts = await self._newest(CREATE)
             drills = await self._newest(DRILL)
             self._attempt, self._drill = _last(attempts), _last(drills)
@@ -105,17 +119,16 @@ class _Watch:
         )
 
     async def _look(self) -> None:
-        # Here: a daemon without backups loads no stores, codecs and keys.
-        from dbopsd.backup.overview import read_overview  # noqa: PLC0415
-
+        # Here: a daemon without backups loads no stores, codecs and keys. In a thread: it takes
+        # longer than an answer may.
+        overview = await asyncio.to_thread(importlib.import_module, "dbopsd.backup.overview")
         before = self._daemon.backups.of(self._database)
-        now = datetime.now(UTC)
         try:
-            found = await read_overview(
+            found = await overview.read_overview(
                 self._database,
                 self._config,
-                backup_intervals(self._schedules, now),
-                longest_pause([each for each in self._schedules if each.kind == DRILL], now),
+                self._pauses.backups_s,
+                self._pauses.drills_s,
                 self._daemon.config.server.state_dir,
             )
         except DbopsError as error:
@@ -134,6 +147,11 @@ class _Watch:
             if found.drill is None or found.drill.at < ended_at:
                 found = replace(found, drill=LastDrill(ended_at, False, (_problem(drill),)))
         self._daemon.backups.publish(self._database, found)
+
+
+def _pauses(schedules: Sequence[Schedule], now: datetime) -> _Pauses:
+    drills = [each for each in schedules if each.kind == DRILL]
+    return _Pauses(backup_intervals(schedules, now), longest_pause(drills, now))
 
 
 def _last(operations: Sequence[Operation]) -> Operation | None:
