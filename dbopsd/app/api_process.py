@@ -19,6 +19,7 @@ from dbopsd.app.components import (
 from dbopsd.app.config_check import checks_of
 from dbopsd.app.descriptors import reserve_descriptors
 from dbopsd.app.feature import Daemon, Feature, duties_of, kinds_of
+from dbopsd.app.garbage_collector import spare_what_stays
 from dbopsd.app.schedules import schedules_of
 from dbopsd.app.signals import StopSignals
 from dbopsd.app.user_collectors import check_user_collectors
@@ -75,10 +76,15 @@ async def serve(
     config = reserve_descriptors(config)
     signals = StopSignals()
     try:
-        async with running(
-            config, hurry=signals.hurry, features=features, worker_command=worker_command
-        ) as serving:
+        async with (
+            AsyncExitStack() as stack,
+            running(
+                config, hurry=signals.hurry, features=features, worker_command=worker_command
+            ) as serving,
+        ):
             signals.started()
+            sparing = asyncio.create_task(spare_what_stays())
+            stack.callback(sparing.cancel)
             _log.info(
                 "serving gRPC on port %d and HTTP on port %d; databases: %s",
                 serving.grpc_port,
