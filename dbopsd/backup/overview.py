@@ -1,6 +1,5 @@
 """How the backups of a database do, read from its store: for health and metrics."""
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,9 +8,8 @@ from dbopsd.backup.catalog.catalog import Backup, is_physical
 from dbopsd.backup.catalog.commit import CommitRecord
 from dbopsd.backup.catalog.kind import BackupKind, BackupState
 from dbopsd.backup.catalog.notes import NoteKind
-from dbopsd.backup.codec.errors import BackupDamaged
 from dbopsd.backup.repository import Repository, open_repository
-from dbopsd.backup.wal.events import read_events
+from dbopsd.backup.wal.events import list_events
 from dbopsd.config.backup import DatabaseBackupConfig, span_s
 from dbopsd.health.backup_overview import (
     OVERDUE_FACTOR,
@@ -19,8 +17,6 @@ from dbopsd.health.backup_overview import (
     LastBackup,
     LastDrill,
 )
-
-_log = logging.getLogger(__name__)
 
 
 async def read_overview(
@@ -41,8 +37,9 @@ async def read_overview(
     async with open_repository(database, config, state_dir) as repository:
         for system in await repository.systems():
             backups += (await repository.catalog(system)).backups
-            for kind, at in (await _events(repository, system)).items():
-                events[kind] = max(at, events.get(kind, at))
+            for event in await list_events(repository.store, repository.layout(system)):
+                at = event.at.timestamp()
+                events[event.kind.value] = max(at, events.get(event.kind.value, at))
         good = [each.record for each in backups if each.record is not None and _is_good(each)]
         good.sort(key=lambda each: each.stop_time)
         for kind, records in _by_kind(good).items():
@@ -67,18 +64,6 @@ async def read_overview(
         drill_interval_s=drill_interval_s,
         wal_events=events,
     )
-
-
-async def _events(repository: Repository, system: str) -> dict[str, float]:
-    """When each kind of event was last recorded of a cluster's WAL archive."""
-    try:
-        events = await read_events(repository.store, repository.layout(system))
-    except BackupDamaged as error:
-        # The rest is worth knowing all the same; verification tells of the damage.
-        _log.warning("the WAL archive of '%s' is not read: %s", repository.database, error)
-        return {}
-    # The oldest first.
-    return {each.kind.value: each.at.timestamp() for each in events}
 
 
 def _is_good(backup: Backup) -> bool:

@@ -10,7 +10,7 @@ from dbopsd.backup.catalog.errors import BackupNotFound
 from dbopsd.backup.catalog.kind import BackupState
 from dbopsd.backup.catalog.lsn import SEGMENT_BYTES, Segment
 from dbopsd.backup.catalog.notes import NoteKind, check_notes, expiry_of, write_note
-from dbopsd.backup.codec.errors import NOT_ENCRYPTED, BackupDamaged, Damage
+from dbopsd.backup.codec.errors import NOT_ENCRYPTED, Damage
 from dbopsd.backup.leases import hold_lease
 from dbopsd.backup.model.description import backup_name
 from dbopsd.backup.model.reports import (
@@ -34,7 +34,7 @@ from dbopsd.backup.verify.wal import (
 )
 from dbopsd.backup.verify.wal_records import verify_wal_records
 from dbopsd.backup.wal.archive import WalArchive, read_archive, segment_key
-from dbopsd.backup.wal.events import read_events
+from dbopsd.backup.wal.events import read_stored_events
 from dbopsd.operations.kind import Run
 
 
@@ -140,12 +140,9 @@ async def _cluster(
         needed = {segment for each in _physical(backups) for segment in needed_segments(each)}
         files = [each for each in files if each.segment in needed]
     else:
-        try:
-            events = await read_events(repository.store, catalog.layout)
-        except BackupDamaged as error:
-            problems.append(problem_of(error))
-            events = []
-        gaps = missing_wal(archive, kept, events)
+        events = await read_stored_events(repository.store, catalog.layout)
+        problems += [problem_of(each) for each in events.damaged]
+        gaps = missing_wal(archive, kept, events.intact)
     return _Cluster(catalog, backups, archive, files, gaps, problems)
 
 

@@ -21,7 +21,7 @@ _NO_CAUSE: Final = "it is not in the archive: it never came, was deleted, or ret
 async def list_windows(repository: Repository) -> RecoveryWindows:
     """The windows and gaps of every cluster in the store, read from the store alone.
 
-    Raises `BackupDamaged` for a damaged history or event of the archive, and the store's errors.
+    Raises `BackupDamaged` for a damaged history of the archive, and the store's errors.
     """
     windows: list[RecoveryWindow] = []
     gaps: list[WalGap] = []

@@ -224,7 +224,8 @@ class FileStore(Store):
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise StoreUnavailable(self.url, f"{'/'.join(parts)} is no file")
-            content = b"" if found.st_size > most_bytes else file.read(most_bytes + 1)
+            # A buffer is made of as many bytes as are asked for.
+            content = b"" if found.st_size > most_bytes else file.read(found.st_size + 1)
             if max(found.st_size, len(content)) > most_bytes:
                 raise ObjectTooLarge(self.url, "/".join(parts), most_bytes)
             return content

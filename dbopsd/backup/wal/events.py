@@ -1,5 +1,6 @@
 """What happened to the WAL archive that nobody may overlook: an object for each event."""
 
+import logging
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from dbopsd.backup.codec.sealed_json import open_json, seal_json
 from dbopsd.backup.codec.whole_object import read_whole
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.errors import ObjectMissing
+
+_log = logging.getLogger(__name__)
 
 
 class EventKind(Enum):
@@ -77,26 +80,69 @@ def _what(event: WalEvent) -> tuple[EventKind, int, Lsn, Lsn]:
     return event.kind, event.timeline, event.start, event.end
 
 
-async def read_events(store: DurableStore, layout: Layout) -> list[WalEvent]:
-    """Every event, the oldest first. Raises `BackupDamaged`."""
+@dataclass(frozen=True, slots=True)
+class NamedEvent:
+    """What the name of an event's object says, whether or not the object can be read."""
+
+    key: str
+    kind: EventKind
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvents:
+    """The events of an archive, the oldest first, and those that cannot be read."""
+
+    intact: list[WalEvent]
+    damaged: list[BackupDamaged]
+
+
+async def list_events(store: DurableStore, layout: Layout) -> list[NamedEvent]:
+    """What the names of the events say, the oldest first. Nothing is read."""
     keys = sorted([each.key async for each in store.list(events_folder(layout))])
-    found = []
+    return [named for key in keys if (named := name_of_event(key)) is not None]
+
+
+async def read_stored_events(store: DurableStore, layout: Layout) -> StoredEvents:
+    """Every event. One that cannot be read hides no other."""
+    keys = sorted([each.key async for each in store.list(events_folder(layout))])
+    found = StoredEvents([], [])
     for key in keys:
         try:
-            content = await read_whole(store, key)
+            found.intact.append(_parse(key, await read_whole(store, key)))
         except ObjectMissing:
             continue  # deleted since it was listed
-        found.append(_parse(key, content))
+        except BackupDamaged as damaged:
+            found.damaged.append(damaged)
     return found
 
 
-def _parse(key: str, content: bytes) -> WalEvent:
+async def read_events(store: DurableStore, layout: Layout) -> list[WalEvent]:
+    """Every event that can be read, the oldest first; the log tells of others."""
+    found = await read_stored_events(store, layout)
+    for damaged in found.damaged:
+        _log.warning("an event of the WAL archive is left out: %s", damaged)
+    return found.intact
+
+
+def name_of_event(key: str) -> NamedEvent | None:
+    """What the name of an event's object says; None: it is none of an event."""
     time, _, rest = key.rpartition("/")[2].partition("-")
-    fields = open_json(key, content)
     try:
+        return NamedEvent(key, EventKind(rest.rpartition("-")[0]), parse_time(time))
+    except ValueError:
+        return None
+
+
+def _parse(key: str, content: bytes) -> WalEvent:
+    fields = open_json(key, content)
+    named = name_of_event(key)
+    try:
+        if named is None:
+            raise ValueError(key)
         return WalEvent(
-            EventKind(rest.rpartition("-")[0]),
-            parse_time(time),
+            named.kind,
+            named.at,
             int(fields["timeline"]),
             Lsn.parse(fields["start"]),
             Lsn.parse(fields["end"]),

@@ -115,6 +115,7 @@ class _Cluster:
         # Up to where the store had everything at the last look.
         self._checked: Lsn | None = None
         self._slot_events: list[str] = []
+        self._system_recorded = False
         # Events that a full backup has come after.
         self._closed: set[WalEvent] = set()
 
@@ -180,7 +181,16 @@ class _Cluster:
         await self._keep_slot(await self._look())
 
     async def _record_new_system(self) -> None:
-        """Record it where the database was another cluster before, and this one has no backup."""
+        """Record it where the database was another cluster before, and this one has no backup.
+
+        Looked at once: the commit records of every backup are read for it.
+        """
+        if self._system_recorded:
+            return
+        await self._record_if_new()
+        self._system_recorded = True
+
+    async def _record_if_new(self) -> None:
         own = self._server.system_identifier
         others = [each for each in await self._repository.systems() if each != own]
         if not others or await self._has_backup(own):

@@ -12,7 +12,7 @@ from dbopsd.backup.model.reports import WalState, WalStatus
 from dbopsd.backup.repository import Repository
 from dbopsd.backup.store.errors import StoreError
 from dbopsd.backup.wal.archive import Mark, TimelineWal, parse_archive, read_archive
-from dbopsd.backup.wal.events import EventKind, read_events
+from dbopsd.backup.wal.events import EventKind, name_of_event, read_stored_events
 from dbopsd.backup.wal.holes import is_stored
 from dbopsd.backup.wal.mark_seals import newest_genuine
 from dbopsd.backup.wal.slot import Look, look, slot_name
@@ -160,7 +160,15 @@ async def _marks(repository: Repository, layout: Layout, found: Look) -> Sequenc
 
 async def _problem(repository: Repository, layout: Layout, now: datetime) -> str:
     """The newest event of late that somebody has to know of."""
-    for event in reversed(await read_events(repository.store, layout)):
-        if event.kind in _PROBLEMS and now - event.at < _TOLD_FOR:
-            return f"{event.at:%Y-%m-%d %H:%M:%S} UTC: {event.cause}"
-    return ""
+    stored = await read_stored_events(repository.store, layout)
+    found = [(each.kind, each.at, each.cause) for each in stored.intact]
+    for damaged in stored.damaged:
+        # What happened and when is in its name.
+        if (named := name_of_event(damaged.object)) is not None:
+            cause = f"{named.kind.value}: its record '{damaged.object}' is damaged"
+            found.append((named.kind, named.at, f"{cause} ({damaged.detail})"))
+    late = [each for each in found if each[0] in _PROBLEMS and now - each[1] < _TOLD_FOR]
+    if not late:
+        return ""
+    _, at, cause = max(late, key=lambda each: each[1])
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC: {cause}"

@@ -11,12 +11,13 @@ import pytest
 from dbopsd.app.backup_watch import backup_intervals, longest_pause
 from dbopsd.backup.catalog.commit import CommitRecord, write_commit
 from dbopsd.backup.catalog.kind import BackupKind
+from dbopsd.backup.catalog.layout import time_name
 from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.catalog.notes import NoteKind, write_note
 from dbopsd.backup.codec.sealed_object import DataKey
 from dbopsd.backup.overview import read_overview
 from dbopsd.backup.repository import Repository, open_repository
-from dbopsd.backup.wal.events import EventKind, write_event
+from dbopsd.backup.wal.events import EventKind, events_folder, write_event
 from dbopsd.health.backup_overview import BackupOverview, LastBackup, LastDrill, span_text
 from dbopsd.health.check import Check, Measurement, Subject, load_checks
 from dbopsd.health.report import CheckResult, State
@@ -103,6 +104,12 @@ async def test_it_is_read_from_the_store(tmp_path: Path) -> None:
     assert (found.drill.ok, found.drill.failed) == (False, ("rows",))
     assert (found.drill.recovery_s, found.drill.recovery_point_s) == (3.5, 7.0)
     assert found.wal_events == {"gap": found_gap.at.timestamp()}
+    # One that cannot be read hides no other, and its name says what happened when.
+    folder = tmp_path / "store" / events_folder(layout)
+    (damaged,) = [each for each in folder.iterdir() if time_name(found_gap.at) in each.name]
+    damaged.write_bytes(b"")
+    (folder / "no-event.json").touch()
+    assert (await read_overview("main", config, {}, None)).wal_events == found.wal_events
     limited = config.model_copy(update={"max_age": "36h", "drill_max_age": "3d"})
     found = await read_overview("main", limited, {"full": 1.0}, 1.0)
     assert list(found.intervals_s.values()) == [DAY_S]

@@ -14,7 +14,14 @@ from dbopsd.backup.codec.errors import BackupDamaged, Damage, KeyWrong
 from dbopsd.backup.repository import Repository, open_repository
 from dbopsd.backup.wal.archive import history_key, partial_key, read_archive, segment_key
 from dbopsd.backup.wal.errors import WalConflict
-from dbopsd.backup.wal.events import EventKind, read_events, write_event
+from dbopsd.backup.wal.events import (
+    EventKind,
+    WalEvent,
+    events_folder,
+    read_events,
+    read_stored_events,
+    write_event,
+)
 from dbopsd.backup.wal.stored_wal import WalWriter, read_segment
 from dbopsd.backup.wal.timelines import Branch, History
 from dbopsd.config.backup import BackupKeysConfig, DatabaseBackupConfig
@@ -196,3 +203,27 @@ async def test_an_event_is_recorded_once(tmp_path: Path) -> None:
         ]
         assert written[2] == written[0]
         assert await read_events(opened.store, LAYOUT) == written[:2]
+
+
+async def test_a_damaged_event_hides_no_other_and_stops_nobody(tmp_path: Path) -> None:
+    async with repository(tmp_path) as opened:
+
+        async def write(kind: EventKind) -> WalEvent:
+            return await write_event(
+                *(opened.store, LAYOUT, kind),
+                timeline=1,
+                start=SEGMENT.start,
+                end=SEGMENT.end,
+                cause="it is a test",
+            )
+
+        await write(EventKind.GAP)
+        (key,) = [each.key async for each in opened.store.list(events_folder(LAYOUT))]
+        (tmp_path / "store" / key).write_bytes(b"{}")
+        lost = await write(EventKind.SLOT_LOST)
+        assert await read_events(opened.store, LAYOUT) == [lost]
+        (damaged,) = (await read_stored_events(opened.store, LAYOUT)).damaged
+        assert damaged.object == key
+        # It is recorded anew, as nobody can read the first one.
+        gap = await write(EventKind.GAP)
+        assert await read_events(opened.store, LAYOUT) == [lost, gap]
