@@ -68,7 +68,12 @@ async def take_physical_backup(
     try:
         standby = await find_source(run.database, Source.STANDBY)
     except (NoSuchSource, DatabaseError) as error:
-        why = f"a standby: {error.problem if isinstance(error, NoSuchSource) else error.message}"
+        problem = (
+            f"no host of the dsn is a standby ({error.problem})"
+            if isinstance(error, NoSuchSource)
+            else error.message
+        )
+        why = f"a standby: {problem}"
     else:
         try:
             return await take_from(standby, run, repository, request, patience)

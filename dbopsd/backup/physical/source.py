@@ -60,7 +60,8 @@ async def find_source(database: Database, wanted: Source | None) -> BackupSource
         alone = wanted is None and len(hosts) == 1
         if alone or found.server.in_recovery == (wanted is Source.STANDBY):
             return found
-        problems.append(f"{found.description} is another")
+        role = "a standby" if found.server.in_recovery else "the primary"
+        problems.append(f"{host.name} is {role}")
     wanted = wanted or Source.PRIMARY
     raise NoSuchSource(database.name, wanted.value.lower(), "; ".join(problems))
 

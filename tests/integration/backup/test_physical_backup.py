@@ -253,10 +253,13 @@ async def test_tablespaces_are_streams_of_their_own(
 async def test_a_primary_is_no_standby(cluster: PostgresServer, tmp_path: Path) -> None:
     request = CreateBackupRequest(source=Source.STANDBY)
     async with backed_up(cluster, tmp_path, wal="off") as database:
-        with pytest.raises(NoSuchSource, match="is another"):
+        with pytest.raises(NoSuchSource, match="is the primary"):
             await create(database, tmp_path, request)
     async with backed_up(cluster, tmp_path, wal="off", source="prefer-standby") as database:
-        assert (await create(database, tmp_path)).source.startswith("primary ")
+        source = (await create(database, tmp_path)).source
+        name = source.removeprefix("primary ").partition(",")[0]
+        why = f"no host of the dsn is a standby ({name} is the primary)"
+        assert source == f"primary {name}, in place of a standby: {why}"
 
 
 async def test_a_hold_keeps_what_was_to_expire_and_is_refused_where_it_is_too_late(
