@@ -86,7 +86,7 @@ class Repository:
     async def require_create_only(self) -> None:
         """Raise `StoreUnsuitable` where the store overwrites objects; asked once.
 
-        One that does not is marked as a store that is used.
+        One that does not is marked as a store that is used: see `prepare_store` before it is.
         """
         if self.store.url not in self._checked:
             await self.store.require_create_only()
@@ -112,7 +112,7 @@ async def open_repository(
         config.keys.recovery or "",
         accepts_unencrypted=config.keys.accept_unencrypted,
     )
-    known = None if state_dir is None else KnownStores(state_dir / _KNOWN_STORES)
+    known = None if state_dir is None else KnownStores(state_dir / _KNOWN_STORES, database)
     store = DurableStore(open_store(config), deadline_s=config.timeout_s, known=known)
     try:
         yield Repository(

@@ -3,6 +3,7 @@
 from dbopsd.backup.model.reports import RotateReport
 from dbopsd.backup.model.requests import RotateKeysRequest
 from dbopsd.backup.repository import repository_of
+from dbopsd.backup.wal.first_use import prepare_store
 from dbopsd.operations.kind import Run
 
 
@@ -13,7 +14,7 @@ async def rotate_keys(run: Run, request: RotateKeysRequest) -> RotateReport:
     it may end anywhere, and be begun again. Raises `KeyMissing` and `KeyWrong`.
     """
     async with repository_of(run) as repository:
-        await repository.require_create_only()
+        await prepare_store(repository, run.database, run.state_dir)
 
         def progress(done: int, total: int) -> None:
             run.progress("wrapping data keys", done, total, "{key}")

@@ -28,6 +28,7 @@ from dbopsd.backup.logical.stored_dump import newest_reader, read_to_end
 from dbopsd.backup.model.requests import CreateBackupRequest
 from dbopsd.backup.repository import Repository
 from dbopsd.backup.server import Server, read_server
+from dbopsd.backup.wal.first_use import prepare_store
 from dbopsd.db.client_tools import ToolLogin, at_least, installations, write_login
 from dbopsd.db.database import Database
 from dbopsd.db.errors import InvalidStatement
@@ -84,7 +85,7 @@ async def create_logical(
     what inherits from a table come with it. Raises `DumpedTableNotFound`, `ToolsTooOld`,
     `DumpFailed`, `DumpIncomplete` and what the server and the store do.
     """
-    await repository.require_create_only()
+    await prepare_store(repository, run.database, run.state_dir)
     database = run.database
     server = await read_server(database)
     found = await installations(database.config.pg_bin)

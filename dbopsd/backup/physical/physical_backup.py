@@ -36,6 +36,7 @@ from dbopsd.backup.repository import Repository
 from dbopsd.backup.row_counts.count_rows import Limits, count_rows
 from dbopsd.backup.row_counts.later_record import write_later_record
 from dbopsd.backup.server import read_server
+from dbopsd.backup.wal.first_use import prepare_store
 from dbopsd.db.client_tools import at_least, installations
 from dbopsd.db.errors import DatabaseError
 from dbopsd.db.statement import Statement
@@ -91,7 +92,7 @@ async def take_from(
     patience: Patience,
 ) -> CommitRecord:
     """Take a backup from this server. Otherwise as `take_physical_backup`."""
-    await repository.require_create_only()
+    await prepare_store(repository, run.database, run.state_dir)
     return await _PhysicalBackup(run, repository, request, source, patience).take()
 
 

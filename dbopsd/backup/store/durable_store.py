@@ -5,7 +5,9 @@ import contextlib
 import hashlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Final, TypeVar
 
 import stamina
@@ -15,12 +17,21 @@ from dbopsd.backup.store.errors import (
     ObjectExists,
     ObjectMissing,
     ObjectTooLarge,
+    StoreEmpty,
+    StoreMarkerDamaged,
+    StoreMemoryUnreadable,
     StoreNotPrepared,
     StoreReplaced,
     StoreUnavailable,
     StoreUnsuitable,
 )
-from dbopsd.backup.store.identity import MARKER, KnownStores, new_marker, read_marker
+from dbopsd.backup.store.identity import (
+    MARKER,
+    MOST_MARKER_BYTES,
+    KnownStores,
+    new_marker,
+    read_marker,
+)
 
 T = TypeVar("T")
 
@@ -132,6 +143,26 @@ class DurableStore(Store):
                 await self.create(MARKER, new_marker())
             await self.require_same()
 
+    async def require_not_emptied(self, archived_before: Callable[[], Awaitable[str]]) -> None:
+        """Raise `StoreEmpty` where the database had a store, and this one has nothing of it.
+
+        Asked before it is marked where this machine knows of no store of the database, as after
+        an update or with a new state directory. `archived_before` says what tells that there was
+        an archive; empty: nothing does.
+        """
+        known = self._known
+        if known is None:
+            return
+        with self._explained(known.folder):
+            knows_one = await asyncio.to_thread(known.any)
+        if knows_one or await self._identity() or await self._has_backups(known):
+            return
+        evidence = await archived_before()
+        # Whoever has marked it meanwhile may be whose traces these are.
+        if evidence and not await self._identity():
+            path, host = str(known.path(self.url)), socket.gethostname()
+            raise StoreEmpty(self.url, known.database, evidence, path, host)
+
     async def require_prepared(self) -> None:
         """Raise `StoreNotPrepared` unless the store is marked as one that is used."""
         if not await self._identity():
@@ -140,20 +171,39 @@ class DurableStore(Store):
     async def require_same(self) -> None:
         """Raise `StoreReplaced` unless it is the store that was here before, or none was.
 
-        Done before the first call, and when somebody wants to be sure of it.
+        Raises `StoreMarkerDamaged` and `StoreMemoryUnreadable` where that cannot be told. Done
+        before the first call, and when somebody wants to be sure of it.
         """
         known = self._known
         if known is None:
             return
-        before = await asyncio.to_thread(known.recall, self.url)
+        path = known.path(self.url)
+        with self._explained(path):
+            before = await asyncio.to_thread(known.recall, self.url)
         found = await self._identity()
-        if before and found != before:
+        if before is not None and found != before.id:
+            has_backups = not found and await self._has_backups(known)
             what = f"it has '{found}' in '{MARKER}'" if found else f"it has no '{MARKER}'"
-            problem = f"{what}, and had '{before}'"
-            raise StoreReplaced(self.url, problem, str(known.path(self.url)))
-        if found and not before:
+            backups = "" if found else f" and {'' if has_backups else 'no '}backups"
+            problem = f"{what}{backups}, and had '{before.id}' since {before.since}"
+            raise StoreReplaced(self.url, problem, has_backups, str(path), socket.gethostname())
+        if found and before is None:
             await self._remember(known, found)
         self._is_known = True
+
+    async def _has_backups(self, known: KnownStores) -> bool:
+        """Whether anything of the database is in the store."""
+        return bool(await self._attempted(lambda: self._store.folders(f"{known.database}/")))
+
+    @contextlib.contextmanager
+    def _explained(self, path: Path) -> Iterator[None]:
+        """Raise `StoreMemoryUnreadable` where `path` cannot be read."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            problem = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            host = socket.gethostname()
+            raise StoreMemoryUnreadable(self.url, str(path), host, problem) from error
 
     async def _remember(self, known: KnownStores, id_: str) -> None:
         try:
@@ -163,11 +213,17 @@ class DurableStore(Store):
             _log.warning("which store is at %s is not kept in mind: %s", self.url, error)
 
     async def _identity(self) -> str:
-        """The identity in the store's marker; empty: it has none."""
+        """The identity in the store's marker; empty: it has none. Raises `StoreMarkerDamaged`."""
         try:
-            return read_marker(await self._attempted(lambda: self._store.read(MARKER, MOST_BYTES)))
+            content = await self._attempted(lambda: self._store.read(MARKER, MOST_MARKER_BYTES))
+            return read_marker(content)
         except ObjectMissing:
             return ""
+        except ObjectTooLarge:
+            problem = f"it has more than {MOST_MARKER_BYTES} bytes"
+            raise StoreMarkerDamaged(self.url, MARKER, problem) from None
+        except ValueError as error:
+            raise StoreMarkerDamaged(self.url, MARKER, str(error)) from None
 
     async def _is_there(self, key: str, content: Content) -> bool:
         try:

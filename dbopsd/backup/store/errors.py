@@ -1,9 +1,11 @@
 """The errors of a store."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from dbopsd.errors import DbopsError, StatusCode
+
+_MOUNT: Final = "mount its file system, or name its bucket"
 
 
 @dataclass(eq=False)
@@ -138,15 +140,77 @@ class StoreReplaced(StoreError):
     code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     problem: str
+    has_backups: bool
+    """It has no mark, and backups of the database."""
     remembered_in: str
-    """The file on this machine that says which one it was."""
+    """The file on `host` that says which one it was."""
+    host: str
+
+    @property
+    def message(self) -> str:
+        which = "this" if self.has_backups else "a new store, or another one,"
+        remedy = f"{_MOUNT}; if {which} is the right one, empty {self.remembered_in} on {self.host}"
+        return f"the store at {self.store} is not the one that was here: {self.problem}; {remedy}"
+
+
+@dataclass(eq=False)
+class StoreEmpty(StoreError):
+    """There is nothing of a database in the store, and it was archived before."""
+
+    reason: ClassVar[str] = "STORE_EMPTY"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    database: str
+    evidence: str
+    remember_in: str
+    """The file on `host` by which a new store is taken."""
+    host: str
 
     @property
     def message(self) -> str:
         return (
-            f"the store at {self.store} is not the one that was here: {self.problem}; mount its "
-            "file system, or name its bucket; if another one is to take its place, remove "
-            f"{self.remembered_in}"
+            f"the store at {self.store} has nothing of database '{self.database}', which was "
+            f"archived before: {self.evidence}; {_MOUNT}; if it is to be a new store, create the "
+            f"empty file {self.remember_in} on {self.host}"
+        )
+
+
+@dataclass(eq=False)
+class StoreMarkerDamaged(StoreError):
+    """The object that says which store it is says nothing of the kind."""
+
+    reason: ClassVar[str] = "STORE_MARKER_DAMAGED"
+    code: ClassVar[StatusCode] = StatusCode.DATA_LOSS
+
+    marker: str
+    problem: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"'{self.marker}' in {self.store} is not what dbopsd wrote ({self.problem}), so which "
+            "store it is is not known: put it back as it was; or remove it if this is the right "
+            "store, and the daemon writes another one"
+        )
+
+
+@dataclass(eq=False)
+class StoreMemoryUnreadable(StoreError):
+    """What this machine keeps in mind of a store cannot be read."""
+
+    reason: ClassVar[str] = "STORE_MEMORY_UNREADABLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    path: str
+    host: str
+    problem: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.path} on {self.host}, which says which store was at {self.store}, cannot be "
+            f"read: {self.problem}; let dbopsd's account read it and its directory, or empty the "
+            "file if the store is the right one"
         )
 
 

@@ -8,8 +8,11 @@ beside the client (https://borgbackup.readthedocs.io/en/stable/internals/securit
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +20,10 @@ from typing import Any, Final
 MARKER: Final = "_store.json"
 """The object that has the identity of the store."""
 
-_MOST_BYTES: Final = 4096
+MOST_MARKER_BYTES: Final = 4096
+"""What a marker can have, and a file about one."""
+
+_ID: Final = re.compile(r"[0-9a-f]{32}")
 _FORMAT: Final = 1
 
 
@@ -27,42 +33,64 @@ def new_marker() -> bytes:
 
 
 def read_marker(content: bytes) -> str:
-    """The identity in a marker; of one that is none, its hash, which is none of another store."""
-    try:
-        return str(json.loads(content)["id"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return hashlib.sha256(content).hexdigest()
+    """The identity in a marker. Raises ValueError where it is none that dbopsd wrote."""
+    return _id(_fields(content))
+
+
+@dataclass(frozen=True, slots=True)
+class KnownStore:
+    """A store that this machine has used, and since when (ISO 8601)."""
+
+    id: str
+    since: str
 
 
 class KnownStores:
-    """The identities of the stores that this machine has used, in files of `folder`.
+    """The identities of the stores that this machine has used for a database, a file for each URL.
 
-    Processes of one state directory share it. Its methods block.
+    Who wants another store to take the place empties the file: an empty one says that whatever is
+    there is wanted. Processes of one state directory share them. The methods block.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, database: str) -> None:
+        self.database = database
+        self.folder = folder / database
 
     def path(self, url: str) -> Path:
         """The file about the store at a URL."""
-        return self._folder / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.json"
+        return self.folder / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.json"
 
-    def recall(self, url: str) -> str:
-        """The identity of the store that was at a URL; empty: none that is known of."""
+    def any(self) -> bool:
+        """Whether anything is known of a store of the database, at whatever URL. Raises OSError."""
+        try:
+            return any(each.suffix == ".json" for each in self.folder.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def recall(self, url: str) -> KnownStore | None:
+        """The store that was at a URL; None where none is known of, or any is wanted.
+
+        Raises OSError, and ValueError where the file is none that dbopsd wrote.
+        """
         try:
             with self.path(url).open("rb") as file:
-                return read_marker(file.read(_MOST_BYTES))
+                content = file.read(MOST_MARKER_BYTES)
         except (FileNotFoundError, NotADirectoryError):
-            return ""
+            return None
+        if not content.strip():
+            return None
+        fields = _fields(content)
+        return KnownStore(_id(fields), str(fields.get("since", "")))
 
     def remember(self, url: str, id_: str) -> None:
-        """Keep in mind which store is at a URL."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Keep in mind which store is at a URL. Raises OSError."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.path(url)
         draft = path.with_suffix(f".{secrets.token_hex(4)}")
+        since = datetime.now(UTC).isoformat(timespec="seconds")
         try:
             with draft.open("xb") as file:
-                file.write(_written({"url": url, "id": id_}))
+                file.write(_written({"url": url, "id": id_, "since": since}))
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(path)
@@ -72,3 +100,18 @@ class KnownStores:
 
 def _written(fields: Mapping[str, Any]) -> bytes:
     return json.dumps(fields, indent=1).encode() + b"\n"
+
+
+def _fields(content: bytes) -> Mapping[str, Any]:
+    try:
+        fields: Mapping[str, Any] = dict(json.loads(content))
+    except (ValueError, TypeError, RecursionError):
+        raise ValueError("it is no JSON object") from None
+    return fields
+
+
+def _id(fields: Mapping[str, Any]) -> str:
+    found = fields.get("id")
+    if not isinstance(found, str) or not _ID.fullmatch(found):
+        raise ValueError("it has no id of a store")
+    return found

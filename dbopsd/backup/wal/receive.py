@@ -23,6 +23,7 @@ from dbopsd.backup.wal.archive import TimelineWal, WalArchive, read_archive, seg
 from dbopsd.backup.wal.day_keys import DayKeys
 from dbopsd.backup.wal.errors import WalConflict
 from dbopsd.backup.wal.events import EventKind, WalEvent, read_events, write_event
+from dbopsd.backup.wal.first_use import prepare_store
 from dbopsd.backup.wal.holes import is_stored, record_holes, record_vanished
 from dbopsd.backup.wal.mark_seals import with_genuine_marks
 from dbopsd.backup.wal.marks import Marks
@@ -62,14 +63,15 @@ async def receive_wal(run: DutyRun) -> None:
 
     Where the server pushes its WAL by `archive_command`, only write marks of how far that is.
     Raises what has to be seen to by somebody: the errors of keys, `WalConflict`, `WalUnusable`,
-    `BackupDamaged`, `StoreUnsuitable`; and, at its beginning, `DatabaseError` and `StoreError`.
+    `BackupDamaged`, `StoreUnsuitable`, `StoreEmpty`; and, at its beginning, `DatabaseError` and
+    `StoreError`.
     """
     database = run.database
     if database is None:
         raise ValueError("the duty to receive WAL is one of a database")
     folder = spool_folder(run.state_dir, database.name)
     async with open_repository(database.name, database.config.backup, run.state_dir) as repository:
-        await repository.require_create_only()
+        await prepare_store(repository, database, run.state_dir)
         await _ship_leftovers(repository, folder)
         while True:
             cluster = _Cluster(run, database, repository, await read_server(database))

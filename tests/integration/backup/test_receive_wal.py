@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 
 from dbopsd.backup.catalog.commit import write_commit
+from dbopsd.backup.catalog.layout import time_name
 from dbopsd.backup.catalog.lsn import Lsn, Segment
 from dbopsd.backup.codec.sealed_object import DataKey
 from dbopsd.backup.model.reports import WalState, WalStatus
 from dbopsd.backup.reader import BackupReader
+from dbopsd.backup.store.errors import StoreEmpty
+from dbopsd.backup.store.identity import MARKER
 from dbopsd.backup.wal.archive import Mark, mark_key
 from dbopsd.backup.wal.day_keys import DayKeys
-from dbopsd.backup.wal.events import EventKind
+from dbopsd.backup.wal.events import EventKind, events_folder
 from dbopsd.backup.wal.mark_seals import seal_mark
 from dbopsd.backup.wal.slot import create_slot, slot_name
 from dbopsd.backup.wal.status import read_status
@@ -25,6 +28,7 @@ from dbopsd.db.database import Database
 from tests.support.backed_up import BACKUP_SETTINGS, backed_up, repository_of
 from tests.support.failing_store import FOR_EVER, Fault, Faults, stores_that_fail
 from tests.support.patience import eventually
+from tests.support.physical_backups import create
 from tests.support.receiving import (
     Archived,
     archived,
@@ -390,12 +394,43 @@ async def test_another_cluster_than_before_is_recorded_once_and_a_full_backup_as
         foreign = DataKey(bytes.fromhex(real.data_key), os.urandom(32))
         key = repository.layout(own).commit(real.id)
         await repository.store.create(key, write_commit(forged, foreign))
+        # Somebody's damaged event is in nobody's way.
+        layout = repository.layout(own)
+        before = time_name(datetime.now(UTC) - timedelta(minutes=1))
+        damaged = f"{events_folder(layout)}{before}-slot-lost-5aa4ed.json"
+        await repository.store.create(damaged, b"{}")
+        assert f"'{damaged}' is damaged" in (await read_status(repository, database)).problem
         for _ in range(2):
             async with receiving(database, tmp_path / "state") as duty:
                 await eventually(lambda: duty.started, what="a full backup is asked for")
+                assert not duty.failures
             (found, *_) = duty.started
             assert (found[0], found[1].partition("-1-")[0]) == ("create-backup", "new-system")
         events = (await archived(database, server)).events
         (told,) = [each for each in events if each.kind is EventKind.NEW_SYSTEM]
         assert told.cause == f"the database was cluster {SYSTEM} before: take a full backup"
         assert told.cause in (await read_status(repository, database)).problem
+
+
+async def test_an_empty_store_where_the_server_keeps_wal_for_another_is_not_begun(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    store, state = tmp_path / "store", tmp_path / "new-state"
+    async with backed_up(server, tmp_path, wal_flush_s=SOON_S) as database:
+        async with receiving(database, tmp_path / "state"):
+            await wait_until_archived(database, server, await write(server))
+        # As it was before stores had marks; and its disk is not mounted.
+        (store / MARKER).unlink()
+        store.rename(tmp_path / "away")
+        store.mkdir()
+        async with receiving(database, state) as duty:
+            await eventually(lambda: duty.failures, what="it is refused")
+            assert isinstance(duty.failures[0], StoreEmpty)
+            assert slot_name("main") in duty.failures[0].message
+            with pytest.raises(StoreEmpty):
+                await create(database, tmp_path / "other")
+            assert list(store.iterdir()) == []
+            store.rmdir()
+            (tmp_path / "away").rename(store)
+            await wait_until_archived(database, server, await write(server))
+            assert (store / MARKER).exists()

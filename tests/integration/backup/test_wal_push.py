@@ -11,10 +11,12 @@ import pytest
 from dbopsd.backup.catalog.errors import BackupsNotConfigured
 from dbopsd.backup.catalog.lsn import Segment
 from dbopsd.backup.model.reports import WalState
+from dbopsd.backup.repository import open_repository
 from dbopsd.backup.store.durable_store import DurableStore
-from dbopsd.backup.store.errors import StoreError, StoreNotPrepared
+from dbopsd.backup.store.errors import StoreEmpty, StoreError, StoreNotPrepared
 from dbopsd.backup.store.file_store import FileStore
 from dbopsd.backup.wal.errors import WalConflict
+from dbopsd.backup.wal.first_use import prepare_store
 from dbopsd.backup.wal.status import read_status
 from dbopsd.backup.wal.stored_wal import read_segment
 from dbopsd.backup.wal.wal_pages import WalUnusable
@@ -208,6 +210,42 @@ async def test_a_database_that_archives_nothing_is_refused(
         await push_wal(config_of(tmp_path), "other", path)
     with pytest.raises(BackupsNotConfigured):
         await push_wal(config_of(tmp_path, wal="off"), "main", path)
+
+
+async def test_an_empty_store_of_a_server_that_pushed_its_wal_is_not_begun(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    def has_archived() -> bool:
+        return server.execute("SELECT archived_count > 0 FROM pg_stat_archiver") == [(True,)]
+
+    await asyncio.to_thread(finished, server)
+    await eventually(lambda: asyncio.to_thread(has_archived), what="a segment is archived")
+    settings = {"store": (tmp_path / "empty").as_uri(), "wal": "archive_command"}
+    async with backed_up(server, tmp_path, **settings) as database:
+        # What another program has archived is no archive of ours.
+        state = tmp_path / "first-state"
+        async with open_repository("main", database.config.backup, state) as repository:
+            await prepare_store(repository, database, state)
+        shutil.rmtree(tmp_path / "empty")
+        (before,) = await asyncio.to_thread(server.execute, "SHOW archive_command")
+        await set_archive_command(server, "false; dbopsd wal push main %p")
+        try:
+            state = tmp_path / "state"
+            async with open_repository("main", database.config.backup, state) as repository:
+                with pytest.raises(StoreEmpty, match="pushed"):
+                    await prepare_store(repository, database, state)
+        finally:
+            await set_archive_command(server, str(before[0]))
+
+
+async def set_archive_command(server: PostgresServer, command: str) -> None:
+    await asyncio.to_thread(server.execute, f"ALTER SYSTEM SET archive_command = '{command}'")
+    await asyncio.to_thread(server.execute, "SELECT pg_reload_conf()")
+
+    def has_it() -> bool:
+        return server.execute("SHOW archive_command") == [(command,)]
+
+    await eventually(lambda: asyncio.to_thread(has_it), what="the setting is read")
 
 
 async def test_status_and_marks_follow_the_archive_command(

@@ -2,7 +2,8 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,7 +11,14 @@ import pytest
 
 from dbopsd.backup.repository import Repository, open_repository
 from dbopsd.backup.store.durable_store import DurableStore
-from dbopsd.backup.store.errors import StoreNotPrepared, StoreReplaced, StoreUnavailable
+from dbopsd.backup.store.errors import (
+    StoreEmpty,
+    StoreMarkerDamaged,
+    StoreMemoryUnreadable,
+    StoreNotPrepared,
+    StoreReplaced,
+    StoreUnavailable,
+)
 from dbopsd.backup.store.file_store import FileStore
 from dbopsd.backup.store.identity import MARKER, KnownStores
 from dbopsd.config.backup import DatabaseBackupConfig
@@ -57,8 +65,11 @@ async def test_an_empty_directory_in_place_of_the_store_is_not_listed(root: Path
     for there in (False, True):
         if there:
             root.mkdir()  # where the disk was mounted
-        with pytest.raises(StoreReplaced, match="has no"):
+        with pytest.raises(StoreReplaced, match="has no") as replaced:
             await systems(root)
+        assert not replaced.value.has_backups
+        assert "since 20" in replaced.value.message
+        assert f"on {socket.gethostname()}" in replaced.value.message
         with pytest.raises(StoreReplaced, match="is not the one"):
             await use(root)
     assert list(root.iterdir()) == [], "nothing is written where the disk is mounted later"
@@ -76,8 +87,8 @@ async def test_another_store_in_its_place_is_refused(root: Path) -> None:
     other.rename(root)
     with pytest.raises(StoreReplaced, match="and had") as replaced:
         await systems(root)
-    # Whoever wants the other one removes what the message names.
-    Path(replaced.value.remembered_in).unlink()
+    # Whoever wants the other one empties what the message names.
+    Path(replaced.value.remembered_in).write_bytes(b"")
     assert await systems(root) == []
     assert (root / MARKER).read_bytes() != first
 
@@ -128,11 +139,87 @@ async def test_marking_is_the_same_whichever_call_fails(tmp_path: Path) -> None:
                 await systems(root)
 
 
-async def test_a_damaged_mark_is_another_store(root: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b'{"id": ""}', b'{"id": "%s"}' % (b"A" * 32), b'{"id": 7}', b"[" * 4000, "huge"],
+)
+async def test_a_mark_that_nobody_wrote_is_said_to_be_damaged(
+    root: Path, content: bytes | str
+) -> None:
     await use(root)
-    (root / MARKER).write_bytes(b"")
-    with pytest.raises(StoreReplaced):
+    whole = (root / MARKER).read_bytes()
+    huge = b'{"id": "' + b"a" * 5000 + b'"}'
+    (root / MARKER).write_bytes(huge if isinstance(content, str) else content)
+    for state in ("state", "another-machine"):
+        with pytest.raises(StoreMarkerDamaged) as damaged:
+            await systems(root, state)
+        assert len(damaged.value.message) < 500
+        with pytest.raises(StoreMarkerDamaged):
+            await use(root, state)
+    with pytest.raises(StoreMarkerDamaged):
+        await DurableStore(FileStore(root)).require_prepared()
+    (root / MARKER).write_bytes(whole)
+    assert await systems(root) == [SYSTEM]
+
+
+async def test_what_is_remembered_and_cannot_be_read_is_named(root: Path) -> None:
+    await use(root)
+    (path,) = (root.parent / "state/backup/stores" / DATABASE).iterdir()
+    path.write_bytes(b"junk")
+    with pytest.raises(StoreMemoryUnreadable, match=path.name):
         await systems(root)
+    path.unlink()
+    path.mkdir()  # as one that root made for itself alone: not even root reads it
+    with pytest.raises(StoreMemoryUnreadable, match="Is a directory") as unreadable:
+        await systems(root)
+    assert unreadable.value.path == str(path)
+
+
+async def test_a_store_with_backups_and_no_mark_is_told_from_an_empty_one(root: Path) -> None:
+    await use(root)
+    (root / MARKER).unlink()
+    with pytest.raises(StoreReplaced, match="if this is the right one, empty") as replaced:
+        await use(root)
+    assert replaced.value.has_backups
+    Path(replaced.value.remembered_in).write_bytes(b"")
+    await use(root)
+    assert (root / MARKER).exists()
+    assert await systems(root) == [SYSTEM]
+
+
+async def test_an_empty_store_of_a_database_that_was_archived_is_not_taken_for_a_new_one(
+    root: Path,
+) -> None:
+    mounted = root.with_name("mounted")
+    root.rename(mounted)
+    root.mkdir()
+
+    async def evidence() -> str:
+        return "it is a test"
+
+    async def nothing() -> str:
+        return ""
+
+    async def check(answer: Callable[[], Awaitable[str]] = evidence) -> None:
+        async with opened(root) as repository:
+            await repository.store.require_not_emptied(answer)
+
+    with pytest.raises(StoreEmpty, match="it is a test") as empty:
+        await check()
+    await check(nothing)
+    # The first one that comes is known by what is in it.
+    root.rmdir()
+    mounted.rename(root)
+    await check()
+    root.rename(mounted)
+    # A new one is begun by whoever creates what the message names.
+    Path(empty.value.remember_in).parent.mkdir(parents=True)
+    Path(empty.value.remember_in).touch()
+    await check()
+    await use(root)
+    # And where one is known, another place needs no leave.
+    async with opened(root.with_name("elsewhere")) as repository:
+        await repository.store.require_not_emptied(evidence)
 
 
 async def test_only_who_prepares_a_store_uses_a_new_one(tmp_path: Path) -> None:
@@ -146,7 +233,9 @@ async def test_only_who_prepares_a_store_uses_a_new_one(tmp_path: Path) -> None:
 
 async def test_a_store_is_used_where_it_cannot_be_kept_in_mind(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("no directory")
-    store = DurableStore(FileStore(tmp_path / "store"), known=KnownStores(tmp_path / "state" / "x"))
+    store = DurableStore(
+        FileStore(tmp_path / "store"), known=KnownStores(tmp_path / "state", "main")
+    )
     await store.create("a", b"1")
     await store.prepare()
     assert await store.read("a") == b"1"
