@@ -84,7 +84,6 @@ def _what(event: WalEvent) -> tuple[EventKind, int, Lsn, Lsn]:
 class NamedEvent:
     """What the name of an event's object says, whether or not the object can be read."""
 
-    key: str
     kind: EventKind
     at: datetime
 
@@ -129,7 +128,7 @@ def name_of_event(key: str) -> NamedEvent | None:
     """What the name of an event's object says; None: it is none of an event."""
     time, _, rest = key.rpartition("/")[2].partition("-")
     try:
-        return NamedEvent(key, EventKind(rest.rpartition("-")[0]), parse_time(time))
+        return NamedEvent(EventKind(rest.rpartition("-")[0]), parse_time(time))
     except ValueError:
         return None
 
