@@ -26,7 +26,8 @@ SHORT_SEED = 1
 _ABOUT_DBOPSD = re.compile(
     r"tests\.(e2e|faults|integration\.(operations|test_(cluster_watch|connect_errors|pool|prober)"
     r"|metrics\.test_(sampler|scale|situations|user_collectors)"
-    r"|backup\.test_(backup_spool|drill|receive_wal|restore_moments|wal_push)))\b"
+    r"|backup\.test_(backup_spool|drill|receive_wal|restore_moments|restore_refusals|wal_push)"
+    r"|migrate\.test_(import_property|revert_merge|translations_proj)))\b"
 )
 _DEBIAN = Path(__file__).parent / "debian"
 _HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
