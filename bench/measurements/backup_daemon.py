@@ -9,14 +9,15 @@ import base64
 import json
 import os
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any
 
+from bench.background import Background
 from bench.daemon import Daemon
 from bench.dbops import dbops
+from bench.latency import p99_row
 from bench.measurement import Measurement, Row, at_most
 from bench.memory import MemoryWatcher, memory_of
 from bench.workbench import Workbench
@@ -51,7 +52,21 @@ def _run(bench: Workbench) -> list[Row]:
     before = memory_of(worker)
     wanted = bench.of(full=_BACKUPS, quick=_QUICK_BACKUPS)
     bench.say(f"{wanted} backups")
-    with _writing(servers), MemoryWatcher(worker) as watcher, _Backups(daemon, wanted) as backups:
+    took_s: list[float] = []
+
+    def back_up() -> None:
+        database = _DATABASES[len(took_s) % len(_DATABASES)]
+        began = time.monotonic()
+        done = dbops(daemon.target, "backup", "create", "--database", database)
+        if done.returncode != 0:
+            raise RuntimeError(f"exit {done.returncode}\n{done.stdout}{done.stderr}")
+        took_s.append(time.monotonic() - began)
+
+    with (
+        _writing(servers),
+        MemoryWatcher(worker) as watcher,
+        Background(back_up, times=wanted),
+    ):
         found = client.ask(
             "pace",
             target=daemon.target,
@@ -59,17 +74,19 @@ def _run(bench: Workbench) -> list[Row]:
             seconds=bench.of(full=30.0, quick=8.0),
         )
     after = memory_of(worker)
-    longest_s = max(backups.took_s)
     return [
-        *(_health(method, found[key]) for method, key in _METHODS),
+        *(
+            p99_row(f"{method} during backups", found[key], _HEALTH_BOUND_MS)
+            for method, key in _METHODS
+        ),
         Row("calls that failed", len(found["errors"]), "", at_most(0)),
         Row(
             "memory of the worker and its programs, most",
             watcher.most.pss_mb,
             "MB",
             at_most(_MEMORY_BOUND_MB),
-            f"{before.pss_mb:.0f} before, {after.pss_mb:.0f} after {len(backups.took_s)} backups,"
-            f" of at most {longest_s:.1f} s",
+            f"{before.pss_mb:.0f} before, {after.pss_mb:.0f} after {len(took_s)} backups,"
+            f" of at most {max(took_s):.1f} s",
         ),
     ]
 
@@ -121,47 +138,6 @@ def _pgbench(server: PostgresServer, *arguments: str) -> "subprocess.Popen[bytes
         [server.bin_dir / "pgbench", *arguments, server.dsn()],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    )
-
-
-class _Backups:
-    """Full backups of the databases in turn, until the context is left and so many are done."""
-
-    def __init__(self, daemon: Daemon, wanted: int) -> None:
-        self._target = daemon.target
-        self._wanted = wanted
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._take, name="backups")
-        self._failure: Exception | None = None
-        self.took_s: list[float] = []
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-        if self._failure is not None:
-            raise self._failure
-
-    def _take(self) -> None:
-        try:
-            while len(self.took_s) < self._wanted or not self._ended.is_set():
-                database = _DATABASES[len(self.took_s) % len(_DATABASES)]
-                began = time.monotonic()
-                done = dbops(self._target, "backup", "create", "--database", database)
-                if done.returncode != 0:
-                    raise RuntimeError(f"exit {done.returncode}\n{done.stdout}{done.stderr}")
-                self.took_s.append(time.monotonic() - began)
-        except Exception as exc:
-            self._failure = exc
-
-
-def _health(method: str, found: dict[str, Any]) -> Row:
-    note = f"p50 {found['p50_ms']:.1f}, worst {found['max_ms']:.1f} of {found['count']:.0f} calls"
-    return Row(
-        f"{method} during backups, p99", found["p99_ms"], "ms", at_most(_HEALTH_BOUND_MS), note
     )
 
 

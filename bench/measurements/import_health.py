@@ -3,11 +3,9 @@
 One import after the other, a steady pace of calls, latency from when a call was due.
 """
 
-import threading
-from pathlib import Path
-from typing import Any, Self
-
+from bench.background import Background
 from bench.imports import Imported, importing_daemon, run_import
+from bench.latency import p99_row
 from bench.measurement import Measurement, Row, at_most
 from bench.sqlite_file import make_sqlite_file
 from bench.workbench import Workbench
@@ -28,17 +26,21 @@ def _run(bench: Workbench) -> list[Row]:
     client = bench.child("client")
     client.ask("until_serving", target=daemon.target, within_s=_SERVING_S)
     bench.say("importing")
-    with _Imports(daemon.target, source) as imports:
+    imported: list[Imported] = []
+
+    def import_file() -> None:
+        imported.append(run_import(daemon.target, source, "bench"))
+
+    with Background(import_file):
         found = client.ask(
             "pace",
             target=daemon.target,
             each_a_second=_EACH_A_SECOND,
             seconds=bench.of(full=30.0, quick=8.0),
         )
-    imported = imports.done
     copied = sum(each.rows for each in imported) / sum(each.wall_s for each in imported)
     return [
-        *(_row(method, found[key]) for method, key in _METHODS),
+        *(p99_row(f"{method} during imports", found[key], _BOUND_MS) for method, key in _METHODS),
         Row(
             "calls that failed",
             len(found["errors"]),
@@ -47,40 +49,6 @@ def _run(bench: Workbench) -> list[Row]:
             f"meanwhile {len(imported)} imports, {copied / 1000:,.0f} thousand rows/s whole",
         ),
     ]
-
-
-def _row(method: str, found: dict[str, Any]) -> Row:
-    note = f"p50 {found['p50_ms']:.1f}, worst {found['max_ms']:.1f} of {found['count']:.0f} calls"
-    return Row(f"{method} during imports, p99", found["p99_ms"], "ms", at_most(_BOUND_MS), note)
-
-
-class _Imports:
-    """Imports of the file, one after the other, until the context is left and the last is done."""
-
-    def __init__(self, target: str, source: Path) -> None:
-        self._target = target
-        self._source = source
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._import, name="imports")
-        self._failure: Exception | None = None
-        self.done: list[Imported] = []
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-        if self._failure is not None:
-            raise self._failure
-
-    def _import(self) -> None:
-        try:
-            while not self._ended.is_set():
-                self.done.append(run_import(self._target, self._source, "bench"))
-        except Exception as exc:
-            self._failure = exc
 
 
 MEASUREMENT = Measurement("Health during imports", _run, limit_s=300.0)
