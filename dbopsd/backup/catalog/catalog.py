@@ -15,6 +15,7 @@ from dbopsd.backup.codec.errors import NOT_ENCRYPTED, BackupDamaged
 from dbopsd.backup.codec.whole_object import MOST_RECORD_BYTES, read_whole
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.errors import ObjectMissing
+from dbopsd.operations.gather_or_cancel import gather_or_cancel
 
 _READ_AT_ONCE: Final = 8
 
@@ -106,7 +107,7 @@ async def read_catalog(
             return replace(found, problem=NOT_ENCRYPTED)
         return found
 
-    found = await asyncio.gather(*(read(id_) for id_ in sorted(committed)))
+    found = await gather_or_cancel(read(id_) for id_ in sorted(committed))
     backups = [each for each in found if each is not None]
     backups.sort(key=lambda each: (_began(each), each.id))
     return Catalog(layout, _with_parents(_parents_first(backups)), sorted(folders - committed))

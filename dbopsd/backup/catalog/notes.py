@@ -19,6 +19,7 @@ from dbopsd.backup.codec.sealed_json import open_json, seal_json
 from dbopsd.backup.codec.whole_object import read_whole
 from dbopsd.backup.store.durable_store import DurableStore
 from dbopsd.backup.store.errors import ObjectMissing
+from dbopsd.operations.gather_or_cancel import gather_or_cancel
 
 _READ_AT_ONCE: Final = 8
 _NAME: Final = re.compile(r"(?P<time>\d{16})-(?P<kind>[a-z]+)-[0-9a-f]+\.json")
@@ -99,8 +100,8 @@ async def read_notes(
             return await _read(store, about, kind, key)
 
     found: dict[str, dict[NoteKind, Note]] = {}
-    for note in await asyncio.gather(
-        *(read(about, kind, key) for (about, kind), key in newest.items())
+    for note in await gather_or_cancel(
+        read(about, kind, key) for (about, kind), key in newest.items()
     ):
         if note is not None:
             found.setdefault(note.backup, {})[note.kind] = note

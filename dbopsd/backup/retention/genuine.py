@@ -8,6 +8,7 @@ from typing import Final
 from dbopsd.backup.catalog.catalog import Backup
 from dbopsd.backup.codec.errors import BackupDamaged, KeyMissing, KeyWrong
 from dbopsd.backup.repository import Repository
+from dbopsd.operations.gather_or_cancel import gather_or_cancel
 
 _READ_AT_ONCE: Final = 8
 
@@ -46,7 +47,7 @@ async def judge_backups(repository: Repository, backups: Sequence[Backup]) -> Ju
                 return replace(backup, problem=f"{error.object}: {error.detail}")
         return backup
 
-    judged = list(await asyncio.gather(*(judge(each) for each in backups)))
+    judged = await gather_or_cancel(judge(each) for each in backups)
     # Parents come before their children: a catalog is in the order of time.
     for each in judged:
         parent = each.record.parent if each.record is not None else ""

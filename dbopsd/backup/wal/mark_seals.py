@@ -16,6 +16,7 @@ from dbopsd.backup.codec.data_keys import DataKeys
 from dbopsd.backup.codec.errors import BackupDamaged, KeyMissing, KeyWrong
 from dbopsd.backup.codec.sealed_object import DataKey
 from dbopsd.backup.wal.archive import Mark, WalArchive, mark_key
+from dbopsd.operations.gather_or_cancel import gather_or_cancel
 
 _PURPOSE: Final = b"dbopsd mark of the WAL archive"
 # 128 bits: nobody can try so many names.
@@ -66,7 +67,7 @@ async def with_genuine_marks(
             except (KeyWrong, BackupDamaged) as error:
                 problem = error
 
-    await asyncio.gather(*(load(id_) for id_ in {mark.data_key for mark in marks} - {""}))
+    await gather_or_cancel(load(id_) for id_ in {mark.data_key for mark in marks} - {""})
     timelines = {
         number: replace(
             wal,

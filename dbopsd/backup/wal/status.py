@@ -1,6 +1,5 @@
 """How far the WAL archive is, by the server's slot and the newest marks of the store."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,7 +19,6 @@ from dbopsd.db.database import Database
 from dbopsd.db.statement import load_sql
 
 _ARCHIVER: Final = load_sql(__package__, "archiver.sql").statement
-_SEGMENT: Final = re.compile(r"[0-9A-F]{24}")
 # The status shows an event that nobody may overlook for this long.
 _TOLD_FOR: Final = timedelta(days=1)
 _PROBLEMS: Final = (
@@ -68,9 +66,10 @@ async def pushed_end(repository: Repository, layout: Layout, found: Look, name: 
 
     `name`: the file that it pushed last, which counts only if it is in the store.
     """
-    if not _SEGMENT.fullmatch(name):
+    try:
+        segment = Segment.parse(name, found.segment_bytes)
+    except ValueError:
         return None
-    segment = Segment.parse(name, found.segment_bytes)
     return segment.end if await is_stored(repository, layout, segment) else None
 
 
