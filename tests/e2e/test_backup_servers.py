@@ -50,7 +50,7 @@ def test_a_standby_is_preferred_and_the_primary_taken_where_it_refuses(
             f"127.0.0.1:{pair.standby.port}: "
         )
         assert "no pg_hba.conf entry for replication" in other["source"]
-        # Who asks for the standby itself is told.
+        # A caller that asks for the standby itself gets its refusal.
         refusal = site.dbops("create", "--from", "standby")
         assert refusal.code == 1
         assert "BASE_BACKUP_REFUSED" in refusal.err

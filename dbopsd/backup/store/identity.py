@@ -33,7 +33,7 @@ def new_marker() -> bytes:
 
 
 def read_marker(content: bytes) -> str:
-    """The identity in a marker. Raises ValueError where it is none that dbopsd wrote."""
+    """The identity in a marker. Raises ValueError unless dbopsd wrote the marker."""
     return _id(_fields(content))
 
 
@@ -70,7 +70,7 @@ class KnownStores:
     def recall(self, url: str) -> KnownStore | None:
         """The store that was at a URL; None where none is known of, or any is wanted.
 
-        Raises OSError, and ValueError where the file is none that dbopsd wrote.
+        Raises OSError, and ValueError unless dbopsd wrote the file.
         """
         try:
             with self.path(url).open("rb") as file:

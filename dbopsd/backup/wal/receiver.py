@@ -257,7 +257,7 @@ class Receiver:
                 # Another receiver's begins with it as well: begun later, this one leaves a hole.
                 raise SlotNotThere(self._name)
             stored = max(found.reserved.start, legs[-1].start)
-        # Both at once: whoever tries again goes by what is there.
+        # Set both without an await between them: the next attempt relies on them.
         progress.legs, progress.stored = legs, stored
         begun = Segment.at(found.timeline, stored, self._spool.segment_bytes)
         progress.first = max(begun.start, progress.first)

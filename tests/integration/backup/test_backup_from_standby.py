@@ -66,7 +66,7 @@ async def test_a_standby_is_preferred_and_the_primary_taken_where_it_does_not_se
             source = (await create(database, tmp_path)).source
             assert source.startswith(f"{primary}, in place of {standby}: ")
             assert "no pg_hba.conf entry for replication" in source
-            # Whoever asks for it by name is told.
+            # A caller that asks for the standby itself gets its refusal.
             with pytest.raises(BaseBackupRefused, match=r"no pg_hba\.conf entry"):
                 await create(database, tmp_path, STANDBY)
         finally:
