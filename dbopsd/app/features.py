@@ -17,6 +17,13 @@ from dbopsd.backup.kinds import (
     VERIFY_BACKUPS,
 )
 from dbopsd.migrate.importer.kinds import PLAN_IMPORT, REVERT_IMPORT, RUN_IMPORT, VERIFY_IMPORT
+from dbopsd.migrate.versions.kinds import (
+    ADOPT_MIGRATIONS,
+    APPLY_MIGRATIONS,
+    BASELINE_MIGRATIONS,
+    CHECK_MIGRATIONS,
+    ROLLBACK_MIGRATIONS,
+)
 from dbopsd.rpc.operation_methods import OperationMethod
 
 IMPORTER: Final = Feature(
@@ -25,6 +32,20 @@ IMPORTER: Final = Feature(
         OperationMethod(RUN_IMPORT, "dbops.v1.MigrateService/RunImport"),
         OperationMethod(VERIFY_IMPORT, "dbops.v1.MigrateService/VerifyImport"),
         OperationMethod(REVERT_IMPORT, "dbops.v1.MigrateService/RevertImport"),
+    )
+)
+
+MIGRATIONS: Final = Feature(
+    methods=(
+        OperationMethod(CHECK_MIGRATIONS, "dbops.v1.MigrateService/CheckMigrations"),
+        OperationMethod(APPLY_MIGRATIONS, "dbops.v1.MigrateService/ApplyMigrations", tries=True),
+        OperationMethod(
+            ROLLBACK_MIGRATIONS, "dbops.v1.MigrateService/RollbackMigrations", tries=True
+        ),
+        OperationMethod(
+            BASELINE_MIGRATIONS, "dbops.v1.MigrateService/BaselineMigrations", tries=True
+        ),
+        OperationMethod(ADOPT_MIGRATIONS, "dbops.v1.MigrateService/AdoptMigrations", tries=True),
     )
 )
 
@@ -46,4 +67,4 @@ METRICS: Final = Feature(running=run_metrics, duties=alert_duties)
 
 BACKUP_WATCH: Final = Feature(running=run_backup_watch)
 
-FEATURES: Final = (IMPORTER, METRICS, BACKUP, BACKUP_WATCH)
+FEATURES: Final = (IMPORTER, MIGRATIONS, METRICS, BACKUP, BACKUP_WATCH)

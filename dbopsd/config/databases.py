@@ -8,6 +8,7 @@ from pydantic import ByteSize, Field, SecretStr, model_validator
 from dbopsd.config.alerts import DatabaseAlertsConfig
 from dbopsd.config.backup import DatabaseBackupConfig, with_default_schedules
 from dbopsd.config.metrics import DatabaseMetricsConfig
+from dbopsd.config.migrations import DatabaseMigrationsConfig, MigrationSets
 from dbopsd.config.operations import ScheduleConfig
 from dbopsd.config.values import ByResourceId, Seconds, Section
 
@@ -130,6 +131,12 @@ class DatabaseConfig(Section):
 
     backup: DatabaseBackupConfig | None = None
     """Backups. Unset: none."""
+
+    migrations_dir: MigrationSets = ()
+    """The folder of versioned migrations: a path, or a list of `{ set = "NAME", dir = "PATH" }`."""
+
+    migrations: DatabaseMigrationsConfig = Field(default_factory=DatabaseMigrationsConfig)
+    """Versioned migrations."""
 
     schedules: ByResourceId[ScheduleConfig] = Field(default_factory=dict)
     """Scheduled operations, by name."""

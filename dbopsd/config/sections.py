@@ -15,6 +15,7 @@ from dbopsd.config.databases import (
     ThresholdConfig,
 )
 from dbopsd.config.metrics import DatabaseMetricsConfig, HistoryConfig, MetricsConfig
+from dbopsd.config.migrations import DatabaseMigrationsConfig
 from dbopsd.config.operations import OperationsConfig, ScheduleConfig
 from dbopsd.config.root import HealthConfig
 from dbopsd.config.server import ServerConfig
@@ -48,5 +49,6 @@ def sections() -> Iterator[tuple[type[BaseModel], str]]:
     yield DatabaseBackupConfig, "databases.NAME.backup"
     yield BackupKeysConfig, "databases.NAME.backup.keys"
     yield RetentionConfig, "databases.NAME.backup.retention"
+    yield DatabaseMigrationsConfig, "databases.NAME.migrations"
     yield ScheduleConfig, "databases.NAME.schedules.SCHEDULE"
     yield ThresholdConfig, "databases.NAME.health.thresholds.CHECK"

@@ -42,6 +42,10 @@ class OperationMethod(Generic[RequestT, ResultT]):
     method: str
     """The full name of the method, `dbops.v1.BackupService/CreateBackup`."""
 
+    tries: bool = False
+    """Whether a call with `validate_only` starts an operation, which is told so by an attribute of
+    its request, does all that it can undo, and undoes it. Otherwise such a call starts nothing."""
+
     role: Role = field(init=False)
     """The role that calling the method needs, and running a schedule of the kind by hand."""
 
@@ -130,7 +134,8 @@ class OperationMethod(Generic[RequestT, ResultT]):
 
     @cached_property
     def _requests(self) -> Codec[RequestT]:
-        return Codec(self.descriptor.input_type, self.kind.request_type, ignored=ENVELOPE)
+        ignored = ENVELOPE - {"validate_only"} if self.tries else ENVELOPE
+        return Codec(self.descriptor.input_type, self.kind.request_type, ignored=ignored)
 
     @cached_property
     def _results(self) -> Codec[ResultT]:

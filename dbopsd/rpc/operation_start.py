@@ -47,7 +47,7 @@ class OperationStarter:
                 request,
                 database=database_id(message.name),
                 request_id=message.request_id,
-                validate_only=message.validate_only,
+                validate_only=message.validate_only and not method.tries,
                 timeout_s=seconds(message.timeout) if message.HasField("timeout") else None,
                 role=method.role_for(message),
             )

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from dbops.v1 import migrate_pb2 as dbops_dot_v1_dot_migrate__pb2
+from dbops.v1 import migrations_pb2 as dbops_dot_v1_dot_migrations__pb2
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -27,7 +28,28 @@ if _version_not_supported:
 
 
 class MigrateServiceStub:
-    """Imports SQLite files into PostgreSQL.
+    """Moves a database forward: from one version of its schema to the next, and from SQLite into PostgreSQL.
+
+    A versioned migration is a file, or a pair of files, in the folder that `databases.NAME.migrations_dir` names. The
+    ledger, in the schema `dbops` of the database, has a row for each run. Files are read once and hashed, and what was
+    hashed is what runs. Errors of migrations:
+
+    - FAILED_PRECONDITION, `MIGRATIONS_NOT_CONFIGURED`: the database has no `migrations_dir`.
+    - FAILED_PRECONDITION, `LAYOUT_UNKNOWN`, `LAYOUT_AMBIGUOUS`: the files have the layout of no tool, or of several.
+    - INVALID_ARGUMENT, `SET_UNKNOWN`, `SET_REQUIRED`; NOT_FOUND, `VERSION_NOT_FOUND`: no such set or version, or several.
+    - FAILED_PRECONDITION, `MIGRATION_FILES_INVALID`: files cannot be run as they are; the message has the first one with
+    its line and column, and the metadata its reason, such as `DUPLICATE_VERSION`, `NOT_UTF8`, `NUL_BYTE`,
+    `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `INVALID_DIRECTIVE`, `CANNOT_RUN`.
+    - FAILED_PRECONDITION, `MIGRATION_CHANGED`, `MIGRATION_MISSING`, `MIGRATION_OUT_OF_ORDER`, `MIGRATION_INTERRUPTED`:
+    the folder and the ledger do not go together.
+    - FAILED_PRECONDITION, `FINDINGS`: a check found errors, and no `override_findings` was given.
+    - FAILED_PRECONDITION, `ROLLBACK_MISSING`: a migration to be rolled back has no rollback.
+    - FAILED_PRECONDITION, `CONTRACT_BLOCKED`: sessions of an older application version are still connected.
+    - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
+    - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
+    - FAILED_PRECONDITION, `LEDGER_NEWER`: a newer dbopsd has changed the ledger.
+    - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
+    - FAILED_PRECONDITION, `HISTORY_NOT_FOUND`: the database has no history of that tool.
 
     An import reads one consistent state of a SQLite file and never changes the file. It creates the tables, keys,
     indexes, checks and views in PostgreSQL, copies every row and reads every value back. Then it publishes everything in
@@ -73,6 +95,41 @@ class MigrateServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.ListMigrations = channel.unary_unary(
+                '/dbops.v1.MigrateService/ListMigrations',
+                request_serializer=dbops_dot_v1_dot_migrations__pb2.ListMigrationsRequest.SerializeToString,
+                response_deserializer=dbops_dot_v1_dot_migrations__pb2.ListMigrationsResponse.FromString,
+                _registered_method=True)
+        self.CheckMigrations = channel.unary_unary(
+                '/dbops.v1.MigrateService/CheckMigrations',
+                request_serializer=dbops_dot_v1_dot_migrations__pb2.CheckMigrationsRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.ApplyMigrations = channel.unary_unary(
+                '/dbops.v1.MigrateService/ApplyMigrations',
+                request_serializer=dbops_dot_v1_dot_migrations__pb2.ApplyMigrationsRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.RollbackMigrations = channel.unary_unary(
+                '/dbops.v1.MigrateService/RollbackMigrations',
+                request_serializer=dbops_dot_v1_dot_migrations__pb2.RollbackMigrationsRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.BaselineMigrations = channel.unary_unary(
+                '/dbops.v1.MigrateService/BaselineMigrations',
+                request_serializer=dbops_dot_v1_dot_migrations__pb2.BaselineMigrationsRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.AdoptMigrations = channel.unary_unary(
+                '/dbops.v1.MigrateService/AdoptMigrations',
+                request_serializer=dbops_dot_v1_dot_migrations__pb2.AdoptMigrationsRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.ResolveMigration = channel.unary_unary(
+                '/dbops.v1.MigrateService/ResolveMigration',
+                request_serializer=dbops_dot_v1_dot_migrations__pb2.ResolveMigrationRequest.SerializeToString,
+                response_deserializer=dbops_dot_v1_dot_migrations__pb2.Migration.FromString,
+                _registered_method=True)
         self.PlanImport = channel.unary_unary(
                 '/dbops.v1.MigrateService/PlanImport',
                 request_serializer=dbops_dot_v1_dot_migrate__pb2.PlanImportRequest.SerializeToString,
@@ -96,7 +153,28 @@ class MigrateServiceStub:
 
 
 class MigrateServiceServicer:
-    """Imports SQLite files into PostgreSQL.
+    """Moves a database forward: from one version of its schema to the next, and from SQLite into PostgreSQL.
+
+    A versioned migration is a file, or a pair of files, in the folder that `databases.NAME.migrations_dir` names. The
+    ledger, in the schema `dbops` of the database, has a row for each run. Files are read once and hashed, and what was
+    hashed is what runs. Errors of migrations:
+
+    - FAILED_PRECONDITION, `MIGRATIONS_NOT_CONFIGURED`: the database has no `migrations_dir`.
+    - FAILED_PRECONDITION, `LAYOUT_UNKNOWN`, `LAYOUT_AMBIGUOUS`: the files have the layout of no tool, or of several.
+    - INVALID_ARGUMENT, `SET_UNKNOWN`, `SET_REQUIRED`; NOT_FOUND, `VERSION_NOT_FOUND`: no such set or version, or several.
+    - FAILED_PRECONDITION, `MIGRATION_FILES_INVALID`: files cannot be run as they are; the message has the first one with
+    its line and column, and the metadata its reason, such as `DUPLICATE_VERSION`, `NOT_UTF8`, `NUL_BYTE`,
+    `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `INVALID_DIRECTIVE`, `CANNOT_RUN`.
+    - FAILED_PRECONDITION, `MIGRATION_CHANGED`, `MIGRATION_MISSING`, `MIGRATION_OUT_OF_ORDER`, `MIGRATION_INTERRUPTED`:
+    the folder and the ledger do not go together.
+    - FAILED_PRECONDITION, `FINDINGS`: a check found errors, and no `override_findings` was given.
+    - FAILED_PRECONDITION, `ROLLBACK_MISSING`: a migration to be rolled back has no rollback.
+    - FAILED_PRECONDITION, `CONTRACT_BLOCKED`: sessions of an older application version are still connected.
+    - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
+    - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
+    - FAILED_PRECONDITION, `LEDGER_NEWER`: a newer dbopsd has changed the ledger.
+    - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
+    - FAILED_PRECONDITION, `HISTORY_NOT_FOUND`: the database has no history of that tool.
 
     An import reads one consistent state of a SQLite file and never changes the file. It creates the tables, keys,
     indexes, checks and views in PostgreSQL, copies every row and reads every value back. Then it publishes everything in
@@ -135,6 +213,58 @@ class MigrateServiceServicer:
     - RESOURCE_EXHAUSTED, `IMPORT_MEMORY_LIMIT`, `IMPORT_CPU_LIMIT`: a process of the import exceeded the database's
     `import_memory_limit` or `import_cpu_limit_s`.
     """
+
+    def ListMigrations(self, request, context):
+        """Lists the migrations of a database in the order in which they apply, with their states.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckMigrations(self, request, context):
+        """Checks the files of migrations that are not applied: their syntax, and what they would do to a live database.
+        Optionally finds drift, and tries every rollback. Nothing is changed. What it finds does not fail the operation;
+        see `CheckMigrationsResponse.ok`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyMigrations(self, request, context):
+        """Applies migrations, one after the other. Only one applies to a database at a time; another one waits, and then
+        does what is left. `Operation.error.details` has the `MigrationReport` of one that failed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollbackMigrations(self, request, context):
+        """Rolls migrations back, the newest first. Every rollback file is checked before anything starts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BaselineMigrations(self, request, context):
+        """Records migrations as applied without running them, for a database that has their schema without a history.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AdoptMigrations(self, request, context):
+        """Takes over the history of another tool. Its table is read and never written.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveMigration(self, request, context):
+        """Says what is so of a migration whose end is not known. Returns the migration.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def PlanImport(self, request, context):
         """Plans an import and changes nothing. The plan has each column's type with the evidence for it, the fate of each
@@ -178,6 +308,41 @@ class MigrateServiceServicer:
 
 def add_MigrateServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'ListMigrations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMigrations,
+                    request_deserializer=dbops_dot_v1_dot_migrations__pb2.ListMigrationsRequest.FromString,
+                    response_serializer=dbops_dot_v1_dot_migrations__pb2.ListMigrationsResponse.SerializeToString,
+            ),
+            'CheckMigrations': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckMigrations,
+                    request_deserializer=dbops_dot_v1_dot_migrations__pb2.CheckMigrationsRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ApplyMigrations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyMigrations,
+                    request_deserializer=dbops_dot_v1_dot_migrations__pb2.ApplyMigrationsRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'RollbackMigrations': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollbackMigrations,
+                    request_deserializer=dbops_dot_v1_dot_migrations__pb2.RollbackMigrationsRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'BaselineMigrations': grpc.unary_unary_rpc_method_handler(
+                    servicer.BaselineMigrations,
+                    request_deserializer=dbops_dot_v1_dot_migrations__pb2.BaselineMigrationsRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'AdoptMigrations': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdoptMigrations,
+                    request_deserializer=dbops_dot_v1_dot_migrations__pb2.AdoptMigrationsRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ResolveMigration': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveMigration,
+                    request_deserializer=dbops_dot_v1_dot_migrations__pb2.ResolveMigrationRequest.FromString,
+                    response_serializer=dbops_dot_v1_dot_migrations__pb2.Migration.SerializeToString,
+            ),
             'PlanImport': grpc.unary_unary_rpc_method_handler(
                     servicer.PlanImport,
                     request_deserializer=dbops_dot_v1_dot_migrate__pb2.PlanImportRequest.FromString,
@@ -207,7 +372,28 @@ def add_MigrateServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MigrateService:
-    """Imports SQLite files into PostgreSQL.
+    """Moves a database forward: from one version of its schema to the next, and from SQLite into PostgreSQL.
+
+    A versioned migration is a file, or a pair of files, in the folder that `databases.NAME.migrations_dir` names. The
+    ledger, in the schema `dbops` of the database, has a row for each run. Files are read once and hashed, and what was
+    hashed is what runs. Errors of migrations:
+
+    - FAILED_PRECONDITION, `MIGRATIONS_NOT_CONFIGURED`: the database has no `migrations_dir`.
+    - FAILED_PRECONDITION, `LAYOUT_UNKNOWN`, `LAYOUT_AMBIGUOUS`: the files have the layout of no tool, or of several.
+    - INVALID_ARGUMENT, `SET_UNKNOWN`, `SET_REQUIRED`; NOT_FOUND, `VERSION_NOT_FOUND`: no such set or version, or several.
+    - FAILED_PRECONDITION, `MIGRATION_FILES_INVALID`: files cannot be run as they are; the message has the first one with
+    its line and column, and the metadata its reason, such as `DUPLICATE_VERSION`, `NOT_UTF8`, `NUL_BYTE`,
+    `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `INVALID_DIRECTIVE`, `CANNOT_RUN`.
+    - FAILED_PRECONDITION, `MIGRATION_CHANGED`, `MIGRATION_MISSING`, `MIGRATION_OUT_OF_ORDER`, `MIGRATION_INTERRUPTED`:
+    the folder and the ledger do not go together.
+    - FAILED_PRECONDITION, `FINDINGS`: a check found errors, and no `override_findings` was given.
+    - FAILED_PRECONDITION, `ROLLBACK_MISSING`: a migration to be rolled back has no rollback.
+    - FAILED_PRECONDITION, `CONTRACT_BLOCKED`: sessions of an older application version are still connected.
+    - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
+    - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
+    - FAILED_PRECONDITION, `LEDGER_NEWER`: a newer dbopsd has changed the ledger.
+    - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
+    - FAILED_PRECONDITION, `HISTORY_NOT_FOUND`: the database has no history of that tool.
 
     An import reads one consistent state of a SQLite file and never changes the file. It creates the tables, keys,
     indexes, checks and views in PostgreSQL, copies every row and reads every value back. Then it publishes everything in
@@ -246,6 +432,195 @@ class MigrateService:
     - RESOURCE_EXHAUSTED, `IMPORT_MEMORY_LIMIT`, `IMPORT_CPU_LIMIT`: a process of the import exceeded the database's
     `import_memory_limit` or `import_cpu_limit_s`.
     """
+
+    @staticmethod
+    def ListMigrations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.MigrateService/ListMigrations',
+            dbops_dot_v1_dot_migrations__pb2.ListMigrationsRequest.SerializeToString,
+            dbops_dot_v1_dot_migrations__pb2.ListMigrationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckMigrations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.MigrateService/CheckMigrations',
+            dbops_dot_v1_dot_migrations__pb2.CheckMigrationsRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyMigrations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.MigrateService/ApplyMigrations',
+            dbops_dot_v1_dot_migrations__pb2.ApplyMigrationsRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollbackMigrations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.MigrateService/RollbackMigrations',
+            dbops_dot_v1_dot_migrations__pb2.RollbackMigrationsRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BaselineMigrations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.MigrateService/BaselineMigrations',
+            dbops_dot_v1_dot_migrations__pb2.BaselineMigrationsRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdoptMigrations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.MigrateService/AdoptMigrations',
+            dbops_dot_v1_dot_migrations__pb2.AdoptMigrationsRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveMigration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dbops.v1.MigrateService/ResolveMigration',
+            dbops_dot_v1_dot_migrations__pb2.ResolveMigrationRequest.SerializeToString,
+            dbops_dot_v1_dot_migrations__pb2.Migration.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def PlanImport(request,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from dbops.v1 import migrate_pb2 as _migrate_pb2
+from dbops.v1 import migrations_pb2 as _migrations_pb2
 from google.longrunning import operations_pb2 as _operations_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -28,7 +29,28 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MigrateServiceStub:
-    """Imports SQLite files into PostgreSQL.
+    """Moves a database forward: from one version of its schema to the next, and from SQLite into PostgreSQL.
+
+    A versioned migration is a file, or a pair of files, in the folder that `databases.NAME.migrations_dir` names. The
+    ledger, in the schema `dbops` of the database, has a row for each run. Files are read once and hashed, and what was
+    hashed is what runs. Errors of migrations:
+
+    - FAILED_PRECONDITION, `MIGRATIONS_NOT_CONFIGURED`: the database has no `migrations_dir`.
+    - FAILED_PRECONDITION, `LAYOUT_UNKNOWN`, `LAYOUT_AMBIGUOUS`: the files have the layout of no tool, or of several.
+    - INVALID_ARGUMENT, `SET_UNKNOWN`, `SET_REQUIRED`; NOT_FOUND, `VERSION_NOT_FOUND`: no such set or version, or several.
+    - FAILED_PRECONDITION, `MIGRATION_FILES_INVALID`: files cannot be run as they are; the message has the first one with
+      its line and column, and the metadata its reason, such as `DUPLICATE_VERSION`, `NOT_UTF8`, `NUL_BYTE`,
+      `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `INVALID_DIRECTIVE`, `CANNOT_RUN`.
+    - FAILED_PRECONDITION, `MIGRATION_CHANGED`, `MIGRATION_MISSING`, `MIGRATION_OUT_OF_ORDER`, `MIGRATION_INTERRUPTED`:
+      the folder and the ledger do not go together.
+    - FAILED_PRECONDITION, `FINDINGS`: a check found errors, and no `override_findings` was given.
+    - FAILED_PRECONDITION, `ROLLBACK_MISSING`: a migration to be rolled back has no rollback.
+    - FAILED_PRECONDITION, `CONTRACT_BLOCKED`: sessions of an older application version are still connected.
+    - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
+    - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
+    - FAILED_PRECONDITION, `LEDGER_NEWER`: a newer dbopsd has changed the ledger.
+    - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
+    - FAILED_PRECONDITION, `HISTORY_NOT_FOUND`: the database has no history of that tool.
 
     An import reads one consistent state of a SQLite file and never changes the file. It creates the tables, keys,
     indexes, checks and views in PostgreSQL, copies every row and reads every value back. Then it publishes everything in
@@ -72,6 +94,25 @@ class MigrateServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MigrateServiceAsyncStub: ...
+    ListMigrations: _grpc.UnaryUnaryMultiCallable[_migrations_pb2.ListMigrationsRequest, _migrations_pb2.ListMigrationsResponse]
+    """Lists the migrations of a database in the order in which they apply, with their states."""
+    CheckMigrations: _grpc.UnaryUnaryMultiCallable[_migrations_pb2.CheckMigrationsRequest, _operations_pb2.Operation]
+    """Checks the files of migrations that are not applied: their syntax, and what they would do to a live database.
+    Optionally finds drift, and tries every rollback. Nothing is changed. What it finds does not fail the operation;
+    see `CheckMigrationsResponse.ok`.
+    """
+    ApplyMigrations: _grpc.UnaryUnaryMultiCallable[_migrations_pb2.ApplyMigrationsRequest, _operations_pb2.Operation]
+    """Applies migrations, one after the other. Only one applies to a database at a time; another one waits, and then
+    does what is left. `Operation.error.details` has the `MigrationReport` of one that failed.
+    """
+    RollbackMigrations: _grpc.UnaryUnaryMultiCallable[_migrations_pb2.RollbackMigrationsRequest, _operations_pb2.Operation]
+    """Rolls migrations back, the newest first. Every rollback file is checked before anything starts."""
+    BaselineMigrations: _grpc.UnaryUnaryMultiCallable[_migrations_pb2.BaselineMigrationsRequest, _operations_pb2.Operation]
+    """Records migrations as applied without running them, for a database that has their schema without a history."""
+    AdoptMigrations: _grpc.UnaryUnaryMultiCallable[_migrations_pb2.AdoptMigrationsRequest, _operations_pb2.Operation]
+    """Takes over the history of another tool. Its table is read and never written."""
+    ResolveMigration: _grpc.UnaryUnaryMultiCallable[_migrations_pb2.ResolveMigrationRequest, _migrations_pb2.Migration]
+    """Says what is so of a migration whose end is not known. Returns the migration."""
     PlanImport: _grpc.UnaryUnaryMultiCallable[_migrate_pb2.PlanImportRequest, _operations_pb2.Operation]
     """Plans an import and changes nothing. The plan has each column's type with the evidence for it, the fate of each
     object, and an estimate of the duration. PostgreSQL creates each object without rows, in a transaction that is
@@ -98,7 +139,28 @@ class MigrateServiceStub:
 
 @_typing.type_check_only
 class MigrateServiceAsyncStub(MigrateServiceStub):
-    """Imports SQLite files into PostgreSQL.
+    """Moves a database forward: from one version of its schema to the next, and from SQLite into PostgreSQL.
+
+    A versioned migration is a file, or a pair of files, in the folder that `databases.NAME.migrations_dir` names. The
+    ledger, in the schema `dbops` of the database, has a row for each run. Files are read once and hashed, and what was
+    hashed is what runs. Errors of migrations:
+
+    - FAILED_PRECONDITION, `MIGRATIONS_NOT_CONFIGURED`: the database has no `migrations_dir`.
+    - FAILED_PRECONDITION, `LAYOUT_UNKNOWN`, `LAYOUT_AMBIGUOUS`: the files have the layout of no tool, or of several.
+    - INVALID_ARGUMENT, `SET_UNKNOWN`, `SET_REQUIRED`; NOT_FOUND, `VERSION_NOT_FOUND`: no such set or version, or several.
+    - FAILED_PRECONDITION, `MIGRATION_FILES_INVALID`: files cannot be run as they are; the message has the first one with
+      its line and column, and the metadata its reason, such as `DUPLICATE_VERSION`, `NOT_UTF8`, `NUL_BYTE`,
+      `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `INVALID_DIRECTIVE`, `CANNOT_RUN`.
+    - FAILED_PRECONDITION, `MIGRATION_CHANGED`, `MIGRATION_MISSING`, `MIGRATION_OUT_OF_ORDER`, `MIGRATION_INTERRUPTED`:
+      the folder and the ledger do not go together.
+    - FAILED_PRECONDITION, `FINDINGS`: a check found errors, and no `override_findings` was given.
+    - FAILED_PRECONDITION, `ROLLBACK_MISSING`: a migration to be rolled back has no rollback.
+    - FAILED_PRECONDITION, `CONTRACT_BLOCKED`: sessions of an older application version are still connected.
+    - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
+    - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
+    - FAILED_PRECONDITION, `LEDGER_NEWER`: a newer dbopsd has changed the ledger.
+    - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
+    - FAILED_PRECONDITION, `HISTORY_NOT_FOUND`: the database has no history of that tool.
 
     An import reads one consistent state of a SQLite file and never changes the file. It creates the tables, keys,
     indexes, checks and views in PostgreSQL, copies every row and reads every value back. Then it publishes everything in
@@ -139,6 +201,25 @@ class MigrateServiceAsyncStub(MigrateServiceStub):
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    ListMigrations: _aio.UnaryUnaryMultiCallable[_migrations_pb2.ListMigrationsRequest, _migrations_pb2.ListMigrationsResponse]  # type: ignore[assignment]
+    """Lists the migrations of a database in the order in which they apply, with their states."""
+    CheckMigrations: _aio.UnaryUnaryMultiCallable[_migrations_pb2.CheckMigrationsRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Checks the files of migrations that are not applied: their syntax, and what they would do to a live database.
+    Optionally finds drift, and tries every rollback. Nothing is changed. What it finds does not fail the operation;
+    see `CheckMigrationsResponse.ok`.
+    """
+    ApplyMigrations: _aio.UnaryUnaryMultiCallable[_migrations_pb2.ApplyMigrationsRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Applies migrations, one after the other. Only one applies to a database at a time; another one waits, and then
+    does what is left. `Operation.error.details` has the `MigrationReport` of one that failed.
+    """
+    RollbackMigrations: _aio.UnaryUnaryMultiCallable[_migrations_pb2.RollbackMigrationsRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Rolls migrations back, the newest first. Every rollback file is checked before anything starts."""
+    BaselineMigrations: _aio.UnaryUnaryMultiCallable[_migrations_pb2.BaselineMigrationsRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Records migrations as applied without running them, for a database that has their schema without a history."""
+    AdoptMigrations: _aio.UnaryUnaryMultiCallable[_migrations_pb2.AdoptMigrationsRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Takes over the history of another tool. Its table is read and never written."""
+    ResolveMigration: _aio.UnaryUnaryMultiCallable[_migrations_pb2.ResolveMigrationRequest, _migrations_pb2.Migration]  # type: ignore[assignment]
+    """Says what is so of a migration whose end is not known. Returns the migration."""
     PlanImport: _aio.UnaryUnaryMultiCallable[_migrate_pb2.PlanImportRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Plans an import and changes nothing. The plan has each column's type with the evidence for it, the fate of each
     object, and an estimate of the duration. PostgreSQL creates each object without rows, in a transaction that is
@@ -164,7 +245,28 @@ class MigrateServiceAsyncStub(MigrateServiceStub):
     """
 
 class MigrateServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Imports SQLite files into PostgreSQL.
+    """Moves a database forward: from one version of its schema to the next, and from SQLite into PostgreSQL.
+
+    A versioned migration is a file, or a pair of files, in the folder that `databases.NAME.migrations_dir` names. The
+    ledger, in the schema `dbops` of the database, has a row for each run. Files are read once and hashed, and what was
+    hashed is what runs. Errors of migrations:
+
+    - FAILED_PRECONDITION, `MIGRATIONS_NOT_CONFIGURED`: the database has no `migrations_dir`.
+    - FAILED_PRECONDITION, `LAYOUT_UNKNOWN`, `LAYOUT_AMBIGUOUS`: the files have the layout of no tool, or of several.
+    - INVALID_ARGUMENT, `SET_UNKNOWN`, `SET_REQUIRED`; NOT_FOUND, `VERSION_NOT_FOUND`: no such set or version, or several.
+    - FAILED_PRECONDITION, `MIGRATION_FILES_INVALID`: files cannot be run as they are; the message has the first one with
+      its line and column, and the metadata its reason, such as `DUPLICATE_VERSION`, `NOT_UTF8`, `NUL_BYTE`,
+      `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `INVALID_DIRECTIVE`, `CANNOT_RUN`.
+    - FAILED_PRECONDITION, `MIGRATION_CHANGED`, `MIGRATION_MISSING`, `MIGRATION_OUT_OF_ORDER`, `MIGRATION_INTERRUPTED`:
+      the folder and the ledger do not go together.
+    - FAILED_PRECONDITION, `FINDINGS`: a check found errors, and no `override_findings` was given.
+    - FAILED_PRECONDITION, `ROLLBACK_MISSING`: a migration to be rolled back has no rollback.
+    - FAILED_PRECONDITION, `CONTRACT_BLOCKED`: sessions of an older application version are still connected.
+    - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
+    - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
+    - FAILED_PRECONDITION, `LEDGER_NEWER`: a newer dbopsd has changed the ledger.
+    - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
+    - FAILED_PRECONDITION, `HISTORY_NOT_FOUND`: the database has no history of that tool.
 
     An import reads one consistent state of a SQLite file and never changes the file. It creates the tables, keys,
     indexes, checks and views in PostgreSQL, copies every row and reads every value back. Then it publishes everything in
@@ -203,6 +305,67 @@ class MigrateServiceServicer(metaclass=_abc_1.ABCMeta):
     - RESOURCE_EXHAUSTED, `IMPORT_MEMORY_LIMIT`, `IMPORT_CPU_LIMIT`: a process of the import exceeded the database's
       `import_memory_limit` or `import_cpu_limit_s`.
     """
+
+    @_abc_1.abstractmethod
+    def ListMigrations(
+        self,
+        request: _migrations_pb2.ListMigrationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_migrations_pb2.ListMigrationsResponse, _abc.Awaitable[_migrations_pb2.ListMigrationsResponse]]:
+        """Lists the migrations of a database in the order in which they apply, with their states."""
+
+    @_abc_1.abstractmethod
+    def CheckMigrations(
+        self,
+        request: _migrations_pb2.CheckMigrationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Checks the files of migrations that are not applied: their syntax, and what they would do to a live database.
+        Optionally finds drift, and tries every rollback. Nothing is changed. What it finds does not fail the operation;
+        see `CheckMigrationsResponse.ok`.
+        """
+
+    @_abc_1.abstractmethod
+    def ApplyMigrations(
+        self,
+        request: _migrations_pb2.ApplyMigrationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Applies migrations, one after the other. Only one applies to a database at a time; another one waits, and then
+        does what is left. `Operation.error.details` has the `MigrationReport` of one that failed.
+        """
+
+    @_abc_1.abstractmethod
+    def RollbackMigrations(
+        self,
+        request: _migrations_pb2.RollbackMigrationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Rolls migrations back, the newest first. Every rollback file is checked before anything starts."""
+
+    @_abc_1.abstractmethod
+    def BaselineMigrations(
+        self,
+        request: _migrations_pb2.BaselineMigrationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Records migrations as applied without running them, for a database that has their schema without a history."""
+
+    @_abc_1.abstractmethod
+    def AdoptMigrations(
+        self,
+        request: _migrations_pb2.AdoptMigrationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Takes over the history of another tool. Its table is read and never written."""
+
+    @_abc_1.abstractmethod
+    def ResolveMigration(
+        self,
+        request: _migrations_pb2.ResolveMigrationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_migrations_pb2.Migration, _abc.Awaitable[_migrations_pb2.Migration]]:
+        """Says what is so of a migration whose end is not known. Returns the migration."""
 
     @_abc_1.abstractmethod
     def PlanImport(

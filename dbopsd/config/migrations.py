@@ -1,0 +1,84 @@
+"""`[databases.NAME.migrations]`, and the folders that `migrations_dir` names."""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field
+
+from dbopsd.config.values import RESOURCE_ID, Seconds, Section
+
+DEFAULT_SET: Final = "default"
+"""The set of a `migrations_dir` that is a single path."""
+
+Layout = Literal[
+    "auto",
+    "dbops",
+    "golang-migrate",
+    "sqlx",
+    "dbmate",
+    "goose",
+    "flyway",
+    "prisma",
+    "drizzle",
+    "diesel",
+]
+
+
+class MigrationSetConfig(Section):
+    """An entry of `databases.NAME.migrations_dir`: a folder of migrations with a history of its own."""
+
+    set: Annotated[str, Field(pattern=f"^{RESOURCE_ID.pattern}$")]
+    """The name of the set: 1 to 63 of a-z, 0-9 and '-', starting with a letter."""
+
+    dir: Path
+    """The directory, on the machine of the daemon and of its workers."""
+
+
+def _as_sets(value: Any) -> Any:
+    if isinstance(value, str | Path):
+        return ({"set": DEFAULT_SET, "dir": value},)
+    return value
+
+
+MigrationSets = Annotated[tuple[MigrationSetConfig, ...], BeforeValidator(_as_sets)]
+
+
+class DatabaseMigrationsConfig(Section):
+    """`[databases.NAME.migrations]`: versioned schema migrations."""
+
+    layout: Layout = "auto"
+    """The layout of the files. `auto` recognises it, and is an error where two layouts fit."""
+
+    schema_: Annotated[str, Field(alias="schema", min_length=1, max_length=63)] = "dbops"
+    """The schema of the ledger, which is created if it does not exist."""
+
+    variables: dict[str, str] = Field(default_factory=dict)
+    """Values for the placeholders of templates, by their names."""
+
+    search_path: Annotated[str, Field(max_length=1000)] | None = None
+    """The `search_path` that each migration starts with. Unset: that of the role."""
+
+    lock_timeout_ms: Annotated[int, Field(ge=1, le=3_600_000)] = 500
+    """How long a statement waits for one lock, in milliseconds. Above `lock_budget_ms`: without effect."""
+
+    lock_budget_ms: Annotated[int, Field(ge=1, le=3_600_000)] = 500
+    """How long one attempt at a migration waits for all its locks, in milliseconds.
+
+    Writers queue behind a lock that is waited for, so this is how long they may stall.
+    """
+
+    lock_wait_s: Seconds = 60.0
+    """How long a migration tries to get its locks, attempt after attempt, in seconds."""
+
+    statement_timeout_s: Seconds | None = None
+    """How long a statement may run, in seconds. Unset: no limit."""
+
+    out_of_order: bool = False
+    """Whether migrations that are older than applied ones are applied too."""
+
+    backup_before: Literal["none", "schema", "full"] = "none"
+    """The backup that is taken before a rollback."""
+
+    old_applications: str | None = None
+    """A regular expression of PostgreSQL that matches the `application_name` of older application
+    versions. While one is connected, migrations of the phase `contract` are refused."""

@@ -1,0 +1,54 @@
+"""The kinds of operation on versioned migrations.
+
+What they do is loaded when it is done: the API process, which only starts them, and a worker that
+has none to do go without the grammar of SQL, which is larger than all the rest.
+
+None of them has a lock: who comes second waits for the database's own lock, which other processes
+and other hosts respect too, and then does what is left.
+"""
+
+import importlib
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from dbopsd.migrate.versions.model.reports import (
+    AdoptReport,
+    BaselineReport,
+    CheckReport,
+    MigrationReport,
+)
+from dbopsd.migrate.versions.model.requests import (
+    AdoptMigrationsRequest,
+    ApplyMigrationsRequest,
+    BaselineMigrationsRequest,
+    CheckMigrationsRequest,
+    RollbackMigrationsRequest,
+)
+from dbopsd.operations.kind import Kind, Run
+
+
+def _work(module: str) -> Callable[[Run, Any], Awaitable[Any]]:
+    """What a module of this package has under its own name."""
+
+    async def work(run: Run, request: Any) -> Any:
+        loaded = importlib.import_module(f"dbopsd.migrate.versions.{module}")
+        return await getattr(loaded, module)(run, request)
+
+    return work
+
+
+CHECK_MIGRATIONS: Final = Kind(
+    "check-migrations", CheckMigrationsRequest, CheckReport, _work("check_migrations")
+)
+APPLY_MIGRATIONS: Final = Kind(
+    "apply-migrations", ApplyMigrationsRequest, MigrationReport, _work("apply_migrations")
+)
+ROLLBACK_MIGRATIONS: Final = Kind(
+    "rollback-migrations", RollbackMigrationsRequest, MigrationReport, _work("rollback_migrations")
+)
+BASELINE_MIGRATIONS: Final = Kind(
+    "baseline-migrations", BaselineMigrationsRequest, BaselineReport, _work("baseline_migrations")
+)
+ADOPT_MIGRATIONS: Final = Kind(
+    "adopt-migrations", AdoptMigrationsRequest, AdoptReport, _work("adopt_migrations")
+)

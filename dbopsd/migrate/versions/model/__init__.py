@@ -1,0 +1,1 @@
+"""What callers ask of versioned migrations, what they are told, and what every room speaks of."""
