@@ -146,6 +146,27 @@ class ConnectionLost(StatementFailed):
 
 
 @dataclass(eq=False)
+class ScriptFailed(StatementFailed):
+    """A statement of a script failed, and those after it were not run."""
+
+    reason: ClassVar[str] = "SCRIPT_FAILED"
+
+    error: StatementFailed
+    """The error of its own class, such as `LockTimeout` or `ConnectionLost`."""
+    statements_done: int
+    """How many before it were done. Whether they stay done, their transaction decides."""
+    position: int | None = None
+    """Where in the text, in characters from 1; None: the server does not say."""
+    detail: str = ""
+    """In the server's words. May quote rows."""
+    hint: str = ""
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {**self.error.metadata, "statements_done": str(self.statements_done)}
+
+
+@dataclass(eq=False)
 class QueryTimeout(DatabaseError):
     """The server did not answer in time, nor end the statement itself: it hangs, or is cut off."""
 

@@ -17,12 +17,14 @@ from dbopsd.db.answer_deadline import AnswerDeadline
 from dbopsd.db.connection import Connection
 from dbopsd.db.errors import (
     DatabaseError,
+    InvalidData,
     QueryTimeout,
     StatementFailed,
     TransactionNotCommitted,
     WritesRefused,
     translate,
 )
+from dbopsd.db.script import Script
 from dbopsd.db.spans import Endpoint, StatementSpan
 from dbopsd.db.statement import Statement
 
@@ -97,6 +99,26 @@ class Session:
         with self._run(statement) as cursor:
             await cursor.execute(statement.text, parameters, binary=single or None)
             return cursor.rowcount
+
+    async def execute_script(self, script: Statement) -> int:
+        """Send the text of `script` as one message; how many statements were done.
+
+        Outside a transaction all of them take effect or none, where it does not end a transaction
+        itself. A `%` in it stands for itself. Raises `ScriptFailed` for the first that fails, and
+        for `COPY … FROM STDIN` and a NUL character, at which the server would take the text to end.
+        """
+        sent = Script(self._connection, script.query_text)
+        if "\0" in script.query_text:
+            database = self._endpoint.telemetry.database
+            raise sent.failed(
+                InvalidData(database, script.summary, "22021", "it has a NUL character")
+            )
+        try:
+            with self._run(script):
+                await sent.run()
+        except StatementFailed as exc:
+            raise sent.failed(exc) from exc
+        return sent.statements_done
 
     async def fetch_all(
         self, statement: Statement, parameters: Parameters | None = None
@@ -410,7 +432,11 @@ class _Running:
     def __enter__(self) -> psycopg.AsyncCursor[Row]:
         self._span.__enter__()
         self._answer_deadline.__enter__()
-        return self._session._connection.cursor()  # noqa: SLF001
+        try:
+            return self._session._connection.cursor()  # noqa: SLF001
+        except psycopg.Error as exc:  # the connection is closed
+            self.__exit__(type(exc), exc, exc.__traceback__)
+            raise
 
     def __exit__(
         self,

@@ -1,0 +1,98 @@
+"""A script on its way: one message to the server, with as many statements as it has.
+
+The simple query protocol, https://www.postgresql.org/docs/current/protocol-flow.html: the server
+answers each statement, stops at the first that fails, and runs all in one transaction where the
+script does not end it.
+"""
+
+import psycopg
+from psycopg import errors, generators, pq
+from psycopg.abc import PQGen
+
+from dbopsd.db.connection import Connection
+from dbopsd.db.errors import InvalidStatement, ScriptFailed, StatementFailed
+
+_DONE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
+# To the server, which makes it the end of its error's text.
+_NO_COPY_DATA = b"a script has no data for COPY FROM STDIN"
+# feature_not_supported. The server's own is that of a cancelled statement, which it is not.
+_COPY_SQLSTATE = "0A000"
+
+
+class Script:
+    """Sends `text` and counts the statements that are done; rows that come back are passed over."""
+
+    def __init__(self, connection: Connection, text: str) -> None:
+        # A database without an encoding takes any bytes: those of UTF-8, as they stand in the file.
+        encoding = connection.info.encoding
+        self._encoding = "utf-8" if encoding == "ascii" else encoding
+        self._connection = connection
+        self._bytes = text.encode(self._encoding)
+        self._copy_refused = False
+        self._failure: psycopg.Error | None = None
+        self.statements_done = 0
+
+    async def run(self) -> None:
+        """Raise the driver's error for the statement that failed, when the server is done."""
+        async with self._connection.lock:
+            await self._connection.wait(self._exchange())
+
+    def failed(self, error: StatementFailed) -> ScriptFailed:
+        """`error`, which came of this script, with what the server said besides."""
+        if self._copy_refused:
+            cause = _NO_COPY_DATA.decode()
+            error = InvalidStatement(error.database, error.statement, _COPY_SQLSTATE, cause)
+        said = self._failure.diag if self._failure else None
+        return ScriptFailed(
+            error.database,
+            error.statement,
+            error.sqlstate,
+            error.cause,
+            error=error,
+            statements_done=self.statements_done,
+            position=self._position(said.statement_position if said else None),
+            detail=(said.message_detail if said else None) or "",
+            hint=(said.message_hint if said else None) or "",
+        )
+
+    def _exchange(self) -> PQGen[None]:
+        pgconn = self._connection.pgconn
+        pgconn.send_query(self._bytes)
+        # Else all rows of a SELECT would come to lie in memory.
+        pgconn.set_single_row_mode()
+        yield from generators.send(pgconn)
+        while (result := (yield from generators.fetch(pgconn))) is not None:
+            if result.status in _DONE:
+                self.statements_done += 1
+            elif result.status == pq.ExecStatus.COPY_IN:
+                self._copy_refused = True
+                pgconn.put_copy_end(_NO_COPY_DATA)
+                yield from generators.send(pgconn)
+            elif result.status == pq.ExecStatus.COPY_OUT:
+                yield from _pass_over(pgconn)
+            elif result.status == pq.ExecStatus.FATAL_ERROR and self._failure is None:
+                self._failure = errors.error_from_result(result, encoding=self._encoding)
+        if pgconn.status == pq.ConnStatus.BAD and not (self._failure and self._failure.sqlstate):
+            raise psycopg.OperationalError(pgconn.get_error_message(self._encoding))
+        if self._failure is not None:
+            raise self._failure
+
+    def _position(self, position: str | None) -> int | None:
+        """`position` in characters of the text. The server counts bytes where it knows no more."""
+        if position is None:
+            return None
+        if self._connection.info.parameter_status("server_encoding") != "SQL_ASCII":
+            return int(position)
+        return len(self._bytes[: int(position) - 1].decode(self._encoding, "ignore")) + 1
+
+
+def _pass_over(pgconn: pq.abc.PGconn) -> PQGen[None]:
+    """Read the data of a `COPY … TO STDOUT` to its end."""
+    while True:
+        size, _data = pgconn.get_copy_data(1)
+        if size < 0:
+            return
+        if size == 0:
+            while not (yield psycopg.waiting.Wait.R):
+                continue
+            pgconn.consume_input()

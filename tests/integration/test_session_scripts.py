@@ -1,0 +1,136 @@
+"""Scripts: several statements in one message, and what is known when one of them fails."""
+
+import asyncio
+
+import pytest
+
+from dbopsd.db.database import Database
+from dbopsd.db.errors import ConnectionLost, InvalidData, InvalidStatement, ScriptFailed
+from dbopsd.db.session import Session
+from dbopsd.db.statement import Statement
+from tests.support.recording import Recording
+
+TABLES = Statement(
+    "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^t[0-9]'", "SELECT"
+)
+
+
+def script(text: str) -> Statement:
+    return Statement(text, "SCRIPT")
+
+
+async def tables(session: Session) -> set[str]:
+    return {row[0] for row in await session.fetch_all(TABLES)}
+
+
+async def test_a_script_is_one_message_with_one_span(
+    database: Database, recording: Recording
+) -> None:
+    text = "CREATE TABLE t1 (a int); INSERT INTO t1 SELECT 100 % 7; SELECT * FROM t1; ; -- end"
+    async with database.session() as session:
+        assert await session.execute_script(script(text)) == 3
+        assert await session.execute_script(script(" -- nothing")) == 0
+        assert session.usable
+    assert [dict(span.attributes or {})["db.query.text"] for span in recording.spans("SCRIPT")] == [
+        text,
+        " -- nothing",
+    ]
+
+
+async def test_a_failure_says_how_many_were_done_and_where_it_is_in_characters(
+    database: Database,
+) -> None:
+    text = "CREATE TABLE t1 (a int);\nSELECT 'ü€😀', 1;\nSELECT missing FROM t1;\nSELECT 1"
+    async with database.session() as session:
+        with pytest.raises(ScriptFailed) as failed:
+            await session.execute_script(script(text))
+        assert isinstance(failed.value.error, InvalidStatement)
+        assert failed.value.sqlstate == "42703"
+        assert failed.value.statements_done == 2
+        assert failed.value.position == text.index("missing") + 1
+        assert await tables(session) == set(), "what came before it in the message is undone too"
+        assert session.usable
+
+
+async def test_a_syntax_error_is_found_before_the_first_statement(database: Database) -> None:
+    text = "CREATE TABLE t1 (a int); SELEKT 1"
+    async with database.session() as session:
+        with pytest.raises(ScriptFailed) as failed:
+            await session.execute_script(script(text))
+    assert failed.value.statements_done == 0
+    assert failed.value.position == text.index("SELEKT") + 1
+
+
+async def test_an_error_at_run_time_has_no_place_but_a_number(database: Database) -> None:
+    async with database.session() as session:
+        with pytest.raises(ScriptFailed) as failed:
+            await session.execute_script(script("CREATE TABLE t1 (a int PRIMARY KEY); SELECT 1/0"))
+        assert failed.value.position is None
+        assert failed.value.statements_done == 1
+        with pytest.raises(ScriptFailed) as failed:
+            await session.execute_script(
+                script("CREATE TABLE t1 (a int PRIMARY KEY); INSERT INTO t1 VALUES (1), (1)")
+            )
+        assert failed.value.detail == "Key (a)=(1) already exists."
+        assert "(1)" not in failed.value.message
+
+
+async def test_a_nul_would_cut_the_message_and_is_refused(database: Database) -> None:
+    async with database.session() as session:
+        with pytest.raises(ScriptFailed) as failed:
+            await session.execute_script(script("CREATE TABLE t1 (); \0 CREATE TABLE t2 ()"))
+        assert isinstance(failed.value.error, InvalidData)
+        assert await tables(session) == set()
+
+
+async def test_copy_in_either_direction_ends_cleanly(database: Database) -> None:
+    async with database.session() as session:
+        assert (
+            await session.execute_script(
+                script(
+                    "COPY (SELECT generate_series(1, 100000)) TO STDOUT; CREATE TABLE t1 (a int)"
+                )
+            )
+            == 2
+        )
+        with pytest.raises(ScriptFailed, match="COPY FROM STDIN") as failed:
+            await session.execute_script(script("CREATE TABLE t2 (); COPY t1 FROM STDIN; SELECT 1"))
+        assert failed.value.sqlstate == "0A000"
+        assert failed.value.statements_done == 1
+        assert await tables(session) == {"t1"}
+        assert session.usable
+
+
+async def test_a_script_on_a_lost_connection_is_told_so(database: Database) -> None:
+    async with database.session() as session:
+        with pytest.raises(ScriptFailed) as failed:
+            await session.execute_script(
+                script("SELECT 1; SELECT pg_terminate_backend(pg_backend_pid())")
+            )
+        assert isinstance(failed.value.error, ConnectionLost)
+        assert failed.value.statements_done == 1
+        with pytest.raises(ScriptFailed) as failed:
+            await session.execute_script(script("SELECT 1"))
+        assert isinstance(failed.value.error, ConnectionLost)
+
+
+async def test_a_cancelled_script_ends_on_the_server_and_leaves_the_session_usable(
+    database: Database,
+) -> None:
+    running = Statement(
+        "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE TABLE t1%' AND state = 'active'"
+        " AND wait_event = 'PgSleep' AND datname = current_database()",
+        "SELECT pg_stat_activity",
+    )
+    async with database.session() as session, database.session() as observer:
+        task = asyncio.create_task(
+            session.execute_script(script("CREATE TABLE t1 (); SELECT pg_sleep(60)"))
+        )
+        async with asyncio.timeout(5):
+            while await observer.fetch_one(running) is None:
+                pass
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert await tables(session) == set()
+        assert session.usable
