@@ -7,6 +7,7 @@ from dbopsd.app.backup_watch import run_backup_watch
 from dbopsd.app.backups import backup_duties, run_backups
 from dbopsd.app.feature import Feature
 from dbopsd.app.metrics import run_metrics
+from dbopsd.app.migrations import run_migrations
 from dbopsd.backup.kinds import (
     APPLY_RETENTION,
     CREATE_BACKUP,
@@ -46,7 +47,8 @@ MIGRATIONS: Final = Feature(
             BASELINE_MIGRATIONS, "dbops.v1.MigrateService/BaselineMigrations", tries=True
         ),
         OperationMethod(ADOPT_MIGRATIONS, "dbops.v1.MigrateService/AdoptMigrations", tries=True),
-    )
+    ),
+    running=run_migrations,
 )
 
 BACKUP: Final = Feature(

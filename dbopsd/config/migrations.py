@@ -25,7 +25,7 @@ Layout = Literal[
 
 
 class MigrationSetConfig(Section):
-    """An entry of `databases.NAME.migrations_dir`: a folder of migrations with a history of its own."""
+    """An entry of `databases.NAME.migrations_dir`: a folder with a history of its own."""
 
     set: Annotated[str, Field(pattern=f"^{RESOURCE_ID.pattern}$")]
     """The name of the set: 1 to 63 of a-z, 0-9 and '-', starting with a letter."""
@@ -59,7 +59,7 @@ class DatabaseMigrationsConfig(Section):
     """The `search_path` that each migration starts with. Unset: that of the role."""
 
     lock_timeout_ms: Annotated[int, Field(ge=1, le=3_600_000)] = 500
-    """How long a statement waits for one lock, in milliseconds. Above `lock_budget_ms`: without effect."""
+    """How long a statement waits for one lock, in milliseconds, within `lock_budget_ms`."""
 
     lock_budget_ms: Annotated[int, Field(ge=1, le=3_600_000)] = 500
     """How long one attempt at a migration waits for all its locks, in milliseconds.

@@ -132,10 +132,14 @@ class OperationMethod(Generic[RequestT, ResultT]):
             raise replace(error, field=named + error.field[len(attribute) :]) from None
         return request
 
+    @property
+    def envelope(self) -> frozenset[str]:
+        """The fields of `ENVELOPE` that the kind's request has no attribute of."""
+        return ENVELOPE - {"validate_only"} if self.tries else ENVELOPE
+
     @cached_property
     def _requests(self) -> Codec[RequestT]:
-        ignored = ENVELOPE - {"validate_only"} if self.tries else ENVELOPE
-        return Codec(self.descriptor.input_type, self.kind.request_type, ignored=ignored)
+        return Codec(self.descriptor.input_type, self.kind.request_type, ignored=self.envelope)
 
     @cached_property
     def _results(self) -> Codec[ResultT]:

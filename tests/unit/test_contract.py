@@ -96,7 +96,7 @@ def test_a_method_declares_its_role(method: MethodDescriptor) -> None:
 @each(METHODS)
 def test_a_method_that_only_reads_says_so(method: MethodDescriptor) -> None:
     options = method.GetOptions()
-    reads = re.match("(Get|List|Watch|Query|Check|Explain)", method.name) is not None
+    reads = re.match("(Get|List|Watch|Query|Explain)", method.name) is not None
     assert reads == (options.idempotency_level == options.NO_SIDE_EFFECTS)
     assert (method.name.startswith("Watch")) == method.server_streaming
     assert not method.client_streaming

@@ -42,13 +42,23 @@ def start_request(
     timeout_s: float | None = values.pop("timeout_s", None)
     metadata: Metadata = values.pop("metadata", ())
     values["request_id"] = request_id_or_new(values.get("request_id"))
-    operation_timeout_s = values.pop("operation_timeout_s", None)
-    if operation_timeout_s is not None:
-        values["timeout"] = _duration(seconds("operation_timeout_s", operation_timeout_s))
+    values = _with_durations(values)
     request = request_type()
     for name, value in values.items():
         _set(request, name, value)
     return request, timeout_s, metadata
+
+
+def _with_durations(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options with those in seconds, `lock_wait_s`, as the fields that they set."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if not name.endswith("_s"):
+            found[name] = value
+        elif value is not None:
+            field = name.removesuffix("_s").removeprefix("operation_")
+            found[field] = _duration(seconds(name, value))
+    return found
 
 
 def _set(request: Message, name: str, value: Any) -> None:

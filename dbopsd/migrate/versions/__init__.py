@@ -1,1 +1,1 @@
-"""Versioned schema migrations: read from files, checked, applied and rolled back on a live database."""
+"""Versioned schema migrations: read from files, checked, and run on a live database."""

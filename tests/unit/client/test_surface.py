@@ -70,6 +70,18 @@ SUB_CLIENTS = {
             *("step_s", "aggregation", "quantile", *CALL),
         ],
     },
+    "migrations": {
+        "list": ["database", "set", "states", *PAGES],
+        "check": ["database", "**"],
+        "apply": ["database", "**"],
+        "rollback": ["database", "**"],
+        "baseline": ["database", "to", "reason", "**"],
+        "adopt": ["database", "tool", "**"],
+        "resolve": [
+            *("database", "version", "resolution", "reason", "set", "request_id"),
+            *("validate_only", *CALL),
+        ],
+    },
     "operations": {
         "get": ["operation", "result_type", *CALL],
         "list": ["filter", *PAGES],

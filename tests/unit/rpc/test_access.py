@@ -18,7 +18,7 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from dbopsd.app.features import BACKUP, IMPORTER
+from dbopsd.app.features import BACKUP, IMPORTER, MIGRATIONS
 from dbopsd.config import AuthConfig, CertificateConfig, ServerConfig, TokenConfig
 from dbopsd.metrics.hub import MetricsHub
 from dbopsd.operations.alert_records import Silence
@@ -32,7 +32,9 @@ from tests.support.issuer import Issuer, jwt_config
 from tests.unit.rpc.answers import Answer, answer_of
 from tests.unit.rpc.backup_service import backup_service
 from tests.unit.rpc.metrics_service import metrics_service
+from tests.unit.rpc.migrate_service import migrate_service
 
+STARTING = (*IMPORTER.methods, *MIGRATIONS.methods, *BACKUP.methods)
 VIEWER, OPERATOR, ADMIN = options_pb2.VIEWER, options_pb2.OPERATOR, options_pb2.ADMIN
 ROLES = {"VIEWER": VIEWER, "OPERATOR": OPERATOR, "ADMIN": ADMIN}
 OPEN = "grpc.health.v1.Health"
@@ -134,10 +136,11 @@ async def channel(
         services=[
             metrics_service(hub, desk.alerts()),
             backup_service(tmp_path / "backups", ["main", "other"]),
+            migrate_service(["main", "other"]),
         ],
         access=Access.load(config, auth, failed_credentials=FailedCredentials(1000, sleep=at_once)),
         operations=desk.operations,
-        operation_methods=[*METHODS, *IMPORTER.methods, *BACKUP.methods],
+        operation_methods=[*METHODS, *STARTING],
     )
     port = await rpc.start()
     databases.accept()
@@ -292,14 +295,17 @@ def fields_that_need_more() -> dict[str, int]:
     """The role that each field of a request needs, where its method needs less."""
     return {
         field.full_name: field.GetOptions().Extensions[options_pb2.field_role]
-        for method in (*IMPORTER.methods, *BACKUP.methods)
+        for method in STARTING
         for field in method.descriptor.input_type.fields
         if field.GetOptions().HasExtension(options_pb2.field_role)
     }
 
 
 def test_the_fields_that_need_more_than_their_method():
-    assert fields_that_need_more() == {"dbops.v1.DrillBackupRequest.check_sql": ADMIN}
+    assert fields_that_need_more() == {
+        "dbops.v1.ApplyMigrationsRequest.override_findings": ADMIN,
+        "dbops.v1.DrillBackupRequest.check_sql": ADMIN,
+    }
 
 
 @pytest.mark.parametrize("who", WHO.values(), ids=WHO.keys())

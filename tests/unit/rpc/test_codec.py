@@ -22,7 +22,7 @@ from dbopsd.errors import InvalidField
 from dbopsd.rpc.codec import Codec
 from dbopsd.rpc.codec_values import enum_numbers
 from dbopsd.rpc.field_names import FIELD_NAMES, NOT_SENT
-from dbopsd.rpc.operation_methods import ENVELOPE, OperationMethod
+from dbopsd.rpc.operation_methods import OperationMethod
 from tests.support.demo.feature import FEATURE as DEMO
 
 ROOT = Path(__file__).parents[3]
@@ -335,7 +335,7 @@ def test_no_name_is_left_over() -> None:
 
 
 def _pairs(method: OperationMethod[Any, Any]) -> Iterator[tuple[Descriptor, Any, frozenset[str]]]:
-    yield method.descriptor.input_type, method.kind.request_type, ENVELOPE
+    yield method.descriptor.input_type, method.kind.request_type, method.envelope
     yield method.response_type, method.kind.result_type, frozenset()
 
 

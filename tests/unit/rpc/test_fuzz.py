@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from dbopsd.app.features import BACKUP, IMPORTER
+from dbopsd.app.features import BACKUP, IMPORTER, MIGRATIONS
 from dbopsd.config import ServerConfig, TelemetryConfig
 from dbopsd.metrics.hub import MetricsHub
 from dbopsd.operations.async_store import AsyncControlStore
@@ -32,6 +32,7 @@ from tests.unit.rpc.backup_service import backup_service
 from tests.unit.rpc.boards import board
 from tests.unit.rpc.desk import Desk
 from tests.unit.rpc.metrics_service import metrics_service
+from tests.unit.rpc.migrate_service import migrate_service
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -45,7 +46,12 @@ ENDLESS_S = 0.15
 UNSENT = 'Failed "execute_batch"'
 AT_ONCE = 50
 REQUESTS_A_METHOD = 400
-OPERATION_METHODS = (*DEMO_METHODS, *IMPORTER.methods, *BACKUP.methods)
+OPERATION_METHODS = (
+    *DEMO_METHODS,
+    *IMPORTER.methods,
+    *MIGRATIONS.methods,
+    *BACKUP.methods,
+)
 
 METHODS = [
     method
@@ -68,6 +74,7 @@ KNOWN = [
     *("", "*", "dbops.v1", "readiness", "done = false", "metadata.kind = demo AND state = QUEUED"),
     *("databases/main", "databases/other", "databases/x", "databases/-", "operations"),
     *("databases/main/schedules/nightly", "databases/main/schedules/x", "operations/demo-0"),
+    *("default", "001", "a reason", "public.schema_migrations"),
     *("databases/main/backups/full-1", "databases/other/backups/x", "held_until", "0/16EF418"),
     *(
         f"operations/{NewOperation('demo', 'main', 'fuzz', each, 2, '', frozenset(), None, '').id}"
@@ -129,6 +136,7 @@ class Target:
             services=[
                 metrics_service(self._hub),
                 backup_service(self._path.parent / "backups", ["main", "other"]),
+                migrate_service(["main", "other"]),
             ],
             operations=desk.operations,
             operation_methods=OPERATION_METHODS,

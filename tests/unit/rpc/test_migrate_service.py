@@ -13,7 +13,7 @@ from google.longrunning import operations_pb2_grpc as longrunning_pb2_grpc
 from google.protobuf.duration_pb2 import Duration
 from pydantic import TypeAdapter
 
-from dbopsd.app.features import IMPORTER
+from dbopsd.app.features import IMPORTER, MIGRATIONS
 from dbopsd.config import ServerConfig
 from dbopsd.health.board import HealthBoard
 from dbopsd.migrate.importer.model.plan import Fate, PlannedObject
@@ -51,7 +51,9 @@ from tests.unit.rpc.answers import refused
 from tests.unit.rpc.api import AUTH, metadata_of
 from tests.unit.rpc.conftest import Kept
 from tests.unit.rpc.desk import Desk
+from tests.unit.rpc.migrate_service import migrate_service
 
+METHODS = (*IMPORTER.methods, *MIGRATIONS.methods)
 MAIN = "databases/main"
 FILE = "/srv/app.db"
 Run = migrate_pb2.RunImportRequest
@@ -152,7 +154,7 @@ class Imports:
 async def imports(databases: HealthBoard, kept: Kept, tmp_path: Path) -> AsyncIterator[Imports]:
     """To a server whose callers are those of `AUTH`."""
     threads = AsyncControlStore(None, tmp_path / "control" / "control.db", kept.telemetry.tracer)
-    desk = Desk(threads, [method.kind for method in IMPORTER.methods])
+    desk = Desk(threads, [method.kind for method in METHODS])
     config = ServerConfig(grpc_listen="127.0.0.1:0")
     rpc = RpcServer(
         config,
@@ -160,7 +162,8 @@ async def imports(databases: HealthBoard, kept: Kept, tmp_path: Path) -> AsyncIt
         kept.telemetry,
         access=Access.load(config, AUTH),
         operations=desk.operations,
-        operation_methods=IMPORTER.methods,
+        services=[migrate_service(["main"])],
+        operation_methods=METHODS,
     )
     port = await rpc.start()
     databases.accept()

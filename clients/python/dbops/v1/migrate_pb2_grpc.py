@@ -260,7 +260,7 @@ class MigrateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResolveMigration(self, request, context):
-        """Says what is so of a migration whose end is not known. Returns the migration.
+        """Records what is so of a migration whose end is not known. Returns the migration. Doing so twice is doing it once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

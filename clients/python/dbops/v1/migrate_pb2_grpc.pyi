@@ -112,7 +112,7 @@ class MigrateServiceStub:
     AdoptMigrations: _grpc.UnaryUnaryMultiCallable[_migrations_pb2.AdoptMigrationsRequest, _operations_pb2.Operation]
     """Takes over the history of another tool. Its table is read and never written."""
     ResolveMigration: _grpc.UnaryUnaryMultiCallable[_migrations_pb2.ResolveMigrationRequest, _migrations_pb2.Migration]
-    """Says what is so of a migration whose end is not known. Returns the migration."""
+    """Records what is so of a migration whose end is not known. Returns the migration. Doing so twice is doing it once."""
     PlanImport: _grpc.UnaryUnaryMultiCallable[_migrate_pb2.PlanImportRequest, _operations_pb2.Operation]
     """Plans an import and changes nothing. The plan has each column's type with the evidence for it, the fate of each
     object, and an estimate of the duration. PostgreSQL creates each object without rows, in a transaction that is
@@ -219,7 +219,7 @@ class MigrateServiceAsyncStub(MigrateServiceStub):
     AdoptMigrations: _aio.UnaryUnaryMultiCallable[_migrations_pb2.AdoptMigrationsRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Takes over the history of another tool. Its table is read and never written."""
     ResolveMigration: _aio.UnaryUnaryMultiCallable[_migrations_pb2.ResolveMigrationRequest, _migrations_pb2.Migration]  # type: ignore[assignment]
-    """Says what is so of a migration whose end is not known. Returns the migration."""
+    """Records what is so of a migration whose end is not known. Returns the migration. Doing so twice is doing it once."""
     PlanImport: _aio.UnaryUnaryMultiCallable[_migrate_pb2.PlanImportRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Plans an import and changes nothing. The plan has each column's type with the evidence for it, the fate of each
     object, and an estimate of the duration. PostgreSQL creates each object without rows, in a transaction that is
@@ -365,7 +365,7 @@ class MigrateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _migrations_pb2.ResolveMigrationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_migrations_pb2.Migration, _abc.Awaitable[_migrations_pb2.Migration]]:
-        """Says what is so of a migration whose end is not known. Returns the migration."""
+        """Records what is so of a migration whose end is not known. Returns the migration. Doing so twice is doing it once."""
 
     @_abc_1.abstractmethod
     def PlanImport(

@@ -15,6 +15,7 @@ from dbops_client._async.metrics import (
     AsyncSessionsClient,
     AsyncSettingsClient,
 )
+from dbops_client._async.migrations import AsyncMigrationsClient
 from dbops_client._async.operations import AsyncOperationsClient
 from dbops_client._async.schedules import (
     AsyncDutiesClient,
@@ -87,6 +88,7 @@ class AsyncDbopsClient:
         self.statements = AsyncStatementsClient(transport)
         self.backups = AsyncBackupsClient(transport)
         self.imports = AsyncImportsClient(transport)
+        self.migrations = AsyncMigrationsClient(transport)
         self.operations = AsyncOperationsClient(transport)
         self.schedules = AsyncSchedulesClient(transport)
         self.workers = AsyncWorkersClient(transport)

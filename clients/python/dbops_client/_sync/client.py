@@ -18,6 +18,7 @@ from dbops_client._sync.metrics import (
     SessionsClient,
     SettingsClient,
 )
+from dbops_client._sync.migrations import MigrationsClient
 from dbops_client._sync.operations import OperationsClient
 from dbops_client._sync.schedules import (
     DutiesClient,
@@ -87,6 +88,7 @@ class DbopsClient:
         self.statements = StatementsClient(transport)
         self.backups = BackupsClient(transport)
         self.imports = ImportsClient(transport)
+        self.migrations = MigrationsClient(transport)
         self.operations = OperationsClient(transport)
         self.schedules = SchedulesClient(transport)
         self.workers = WorkersClient(transport)

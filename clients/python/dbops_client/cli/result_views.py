@@ -15,7 +15,7 @@ _Result = TypeVar("_Result", bound=Message)
 _View = Callable[[_Result], RenderableType]
 
 # The modules of this package that register views. They are imported when a result is shown.
-_MODULES = ("import_views", "backup_views", "restore_views")
+_MODULES = ("import_views", "backup_views", "restore_views", "migrate_views", "migrate_check_view")
 
 
 @dataclass(frozen=True, slots=True)

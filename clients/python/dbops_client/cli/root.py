@@ -18,7 +18,8 @@ Global options go before or after the command. Exit codes:
   0    done
   1    the operation failed or was cancelled; 'dbops health': a database is
        UNHEALTHY or UNKNOWN; 'dbops import verify': there are differences;
-       'dbops backup verify' and 'drill': something is not ok
+       'dbops backup verify' and 'drill': something is not ok; 'dbops migrate
+       check': there are errors, or drift
   2    wrong usage
   3    the server refused the call or cannot be reached, or the operation was
        left running
@@ -31,6 +32,7 @@ Examples:
   dbops health main --watch
   dbops backup restore --target-time 15m --to /srv/restored
   dbops import run app.db --database main
+  dbops migrate apply main
   dbops operations list --running
   dbops --server https://dbops.example.com databases list --output json
 
@@ -50,6 +52,7 @@ _COMMANDS = {
     "health": "health",
     "import": "imports",
     "metrics": "metrics",
+    "migrate": "migrate",
     "operations": "operations",
     "schedules": "schedules",
     "sessions": "sessions",

@@ -14,12 +14,13 @@ def option_group(*options: Callable[[_Command], _Command]) -> Callable[[_Command
     return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
 
 
+request_id_option = click.option(
+    "--request-id",
+    metavar="ID",
+    help="Your own id of this request, such as a UUID: the same id twice is one operation.",
+)
 request_options = option_group(
-    click.option(
-        "--request-id",
-        metavar="ID",
-        help="Your own id of this request, such as a UUID: the same id twice is one operation.",
-    ),
+    request_id_option,
     click.option(
         "--validate-only",
         is_flag=True,
@@ -31,17 +32,14 @@ no_wait_option = click.option(
     is_flag=True,
     help="Print the operation's name, and do not wait for its end.",
 )
-start_options = option_group(
-    request_options,
-    click.option(
-        "--operation-timeout",
-        "operation_timeout_s",
-        type=click.FloatRange(min=0, min_open=True),
-        metavar="SECONDS",
-        help="Fail the operation if it takes longer.  [default: no limit]",
-    ),
-    no_wait_option,
+operation_timeout_option = click.option(
+    "--operation-timeout",
+    "operation_timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Fail the operation if it takes longer.  [default: no limit]",
 )
+start_options = option_group(request_options, operation_timeout_option, no_wait_option)
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:

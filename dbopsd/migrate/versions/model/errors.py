@@ -37,7 +37,9 @@ class SetUnknown(DbopsError):
 
     @property
     def message(self) -> str:
-        return f"database '{self.database}' has no set '{self.set}' of migrations; it has {self.sets}"
+        return (
+            f"database '{self.database}' has no set '{self.set}' of migrations; it has {self.sets}"
+        )
 
 
 @dataclass(eq=False)

@@ -8,11 +8,11 @@ from dbopsd.migrate.versions.model.migration import MigrationProblem, Phase
 
 @dataclass(frozen=True)
 class Script:
-    """The SQL of one direction.
+    r"""The SQL of one direction.
 
-    `text` is what runs: without a byte order mark, psql's `\\restrict`, and a BEGIN and COMMIT around
-    everything. Blanks stand in their place, so that a position in it is one in the file, which
-    begins with line `first_line`.
+    `text` is what runs: without a byte order mark, psql's `\restrict`, and a BEGIN and COMMIT
+    around everything. Blanks stand in their place, so that a position in it is one in the file,
+    which begins with line `first_line`.
     """
 
     path: str

@@ -13,6 +13,13 @@ _MOST_COUNT: Final = 100_000
 _MOST_LOCK_WAIT_S: Final = 86_400.0
 
 
+class Resolution(Enum):
+    """What is so of a migration whose end is not known."""
+
+    APPLIED = "APPLIED"
+    NOT_APPLIED = "NOT_APPLIED"
+
+
 class Tool(Enum):
     """A tool whose history can be adopted."""
 
@@ -61,7 +68,7 @@ class ApplyMigrationsRequest(Request):
         _check_extent(self.to, self.count)
         _check_lock_wait(self.lock_wait_s)
         if self.override_findings:
-            _check_reason("override_findings", self.override_findings)
+            check_reason("override_findings", self.override_findings)
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ class BaselineMigrationsRequest(Request):
 
     def check(self) -> None:
         """Raise `InvalidField`."""
-        _check_reason("reason", self.reason)
+        check_reason("reason", self.reason)
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,7 @@ def _check_lock_wait(lock_wait_s: float | None) -> None:
         raise InvalidField("lock_wait", "is not above 0 s, or above 1 day")
 
 
-def _check_reason(field: str, reason: str) -> None:
+def check_reason(field: str, reason: str) -> None:
+    """Raise `InvalidField` for a reason that is empty, too long, or would not stay on its line."""
     if not reason.strip() or len(reason) > _MOST_REASON_CHARS or not reason.isprintable():
         raise InvalidField(field, f"is not 1 to {_MOST_REASON_CHARS} printable characters")
