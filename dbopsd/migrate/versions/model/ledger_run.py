@@ -65,3 +65,8 @@ class LedgerRun:
     backup: str = ""
     """The backup that was taken first."""
     problem: str = ""
+    normalised_checksum: str = ""
+    """Of the same bytes without a byte order mark and with LF as line ends; empty: not known."""
+    in_doubt: bool = False
+    """Whether the statement after those that are done was begun without a transaction: it may be
+    done or not."""

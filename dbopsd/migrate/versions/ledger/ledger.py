@@ -1,0 +1,285 @@
+"""The ledger of a database: a row for each run of a migration, in a schema of the database itself.
+
+It is not in the control store, because the row of a migration that runs in a transaction is
+written in that transaction. It has versions of its own: whoever writes brings it up to date
+first, under the lock of migrations; whoever only reads takes it as it is.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from dbopsd.db.database import Database
+from dbopsd.db.errors import PermissionMissing
+from dbopsd.db.identifiers import quoted
+from dbopsd.db.session import Session
+from dbopsd.db.statement import Statement, load_sql
+from dbopsd.migrate.versions.ledger.errors import LedgerNewer, LedgerPermissionMissing
+from dbopsd.migrate.versions.ledger.lock_key import LockKey
+from dbopsd.migrate.versions.ledger.new_run import NewRun
+from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
+from dbopsd.migrate.versions.model.schema_object import Fingerprint, SchemaObject
+
+LEDGER_VERSION: Final = 2
+RELATIONS: Final = (
+    "migration_runs",
+    "schema_objects",
+    "schema_fingerprint",
+    "ledger_version",
+    "migrations",
+)
+"""The tables of a ledger, and its view."""
+
+_SQL: Final = "dbopsd.migrate.versions.ledger.sql"
+_COLUMNS: Final = frozenset(field.name for field in dataclasses.fields(LedgerRun))
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger in a schema of a database. Every method is done within the session's transaction.
+
+    Methods that read raise `LedgerNewer`, and `LedgerPermissionMissing`; nothing is created but by
+    `prepare`, which whoever writes calls first.
+    """
+
+    database: str
+    schema: str = "dbops"
+
+    @classmethod
+    def of(cls, database: Database) -> "Ledger":
+        """The ledger that is configured for a database."""
+        return cls(database.name, database.config.migrations.schema_)
+
+    @property
+    def lock_key(self) -> LockKey:
+        """The key of the lock of whoever changes the database by migrations."""
+        return LockKey.of(self.schema)
+
+    async def prepare(self, session: Session) -> None:
+        """Create the ledger, or bring it up to date, in one transaction.
+
+        The caller has the lock of migrations. Raises `LedgerNewer` and `LedgerPermissionMissing`.
+        """
+        if await self._version(session) == LEDGER_VERSION:
+            return
+        try:
+            async with session.transaction():
+                await session.execute(self.statement("lock_creation"))
+                schema_exists, _ = await self._found(session)
+                if not schema_exists:
+                    await session.execute(self.statement("create_schema"))
+                for version in range(await self._version(session) + 1, LEDGER_VERSION + 1):
+                    await session.execute(self.statement(f"upgrade_to_{version}"))
+                    await session.execute(self.statement("insert_version"), (version,))
+        except PermissionMissing as error:
+            raise await self._permission_missing(session, error) from error
+
+    async def begin(self, session: Session, run: NewRun) -> int:
+        """Record that a run begins; returns its id."""
+        return await self._insert(session, dataclasses.replace(run, result=Result.RUNNING))
+
+    async def progress(
+        self, session: Session, id_: int, statements_done: int, *, in_doubt: bool = False
+    ) -> None:
+        """Record how many statements of a run are done.
+
+        `in_doubt`: whether the next one is begun now, without a transaction.
+        """
+        parameters = {"id": id_, "statements_done": statements_done, "in_doubt": in_doubt}
+        await session.execute(self.statement("update_progress"), parameters)
+
+    def progress_text(self, id_: int, statements_done: int) -> str:
+        """What `progress` does as a statement without parameters, to be sent with another one.
+
+        It is right whatever the `search_path` is.
+        """
+        return (
+            f"UPDATE {quoted(self.schema, 'migration_runs')} "  # noqa: S608 - quoted, and integers
+            f"SET statements_done = {statements_done:d}, in_doubt = false "
+            f"WHERE id OPERATOR(pg_catalog.=) {id_:d}::pg_catalog.int8"
+        )
+
+    async def finish(
+        self,
+        session: Session,
+        id_: int,
+        result: Result,
+        statements_done: int,
+        *,
+        in_doubt: bool = False,
+        fingerprint: str = "",
+        problem: str = "",
+    ) -> None:
+        """Record how a run ended that `begin` recorded."""
+        await session.execute(
+            self.statement("finish_run"),
+            {
+                "id": id_,
+                "result": result.value,
+                "statements_done": statements_done,
+                "in_doubt": in_doubt,
+                "fingerprint": fingerprint,
+                "problem": problem,
+            },
+        )
+
+    async def set_fingerprint(self, session: Session, id_: int, digest: str) -> None:
+        """Record the digest of the schema after a run."""
+        await session.execute(self.statement("set_fingerprint"), {"id": id_, "fingerprint": digest})
+
+    async def done(self, session: Session, run: NewRun) -> int:
+        """Record a run that is done, in its own transaction; returns its id."""
+        return await self._insert(session, dataclasses.replace(run, result=Result.DONE))
+
+    async def record(self, session: Session, runs: Iterable[NewRun]) -> None:
+        """Record runs as they are, all of them or none, in their order."""
+        async with session.transaction():
+            await session.execute_many(
+                self.statement("insert_run"), [_parameters(run) for run in runs]
+            )
+
+    async def read(self, session: Session) -> list[LedgerRun]:
+        """Every run, in the order in which they began; none where there is no ledger."""
+        if not await self._version(session):
+            return []
+        table = await session.fetch_table(self.statement("runs"))
+        # A newer version would have been refused, but for columns that somebody else added.
+        known = [name if name in _COLUMNS else "" for name in table.columns]
+        return [_read_run(dict(zip(known, row, strict=True))) for row in table.rows]
+
+    async def live_runs(self, session: Session) -> frozenset[int]:
+        """The ids of runs that are RUNNING and whose backend is still at it."""
+        if not await self._version(session):
+            return frozenset()
+        rows = await session.fetch_all(self.statement("live_runs"), self.lock_key.parameters)
+        return frozenset(id_ for (id_,) in rows)
+
+    async def read_with_live(self, session: Session) -> tuple[list[LedgerRun], frozenset[int]]:
+        """`read` and `live_runs` of one moment. Call it outside a transaction."""
+        runs = await self.read(session)
+        running = _running(runs)
+        if not running:
+            return runs, frozenset()
+        live = await self.live_runs(session)
+        if running <= live:
+            return runs, live
+        # One that is not live may have ended since it was read. Now it would show.
+        runs = await self.read(session)
+        return runs, live | (_running(runs) - running)
+
+    async def last_digest(self, session: Session) -> str:
+        """The digest of the schema after the last run, as it was stored; empty: it was not."""
+        if not await self._version(session):
+            return ""
+        row = await session.fetch_one(self.statement("fingerprint"))
+        return "" if row is None else str(row[0])
+
+    async def last_fingerprint(self, session: Session) -> Fingerprint | None:
+        """The schema after the last run, as it was stored; None: it was not."""
+        digest = await self.last_digest(session)
+        if not digest:
+            return None
+        rows = await session.fetch_all(self.statement("objects"))
+        objects = sorted((SchemaObject(*row) for row in rows), key=_kind_and_identity)
+        return Fingerprint(digest, tuple(objects))
+
+    async def store_fingerprint(self, session: Session, fingerprint: Fingerprint) -> None:
+        """Store the schema that drift is measured from, in place of the one before.
+
+        It counts once the last run has its digest too.
+        """
+        objects = fingerprint.objects
+        async with session.transaction():
+            await session.execute(self.statement("store_fingerprint"), (fingerprint.digest,))
+            await session.execute(
+                self.statement("store_objects"),
+                {
+                    "kinds": [each.kind for each in objects],
+                    "identities": [each.identity for each in objects],
+                    "definitions": [each.definition for each in objects],
+                    "positions": [each.position for each in objects],
+                    "owners_and_grants": [each.owner_and_grants for each in objects],
+                },
+            )
+
+    def statement(self, name: str) -> Statement:
+        """One of the statements in `sql/`, on the relations of this ledger."""
+        statement = load_sql(_SQL, f"{name}.sql").statement
+        schema = self.schema
+        if "%" in statement.query_text:
+            # It has parameters, and a percent sign in a name must not be taken for one.
+            schema = schema.replace("%", "%%")
+        names = {name: (schema, name) for name in RELATIONS}
+        return statement.with_identifiers(schema=schema, **names)
+
+    async def exists(self, session: Session) -> bool:
+        """Whether there is a ledger."""
+        return await self._version(session) > 0
+
+    async def _version(self, session: Session) -> int:
+        """The version of the ledger; 0: there is none."""
+        _, ledger_exists = await self._found(session)
+        if not ledger_exists:
+            return 0
+        try:
+            row = await session.fetch_one(self.statement("version"))
+        except PermissionMissing as error:
+            raise await self._permission_missing(session, error) from error
+        version = 0 if row is None else int(row[0])
+        if version > LEDGER_VERSION:
+            raise LedgerNewer(self.database, self.schema, version, LEDGER_VERSION)
+        return version
+
+    async def _found(self, session: Session) -> tuple[bool, bool]:
+        """Whether the schema and the ledger in it exist."""
+        row = await session.fetch_one(self.statement("ledger_found"), {"schema": self.schema})
+        return (False, False) if row is None else (row[0], row[1])
+
+    async def _insert(self, session: Session, run: NewRun) -> int:
+        row = await session.fetch_one(self.statement("insert_run"), _parameters(run))
+        if row is None:
+            raise ValueError("INSERT … RETURNING returned no row")
+        return int(row[0])
+
+    async def _permission_missing(
+        self, session: Session, error: PermissionMissing
+    ) -> PermissionMissing | LedgerPermissionMissing:
+        """What helps. The error as it is where nothing can be asked in the same transaction."""
+        if not session.usable:
+            return error
+        row = await session.fetch_one(self.statement("role_and_database"))
+        role, database = ("", "") if row is None else row
+        schema_exists, ledger_exists = await self._found(session)
+        if not schema_exists:
+            grant = f"GRANT CREATE ON DATABASE {quoted(database)} TO {quoted(role)}"
+        elif not ledger_exists:
+            grant = f"GRANT USAGE, CREATE ON SCHEMA {quoted(self.schema)} TO {quoted(role)}"
+        else:
+            grant = f"make {quoted(role)} a member of the owner of schema {quoted(self.schema)}"
+        return LedgerPermissionMissing(self.database, self.schema, error.cause, grant)
+
+
+def _parameters(run: NewRun) -> dict[str, Any]:
+    values = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
+    return {
+        **values,
+        "direction": run.direction.value,
+        "result": run.result.value,
+        "ended": run.result is not Result.RUNNING,
+    }
+
+
+def _read_run(columns: Mapping[str, Any]) -> LedgerRun:
+    values = {name: value for name, value in columns.items() if name}
+    values["direction"] = Direction(values["direction"])
+    values["result"] = Result(values["result"])
+    return LedgerRun(**values)
+
+
+def _running(runs: Iterable[LedgerRun]) -> frozenset[int]:
+    return frozenset(run.id for run in runs if run.result is Result.RUNNING)
+
+
+def _kind_and_identity(each: SchemaObject) -> tuple[str, str]:
+    return (each.kind, each.identity)

@@ -1,0 +1,2 @@
+-- summary: CREATE SCHEMA
+CREATE SCHEMA IF NOT EXISTS {schema}

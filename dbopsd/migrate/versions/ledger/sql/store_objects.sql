@@ -1,0 +1,27 @@
+-- summary: INSERT schema_objects
+-- Only what differs is written: most migrations change few of thousands of objects.
+WITH wanted AS MATERIALIZED (
+    SELECT w.kind, w.identity, w.definition, w.position, w.owner_and_grants
+    FROM ROWS FROM (
+        pg_catalog.unnest(%(kinds)s::pg_catalog.text[]),
+        pg_catalog.unnest(%(identities)s::pg_catalog.text[]),
+        pg_catalog.unnest(%(definitions)s::pg_catalog.text[]),
+        pg_catalog.unnest(%(positions)s::pg_catalog.int4[]),
+        pg_catalog.unnest(%(owners_and_grants)s::pg_catalog.text[])
+    ) AS w (kind, identity, definition, position, owner_and_grants)
+), removed AS (
+    DELETE FROM {schema_objects} AS o
+    WHERE NOT EXISTS (
+        SELECT FROM wanted AS w
+        WHERE w.kind = o.kind AND w.identity = o.identity AND w.definition = o.definition
+            AND w.position = o.position AND w.owner_and_grants = o.owner_and_grants
+    )
+)
+INSERT INTO {schema_objects} (kind, identity, definition, position, owner_and_grants)
+SELECT w.kind, w.identity, w.definition, w.position, w.owner_and_grants
+FROM wanted AS w
+WHERE NOT EXISTS (
+    SELECT FROM {schema_objects} AS o
+    WHERE w.kind = o.kind AND w.identity = o.identity AND w.definition = o.definition
+        AND w.position = o.position AND w.owner_and_grants = o.owner_and_grants
+)

@@ -1,0 +1,1 @@
+"""Which migrations are in which state, and which of them run next."""

@@ -1,0 +1,257 @@
+"""What an apply or a rollback runs, in its order; or why it runs nothing."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from dbopsd.config.migrations import DatabaseMigrationsConfig
+from dbopsd.migrate.versions.ledger.new_run import checksum_of
+from dbopsd.migrate.versions.model.errors import (
+    MigrationFilesInvalid,
+    SetRequired,
+    VersionNotFound,
+)
+from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
+from dbopsd.migrate.versions.model.migration import MigrationProblem, Phase, State
+from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile, Script
+from dbopsd.migrate.versions.model.requests import (
+    ApplyMigrationsRequest,
+    RollbackMigrationsRequest,
+)
+from dbopsd.migrate.versions.plan.errors import (
+    MigrationChanged,
+    MigrationInterrupted,
+    MigrationMissing,
+    MigrationOutOfOrder,
+    MigrationRunning,
+    RollbackBeyondBaseline,
+    RollbackMissing,
+)
+from dbopsd.migrate.versions.plan.states import (
+    APPLIED_STATES,
+    WAITING_STATES,
+    MigrationState,
+    SetState,
+    read_set,
+)
+from dbopsd.migrate.versions.plan.versions import find_version
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A direction of a migration that is to be run."""
+
+    file: MigrationFile
+    script: Script
+    direction: Direction
+    interrupted: LedgerRun | None = None
+    """The run in the same direction that was interrupted; None: it begins anew."""
+
+
+def plan_apply(
+    database: str,
+    folders: Sequence[Folder],
+    runs: Iterable[LedgerRun],
+    live: Collection[int],
+    request: ApplyMigrationsRequest,
+    config: DatabaseMigrationsConfig,
+) -> tuple[PlannedRun, ...]:
+    """The migrations to apply, set after set; an interrupted one of a set first.
+
+    Raises `MigrationFilesInvalid`, `MigrationChanged`, `MigrationMissing`, `MigrationInterrupted`,
+    `MigrationRunning`, `MigrationOutOfOrder`, `VersionNotFound` and `SetRequired`.
+    """
+    if request.to and len(folders) > 1:
+        raise SetRequired(database, ", ".join(folder.set for folder in folders))
+    history = tuple(runs)
+    out_of_order = request.out_of_order or config.out_of_order
+    planned: list[PlannedRun] = []
+    for folder in folders:
+        _refuse_problems(database, folder.problems)
+        state = read_set(folder, history, live)
+        _refuse_history(database, state)
+        if not out_of_order:
+            _refuse_out_of_order(database, state)
+        planned += _apply_set(database, state, request)
+    return tuple(planned[: request.count] if request.count else planned)
+
+
+def plan_rollback(
+    database: str,
+    folder: Folder,
+    runs: Iterable[LedgerRun],
+    live: Collection[int],
+    request: RollbackMigrationsRequest,
+) -> tuple[PlannedRun, ...]:
+    """The migrations to roll back, the one that was applied last first; none: there are none.
+
+    A migration whose file was changed since is rolled back with the rollback of now. Repeatable
+    ones stay. Raises `VersionNotFound`, `RollbackMissing`, `RollbackBeyondBaseline`,
+    `MigrationFilesInvalid`, `MigrationInterrupted` and `MigrationRunning`.
+    """
+    state = read_set(folder, runs, live)
+    interrupted = _interrupted(database, state, Direction.DOWN)
+    chosen = _chosen_rollbacks(database, state, request)
+    if interrupted is not None:
+        left = (request.count or 1) - 1
+        chosen = [interrupted, *(chosen if request.to else chosen[:left])]
+    versions = {each.key for each in chosen}
+    _refuse_problems(
+        database,
+        [each for each in folder.problems if not each.version or each.version in versions],
+    )
+    for each in chosen:
+        if each.state is State.BASELINED:
+            raise RollbackBeyondBaseline(database, folder.set, each.version)
+    return tuple(_down_runs(database, folder.set, chosen))
+
+
+def count_pending(state: SetState, *, out_of_order: bool) -> int:
+    """How many migrations of a set an apply would run, if nothing were in its way."""
+    chosen = _of_phase([each for each in state.migrations if _is_waiting(each)], None)
+    return sum(out_of_order or each.state is not State.OUT_OF_ORDER for each in chosen)
+
+
+def _apply_set(
+    database: str, state: SetState, request: ApplyMigrationsRequest
+) -> Iterator[PlannedRun]:
+    waiting = _up_to(database, state, request.to)
+    chosen = _of_phase(waiting, request.phase)
+    interrupted = _interrupted(database, state, Direction.UP)
+    if interrupted is not None:
+        if interrupted not in chosen:
+            raise _interruption(database, state.folder.set, interrupted)
+        chosen = [interrupted, *(each for each in chosen if each is not interrupted)]
+    for each in chosen:
+        if each.file is not None:
+            yield PlannedRun(
+                each.file,
+                each.file.up,
+                Direction.UP,
+                each.last if each is interrupted else None,
+            )
+
+
+def _up_to(database: str, state: SetState, to: str) -> list[MigrationState]:
+    """What waits to be applied up to a version. Repeatable ones wait for everything else."""
+    waiting = [each for each in state.migrations if _is_waiting(each)]
+    if not to:
+        return waiting
+    last = find_version(state.folder.migrations, to)
+    if last is None:
+        raise VersionNotFound(database, state.folder.set, to)
+    order = {file.key: index for index, file in enumerate(state.folder.migrations)}
+    return [each for each in waiting if not each.repeatable and order[each.key] <= order[last.key]]
+
+
+def _of_phase(waiting: list[MigrationState], phase: Phase | None) -> list[MigrationState]:
+    """Of what waits, what may run in a phase: nothing runs before a CONTRACT that precedes it."""
+    contracts = [index for index, each in enumerate(waiting) if _is_contract(each)]
+    if phase is Phase.CONTRACT:
+        return waiting[: contracts[-1] + 1] if contracts else []
+    if not contracts:
+        return waiting
+    first = contracts[0]
+    versioned = [each for each in waiting[first:] if not each.repeatable]
+    if all(_is_contract(each) for each in versioned):
+        # Repeatable ones describe what the versions make, of which only the removals are left.
+        repeatable = [
+            each for each in waiting[first:] if each.repeatable and not _is_contract(each)
+        ]
+        return waiting[:first] + repeatable
+    return waiting[:first]
+
+
+def _is_waiting(state: MigrationState) -> bool:
+    return state.state in WAITING_STATES or _resumable(state)
+
+
+def _is_contract(state: MigrationState) -> bool:
+    return state.file is not None and state.file.phase is Phase.CONTRACT
+
+
+def _chosen_rollbacks(
+    database: str, state: SetState, request: RollbackMigrationsRequest
+) -> list[MigrationState]:
+    versioned = [each for each in state.migrations if not each.repeatable]
+    first = 0
+    if request.to:
+        stays = find_version(state.folder.migrations, request.to)
+        key = request.to if stays is None else stays.key
+        keys = [each.key for each in versioned]
+        if key not in keys:
+            raise VersionNotFound(database, state.folder.set, request.to)
+        first = keys.index(key) + 1
+    applied = [each for each in versioned[first:] if each.state in APPLIED_STATES]
+    newest_first = sorted(applied, key=lambda each: each.applied.id if each.applied else 0)[::-1]
+    return newest_first if request.to else newest_first[: request.count or 1]
+
+
+def _down_runs(database: str, set_: str, chosen: Sequence[MigrationState]) -> Iterator[PlannedRun]:
+    lacking = [each.title for each in chosen if each.file is None or each.file.down is None]
+    if lacking:
+        raise RollbackMissing(database, set_, ", ".join(lacking))
+    for each in chosen:
+        if each.file is not None and each.file.down is not None:
+            interrupted = each.last if each.state is State.INTERRUPTED else None
+            yield PlannedRun(each.file, each.file.down, Direction.DOWN, interrupted)
+
+
+def _refuse_problems(database: str, problems: Sequence[MigrationProblem]) -> None:
+    blocking = [each for each in problems if each.blocking]
+    if blocking:
+        raise MigrationFilesInvalid(database, blocking[0], len(blocking))
+
+
+def _refuse_history(database: str, state: SetState) -> None:
+    set_ = state.folder.set
+    for each in state.migrations:
+        if each.state is State.CHANGED and each.file and each.applied:
+            raise MigrationChanged(
+                database, set_, each.version, each.title, each.file.checksum, each.applied.checksum
+            )
+        if each.state is State.MISSING and not each.repeatable:
+            raise MigrationMissing(database, set_, each.version, each.title)
+
+
+def _refuse_out_of_order(database: str, state: SetState) -> None:
+    newest = state.newest
+    if newest is None:
+        return
+    late = state.migrations.index(newest)
+    for each in state.migrations[:late]:
+        if each.state in WAITING_STATES and not each.repeatable:
+            raise MigrationOutOfOrder(
+                database, state.folder.set, each.version, each.title, newest.version
+            )
+
+
+def _interrupted(database: str, state: SetState, direction: Direction) -> MigrationState | None:
+    """The migration that was interrupted in a direction, and can be gone on with."""
+    found = None
+    for each in state.migrations:
+        if each.state is State.RUNNING and each.last:
+            raise MigrationRunning(
+                database, state.folder.set, each.version, each.title, each.last.backend_pid
+            )
+        if each.state is not State.INTERRUPTED:
+            continue
+        if found is not None or not _resumable(each, direction):
+            raise _interruption(database, state.folder.set, each)
+        found = each
+    return found
+
+
+def _resumable(state: MigrationState, direction: Direction = Direction.UP) -> bool:
+    """Whether it was interrupted in that direction, and the text that ran is that of now."""
+    last = state.last
+    if state.state is not State.INTERRUPTED or state.file is None or last is None:
+        return False
+    if last.direction is not direction or (direction is Direction.DOWN and not state.file.down):
+        return False
+    return last.checksum == checksum_of(state.file, direction)
+
+
+def _interruption(database: str, set_: str, state: MigrationState) -> MigrationInterrupted:
+    last = state.last
+    done, statements = (last.statements_done, last.statements) if last else (0, 0)
+    return MigrationInterrupted(database, set_, state.version, state.title, done, statements)

@@ -1,0 +1,308 @@
+"""The state of each migration of a set: what its folder has, joined with what the ledger has."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from dbopsd.migrate.versions.ledger.new_run import SHA256, normalised_checksum
+from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
+from dbopsd.migrate.versions.model.migration import Migration, MigrationProblem, State
+from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile
+from dbopsd.migrate.versions.plan.versions import place_of
+
+APPLIED_STATES: Final = frozenset(
+    {State.APPLIED, State.CHANGED, State.MISSING, State.BASELINED, State.ADOPTED}
+)
+"""The states of migrations that the database has."""
+
+WAITING_STATES: Final = frozenset({State.PENDING, State.FAILED, State.OUT_OF_ORDER})
+"""The states of migrations that the database does not have, and can get."""
+
+
+@dataclass(frozen=True)
+class MigrationState:
+    """A migration with all that is known of it."""
+
+    key: str
+    state: State
+    file: MigrationFile | None
+    """None: the folder does not have it."""
+    applied: LedgerRun | None
+    """The run by which the database has it; None: it does not."""
+    last: LedgerRun | None
+    """Its last run that left something or ended in failure; None: there is none."""
+    line_endings: bool = False
+    """Whether the file differs from the applied one in line ends or a byte order mark alone."""
+
+    @property
+    def title(self) -> str:
+        """What people know it by: its file, or else its version."""
+        if self.file is not None:
+            return self.file.up.path
+        run = self.last
+        return self.key if run is None else f"{run.version or run.key} ({run.name})"
+
+    @property
+    def version(self) -> str:
+        """Its version; the name of one that is repeatable."""
+        return self.key.removeprefix("R:")
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it runs again whenever its file changes."""
+        return self.file.repeatable if self.file else self.key.startswith("R:")
+
+
+@dataclass(frozen=True)
+class SetState:
+    """The migrations of a set in the order in which they apply.
+
+    Those without a file stand where their version belongs.
+    """
+
+    folder: Folder
+    migrations: tuple[MigrationState, ...]
+
+    @property
+    def newest(self) -> MigrationState | None:
+        """The applied one of the highest version, not by the time of its run."""
+        applied = [each for each in self.migrations if _counts(each)]
+        return applied[-1] if applied else None
+
+    @property
+    def current_version(self) -> str:
+        """The highest version that is applied; empty: none."""
+        return "" if self.newest is None else self.newest.version
+
+
+def read_set(
+    folder: Folder, runs: Iterable[LedgerRun], live: Collection[int] = frozenset()
+) -> SetState:
+    """The states of a folder's migrations.
+
+    `runs`: those of the ledger, also of other sets, in the order of their ids. `live`: the ids of
+    those that still run.
+    """
+    histories: dict[str, list[LedgerRun]] = {}
+    for run in runs:
+        if run.set == folder.set:
+            histories.setdefault(run.key, []).append(run)
+    files = {file.key: file for file in folder.migrations}
+    states = [_state_of(key, file, histories.get(key, ()), live) for key, file in files.items()]
+    lost = [
+        state
+        for key, history in histories.items()
+        if key not in files
+        for state in [_state_of(key, None, history, live)]
+        # What is neither there nor applied is nothing.
+        if state.state not in WAITING_STATES
+    ]
+    return SetState(folder, tuple(_mark_out_of_order(_in_order(states, lost, folder))))
+
+
+def migrations_of(
+    folder: Folder, runs: Iterable[LedgerRun], live: Collection[int] = frozenset()
+) -> tuple[Migration, ...]:
+    """The migrations of a set as callers see them, in the order in which they apply."""
+    return tuple(describe(each, folder.set) for each in read_set(folder, runs, live).migrations)
+
+
+def describe(state: MigrationState, set_: str) -> Migration:
+    """A migration as callers see it."""
+    file, applied, last = state.file, state.applied, state.last
+    shown = last or applied
+    return Migration(
+        set=set_,
+        version=_version_of(state),
+        name=file.name if file else (shown.name if shown else ""),
+        state=state.state,
+        checksum=file.checksum if file else "",
+        applied_checksum=_shown_checksum(applied),
+        transactional=file.up.transactional if file else False,
+        phase=file.phase if file else None,
+        repeatable=state.repeatable,
+        has_rollback=file is not None and file.down is not None,
+        path=file.up.path if file else "",
+        apply_time=_apply_time(applied),
+        duration_s=_duration_s(shown),
+        applied_by=applied.who if applied else "",
+        operation=f"operations/{shown.operation}" if shown and shown.operation else "",
+        statements_done=shown.statements_done if shown else 0,
+        statements=shown.statements if shown else 0,
+        problem=_problem(state),
+    )
+
+
+def problems_of(set_state: SetState, *, out_of_order: bool = False) -> list[MigrationProblem]:
+    """What is wrong between a folder and the ledger, or worth a look.
+
+    `out_of_order`: whether migrations that are older than applied ones are applied too.
+    """
+    found = []
+    for each in set_state.migrations:
+        reason, blocking = _PROBLEMS.get(each.state, ("", False))
+        if each.state is State.MISSING and each.repeatable:
+            blocking = False
+        if each.state is State.OUT_OF_ORDER:
+            blocking = not out_of_order
+        if each.line_endings:
+            reason = "LINE_ENDINGS"
+        if reason:
+            found.append(
+                MigrationProblem(
+                    reason,
+                    f"{each.title}: {_problem(each) or _LINE_ENDINGS}",
+                    set=set_state.folder.set,
+                    version=each.version,
+                    path=each.file.up.path if each.file else "",
+                    blocking=blocking,
+                )
+            )
+    return found
+
+
+_LINE_ENDINGS: Final = (
+    "differs from the applied file in line ends or a byte order mark alone; it counts as the same"
+)
+_PROBLEMS: Final[Mapping[State, tuple[str, bool]]] = {
+    State.CHANGED: ("MIGRATION_CHANGED", True),
+    State.MISSING: ("MIGRATION_MISSING", True),
+    State.OUT_OF_ORDER: ("MIGRATION_OUT_OF_ORDER", True),
+    State.INTERRUPTED: ("MIGRATION_INTERRUPTED", True),
+    State.FAILED: ("MIGRATION_FAILED", False),
+}
+_NOT_APPLIED: Final = frozenset({Result.FAILED, Result.INTERRUPTED, Result.RUNNING})
+
+
+def _state_of(
+    key: str, file: MigrationFile | None, history: Sequence[LedgerRun], live: Collection[int]
+) -> MigrationState:
+    applied, last = _effect(history)
+    if last is not None and last.result in (Result.RUNNING, Result.INTERRUPTED):
+        running = last.result is Result.RUNNING and last.id in live
+        state = State.RUNNING if running else State.INTERRUPTED
+        return MigrationState(key, state, file, applied, last)
+    is_gone = file is None and applied is not None
+    if last is not None and _failed(last) and not is_gone:
+        return MigrationState(key, State.FAILED, file, applied, last)
+    if applied is None:
+        return MigrationState(key, State.PENDING, file, None, last)
+    if file is None:
+        return MigrationState(key, State.MISSING, None, applied, last)
+    same, line_endings = _compare(file, applied)
+    if not same:
+        state = State.PENDING if file.repeatable else State.CHANGED
+        return MigrationState(key, state, file, applied, last)
+    return MigrationState(key, _STATES[applied.direction], file, applied, last, line_endings)
+
+
+_STATES: Final = {
+    Direction.UP: State.APPLIED,
+    Direction.RESOLVE_APPLIED: State.APPLIED,
+    Direction.BASELINE: State.BASELINED,
+    Direction.ADOPT: State.ADOPTED,
+}
+
+
+def _effect(history: Sequence[LedgerRun]) -> tuple[LedgerRun | None, LedgerRun | None]:
+    """The run by which the database has a migration, and the last run."""
+    applied: LedgerRun | None = None
+    for run in history:
+        if run.result in _NOT_APPLIED:
+            continue
+        applied = run if run.direction in _STATES else None
+    return applied, history[-1] if history else None
+
+
+def _failed(run: LedgerRun) -> bool:
+    """Whether a run left the migration not applied. A rollback that fails leaves what was there."""
+    return run.result is Result.FAILED and run.direction is not Direction.DOWN
+
+
+def _compare(file: MigrationFile, applied: LedgerRun) -> tuple[bool, bool]:
+    """Whether a file is the applied one, and whether it only is but for its line ends."""
+    if not applied.checksum_algorithm or applied.checksum == file.checksum:
+        return True, False
+    if applied.checksum_algorithm != SHA256 or not applied.normalised_checksum:
+        return False, False
+    same = applied.normalised_checksum == normalised_checksum(file.content)
+    return same, same
+
+
+def _in_order(
+    states: list[MigrationState], lost: list[MigrationState], folder: Folder
+) -> list[MigrationState]:
+    files = folder.migrations
+    places = [(place_of(each.version, files), each) for each in lost if not each.repeatable]
+    places += [(len(files), each) for each in lost if each.repeatable]
+    ordered = list(states)
+    # From the end, so that a place stays what it is; the sort is stable.
+    for place, each in sorted(places, key=lambda pair: pair[0], reverse=True):
+        ordered.insert(place, each)
+    return ordered
+
+
+def _mark_out_of_order(states: list[MigrationState]) -> list[MigrationState]:
+    newest = max((index for index, each in enumerate(states) if _counts(each)), default=-1)
+    return [
+        replace(each, state=State.OUT_OF_ORDER)
+        if index < newest and each.state is State.PENDING and not each.repeatable
+        else each
+        for index, each in enumerate(states)
+    ]
+
+
+def _counts(state: MigrationState) -> bool:
+    """Whether it counts for which version the database has."""
+    return state.state in APPLIED_STATES and not state.repeatable
+
+
+def _version_of(state: MigrationState) -> str:
+    return "" if state.repeatable else state.key
+
+
+def _shown_checksum(applied: LedgerRun | None) -> str:
+    if applied is None:
+        return ""
+    if applied.checksum_algorithm in ("", SHA256):
+        return applied.checksum
+    return f"{applied.checksum_algorithm}:{applied.checksum}"
+
+
+def _apply_time(applied: LedgerRun | None) -> datetime | None:
+    return None if applied is None else applied.finished_at or applied.started_at
+
+
+def _duration_s(run: LedgerRun | None) -> float | None:
+    if run is None or run.finished_at is None:
+        return None
+    # A clock that was set back must not make a duration negative.
+    return max(0.0, (run.finished_at - run.started_at).total_seconds())
+
+
+def _problem(state: MigrationState) -> str:
+    last = state.last
+    match state.state:
+        case State.CHANGED:
+            return "was changed after it was applied"
+        case State.MISSING:
+            return "was applied, and its file is missing"
+        case State.OUT_OF_ORDER:
+            return "was not applied, and a later version was; apply it with --out-of-order"
+        case State.FAILED:
+            return (last.problem if last else "") or "its last run failed"
+        case State.INTERRUPTED:
+            return _interruption(last)
+        case _ if last is not None and last.result is Result.FAILED:
+            return f"its rollback failed: {last.problem}"
+        case _:
+            return ""
+
+
+def _interruption(last: LedgerRun | None) -> str:
+    if last is None:
+        return ""
+    what = "its rollback" if last.direction is Direction.DOWN else "it"
+    after = f"{what} was interrupted after {last.statements_done} of {last.statements} statements"
+    return f"{after}: {last.problem}" if last.problem else after

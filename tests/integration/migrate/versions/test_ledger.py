@@ -1,0 +1,348 @@
+"""The ledger on a real server: what it records, who may create it, and how it goes forward."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from dbopsd.db.database import Database
+from dbopsd.db.session import Session
+from dbopsd.db.statement import Statement
+from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock, lock_holder
+from dbopsd.migrate.versions.ledger.errors import (
+    LedgerNewer,
+    LedgerPermissionMissing,
+    MigrationsBusy,
+)
+from dbopsd.migrate.versions.ledger.ledger import LEDGER_VERSION, Ledger
+from dbopsd.migrate.versions.ledger.new_run import NewRun
+from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
+from dbopsd.migrate.versions.model.schema_object import Fingerprint, SchemaObject
+from tests.support.migration_files import migration
+from tests.support.patience import eventually
+
+FIRST = NewRun.of(migration("001"), Direction.UP, operation="op-1", who="ann", statements=2)
+
+
+def dedicated(database: Database) -> Any:
+    return database.dedicated_session(
+        "write", application_name="dbopsd migrate", query_timeout_s=30.0
+    )
+
+
+@pytest.fixture
+async def session(database: Database) -> AsyncIterator[Session]:
+    async with dedicated(database) as session:
+        yield session
+
+
+def ask(dsn: str, query: str) -> list[Any]:
+    """The rows of the last statement, if it has any."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        cursor = connection.execute(query)
+        while cursor.nextset():
+            pass
+        return cursor.fetchall() if cursor.description else []
+
+
+async def test_nothing_is_created_by_reading(session: Session, database_dsn: str) -> None:
+    ledger = Ledger("main")
+    assert await ledger.read_with_live(session) == ([], frozenset())
+    assert await ledger.last_digest(session) == ""
+    assert await ledger.last_fingerprint(session) is None
+    assert await lock_holder(session, ledger) is None
+    assert ask(database_dsn, "SELECT 1 FROM pg_namespace WHERE nspname = 'dbops'") == []
+
+
+async def test_a_run_is_recorded_from_its_begin_to_its_end(session: Session) -> None:
+    ledger = Ledger("main")
+    await ledger.prepare(session)
+    id_ = await ledger.begin(session, FIRST)
+    await ledger.progress(session, id_, 1, in_doubt=True)
+    [begun] = await ledger.read(session)
+    assert (begun.result, begun.finished_at, begun.statements_done) == (Result.RUNNING, None, 1)
+    assert begun.in_doubt
+    await session.execute(Statement(ledger.progress_text(id_, 2), "UPDATE migration_runs"))
+    [begun] = await ledger.read(session)
+    assert (begun.statements_done, begun.in_doubt) == (2, False)
+    assert (begun.operation, begun.who, begun.statements) == ("op-1", "ann", 2)
+    assert begun.backend_start is not None
+
+    await ledger.finish(session, id_, Result.FAILED, 1, problem="division by zero")
+    done = await ledger.done(session, dataclasses.replace(FIRST, statements_done=2, backup="b"))
+    failed, second = await ledger.read(session)
+    assert (failed.id, failed.result, failed.problem) == (id_, Result.FAILED, "division by zero")
+    assert failed.finished_at is not None
+    assert (second.id, second.result, second.backup) == (done, Result.DONE, "b")
+    assert second.finished_at is not None
+    assert second.checksum == FIRST.checksum
+    assert second.normalised_checksum == FIRST.normalised_checksum != ""
+
+
+async def test_the_row_of_a_transaction_is_there_with_it_or_not_at_all(
+    session: Session, database: Database
+) -> None:
+    ledger = Ledger("main")
+    await ledger.prepare(session)
+    with pytest.raises(ZeroDivisionError):
+        async with session.transaction():
+            await ledger.done(session, FIRST)
+            raise ZeroDivisionError
+    async with session.transaction():
+        await ledger.done(session, FIRST)
+        async with dedicated(database) as other:
+            assert await ledger.read(other) == []
+    assert [run.key for run in await ledger.read(session)] == ["001"]
+
+
+async def test_runs_are_recorded_all_or_none(session: Session) -> None:
+    ledger = Ledger("main")
+    await ledger.prepare(session)
+    runs = [
+        NewRun.of(migration(f"{number:03}"), Direction.BASELINE, reason="was there")
+        for number in range(1, 4)
+    ]
+    await ledger.record(session, runs)
+    assert [run.key for run in await ledger.read(session)] == ["001", "002", "003"]
+    bad = dataclasses.replace(runs[0], name="a\udc80")
+    with pytest.raises(UnicodeEncodeError):
+        await ledger.record(session, [runs[0], bad])
+    assert len(await ledger.read(session)) == 3
+
+
+async def test_a_backend_that_is_gone_runs_nothing(session: Session, database: Database) -> None:
+    ledger = Ledger("main")
+    async with dedicated(database) as worker, database_lock(worker, ledger):
+        await ledger.prepare(worker)
+        id_ = await ledger.begin(worker, FIRST)
+        _, live = await ledger.read_with_live(session)
+        assert live == {id_}
+        holder = await lock_holder(session, ledger)
+        assert holder is not None
+        assert (holder.application, holder.operation) == ("dbopsd migrate", "op-1")
+
+    async def runs_of_nobody() -> list[LedgerRun]:
+        runs, live = await ledger.read_with_live(session)
+        return [] if live else runs
+
+    [run] = await eventually(runs_of_nobody)
+    assert run.result is Result.RUNNING
+
+
+async def test_a_run_that_ends_between_two_looks_is_not_taken_for_interrupted(
+    session: Session, database: Database
+) -> None:
+    """It is RUNNING when the ledger is read, and its backend is gone when that is looked at."""
+
+    class Slow(Ledger):
+        async def read(self, session: Session) -> list[LedgerRun]:
+            runs = await super().read(session)
+            if runs and runs[0].result is Result.RUNNING:
+                await super().finish(session, runs[0].id, Result.DONE, 2)
+            return runs
+
+    await Ledger("main").prepare(session)
+    await Ledger("main").begin(session, FIRST)
+    runs, live = await Slow("main").read_with_live(session)
+    assert ([run.result for run in runs], live) == ([Result.DONE], frozenset())
+
+
+async def test_two_create_the_ledger_at_once(database: Database) -> None:
+    ledger = Ledger("main")
+
+    async def create() -> None:
+        async with dedicated(database) as session:
+            await ledger.prepare(session)
+
+    # Without the lock of migrations even, which they have.
+    await asyncio.gather(*(create() for _ in range(6)))
+    async with dedicated(database) as session:
+        assert await ledger.read(session) == []
+
+
+async def test_an_older_ledger_is_read_as_it_is_and_then_brought_up_to_date(
+    session: Session, database_dsn: str
+) -> None:
+    ledger = Ledger("main", 'old "100%"')
+    await session.execute(ledger.statement("create_schema"))
+    await session.execute(ledger.statement("upgrade_to_1"))
+    await session.execute(ledger.statement("insert_version"), (1,))
+    schema = 'old ""100%""'
+    ask(
+        database_dsn,
+        f"""INSERT INTO "{schema}".migration_runs (set, key, version, name, checksum,
+        checksum_algorithm, direction, result, started_at, statements, statements_done, operation,
+        who, backend_pid, fingerprint, reason, backup, problem) VALUES ('default', '1', '1', 'a',
+        'c', 'sha256', 'up', 'done', now(), 1, 1, '', '', 1, '', '', '', '')""",
+    )
+    [run] = await ledger.read(session)
+    assert (run.key, run.checksum, run.normalised_checksum) == ("1", "c", "")
+    columns = f"""SELECT 1 FROM pg_attribute WHERE attrelid = '"{schema}".migration_runs'::regclass
+        AND attname = 'normalised_checksum'"""
+    assert ask(database_dsn, columns) == []
+
+    await ledger.prepare(session)
+    await ledger.done(session, FIRST)
+    assert len(ask(database_dsn, columns)) == 1
+    assert [run.key for run in await ledger.read(session)] == ["1", "001"]
+    versions = ask(database_dsn, f'SELECT version FROM "{schema}".ledger_version ORDER BY 1')
+    assert versions == [(version,) for version in range(1, LEDGER_VERSION + 1)]
+
+
+async def test_an_upgrade_that_fails_leaves_the_ledger_as_it_was(
+    session: Session, database_dsn: str
+) -> None:
+    ledger = Ledger("main")
+    await session.execute(ledger.statement("create_schema"))
+    await session.execute(ledger.statement("upgrade_to_1"))
+    await session.execute(ledger.statement("insert_version"), (1,))
+    ask(
+        database_dsn,
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE; END';"
+        "CREATE TRIGGER refuse BEFORE INSERT ON dbops.ledger_version"
+        " EXECUTE FUNCTION refuse()",
+    )
+    with pytest.raises(Exception, match="RAISE"):
+        await ledger.prepare(session)
+    ask(database_dsn, "DROP FUNCTION refuse() CASCADE")
+    await ledger.prepare(session)
+    await ledger.done(session, FIRST)
+
+
+async def test_a_newer_ledger_is_refused(session: Session) -> None:
+    ledger = Ledger("main")
+    await ledger.prepare(session)
+    await session.execute(ledger.statement("insert_version"), (LEDGER_VERSION + 1,))
+    for refused in (ledger.prepare(session), ledger.read(session), ledger.last_digest(session)):
+        with pytest.raises(LedgerNewer) as caught:
+            await refused
+        assert caught.value.metadata["version"] == str(LEDGER_VERSION + 1)
+
+
+async def test_the_error_says_which_grant_helps(
+    open_database: Any, make_database: Callable[..., str], make_role: Any
+) -> None:
+    owner_dsn, role = make_database(), make_role()
+    database = await open_database(psycopg.conninfo.make_conninfo(owner_dsn, **role))
+    ledger, name = Ledger("main"), role["user"]
+    async with dedicated(database) as session:
+        with pytest.raises(LedgerPermissionMissing) as caught:
+            await ledger.prepare(session)
+        assert "GRANT CREATE ON DATABASE" in caught.value.grant
+        # The schema may be there for other purposes: CREATE on the database is not needed then.
+        ask(owner_dsn, "CREATE SCHEMA dbops")
+        with pytest.raises(LedgerPermissionMissing) as caught:
+            await ledger.prepare(session)
+        assert caught.value.grant == f'GRANT USAGE, CREATE ON SCHEMA "dbops" TO "{name}"'
+        ask(owner_dsn, f"{caught.value.grant}")
+        await ledger.prepare(session)
+        ask(owner_dsn, f"REVOKE USAGE ON SCHEMA dbops FROM {name}")
+        with pytest.raises(LedgerPermissionMissing) as caught:
+            await ledger.read(session)
+        ask(owner_dsn, "DROP SCHEMA dbops CASCADE")
+
+
+async def test_a_fingerprint_is_stored_in_place_of_the_one_before(session: Session) -> None:
+    ledger = Ledger("main")
+    await ledger.prepare(session)
+    objects = tuple(
+        SchemaObject("table", f"public.t{number}", "definition", number, "owner")
+        for number in range(3)
+    )
+    first = Fingerprint("one", objects)
+    await ledger.store_fingerprint(session, first)
+    assert await ledger.last_fingerprint(session) is None
+    id_ = await ledger.done(session, FIRST)
+    await ledger.set_fingerprint(session, id_, "one")
+    assert await ledger.last_fingerprint(session) == first
+    changed = (dataclasses.replace(objects[0], definition="other"), objects[2])
+    second = Fingerprint("two", changed)
+    for _ in range(2):
+        await ledger.store_fingerprint(session, second)
+    await ledger.done(session, dataclasses.replace(FIRST, fingerprint="two"))
+    await ledger.record(session, [dataclasses.replace(FIRST, result=Result.FAILED)])
+    assert await ledger.last_fingerprint(session) == second
+    assert await ledger.last_digest(session) == "two"
+    await ledger.store_fingerprint(session, Fingerprint("none", ()))
+    assert await ledger.last_digest(session) == ""
+    await ledger.done(session, dataclasses.replace(FIRST, fingerprint="none"))
+    assert await ledger.last_fingerprint(session) == Fingerprint("none", ())
+
+
+async def test_the_view_has_one_row_a_version(session: Session, database_dsn: str) -> None:
+    ledger = Ledger("main")
+    await ledger.prepare(session)
+    file = migration("001")
+    down = NewRun.of(file, Direction.DOWN)
+    expected = [
+        (NewRun.of(file, Direction.UP), "APPLIED"),
+        (dataclasses.replace(down, result=Result.FAILED), "APPLIED"),
+        (down, "PENDING"),
+        (dataclasses.replace(FIRST, result=Result.FAILED), "FAILED"),
+        (dataclasses.replace(FIRST, result=Result.RUNNING), "RUNNING"),
+        (dataclasses.replace(FIRST, result=Result.INTERRUPTED), "INTERRUPTED"),
+        (NewRun.of(file, Direction.RESOLVE_NOT_APPLIED), "PENDING"),
+        (NewRun.of(file, Direction.RESOLVE_APPLIED), "APPLIED"),
+        (NewRun.of(file, Direction.BASELINE), "BASELINED"),
+        (NewRun.of(file, Direction.ADOPT), "ADOPTED"),
+    ]
+    for run, state in expected:
+        await ledger.record(session, [run])
+        assert ask(database_dsn, "SELECT key, state FROM dbops.migrations") == [("001", state)]
+
+
+@asynccontextmanager
+async def holding(database: Database, ledger: Ledger) -> AsyncIterator[Session]:
+    async with dedicated(database) as session, database_lock(session, ledger):
+        yield session
+
+
+async def test_one_at_a_time_and_the_waiter_is_told_for_whom(
+    session: Session, database: Database
+) -> None:
+    ledger, told = Ledger("main"), list[Holder]()
+    async with holding(database, ledger) as holder:
+        with pytest.raises(MigrationsBusy, match="dbopsd migrate"):
+            async with database_lock(session, ledger, wait_s=0):
+                pass
+        await ledger.prepare(holder)
+        await ledger.done(holder, FIRST)
+
+        async def wait() -> None:
+            async with database_lock(session, ledger, waiting=told.append):
+                pass
+
+        waiting = asyncio.create_task(wait())
+        await eventually(lambda: bool(told))
+        assert told[0].operation == "op-1"
+        assert not waiting.done()
+        # Another ledger's lock is another one.
+        async with (
+            dedicated(database) as other,
+            database_lock(other, Ledger("main", "b"), wait_s=0),
+        ):
+            pass
+    await asyncio.wait_for(waiting, 10)
+    async with database_lock(session, ledger, wait_s=0):
+        pass
+
+
+async def test_a_waiter_is_in_nobodys_way(session: Session, database: Database) -> None:
+    """`CREATE INDEX CONCURRENTLY` of the holder ends while another one waits for the lock."""
+    ledger = Ledger("main")
+    told = list[Holder]()
+    async with holding(database, ledger) as holder:
+
+        async def wait() -> None:
+            async with database_lock(session, ledger, waiting=told.append):
+                pass
+
+        waiting = asyncio.create_task(wait())
+        await eventually(lambda: bool(told))
+        await holder.execute(Statement("CREATE TABLE t (a int)", "CREATE TABLE"))
+        await holder.execute(Statement("CREATE INDEX CONCURRENTLY ON t (a)", "CREATE INDEX"))
+    await asyncio.wait_for(waiting, 10)
