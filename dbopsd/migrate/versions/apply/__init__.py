@@ -1,0 +1,1 @@
+"""Runs a plan: each migration with its locks, its session and its rows in the ledger."""

@@ -1,0 +1,183 @@
+"""Watches how long a migration waits for its locks, and ends its attempt when that is too long.
+
+`lock_timeout` is for each lock: three tables within 500 ms each can stall writers for 1.5 s, for
+they queue behind a lock that is waited for as behind one that is held.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Final, Self
+
+from dbopsd.db.database import Database
+from dbopsd.db.dsn import CATALOG_ONLY
+from dbopsd.db.errors import DatabaseError
+from dbopsd.db.session import Session
+from dbopsd.db.statement import load_sql
+from dbopsd.migrate.versions.apply.autovacuum import cancel_autovacuum
+from dbopsd.migrate.versions.apply.blockers import AUTOVACUUM, LockWait, lock_wait
+from dbopsd.migrate.versions.model.reports import Blocker
+
+OnWait = Callable[[float, tuple[Blocker, ...]], None]
+"""Told of a wait that goes on: how long, in seconds, and who is in the way."""
+
+_CANCEL_WAIT: Final = load_sql(__package__, "cancel_wait.sql").statement
+_POLL_S: Final = 0.02
+# Where writers do not queue behind the wait, nothing depends on seeing its end at once.
+_PATIENT_POLL_S: Final = 0.2
+_ANSWER_TIMEOUT_S: Final = 5.0
+_TELL_EVERY_S: Final = 1.0
+
+
+@asynccontextmanager
+async def watching_session(database: Database) -> AsyncIterator[Session]:
+    """A connection for `LockWatch`, beside the one that does the work."""
+    async with database.dedicated_session(
+        "primary",
+        application_name="dbopsd migrate watch",
+        query_timeout_s=_ANSWER_TIMEOUT_S,
+        settings=CATALOG_ONLY,
+        replace_bad_text=True,
+    ) as session:
+        yield session
+
+
+@dataclass
+class _Seen:
+    """A wait for a lock, as it was seen last. `began` is by time.monotonic()."""
+
+    started: datetime
+    began: float
+    counts: bool
+
+
+class LockWatch:
+    """Watches the backend `backend_pid` from `session` while the context is open.
+
+    Once its waits have taken more than `budget_s`, the statement that waits is cancelled: that
+    raises `QueryCanceled` where it was sent, and `over_budget` is true. Leave the context before
+    COMMIT: nothing is cancelled afterwards.
+
+    Only waits count that stop writers: those while it has, or waits for, a lock on a table that
+    conflicts with writing. With `all_waits` every wait counts, which is for statements that stop
+    nobody, such as those with CONCURRENTLY. Workers of autovacuum that are in the way are
+    cancelled where that may be. `on_wait` is told of waits about once a second.
+
+    What runs for less than the first look is not looked at, and costs nothing.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        backend_pid: int,
+        budget_s: float,
+        *,
+        all_waits: bool = False,
+        on_wait: OnWait | None = None,
+    ) -> None:
+        self._session = session
+        self._backend_pid = backend_pid
+        self._budget_s = budget_s
+        self._all_waits = all_waits
+        self._on_wait = on_wait
+        self._poll_s = _PATIENT_POLL_S if all_waits else _POLL_S
+        self._ended = asyncio.Event()
+        self._start: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._wait: _Seen | None = None
+        self._tell_after = 0.0
+        self._spent_s = 0.0
+        self.waited_s = 0.0
+        """How long it has waited for locks in all."""
+        self.over_budget = False
+        """Whether its statement was cancelled."""
+        self.blockers: tuple[Blocker, ...] = ()
+        """Who was in the way when it was last seen to wait."""
+        self.autovacuums_cancelled = 0
+        self.problem: DatabaseError | None = None
+        """Why the watch ended early; the backend then has its `lock_timeout` alone."""
+
+    async def __aenter__(self) -> Self:
+        # Most migrations are done before the first look: they do not pay for a task.
+        self._start = asyncio.get_running_loop().call_later(self._poll_s, self._begin)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._start is not None:
+            self._start.cancel()
+        self._ended.set()
+        if self._task is not None:
+            if isinstance(exc, asyncio.CancelledError):
+                self._task.cancel()
+            # A cancellation that is on its way must not reach what the caller does next.
+            with suppress(asyncio.CancelledError):
+                await self._task
+        self._note_end()
+
+    def _begin(self) -> None:
+        self._task = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        try:
+            while not self._ended.is_set():
+                await self._look()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._ended.wait(), self._pause_s())
+        except DatabaseError as exc:
+            self.problem = exc
+
+    async def _look(self) -> None:
+        seen = await lock_wait(self._session, self._backend_pid)
+        if self._wait is not None and (seen is None or seen.started != self._wait.started):
+            self._note_end()
+        if seen is None:
+            return
+        if self._wait is None:
+            counts = self._all_waits or seen.stalls_writers
+            self._wait = _Seen(seen.started, time.monotonic() - seen.waited_s, counts)
+            self._tell_after = self._wait.began + _TELL_EVERY_S
+        await self._act_on(seen, self._wait)
+
+    async def _act_on(self, seen: LockWait, wait: _Seen) -> None:
+        # Without any, the lock was had between one part of the look and the next.
+        self.blockers = seen.blockers or self.blockers
+        if any(blocker.state == AUTOVACUUM for blocker in seen.blockers):
+            self.autovacuums_cancelled += await cancel_autovacuum(self._session, self._backend_pid)
+        if wait.counts and self._left_s() <= 0:
+            cancelled = await self._session.fetch_all(
+                _CANCEL_WAIT, {"pid": self._backend_pid, "started": wait.started}
+            )
+            self.over_budget = self.over_budget or bool(cancelled)
+        if self._on_wait is not None and (now := time.monotonic()) >= self._tell_after:
+            self._tell_after = now + _TELL_EVERY_S
+            self._on_wait(now - wait.began, self.blockers)
+
+    def _note_end(self) -> None:
+        """Add the wait that has ended, or is left behind, to what it took in all."""
+        if self._wait is None:
+            return
+        took_s = time.monotonic() - self._wait.began
+        self.waited_s += took_s
+        if self._wait.counts:
+            self._spent_s += took_s
+        self._wait = None
+
+    def _left_s(self) -> float:
+        """How much of the budget is left."""
+        current = self._wait
+        running_s = time.monotonic() - current.began if current and current.counts else 0.0
+        return self._budget_s - self._spent_s - running_s
+
+    def _pause_s(self) -> float:
+        if self._wait is None or not self._wait.counts or self.over_budget:
+            return self._poll_s
+        return min(self._poll_s, max(self._left_s(), 0.0))
