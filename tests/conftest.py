@@ -6,6 +6,7 @@ import random
 import re
 import signal
 import time
+import zlib
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,12 @@ _ABOUT_DBOPSD = re.compile(
     r"|metrics\.test_(sampler|scale|situations|user_collectors)"
     r"|backup\.test_(backup_spool|drill|receive_wal|restore_moments|restore_refusals|wal_push)"
     r"|migrate\.test_(import_property|revert_merge|translations_proj)))\b"
+)
+# What these try is mostly dbopsd too, but in SQL that servers run: a test takes one version,
+# its neighbours the others.
+_ON_SOME_VERSION = re.compile(
+    r"tests\.integration\.(migrate|test_(checks|server_support|session)"
+    r"|backup\.test_(logical|row_counts|stores|verify_contents))\b"
 )
 _DEBIAN = Path(__file__).parent / "debian"
 _HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
@@ -148,8 +155,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         every_case = metafunc.config.option.every_case
         if _ABOUT_DBOPSD.match(metafunc.module.__name__) and not every_case:
             versions = [max(versions)]
+        elif _ON_SOME_VERSION.match(metafunc.module.__name__) and not every_case:
+            versions = [versions[_number_of(metafunc.definition.nodeid) % len(versions)]]
         ids = [f"pg{version}" for version in versions]
         metafunc.parametrize("postgres_version", versions, ids=ids, indirect=True, scope="session")
+
+
+def _number_of(node: str) -> int:
+    """A number that is the same in every process and every run."""
+    return zlib.crc32(node.encode())
 
 
 def _versions(config: pytest.Config) -> list[int]:

@@ -1,7 +1,6 @@
 """Alerts in the API process: rules, and what is needed to judge by them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 from dbopsd.app.user_collectors import user_collectors_of
 from dbopsd.config import Config
@@ -14,9 +13,6 @@ from dbopsd.metrics.collector import Collector, load_collectors
 from dbopsd.metrics.errors import RuleInvalid
 from dbopsd.metrics.source import Source
 from dbopsd.metrics.sources import load_sources
-from dbopsd.operations.duty import Duty, DutyRun, Place
-
-ALERTS_DUTY: Final = "alerts"
 
 
 def rules_of(
@@ -100,15 +96,3 @@ def _without(
 
 def _messages(board: HealthBoard, database: str) -> Callable[[], Mapping[str, str]]:
     return lambda: {check.check: check.message for check in board.report(database).checks}
-
-
-def alert_duties(config: Config) -> Sequence[Duty]:
-    """The duty to tell people of alerts, if there is a channel to tell them by."""
-    if not (config.metrics.enabled and config.alerts.enabled and config.alerts.channels):
-        return ()
-    return (Duty(ALERTS_DUTY, _elsewhere, place=Place.SERVER),)
-
-
-async def _elsewhere(_run: DutyRun) -> None:
-    """Stands for the work where the feature does not run: in workers, which hold no such duty."""
-    raise NotImplementedError

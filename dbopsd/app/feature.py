@@ -1,5 +1,6 @@
 """A feature: its services and its kinds of operations."""
 
+import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -78,6 +79,20 @@ class Feature:
 
     duties: Callable[[Config], Sequence[Duty]] = _no_duties
     """The duties that the configuration asks for, most often one of each database."""
+
+
+def loaded_to_run(
+    module: str, name: str
+) -> Callable[[Daemon], AbstractAsyncContextManager[Served]]:
+    """`Feature.running` that is loaded when it is called: workers and commands start without it."""
+
+    def running(daemon: Daemon) -> AbstractAsyncContextManager[Served]:
+        loaded: Callable[[Daemon], AbstractAsyncContextManager[Served]] = getattr(
+            importlib.import_module(module), name
+        )
+        return loaded(daemon)
+
+    return running
 
 
 def roles_of(features: Sequence[Feature]) -> dict[str, int]:

@@ -2,12 +2,9 @@
 
 from typing import Final
 
-from dbopsd.app.alerts import alert_duties
-from dbopsd.app.backup_watch import run_backup_watch
+from dbopsd.app.alert_duty import alert_duties
 from dbopsd.app.backups import backup_duties, run_backups
-from dbopsd.app.feature import Feature
-from dbopsd.app.metrics import run_metrics
-from dbopsd.app.migrations import run_migrations
+from dbopsd.app.feature import Feature, loaded_to_run
 from dbopsd.backup.kinds import (
     APPLY_RETENTION,
     CREATE_BACKUP,
@@ -48,7 +45,7 @@ MIGRATIONS: Final = Feature(
         ),
         OperationMethod(ADOPT_MIGRATIONS, "dbops.v1.MigrateService/AdoptMigrations", tries=True),
     ),
-    running=run_migrations,
+    running=loaded_to_run("dbopsd.app.migrations", "run_migrations"),
 )
 
 BACKUP: Final = Feature(
@@ -65,8 +62,10 @@ BACKUP: Final = Feature(
     duties=backup_duties,
 )
 
-METRICS: Final = Feature(running=run_metrics, duties=alert_duties)
+METRICS: Final = Feature(
+    running=loaded_to_run("dbopsd.app.metrics", "run_metrics"), duties=alert_duties
+)
 
-BACKUP_WATCH: Final = Feature(running=run_backup_watch)
+BACKUP_WATCH: Final = Feature(running=loaded_to_run("dbopsd.app.backup_watch", "run_backup_watch"))
 
 FEATURES: Final = (IMPORTER, MIGRATIONS, METRICS, BACKUP, BACKUP_WATCH)

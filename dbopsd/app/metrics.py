@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
-from dbopsd.app.alerts import ALERTS_DUTY, judges_of, rules_of
+from dbopsd.app.alert_duty import ALERTS_DUTY
+from dbopsd.app.alerts import judges_of, rules_of
 from dbopsd.app.background import start
 from dbopsd.app.feature import Daemon, Served
 from dbopsd.app.metrics_push import push_metrics
