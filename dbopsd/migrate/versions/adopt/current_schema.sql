@@ -1,0 +1,2 @@
+-- summary: SELECT current_schema
+SELECT pg_catalog.current_schema()

@@ -1,0 +1,101 @@
+"""What a tool's history is, whatever the tool: its table, and what its rows say of the files."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from dbopsd.db.statement import Statement
+from dbopsd.migrate.versions.model.ledger_run import Result
+from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile
+from dbopsd.migrate.versions.model.requests import Tool
+
+
+class ColumnKind(Enum):
+    """The types that a column of a history may have, as `format_type` writes them."""
+
+    TEXT = ("text", "character varying", "character")
+    INTEGER = ("bigint", "integer", "smallint", "numeric")
+    BOOLEAN = ("boolean",)
+    TIME = ("timestamp without time zone", "timestamp with time zone")
+    BYTES = ("bytea",)
+
+
+Columns = Mapping[str, str]
+"""The columns of a table with their types, without modifiers."""
+
+
+@dataclass(frozen=True)
+class HistoryTable:
+    """How the table of a tool's history is known, and where it is if nobody says otherwise."""
+
+    title: str
+    """The tool's name as its users write it."""
+    names: tuple[str, ...]
+    columns: Mapping[str, ColumnKind]
+    """It has all of these."""
+    optional: frozenset[str] | None = frozenset()
+    """What else it may have; None: anything."""
+    schemas: tuple[str, ...] = ("public",)
+    """Where the tool puts it, besides the current schema."""
+    beside: str = ""
+    """A table that is in the same schema; empty: none need be."""
+    never_beside: str = ""
+    """A table that is not in the same schema, where the columns alone are another tool's, too."""
+
+    def fits(self, columns: Columns) -> bool:
+        """Whether a table with these columns can be it."""
+        if any(
+            columns.get(name) not in kind.value  # None, where there is no such column, is in none
+            for name, kind in self.columns.items()
+        ):
+            return False
+        return self.optional is None or self.optional >= columns.keys() - self.columns.keys()
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a tool's history says of one migration. `version` and `name` are the table's."""
+
+    version: str
+    file: MigrationFile | None
+    """None: the folder does not have it."""
+    name: str = ""
+    result: Result = Result.DONE
+    agrees: bool | None = None
+    """Whether the file is the one that was applied, by the tool's checksum; None: not known."""
+    checksum: str = ""
+    """The tool's own."""
+    checksum_algorithm: str = ""
+    started_at: datetime | None = None
+    """None: the table does not say."""
+    finished_at: datetime | None = None
+    who: str = ""
+    statements: int = 0
+    statements_done: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class History:
+    """All that a tool's table says, in the order in which the migrations were applied."""
+
+    recorded: tuple[Recorded, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the table cannot tell, a line each."""
+
+
+Rows = Sequence[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class AdoptableTool:
+    """A tool whose history can be taken over."""
+
+    tool: Tool
+    table: HistoryTable
+    select: Statement
+    """Reads all rows of `{table}`."""
+    understand: Callable[[Rows, Folder], History]
+    """Compares the rows with the files. Blocks: it may read further files of the folder."""

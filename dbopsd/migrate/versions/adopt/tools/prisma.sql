@@ -1,0 +1,10 @@
+-- summary: SELECT _prisma_migrations
+SELECT migration_name::pg_catalog.text,
+       checksum::pg_catalog.text,
+       started_at::pg_catalog.timestamptz,
+       finished_at::pg_catalog.timestamptz,
+       rolled_back_at::pg_catalog.timestamptz,
+       logs::pg_catalog.text,
+       applied_steps_count::pg_catalog.int4
+  FROM {table}
+ ORDER BY started_at, finished_at, migration_name

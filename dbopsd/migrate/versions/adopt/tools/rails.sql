@@ -1,0 +1,3 @@
+-- summary: SELECT schema_migrations
+SELECT version::pg_catalog.text
+  FROM {table}
