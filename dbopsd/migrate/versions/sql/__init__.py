@@ -1,0 +1,1 @@
+"""The text of migrations: statements, comments and positions, by PostgreSQL's rules."""

@@ -1,0 +1,284 @@
+"""Where the statements and comments of SQL begin and end, without a parser.
+
+It follows PostgreSQL's lexer and psql's rules for a semicolon, so it agrees with the parser on all
+SQL that the parser accepts, and ends on any text: in linear time, after a bounded number of
+statements. Positions count characters from 0.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+MOST_STATEMENTS: Final = 1_000_000
+"""How many statements of a text are looked at; the rest counts as one."""
+MOST_COMMANDS: Final = 1_000
+"""How many commands of psql are remembered."""
+
+# PostgreSQL's own: `\s` has more, such as the no-break space, which may stand in a name.
+_SPACE: Final = r" \t\n\r\f\v"
+_NAME: Final = r"A-Za-z0-9_$\x80-\U0010ffff"
+_BLANK: Final = re.compile(rf"(?:[{_SPACE}]++|--[^\n\r]*+)*+")
+_WORD: Final = re.compile(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*+")
+_NAME_CHAR: Final = re.compile(rf"[{_NAME}]")
+_QUOTES: Final = (
+    r"--[^\n\r]*+|/\*|'|\"|\\"
+    r"|\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*+)?\$"
+)
+_TOKEN: Final = re.compile(rf"{_QUOTES}|;")
+# For the few statements that may have a semicolon in themselves.
+_CLOSE_TOKEN: Final = re.compile(rf"{_QUOTES}|[();]|[A-Za-z_\x80-\U0010ffff][{_NAME}]*+")
+_COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
+_ESCAPED: Final = re.compile(r"(?:[^'\\]++|\\.|'')*+'", re.DOTALL)
+# A string goes on after blanks with a line end among them, and keeps its escapes.
+_CONTINUED: Final = re.compile(
+    r"(?:[ \t\f\v]++|--[^\n\r]*+)*+[\n\r](?:[ \t\n\r\f\v]++|--[^\n\r]*+[\n\r])*+'"
+)
+_LINE_END: Final = re.compile(r"[\n\r]")
+_WHITE: Final = " \t\n\r\f\v"
+_COMMAND: Final = re.compile(r"\\([A-Za-z_!?.;:]*)[^\n\r]*")
+
+
+@dataclass(frozen=True)
+class SqlStatement:
+    """A statement of a text, without its semicolon and what stands before it."""
+
+    text: str
+    start: int
+    """In characters, from 0."""
+    end: int
+    """The first character after it."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of psql, such as `\\restrict`, with its arguments: to the end of its line."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Unterminated:
+    """A quote or comment that begins and does not end. All that follows belongs to it."""
+
+    what: str
+    start: int
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a text consists of."""
+
+    spans: tuple[tuple[int, int], ...]
+    """The first character of each statement, and the first one after it."""
+    commands: tuple[Command, ...] = ()
+    unterminated: Unterminated | None = None
+
+
+def statements(text: str) -> list[SqlStatement]:
+    """The statements; the last one may lack its semicolon."""
+    return [SqlStatement(text[start:end], start, end) for start, end in scan(text).spans]
+
+
+def count_statements(text: str) -> int:
+    """How many statements there are."""
+    return len(scan(text).spans)
+
+
+def is_empty(text: str) -> bool:
+    """Whether there are only blanks, comments and semicolons."""
+    start = 0
+    while True:
+        start = skip_blanks(text, start)
+        if not text.startswith(";", start):
+            return start == len(text)
+        start += 1
+
+
+def scan(text: str) -> Scan:
+    """Everything in one pass."""
+    lexer = _Lexer(text)
+    spans: list[tuple[int, int]] = []
+    position = 0
+    while len(spans) < MOST_STATEMENTS:
+        position = lexer.skip(position)
+        if position >= len(text):
+            break
+        end, following = lexer.statement(position)
+        if end > position:
+            spans.append((position, end))
+        position = following
+    else:
+        position = lexer.skip(position)
+        if position < len(text):
+            spans.append((position, len(text)))
+    return Scan(tuple(spans), tuple(lexer.commands), lexer.unterminated)
+
+
+def skip_blanks(text: str, start: int) -> int:
+    """The first character from `start` on that belongs to neither blanks nor comments."""
+    while True:
+        match = _BLANK.match(text, start)
+        start = match.end() if match else start
+        if not text.startswith("/*", start):
+            return start
+        end = _comment_end(text, start)
+        if end < 0:
+            return len(text)
+        start = end
+
+
+def words(text: str, start: int, end: int) -> Iterator[str]:
+    """The words that a statement begins with, in capitals, up to what is none."""
+    while start < end:
+        match = _WORD.match(text, start, end)
+        if not match:
+            return
+        yield match.group().upper()
+        start = skip_blanks(text, match.end())
+
+
+def comments(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
+    """Each comment before the first statement between two positions: where it begins, and its text.
+
+    A comment to the end of the line has its `--`, and one that ends elsewhere its `/*` and `*/`.
+    """
+    while start < end:
+        if text.startswith("--", start):
+            stop = min(_line_end(text, start), end)
+        elif text.startswith("/*", start):
+            stop = _comment_end(text, start)
+            stop = end if stop < 0 else stop
+        elif text[start] in " \t\n\r\f\v":
+            start += 1
+            continue
+        else:
+            return
+        yield start, text[start:stop]
+        start = stop
+
+
+class _Lexer:
+    """One pass over a text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self.commands: list[Command] = []
+        self.unterminated: Unterminated | None = None
+
+    def skip(self, start: int) -> int:
+        """The first character of the next statement, or the end of the text."""
+        while True:
+            match = _BLANK.match(self._text, start)
+            start = match.end() if match else start
+            if not self._text.startswith(("/*", "\\"), start):
+                return start
+            start = self._pass(start, self._text[start])
+
+    def statement(self, start: int) -> tuple[int, int]:
+        """The end of the statement that begins there, and where the next one may begin."""
+        token = _CLOSE_TOKEN if self._may_hold_semicolons(start) else _TOKEN
+        position, parentheses, blocks, before = start, 0, 0, ""
+        while match := token.search(self._text, position):
+            found = match.group()
+            position = match.end()
+            if found == ";":
+                if parentheses <= 0 and blocks <= 0:
+                    return self._stripped(start, match.start()), position
+            elif found == "(":
+                parentheses += 1
+            elif found == ")":
+                parentheses -= 1
+            elif found[0] in "'\"$/\\":
+                position = self._pass(match.start(), found)
+            elif found[0] != "-":
+                blocks += self._block_change(match.start(), position, before, blocks)
+                before = found.upper()
+        return self._stripped(start, len(self._text)), len(self._text)
+
+    def _may_hold_semicolons(self, start: int) -> bool:
+        """Whether it makes a rule, or a function that may have a body of SQL statements."""
+        head = words(self._text, start, len(self._text))
+        if next(head, "") != "CREATE":
+            return False
+        kind = next(head, "")
+        if kind == "OR" and next(head, "") == "REPLACE":
+            kind = next(head, "")
+        return kind in ("FUNCTION", "PROCEDURE", "RULE")
+
+    def _block_change(self, start: int, end: int, before: str, blocks: int) -> int:
+        """By how much a word changes the number of open BEGIN ATOMIC and CASE."""
+        word = self._text[start:end].upper()
+        if blocks == 0:
+            return 1 if word == "ATOMIC" and before == "BEGIN" else 0
+        if before == "AS" or self._text[start - 1] == ".":
+            return 0  # a name
+        return {"CASE": 1, "END": -1}.get(word, 0)
+
+    def _pass(self, start: int, found: str) -> int:
+        """The first character after the quote, comment or command that begins there."""
+        text = self._text
+        if found[0] == "\\":
+            return self._command(start)
+        if found[0] == "/":
+            return self._after(start, "comment", _comment_end(text, start))
+        if found[0] == "$":
+            if start and _NAME_CHAR.match(text, start - 1):
+                return start + 1  # a name may have it inside
+            end = text.find(found, start + len(found))
+            return self._after(start, "dollar-quoted string", end, len(found))
+        if found[0] == "'" and self._has_escapes(start):
+            return self._after(start, "string", _escaped_end(text, start))
+        what = "string" if found[0] == "'" else "quoted name"
+        return self._after(start, what, text.find(found[0], start + 1), 1)
+
+    def _has_escapes(self, start: int) -> bool:
+        before = self._text[max(start - 2, 0) : start]
+        return before[-1:] in ("e", "E") and not _NAME_CHAR.match(before[:-1])
+
+    def _after(self, start: int, what: str, end: int, length: int = 0) -> int:
+        if end >= 0:
+            return end + length
+        if self.unterminated is None:
+            self.unterminated = Unterminated(what, start)
+        return len(self._text)
+
+    def _command(self, start: int) -> int:
+        match = _COMMAND.match(self._text, start)
+        end = match.end() if match else start + 1
+        if match and len(self.commands) < MOST_COMMANDS:
+            self.commands.append(Command(match[1], start, end))
+        return end
+
+    def _stripped(self, start: int, end: int) -> int:
+        while end > start and self._text[end - 1] in _WHITE:
+            end -= 1
+        return end
+
+
+def _escaped_end(text: str, start: int) -> int:
+    """The first character after a string with escapes; -1: it has no end."""
+    match = _ESCAPED.match(text, start + 1)
+    while match:
+        following = _CONTINUED.match(text, match.end())
+        if not following:
+            return match.end()
+        match = _ESCAPED.match(text, following.end())
+    return -1
+
+
+def _comment_end(text: str, start: int) -> int:
+    """The first character after a comment, which may have comments inside; -1: it has no end."""
+    depth = 0
+    for edge in _COMMENT_EDGE.finditer(text, start):
+        depth += 1 if edge.group() == "/*" else -1
+        if depth == 0:
+            return edge.end()
+    return -1
+
+
+def _line_end(text: str, start: int) -> int:
+    match = _LINE_END.search(text, start)
+    return match.start() if match else len(text)
