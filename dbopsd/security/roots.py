@@ -11,7 +11,7 @@ import ctypes
 import errno
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Final, Self
 
@@ -58,6 +58,17 @@ class Folder:
         finally:
             os.close(found)
 
+    def entries(self) -> Iterator[os.DirEntry[str]]:
+        """What is in it, in no order; a link is not followed. Blocks. Raises OSError."""
+        descriptor = os.open(
+            ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor
+        )
+        try:
+            with os.scandir(descriptor) as entries:
+                yield from entries
+        finally:
+            os.close(descriptor)
+
     def stat(self, name: str) -> os.stat_result | None:
         """What is there under that name, a link itself; None: nothing is."""
         try:
@@ -65,11 +76,15 @@ class Folder:
         except FileNotFoundError:
             return None
 
+    def close(self) -> None:
+        """Close the descriptor, where no `with` does."""
+        os.close(self._descriptor)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+        self.close()
 
 
 def locate(path: str, roots: Sequence[Path]) -> tuple[Path, PurePath]:

@@ -7,12 +7,22 @@ from dbopsd.migrate.versions.model.migration import MigrationProblem, Phase
 
 
 @dataclass(frozen=True)
+class Replaced:
+    """Where the value of a variable stands in a script. Positions count characters from 0."""
+
+    start: int
+    end: int
+    placeholder: str
+    """What the file has there."""
+
+
+@dataclass(frozen=True)
 class Script:
     r"""The SQL of one direction.
 
     `text` is what runs: without a byte order mark, psql's `\restrict`, and a BEGIN and COMMIT
-    around everything. Blanks stand in their place, so that a position in it is one in the file,
-    which begins with line `first_line`.
+    around everything. Blanks stand in their place, so a position in it is one in the file, from
+    its line `first_line` on; where values of variables stand in it, `sql.positions.place` knows.
     """
 
     path: str
@@ -25,6 +35,8 @@ class Script:
     statement_timeout_s: float | None = None
     allowed: Mapping[str, str] = field(default_factory=dict)
     """Why the file allows a rule to be broken, by the rule."""
+    replaced: tuple[Replaced, ...] = ()
+    """The values of variables in `text`, in its order."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +47,7 @@ class MigrationFile:
     version: str
     """As the file writes it; empty: it is repeatable."""
     order: tuple[int | str, ...]
-    """Values of one position have one type in a set. Repeatable ones come last, by name."""
+    """Any two of a set can be compared. Repeatable ones come last, by name."""
     name: str
     up: Script
     content: bytes

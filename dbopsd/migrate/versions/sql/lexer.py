@@ -15,27 +15,29 @@ MOST_STATEMENTS: Final = 1_000_000
 MOST_COMMANDS: Final = 1_000
 """How many commands of psql are remembered."""
 
-# PostgreSQL's own: `\s` has more, such as the no-break space, which may stand in a name.
-_SPACE: Final = r" \t\n\r\f\v"
-_NAME: Final = r"A-Za-z0-9_$\x80-\U0010ffff"
-_BLANK: Final = re.compile(rf"(?:[{_SPACE}]++|--[^\n\r]*+)*+")
-_WORD: Final = re.compile(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*+")
-_NAME_CHAR: Final = re.compile(rf"[{_NAME}]")
-_QUOTES: Final = (
-    r"--[^\n\r]*+|/\*|'|\"|\\"
-    r"|\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*+)?\$"
-)
+# PostgreSQL's own: `\s` has more, such as the no-break space, which may stand in a name. What is
+# left out of names is listed, as every character above ASCII may stand in one.
+_WHITE: Final = " \t\n\r\f\v"
+_NAME_START: Final = r"[^\x00-@\[-^`{-\x7f]"
+_NAME: Final = r"[^\x00-#%-/:-@\[-^`{-\x7f]"
+_TAG: Final = r"[^\x00-/:-@\[-^`{-\x7f]"
+_BLANK: Final = re.compile(r"(?:[ \t\n\r\f\v]++|--[^\n\r]*+)*+")
+_WORD: Final = re.compile(rf"{_NAME_START}{_NAME}*+")
+_NAME_CHAR: Final = re.compile(_NAME)
+_QUOTES: Final = rf"--[^\n\r]*+|/\*|'|\"|\\|\$(?:{_NAME_START}{_TAG}*+)?\$"
+_QUOTE: Final = re.compile(_QUOTES)
 _TOKEN: Final = re.compile(rf"{_QUOTES}|;")
 # For the few statements that may have a semicolon in themselves.
-_CLOSE_TOKEN: Final = re.compile(rf"{_QUOTES}|[();]|[A-Za-z_\x80-\U0010ffff][{_NAME}]*+")
+_CLOSE_TOKEN: Final = re.compile(rf"{_QUOTES}|[();]|{_NAME_START}{_NAME}*+")
+_WHAT: Final = {"'": "string", '"': "quoted name"}
+_HOLDS_SEMICOLONS: Final = frozenset({"FUNCTION", "PROCEDURE", "RULE"})
 _COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
 _ESCAPED: Final = re.compile(r"(?:[^'\\]++|\\.|'')*+'", re.DOTALL)
 # A string goes on after blanks with a line end among them, and keeps its escapes.
 _CONTINUED: Final = re.compile(
     r"(?:[ \t\f\v]++|--[^\n\r]*+)*+[\n\r](?:[ \t\n\r\f\v]++|--[^\n\r]*+[\n\r])*+'"
 )
-_LINE_END: Final = re.compile(r"[\n\r]")
-_WHITE: Final = " \t\n\r\f\v"
+_NOT_LINE_END: Final = re.compile(r"[^\n\r]")
 _COMMAND: Final = re.compile(r"\\([A-Za-z_!?.;:]*)[^\n\r]*")
 
 
@@ -52,7 +54,7 @@ class SqlStatement:
 
 @dataclass(frozen=True)
 class Command:
-    """A command of psql, such as `\\restrict`, with its arguments: to the end of its line."""
+    r"""A command of psql, such as `\restrict`, with its arguments: to the end of its line."""
 
     name: str
     start: int
@@ -140,24 +142,38 @@ def words(text: str, start: int, end: int) -> Iterator[str]:
         start = skip_blanks(text, match.end())
 
 
-def comments(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
-    """Each comment before the first statement between two positions: where it begins, and its text.
+def comments(text: str) -> Iterator[tuple[int, str]]:
+    """Where each comment begins, and its text, with the `--`, or the `/*` and `*/`."""
+    for start, end in _quotes(text):
+        if text.startswith(("--", "/*"), start):
+            yield start, text[start:end]
 
-    A comment to the end of the line has its `--`, and one that ends elsewhere its `/*` and `*/`.
+
+def blanked(text: str, start: int, end: int) -> str:
+    """The text between two positions, with blanks in place of quotes, comments and psql's commands.
+
+    It has the same length and lines, so a position in it is one in the text from `start` on.
     """
-    while start < end:
-        if text.startswith("--", start):
-            stop = min(_line_end(text, start), end)
-        elif text.startswith("/*", start):
-            stop = _comment_end(text, start)
-            stop = end if stop < 0 else stop
-        elif text[start] in " \t\n\r\f\v":
-            start += 1
-            continue
-        else:
-            return
-        yield start, text[start:stop]
-        start = stop
+    part = text[start:end]
+    pieces: list[str] = []
+    position = 0
+    for begin, passed in _quotes(part):
+        pieces += (part[position:begin], _NOT_LINE_END.sub(" ", part[begin:passed]))
+        position = passed
+    pieces.append(part[position:])
+    return "".join(pieces)
+
+
+def _quotes(text: str) -> Iterator[tuple[int, int]]:
+    """Where each quote, comment and command of psql begins, and the first character after it."""
+    lexer = _Lexer(text)
+    position = 0
+    while match := _QUOTE.search(text, position):
+        start, found = match.start(), match.group()
+        position = match.end() if found[0] == "-" else lexer.after(start, found)
+        # A dollar sign inside a name begins nothing.
+        if found[0] != "$" or position > start + 1:
+            yield start, position
 
 
 class _Lexer:
@@ -175,13 +191,24 @@ class _Lexer:
             start = match.end() if match else start
             if not self._text.startswith(("/*", "\\"), start):
                 return start
-            start = self._pass(start, self._text[start])
+            start = self.after(start, self._text[start])
 
     def statement(self, start: int) -> tuple[int, int]:
         """The end of the statement that begins there, and where the next one may begin."""
-        token = _CLOSE_TOKEN if self._may_hold_semicolons(start) else _TOKEN
+        if self._may_hold_semicolons(start):
+            return self._close_statement(start)
+        text, position = self._text, start
+        while match := _TOKEN.search(text, position):
+            found = match.group()
+            if found == ";":
+                return self._stripped(start, match.start()), match.end()
+            position = match.end() if found[0] == "-" else self.after(match.start(), found)
+        return self._stripped(start, len(text)), len(text)
+
+    def _close_statement(self, start: int) -> tuple[int, int]:
+        """The same for a statement that may have semicolons in parentheses or in BEGIN ATOMIC."""
         position, parentheses, blocks, before = start, 0, 0, ""
-        while match := token.search(self._text, position):
+        while match := _CLOSE_TOKEN.search(self._text, position):
             found = match.group()
             position = match.end()
             if found == ";":
@@ -192,53 +219,54 @@ class _Lexer:
             elif found == ")":
                 parentheses -= 1
             elif found[0] in "'\"$/\\":
-                position = self._pass(match.start(), found)
+                position = self.after(match.start(), found)
             elif found[0] != "-":
-                blocks += self._block_change(match.start(), position, before, blocks)
+                blocks += self._block_change(match.start(), found.upper(), before, blocks)
                 before = found.upper()
         return self._stripped(start, len(self._text)), len(self._text)
 
     def _may_hold_semicolons(self, start: int) -> bool:
         """Whether it makes a rule, or a function that may have a body of SQL statements."""
+        if self._text[start] not in "cC":
+            return False
         head = words(self._text, start, len(self._text))
         if next(head, "") != "CREATE":
             return False
         kind = next(head, "")
         if kind == "OR" and next(head, "") == "REPLACE":
             kind = next(head, "")
-        return kind in ("FUNCTION", "PROCEDURE", "RULE")
+        return kind in _HOLDS_SEMICOLONS
 
-    def _block_change(self, start: int, end: int, before: str, blocks: int) -> int:
+    def _block_change(self, start: int, word: str, before: str, blocks: int) -> int:
         """By how much a word changes the number of open BEGIN ATOMIC and CASE."""
-        word = self._text[start:end].upper()
         if blocks == 0:
             return 1 if word == "ATOMIC" and before == "BEGIN" else 0
         if before == "AS" or self._text[start - 1] == ".":
             return 0  # a name
         return {"CASE": 1, "END": -1}.get(word, 0)
 
-    def _pass(self, start: int, found: str) -> int:
+    def after(self, start: int, found: str) -> int:
         """The first character after the quote, comment or command that begins there."""
         text = self._text
         if found[0] == "\\":
             return self._command(start)
         if found[0] == "/":
-            return self._after(start, "comment", _comment_end(text, start))
+            return self._end(start, "comment", _comment_end(text, start))
         if found[0] == "$":
             if start and _NAME_CHAR.match(text, start - 1):
                 return start + 1  # a name may have it inside
             end = text.find(found, start + len(found))
-            return self._after(start, "dollar-quoted string", end, len(found))
-        if found[0] == "'" and self._has_escapes(start):
-            return self._after(start, "string", _escaped_end(text, start))
-        what = "string" if found[0] == "'" else "quoted name"
-        return self._after(start, what, text.find(found[0], start + 1), 1)
+            return self._end(start, "dollar-quoted string", end, len(found))
+        if found[0] == "'" and start and text[start - 1] in "eE" and self._has_escapes(start):
+            return self._end(start, "string", _escaped_end(text, start))
+        end = text.find(found[0], start + 1)
+        return end + 1 if end >= 0 else self._end(start, _WHAT[found[0]], end)
 
     def _has_escapes(self, start: int) -> bool:
-        before = self._text[max(start - 2, 0) : start]
-        return before[-1:] in ("e", "E") and not _NAME_CHAR.match(before[:-1])
+        """Whether the E before a string is a word of its own."""
+        return start < 2 or not _NAME_CHAR.match(self._text, start - 2)
 
-    def _after(self, start: int, what: str, end: int, length: int = 0) -> int:
+    def _end(self, start: int, what: str, end: int, length: int = 0) -> int:
         if end >= 0:
             return end + length
         if self.unterminated is None:
@@ -277,8 +305,3 @@ def _comment_end(text: str, start: int) -> int:
         if depth == 0:
             return edge.end()
     return -1
-
-
-def _line_end(text: str, start: int) -> int:
-    match = _LINE_END.search(text, start)
-    return match.start() if match else len(text)

@@ -30,7 +30,9 @@ def split(text: str) -> list[SqlStatement]:
     try:
         found = postgast.split(text)
     except postgast.PgQueryError as error:
-        raise SyntaxProblem(error.message, _position(text, error.cursorpos)) from error
+        # In spite of its documentation, it counts characters, from 1.
+        position = error.cursorpos - 1 if error.cursorpos > 0 else None
+        raise SyntaxProblem(error.message, position) from error
     statements: list[SqlStatement] = []
     end = 0
     for statement in found:
@@ -47,10 +49,3 @@ def _next_start(text: str, end: int) -> int:
     while text.startswith(";", start):
         start = skip_blanks(text, start + 1)
     return start
-
-
-def _position(text: str, byte: int) -> int | None:
-    """The character of a byte, both as their own count: from 0, and from 1."""
-    if byte <= 0:
-        return None
-    return len(text.encode()[: byte - 1].decode(errors="ignore"))

@@ -1,0 +1,125 @@
+"""What a layout of migration files is, and what it needs to read them."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from dbopsd.migrate.versions.folder.problems import Problems
+from dbopsd.migrate.versions.folder.script import Part, decode, read_part
+from dbopsd.migrate.versions.folder.tree import Tree
+from dbopsd.migrate.versions.model.migration import Phase
+from dbopsd.migrate.versions.model.migration_file import MigrationFile
+
+Order = tuple[int | str, ...]
+
+
+class Fit(IntEnum):
+    """How surely the files of a folder are in a layout."""
+
+    NO = 0
+    BY_NAMES = 1
+    """Their names fit, which other layouts have too."""
+    BY_MARK = 2
+    """There is something that only this layout has."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The rules of a tool. A file of `layouts/` has one, as `LAYOUT`."""
+
+    name: str
+    """As the configuration has it."""
+    fit: Callable[[Tree], Fit]
+    read: "Callable[[FolderReader], list[MigrationFile]]"
+    """The migrations, in any order; what is wrong is added to the problems."""
+    version_order: Callable[[str], Order | None]
+    """`MigrationFile.order` of a version, also of one that has no file; None: it is no version."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """What the name of a file says."""
+
+    version: str
+    """As the file writes it; empty: it is repeatable."""
+    order: Order
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class FolderReader:
+    """What a layout reads with."""
+
+    tree: Tree
+    problems: Problems
+    variables: Mapping[str, str]
+
+    def text(self, path: str) -> str | None:
+        """The text of a file; None: it has none, which is a problem."""
+        content = self.tree.read(path)
+        return None if content is None else decode(content, path, self.problems)
+
+    def part(self, path: str, **rules: Any) -> Part:
+        """A file that is one script, by the `rules` of `read_part`; empty where it has no text."""
+        text = self.text(path)
+        return read_part(text or "", path, self.problems, **rules)
+
+    def migration(
+        self, version: Version, up: Part, down: Part | None = None, *, phase: Phase | None = None
+    ) -> MigrationFile | None:
+        """The migration; None: its file cannot be read, which is a problem already."""
+        content = self.tree.read(version.path)
+        if content is None:
+            return None
+        if up.empty:
+            message = "it has no statement: applying it only records it"
+            self.problems.add(
+                "EMPTY_MIGRATION", message, version.path, version=version.version, blocking=False
+            )
+        return MigrationFile(
+            self.tree.set,
+            version.version,
+            version.order,
+            version.name,
+            up.script,
+            content,
+            hashlib.sha256(content).hexdigest(),
+            down=None if down is None or down.empty else down.script,
+            repeatable=not version.version,
+            phase=phase or up.phase,
+        )
+
+    def pairs(
+        self,
+        ups: Iterable[Version],
+        downs: Iterable[Version],
+        part: Callable[[str], Part],
+    ) -> list[MigrationFile]:
+        """The migrations of separate files for up and down, which `part` reads by their path."""
+        rollbacks: dict[Order, Version] = {}
+        for down in downs:
+            if (other := rollbacks.setdefault(down.order, down)) is not down:
+                self.duplicate(other, down, "rollbacks")
+        found: list[MigrationFile] = []
+        orders: set[Order] = set()
+        for up in ups:
+            orders.add(up.order)
+            rollback = rollbacks.get(up.order)
+            migration = self.migration(up, part(up.path), part(rollback.path) if rollback else None)
+            if migration:
+                found.append(migration)
+        for order, down in rollbacks.items():
+            if order not in orders:
+                message = f"it rolls back version {down.version}, of which there is no migration"
+                self.problems.add(
+                    "ROLLBACK_WITHOUT_MIGRATION", message, down.path, version=down.version
+                )
+        return found
+
+    def duplicate(self, first: Version, second: Version, what: str = "migrations") -> None:
+        """Add the problem that two files are of one version."""
+        message = f"{first.path} and {second.path} are both {what} of version {second.version}"
+        self.problems.add("DUPLICATE_VERSION", message, second.path, version=second.version)

@@ -1,0 +1,70 @@
+"""A folder of migrations, read once: what was hashed is what runs."""
+
+from pathlib import Path
+from typing import Final
+
+from dbopsd.config.migrations import DatabaseMigrationsConfig, MigrationSetConfig
+from dbopsd.migrate.versions.folder.errors import LayoutAmbiguous, LayoutUnknown
+from dbopsd.migrate.versions.folder.layout import Fit, FolderReader, Layout, Order, Version
+from dbopsd.migrate.versions.folder.layouts import LAYOUTS
+from dbopsd.migrate.versions.folder.problems import Problems, printable
+from dbopsd.migrate.versions.folder.tree import Tree
+from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile
+
+_OWN: Final = "dbops"
+_SHOWN: Final = 3
+
+
+def read_folder(directory: MigrationSetConfig, config: DatabaseMigrationsConfig) -> Folder:
+    """The migrations of a set, in the order in which they apply, and what is wrong with its files.
+
+    Blocks, and parses nothing: it takes linear time on any file. Raises `FolderUnreadable`,
+    `LayoutAmbiguous` and `LayoutUnknown`.
+    """
+    problems = Problems(directory.set)
+    with Tree(directory.set, Path(directory.dir), problems) as tree:
+        layout = _recognised(tree) if config.layout == "auto" else LAYOUTS[config.layout]
+        reader = FolderReader(tree, problems, config.variables)
+        migrations = _in_order(reader, layout.read(reader))
+    return Folder(directory.set, layout.name, str(directory.dir), tuple(migrations), problems.found)
+
+
+def version_order(layout: str, version: str) -> Order | None:
+    """`MigrationFile.order` of a version, also of one without a file; None: it is no version."""
+    return LAYOUTS[layout].version_order(version)
+
+
+def _recognised(tree: Tree) -> Layout:
+    fits = [(layout.fit(tree), layout) for layout in LAYOUTS.values()]
+    best = max(fit for fit, _ in fits)
+    layouts = [layout for fit, layout in fits if fit == best]
+    if best is Fit.NO:
+        return _of_none(tree)
+    if len(layouts) > 1:
+        names = " and ".join(layout.name for layout in layouts)
+        raise LayoutAmbiguous(tree.set, printable(str(tree.directory)), names)
+    return layouts[0]
+
+
+def _of_none(tree: Tree) -> Layout:
+    """An empty folder is where a team starts."""
+    strange = [path for path in tree.walk() if path.endswith(".sql")]
+    if strange:
+        seen = ", ".join(f"'{printable(path)}'" for path in strange[:_SHOWN])
+        raise LayoutUnknown(tree.set, printable(str(tree.directory)), seen)
+    return LAYOUTS[_OWN]
+
+
+def _in_order(reader: FolderReader, migrations: list[MigrationFile]) -> list[MigrationFile]:
+    """Without those whose version another file has already."""
+    found: list[MigrationFile] = []
+    for migration in sorted(migrations, key=lambda each: (each.order, each.up.path)):
+        if found and found[-1].order == migration.order:
+            first, second = (
+                Version(each.version or each.name, each.order, each.name, each.up.path)
+                for each in (found[-1], migration)
+            )
+            reader.duplicate(first, second)
+        else:
+            found.append(migration)
+    return found

@@ -1,0 +1,180 @@
+"""The files of a set: listed and read beneath its directory only, each read once."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from dbopsd.migrate.versions.folder.errors import FolderUnreadable
+from dbopsd.migrate.versions.folder.problems import Problems, printable
+from dbopsd.security.errors import NotARegularFile, PathOutsideRoots
+from dbopsd.security.roots import Folder, open_folder, open_parent
+
+MOST_ENTRIES: Final = 100_000
+"""How many names the directories of a set may have in all."""
+MOST_FILE_BYTES: Final = 64 * 2**20
+MOST_BYTES: Final = 512 * 2**20
+"""How large all files of a set may be together: they are held in memory."""
+_MOST_DEPTH: Final = 16
+_CHUNK_BYTES: Final = 2**17
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a directory has, hidden files left out. Names are in the order of their code points."""
+
+    files: tuple[str, ...] = ()
+    """Everything that is no directory."""
+    directories: tuple[str, ...] = ()
+
+
+class Tree:
+    """The directory of a set. `with` opens it; problems with single files go to `problems`.
+
+    Paths are relative to it. Raises `FolderUnreadable` where it cannot be listed.
+    """
+
+    def __init__(self, set_: str, directory: Path, problems: Problems) -> None:
+        self.set = set_
+        self.directory = directory
+        self.problems = problems
+        # One at a time: a folder of Prisma has a directory for each migration.
+        self._opened: tuple[str, Folder] | None = None
+        self._listings: dict[str, Listing] = {}
+        self._contents: dict[str, bytes | None] = {}
+        self._entries = 0
+        self._bytes = 0
+
+    def __enter__(self) -> Self:
+        self.listing()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._opened:
+            self._opened[1].close()
+            self._opened = None
+
+    def listing(self, below: str = "") -> Listing:
+        """What the directory has, or one below it."""
+        if below not in self._listings:
+            self._listings[below] = self._list(below)
+        return self._listings[below]
+
+    def walk(self) -> list[str]:
+        """The paths of all files, those of directories below included."""
+        found: list[str] = []
+        pending = [""]
+        while pending:
+            below = pending.pop()
+            listing = self.listing(below)
+            prefix = f"{below}/" if below else ""
+            found += (prefix + name for name in listing.files)
+            pending += (prefix + name for name in reversed(listing.directories))
+        return found
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a file; None: it cannot be read, which is among the problems."""
+        if path not in self._contents:
+            self._contents[path] = self._read(path)
+        return self._contents[path]
+
+    def _folder(self, below: str) -> Folder:
+        if self._opened and self._opened[0] == below:
+            return self._opened[1]
+        folder = open_folder(str(self.directory / below), [self.directory])
+        self.__exit__()
+        self._opened = (below, folder)
+        return folder
+
+    def _list(self, below: str) -> Listing:
+        if below.count("/") >= _MOST_DEPTH:
+            raise self._unreadable(f"'{below}' is more than {_MOST_DEPTH} directories deep")
+        files: list[str] = []
+        directories: list[str] = []
+        try:
+            for entry in self._folder(below).entries():
+                self._count_entry()
+                if entry.name.startswith("."):
+                    continue
+                is_directory = entry.is_dir(follow_symlinks=False) or (
+                    entry.is_symlink() and self._leads_to_directory(below, entry.name)
+                )
+                (directories if is_directory else files).append(entry.name)
+        except OSError as error:
+            raise self._unreadable(reason_of(error)) from error
+        return Listing(tuple(sorted(files)), tuple(sorted(directories)))
+
+    def _count_entry(self) -> None:
+        self._entries += 1
+        if self._entries > MOST_ENTRIES:
+            raise self._unreadable(f"it has more than {MOST_ENTRIES:,} files")
+
+    def _leads_to_directory(self, below: str, name: str) -> bool:
+        """Whether a link leads to a directory beneath; one that does not is read, and refused."""
+        try:
+            with open_folder(str(self.directory / below / name), [self.directory]):
+                return True
+        except (OSError, PathOutsideRoots):
+            return False
+
+    def _read(self, path: str) -> bytes | None:
+        below, _, name = path.rpartition("/")
+        try:
+            descriptor = self._open(below, name)
+        except FileNotFoundError:
+            self.problems.add("FILE_UNREADABLE", "it vanished while the folder was read", path)
+        except PathOutsideRoots:
+            message = "it is a link that leads out of the configured directory"
+            self.problems.add("PATH_OUTSIDE_FOLDER", message, path)
+        except NotARegularFile as error:
+            self.problems.add("FILE_UNREADABLE", f"it is a {error.kind}, not a file", path)
+        except OSError as error:
+            self.problems.add("FILE_UNREADABLE", f"it cannot be read: {reason_of(error)}", path)
+        else:
+            return self._content(path, descriptor)
+        return None
+
+    def _open(self, below: str, name: str) -> int:
+        try:
+            return self._folder(below).open_file(name)
+        except NotARegularFile as error:
+            if error.kind != "symbolic link":
+                raise
+        # As Kubernetes mounts a ConfigMap: each file is a link to one in a hidden directory.
+        folder, name = open_parent(str(self.directory / below / name), [self.directory])
+        with folder:
+            return folder.open_file(name)
+
+    def _content(self, path: str, descriptor: int) -> bytes | None:
+        try:
+            content = _all_of(descriptor, MOST_FILE_BYTES + 1)
+        except OSError as error:
+            self.problems.add("FILE_UNREADABLE", f"it cannot be read: {reason_of(error)}", path)
+            return None
+        finally:
+            os.close(descriptor)
+        if len(content) > MOST_FILE_BYTES:
+            message = f"it is larger than {MOST_FILE_BYTES // 2**20} MiB"
+            self.problems.add("FILE_TOO_LARGE", message, path)
+            return None
+        self._bytes += len(content)
+        if self._bytes > MOST_BYTES:
+            raise self._unreadable(f"its files have more than {MOST_BYTES // 2**20} MiB in all")
+        return content
+
+    def _unreadable(self, problem: str) -> FolderUnreadable:
+        return FolderUnreadable(self.set, printable(str(self.directory)), printable(problem))
+
+
+def _all_of(descriptor: int, most: int) -> bytes:
+    """The bytes of a file, at most that many: it may grow while it is read."""
+    chunks: list[bytes] = []
+    while most > 0 and (chunk := os.read(descriptor, min(most, _CHUNK_BYTES))):
+        chunks.append(chunk)
+        most -= len(chunk)
+    return b"".join(chunks)
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says, without the path, which may be anything."""
+    return (error.strerror or type(error).__name__).lower()
