@@ -280,10 +280,12 @@ class Session:
     ) -> AsyncIterator[None]:
         """Commit what runs inside, or roll all of it back if an error leaves it.
 
-        Inside another transaction it is a savepoint; isolation and access belong to the outermost.
+        Inside another transaction, whoever began it, it is a savepoint; isolation and access belong
+        to the outermost.
         Raises `TransactionNotCommitted` if the server rolled back what was to be committed.
         """
-        if self._depth:
+        status = self._connection.pgconn.transaction_status
+        if self._depth or status == pq.TransactionStatus.INTRANS:
             begin, commit, undo = self._savepoint_statements()
             if isolation or read_only or deferrable:
                 raise ValueError("a savepoint takes its modes from the transaction around it")

@@ -1,0 +1,92 @@
+"""Take the fingerprint of a database's schema."""
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from dbopsd.db.errors import StatementFailed
+from dbopsd.db.session import Session
+from dbopsd.migrate.versions.fingerprint.object_rows import ObjectRow, read_object_rows
+from dbopsd.migrate.versions.fingerprint.view_text import without_table_prefixes
+from dbopsd.migrate.versions.model.schema_object import Fingerprint, SchemaObject
+
+FORMAT: Final = 1
+"""Goes up with every change of what a digest is made of: digests of two formats do not compare."""
+
+_ATTEMPTS: Final = 10
+_LOCK_TIMEOUT_S: Final = 5.0
+# What the server raises for an object that is dropped while its definition is being written.
+_GONE: Final = frozenset({"XX000", "42P01", "42703", "42704", "42883", "3F000"})
+_DROPPED: Final = "???"
+_VIEWS: Final = frozenset({"view", "materialized view"})
+_UNPREFIXED_SINCE: Final = 16_00_00
+
+
+async def take_fingerprint(
+    session: Session,
+    *,
+    ledger_schema: str,
+    timeout_s: float | None = None,
+    lock_timeout_s: float = _LOCK_TIMEOUT_S,
+) -> Fingerprint:
+    """The schema as this session sees it: every object, with what makes it what it is.
+
+    In a transaction as well as outside one; settings and locks are afterwards as they were, also
+    after an error. The digest is the same on every supported major version, for every role, and
+    does not depend on owners, privileges or the order of columns. Left out are members of
+    extensions and their versions; temporary objects; the ledger, `dbops` and the history tables of
+    other tools; and what does not belong to the database: roles, tablespaces, settings.
+
+    Writing a view down waits for whoever has locked its tables exclusively. Raises `QueryCanceled`
+    after `timeout_s` (None: no limit), `LockTimeout` after `lock_timeout_s` for one lock.
+    """
+    previous: frozenset[ObjectRow] = frozenset()
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            async with session.trial():
+                rows, version = await read_object_rows(
+                    session,
+                    ledger_schema=ledger_schema,
+                    lock_timeout_ms=_milliseconds(lock_timeout_s),
+                    statement_timeout_ms=_milliseconds(timeout_s),
+                )
+        except StatementFailed as error:
+            if error.sqlstate not in _GONE or attempt == _ATTEMPTS:
+                raise
+            continue
+        # Definitions that have the mark in their own text are the same the second time.
+        found = frozenset(rows)
+        if found == previous or not any(_DROPPED in row.definition for row in rows):
+            break
+        previous = found
+    return await asyncio.to_thread(_fingerprint, rows, version)
+
+
+def digest(objects: Iterable[SchemaObject]) -> str:
+    """SHA-256 over the objects that have a definition, in order of their kinds and identities."""
+    hashed = hashlib.sha256()
+    for each in objects:
+        if each.definition:
+            text = f"{each.kind}\0{each.identity}\0{each.definition}\0"
+            hashed.update(text.encode("utf-8", "surrogatepass"))
+    return hashed.hexdigest()
+
+
+def _fingerprint(rows: Sequence[ObjectRow], version: int) -> Fingerprint:
+    objects = tuple(
+        sorted((_object(row, version) for row in rows), key=lambda each: (each.kind, each.identity))
+    )
+    return Fingerprint(digest(objects), objects)
+
+
+def _object(row: ObjectRow, version: int) -> SchemaObject:
+    definition = row.definition
+    if version < _UNPREFIXED_SINCE and row.kind in _VIEWS:
+        definition = without_table_prefixes(definition)
+    return SchemaObject(row.kind, row.identity, definition, row.position, row.owner_and_grants)
+
+
+def _milliseconds(seconds: float | None) -> int:
+    """For a setting that takes 0 for no limit."""
+    return 0 if seconds is None else max(1, round(seconds * 1000))

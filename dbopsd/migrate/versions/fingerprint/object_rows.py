@@ -1,0 +1,62 @@
+"""The one query of a fingerprint, and its rows."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from dbopsd.db.session import Session
+from dbopsd.db.statement import Statement, load_sql
+
+_PACKAGE: Final = "dbopsd.migrate.versions.fingerprint"
+_PARTS: Final = ("relations", "table_parts", "types", "routines", "text_search", "database")
+_LEDGER_RELATIONS: Final = (
+    "ledger_version",
+    "migration_runs",
+    "migrations",
+    "schema_fingerprint",
+    "schema_objects",
+)
+"""The relations of the ledger, whose schema may be that of other objects too."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRow:
+    """A row of the query: see `SchemaObject`."""
+
+    kind: str
+    identity: str
+    definition: str
+    position: int
+    owner_and_grants: str
+
+
+async def read_object_rows(
+    session: Session, *, ledger_schema: str, lock_timeout_ms: int, statement_timeout_ms: int
+) -> tuple[list[ObjectRow], int]:
+    """Every object, in any order, and the version of the server (`server_version_num`).
+
+    Within a transaction or savepoint, in which settings stay changed. 0 ms: no limit.
+    """
+    settings = {
+        "lock_timeout": str(lock_timeout_ms),
+        "statement_timeout": str(statement_timeout_ms),
+    }
+    [version, *_] = await session.fetch_one(_sql("settings"), settings) or (0,)
+    parameters = {"ledger_schema": ledger_schema, "ledger_relations": list(_LEDGER_RELATIONS)}
+    return await session.fetch_all_as(ObjectRow, _objects(), parameters), version
+
+
+@cache
+def _objects() -> Statement:
+    """The query: `objects.sql` over what each part finds within `scope.sql`."""
+    found = "\nUNION ALL\n".join(_text(part) for part in _PARTS)
+    final = _sql("objects")
+    return Statement(f"WITH {_text('scope')},\nfound AS (\n{found}\n)\n{final.text}", final.summary)
+
+
+def _sql(name: str) -> Statement:
+    return load_sql(_PACKAGE, f"sql/{name}.sql").statement
+
+
+def _text(name: str) -> str:
+    return _sql(name).query_text
