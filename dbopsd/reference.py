@@ -42,7 +42,7 @@ def _keys() -> Iterator[str]:
             if f"{path}.{name}" in tables:
                 continue
             meaning = _fold(texts[name]) + _choices(field.annotation)
-            yield f"| `{name}` | {_default(field)} | {meaning} |"
+            yield f"| `{field.alias or name}` | {_default(field)} | {meaning} |"
         variable = f"{ENV_PREFIX}{path.replace('.', '__')}__".upper().replace("NAME", "name")
         yield ""
         yield f"In the environment: `{variable.replace('CHECK', 'check')}…`."

@@ -107,7 +107,7 @@ def _siblings(location: list[str]) -> list[str]:
         for candidate in (field.annotation, *get_args(field.annotation)):
             if isinstance(candidate, type) and issubclass(candidate, BaseModel):
                 model = candidate
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _suggest(word: str, known: Mapping[str, object] | list[str]) -> str:

@@ -1,6 +1,8 @@
 """Which fields of a request the audit log may quote: the names of resources, and its own id.
 
 A session of a server has no name: its process id and start time stand for it. They hold no text.
+A migration has none either: its set and version do. Why the findings of a check are overridden is
+the one text of a caller's own: the log is where that is meant to be.
 
 Anything else may be free text, and free text may hold a secret that was pasted into a wrong field.
 So may these: what has not the form of a name or of an id is not quoted either.
@@ -26,6 +28,10 @@ _REQUEST_ID: Final = re.compile(r"[!-~]{1,64}")
 _WORDS: Final = frozenset({"rule"})
 # Until when a silence or the hold of a backup lasts.
 _ENDS: Final = frozenset({"end_time", "held_until"})
+_MIGRATION: Final = ("set", "version")
+_MIGRATION_WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
+_REASON: Final = "override_findings"
+_MOST_REASON_CHARS: Final = 500
 _WORD: Final = re.compile(r"\*|[A-Za-z][A-Za-z0-9_]{0,62}")
 _MAX_NAMES: Final = 8
 
@@ -44,6 +50,10 @@ def compile_quoting(request_type: Descriptor) -> Callable[[Any], Quoted]:
     naming = [field for field in request_type.fields if _holds_name(field)]
     session = _session_fields(request_type)
     created = [field for field in request_type.fields if _is_resource(field)]
+    migration = [
+        name for name in _MIGRATION if _is_scalar(request_type, name, FieldDescriptor.TYPE_STRING)
+    ]
+    has_reason = _is_scalar(request_type, _REASON, FieldDescriptor.TYPE_STRING)
     has_request_id = _is_scalar(request_type, "request_id", FieldDescriptor.TYPE_STRING)
     has_validate_only = _is_scalar(request_type, "validate_only", FieldDescriptor.TYPE_BOOL)
 
@@ -55,6 +65,8 @@ def compile_quoting(request_type: Descriptor) -> Callable[[Any], Quoted]:
                 *_named(request, naming),
                 *_session(request, session),
                 *(each for field in created for each in _created(request, field)),
+                *_migration(request, migration),
+                *(_reason(request) if has_reason else ()),
             ),
             request_id=_request_id(request.request_id) if has_request_id else "",
             validate_only=bool(request.validate_only) if has_validate_only else False,
@@ -85,6 +97,20 @@ def _session(request: Any, fields: list[FieldDescriptor]) -> Iterator[tuple[str,
             yield field.name, str(value)
         elif request.HasField(field.name):
             yield field.name, _time(value)
+
+
+def _migration(request: Any, fields: list[str]) -> Iterator[tuple[str, str]]:
+    for name in fields:
+        text = getattr(request, name)
+        if text:
+            yield name, text if _MIGRATION_WORD.fullmatch(text) else WITHHELD
+
+
+def _reason(request: Any) -> Iterator[tuple[str, str]]:
+    text = getattr(request, _REASON)
+    if text:
+        fits = text.isprintable() and len(text) <= _MOST_REASON_CHARS
+        yield _REASON, text if fits else WITHHELD
 
 
 def _is_resource(field: FieldDescriptor) -> bool:

@@ -30,8 +30,8 @@ def test_every_key_is_there(model: type, path: str) -> None:
     section = after.partition("\n## ")[0]
     assert section, path
     tables = {below.removeprefix(f"{path}.") for _, below in sections() if below.startswith(path)}
-    for name in model.model_fields:  # type: ignore[attr-defined]
-        assert f"| `{name}` | " in section or name in tables, name
+    for name, field in model.model_fields.items():  # type: ignore[attr-defined]
+        assert f"| `{field.alias or name}` | " in section or name in tables, name
 
 
 def test_every_check_is_there_with_its_thresholds() -> None:

@@ -1,6 +1,7 @@
 """What a line of the audit log may say.
 
-Only names, ids and outcomes: no field holds free text of a request, so none can hold a secret.
+Only names, ids and outcomes: no field holds free text of a request, so none can hold a secret; but
+for the reason to apply migrations in spite of what their check found, which is given for this log.
 """
 
 import time

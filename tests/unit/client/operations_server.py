@@ -5,7 +5,12 @@ import uuid
 
 import grpc
 import grpc.aio
-from dbops.v1 import migrate_pb2_grpc, operations_pb2, operations_pb2_grpc
+from dbops.v1 import (
+    migrate_pb2_grpc,
+    migrations_pb2,
+    operations_pb2,
+    operations_pb2_grpc,
+)
 from google.longrunning import operations_pb2 as longrunning_pb2
 from google.longrunning import operations_pb2_grpc as longrunning_pb2_grpc
 from google.protobuf import empty_pb2
@@ -35,6 +40,7 @@ class OperationsServer(
         self.remaining_s = {}
         self.failures = {}
         self.operations = {}
+        self.migrations = migrations_pb2.ListMigrationsResponse()
         self.schedules = []
         self.workers = []
         self.duties = []
@@ -141,6 +147,35 @@ class OperationsServer(
     async def RevertImport(self, request, context):  # noqa: N802  # gRPC's name
         return await self.begin("RevertImport", request, context)
 
+    async def ListMigrations(self, request, context):  # noqa: N802  # gRPC's name
+        await self.note("ListMigrations", request, context)
+        start, end, token = self.page(request, len(self.migrations.migrations))
+        found = type(self.migrations)()
+        found.CopyFrom(self.migrations)
+        del found.migrations[:]
+        found.migrations.extend(self.migrations.migrations[start:end])
+        found.next_page_token = token
+        return found
+
+    async def ResolveMigration(self, request, context):  # noqa: N802  # gRPC's name
+        await self.note("ResolveMigration", request, context)
+        return migrations_pb2.Migration(version=request.version, state="APPLIED")
+
+    async def CheckMigrations(self, request, context):  # noqa: N802  # gRPC's name
+        return await self.begin("CheckMigrations", request, context)
+
+    async def ApplyMigrations(self, request, context):  # noqa: N802  # gRPC's name
+        return await self.begin("ApplyMigrations", request, context, tries=True)
+
+    async def RollbackMigrations(self, request, context):  # noqa: N802  # gRPC's name
+        return await self.begin("RollbackMigrations", request, context, tries=True)
+
+    async def BaselineMigrations(self, request, context):  # noqa: N802  # gRPC's name
+        return await self.begin("BaselineMigrations", request, context, tries=True)
+
+    async def AdoptMigrations(self, request, context):  # noqa: N802  # gRPC's name
+        return await self.begin("AdoptMigrations", request, context, tries=True)
+
     async def PauseSchedule(self, request, context):  # noqa: N802  # gRPC's name
         await self.note("PauseSchedule", request, context)
         return operations_pb2.Schedule(name=request.name, paused=True)
@@ -183,9 +218,12 @@ class OperationsServer(
             self.operations[message.name] = message
             self._changed.notify_all()
 
-    async def begin(self, method, request, context):
-        """Start the operation of a request, or answer with the one of its `request_id`."""
-        if request.validate_only:
+    async def begin(self, method, request, context, tries=False):
+        """Start the operation of a request, or answer with the one of its `request_id`.
+
+        `tries`: validate_only starts one too.
+        """
+        if request.validate_only and not tries:
             await self.note(method, request, context)
             return longrunning_pb2.Operation(done=True)
         known = self._requests.get(request.request_id)
