@@ -29,7 +29,7 @@ def migration(
         version = ""
     else:
         name = name or f"m{version}"
-        order, stem = (int(version),), f"{version}_{name}"
+        order, stem = (0, int(version)), f"{version}_{name}"
     rollback = None if down is None else Script(f"{stem}_rollback.sql", down)
     return MigrationFile(
         set=set_,

@@ -7,9 +7,13 @@ from dbopsd.errors import DbopsError, StatusCode
 
 
 @dataclass(eq=False)
-class _OneMigration(DbopsError):
-    """Something about one migration. `migration`: how people know it, its file or its version."""
+class MigrationInTheWay(DbopsError):
+    """A migration because of which nothing is done; the base of all that say how.
 
+    `migration`: what people know it by, its file or its version.
+    """
+
+    reason: ClassVar[str] = "MIGRATION_IN_THE_WAY"
     code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     database: str
@@ -19,7 +23,7 @@ class _OneMigration(DbopsError):
 
 
 @dataclass(eq=False)
-class MigrationChanged(_OneMigration):
+class MigrationChanged(MigrationInTheWay):
     """The file of an applied migration is not what was applied."""
 
     reason: ClassVar[str] = "MIGRATION_CHANGED"
@@ -38,7 +42,7 @@ class MigrationChanged(_OneMigration):
 
 
 @dataclass(eq=False)
-class MigrationMissing(_OneMigration):
+class MigrationMissing(MigrationInTheWay):
     """The folder no longer has the file of an applied migration."""
 
     reason: ClassVar[str] = "MIGRATION_MISSING"
@@ -53,7 +57,7 @@ class MigrationMissing(_OneMigration):
 
 
 @dataclass(eq=False)
-class MigrationOutOfOrder(_OneMigration):
+class MigrationOutOfOrder(MigrationInTheWay):
     """A migration that is older than an applied one was not applied."""
 
     reason: ClassVar[str] = "MIGRATION_OUT_OF_ORDER"
@@ -71,7 +75,7 @@ class MigrationOutOfOrder(_OneMigration):
 
 
 @dataclass(eq=False)
-class MigrationInterrupted(_OneMigration):
+class MigrationInterrupted(MigrationInTheWay):
     """The end of a migration that is not in a transaction is not known."""
 
     reason: ClassVar[str] = "MIGRATION_INTERRUPTED"
@@ -90,7 +94,7 @@ class MigrationInterrupted(_OneMigration):
 
 
 @dataclass(eq=False)
-class MigrationRunning(_OneMigration):
+class MigrationRunning(MigrationInTheWay):
     """A backend still runs the migration."""
 
     reason: ClassVar[str] = "MIGRATION_RUNNING"

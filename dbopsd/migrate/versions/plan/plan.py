@@ -136,7 +136,7 @@ def _up_to(database: str, state: SetState, to: str) -> list[MigrationState]:
     waiting = [each for each in state.migrations if _is_waiting(each)]
     if not to:
         return waiting
-    last = find_version(state.folder.migrations, to)
+    last = find_version(state.folder, to)
     if last is None:
         raise VersionNotFound(database, state.folder.set, to)
     order = {file.key: index for index, file in enumerate(state.folder.migrations)}
@@ -175,7 +175,7 @@ def _chosen_rollbacks(
     versioned = [each for each in state.migrations if not each.repeatable]
     first = 0
     if request.to:
-        stays = find_version(state.folder.migrations, request.to)
+        stays = find_version(state.folder, request.to)
         key = request.to if stays is None else stays.key
         keys = [each.key for each in versioned]
         if key not in keys:

@@ -9,7 +9,7 @@ from dbopsd.migrate.versions.ledger.new_run import SHA256, normalised_checksum
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
 from dbopsd.migrate.versions.model.migration import Migration, MigrationProblem, State
 from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile
-from dbopsd.migrate.versions.plan.versions import place_of
+from dbopsd.migrate.versions.plan.versions import find_version, place_of
 
 APPLIED_STATES: Final = frozenset(
     {State.APPLIED, State.CHANGED, State.MISSING, State.BASELINED, State.ADOPTED}
@@ -84,11 +84,8 @@ def read_set(
     `runs`: those of the ledger, also of other sets, in the order of their ids. `live`: the ids of
     those that still run.
     """
-    histories: dict[str, list[LedgerRun]] = {}
-    for run in runs:
-        if run.set == folder.set:
-            histories.setdefault(run.key, []).append(run)
     files = {file.key: file for file in folder.migrations}
+    histories = _histories(folder, files, runs)
     states = [_state_of(key, file, histories.get(key, ()), live) for key, file in files.items()]
     lost = [
         state
@@ -175,6 +172,27 @@ _PROBLEMS: Final[Mapping[State, tuple[str, bool]]] = {
 _NOT_APPLIED: Final = frozenset({Result.FAILED, Result.INTERRUPTED, Result.RUNNING})
 
 
+def _histories(
+    folder: Folder, files: Mapping[str, MigrationFile], runs: Iterable[LedgerRun]
+) -> dict[str, list[LedgerRun]]:
+    """The runs of a folder's set by the keys of its files.
+
+    Those of an equal version go together: a file may have been renamed from `1` to `001`.
+    """
+    keys: dict[str, str] = {}
+    histories: dict[str, list[LedgerRun]] = {}
+    for run in runs:
+        if run.set != folder.set:
+            continue
+        if run.key not in keys:
+            keys[run.key] = run.key
+            if run.key not in files and run.version:
+                file = find_version(folder, run.version)
+                keys[run.key] = run.key if file is None else file.key
+        histories.setdefault(keys[run.key], []).append(run)
+    return histories
+
+
 def _state_of(
     key: str, file: MigrationFile | None, history: Sequence[LedgerRun], live: Collection[int]
 ) -> MigrationState:
@@ -234,7 +252,7 @@ def _in_order(
     states: list[MigrationState], lost: list[MigrationState], folder: Folder
 ) -> list[MigrationState]:
     files = folder.migrations
-    places = [(place_of(each.version, files), each) for each in lost if not each.repeatable]
+    places = [(place_of(each.version, folder), each) for each in lost if not each.repeatable]
     places += [(len(files), each) for each in lost if each.repeatable]
     ordered = list(states)
     # From the end, so that a place stays what it is; the sort is stable.

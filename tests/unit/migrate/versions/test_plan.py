@@ -229,6 +229,9 @@ def test_the_last_applied_is_rolled_back_first() -> None:
     assert rolled_back(*runs, to="010") == []
     with pytest.raises(VersionNotFound):
         rolled_back(*runs, to="4")
+    # It may be gone from the folder.
+    gone = migration("4")
+    assert rolled_back(ran(ONE), ran(gone), ran(TEN), to="4") == ["010"]
 
 
 def test_every_rollback_that_lacks_is_named_before_anything_starts() -> None:

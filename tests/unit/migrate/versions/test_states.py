@@ -128,6 +128,16 @@ def test_what_was_applied_and_has_no_file_is_missing_in_its_place() -> None:
     assert (shown.version, shown.name, shown.path, shown.checksum) == ("3", "m3", "", "")
 
 
+def test_a_version_is_the_same_however_it_is_written() -> None:
+    runs = history(ran(migration("1", "SELECT 1;")), ran(migration("02"), Direction.ADOPT))
+    assert states(*runs) == ["APPLIED", "ADOPTED", "PENDING"]
+    assert states(*history(*runs, ran(ONE, Direction.DOWN))) == [
+        "OUT_OF_ORDER",
+        "ADOPTED",
+        "PENDING",
+    ]
+
+
 def test_what_is_neither_there_nor_applied_is_not_listed() -> None:
     gone = migration("3")
     runs = history(ran(gone), ran(gone, Direction.DOWN), ran(migration("4"), result=Result.FAILED))
