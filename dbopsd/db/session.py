@@ -27,6 +27,7 @@ from dbopsd.db.errors import (
 from dbopsd.db.script import Script
 from dbopsd.db.spans import Endpoint, StatementSpan
 from dbopsd.db.statement import Statement
+from dbopsd.db.syntax import TWO_STATEMENTS, SyntaxRefusal, parse_only, refusal
 
 Row = tuple[Any, ...]
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -119,6 +120,27 @@ class Session:
         except StatementFailed as exc:
             raise sent.failed(exc) from exc
         return sent.statements_done
+
+    async def refused_syntax(self, text: str) -> SyntaxRefusal | None:
+        """Have the server parse `text`, and run nothing of it; None: its grammar accepts it.
+
+        Not in a transaction, which it would fail. `text` has no NUL character, which would end it.
+        """
+        expected = await self._parse(TWO_STATEMENTS)
+        answer = await self._parse(parse_only(text))
+        told = None if expected is None else expected.diag.message_primary
+        return None if answer is None else refusal(answer, told)
+
+    async def _parse(self, statement: Statement) -> psycopg.Error | None:
+        """The server's answer to more than one statement by the extended protocol."""
+        with self._run(statement) as cursor:
+            try:
+                await cursor.execute(statement.text, binary=True)
+            except psycopg.Error as exc:
+                if exc.sqlstate is None:
+                    raise
+                return exc
+        return None
 
     async def fetch_all(
         self, statement: Statement, parameters: Parameters | None = None

@@ -1,0 +1,1 @@
+"""What is wrong with migrations, or would hurt a live database, found before anything is run."""

@@ -1,0 +1,130 @@
+"""A process that parses scripts and has the rules look at them: their text comes from outside.
+
+It reads a line of JSON from standard input, `{"scripts": [{"text", "transactional"}, …]}`, and
+writes one for each script, in their order. `inspection.py` starts it, and says what the lines hold.
+Where a script is its end, that script is known by the line that is missing.
+"""
+
+import json
+import resource
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any, Final
+
+from postgast import PgQueryError
+
+from dbopsd.migrate.versions.check.relations import created, locked, renamed
+from dbopsd.migrate.versions.check.rule import Match, Rule
+from dbopsd.migrate.versions.check.rules import all_rules
+from dbopsd.migrate.versions.check.tree import Script, Statement, parse_statement
+from dbopsd.migrate.versions.sql.statements import SqlStatement, SyntaxProblem, split
+
+_MEMORY_BYTES: Final = 2**30
+_CPU_S: Final = 20
+_BYTES_PER_CPU_S: Final = 100_000
+"""A tenth of what it takes where rules find nothing."""
+# libpg_query and json go down a tree by recursion: a hundred thousand `||` need most of it.
+_STACK_BYTES: Final = 512 * 2**20
+_MOST_DEPTH: Final = 200_000
+_LARGE_STATEMENT_CHARS: Final = 2**20
+"""A parse tree is a hundred times its statement. The only ones of that size are rows to insert."""
+_MOST_MATCHES: Final = 1_000
+"""Of one script."""
+
+
+def inspect(text: str, *, transactional: bool) -> dict[str, Any]:
+    """What `inspection.Inspected` has, as JSON."""
+    try:
+        found = split(text)
+    except SyntaxProblem as problem:
+        return {"syntax": {"message": problem.message, "position": problem.position}}
+    script = Script(transactional)
+    answer: dict[str, Any] = {"statements": [], "matches": [], "skipped": []}
+    for each in found:
+        statement = _parsed(each)
+        if statement is None:
+            answer["skipped"].append(each.start)
+            continue
+        for rule, match in _matches(statement, script):
+            if len(answer["matches"]) == _MOST_MATCHES:
+                answer["more"] = True
+                break
+            answer["matches"].append(_match_fields(statement, script, rule, match))
+        answer["statements"].extend(_statement_fields(statement))
+        script.before.append(statement)
+        script.created.update(created(statement))
+    return answer
+
+
+def _parsed(statement: SqlStatement) -> Statement | None:
+    """None where it is not to be looked into."""
+    if len(statement.text) > _LARGE_STATEMENT_CHARS:
+        return None
+    try:
+        kind, node = parse_statement(statement.text)
+    except (PgQueryError, RecursionError, MemoryError, ValueError):
+        # It was parsed once, with the whole script: there is no room for its tree.
+        return None
+    return Statement(kind, node, statement.text, statement.start, statement.end)
+
+
+def _matches(statement: Statement, script: Script) -> Iterator[tuple[Rule, Match]]:
+    for rule in all_rules().values():
+        if not rule.kinds or statement.kind in rule.kinds:
+            for match in rule.find(statement, script):
+                yield rule, match
+
+
+def _match_fields(statement: Statement, script: Script, rule: Rule, match: Match) -> dict[str, Any]:
+    tables = match.tables or tuple(locked(statement))
+    return {
+        "rule": rule.name,
+        "position": statement.place(match.location),
+        "message": match.message,
+        "tables": tables,
+        "new": bool(tables) and all(map(script.creates, tables)),
+    }
+
+
+def _statement_fields(statement: Statement) -> Iterator[dict[str, Any]]:
+    """Nothing for a statement that neither creates nor locks a relation: most are such."""
+    made, tables, names = list(created(statement)), locked(statement), renamed(statement)
+    if made or tables:
+        yield {
+            "start": statement.start,
+            "end": statement.end,
+            "created": made,
+            "tables": tables,
+            "renamed": names,
+        }
+
+
+def main() -> bool:
+    """Inspect one script after the other; whether all of them were."""
+    request = json.loads(sys.stdin.buffer.readline())
+    size = sum(len(script["text"]) for script in request["scripts"])
+    seconds = _CPU_S + size // _BYTES_PER_CPU_S
+    for which, most in (
+        (resource.RLIMIT_DATA, _MEMORY_BYTES + _STACK_BYTES),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(which)
+        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(which, (least, least))
+    for script in request["scripts"]:
+        answer = inspect(script["text"], transactional=script["transactional"])
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+    return True
+
+
+if __name__ == "__main__":
+    sys.setrecursionlimit(_MOST_DEPTH)
+    threading.stack_size(_STACK_BYTES)
+    ended: list[bool] = []
+    worker = threading.Thread(target=lambda: ended.append(main()))
+    worker.start()
+    worker.join()
+    sys.exit(0 if ended else 1)

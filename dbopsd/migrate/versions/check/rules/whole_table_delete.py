@@ -1,0 +1,38 @@
+"""DELETE of every row of a table."""
+
+from collections.abc import Iterator
+
+from dbopsd.migrate.versions.check.expressions import matches_all_rows
+from dbopsd.migrate.versions.check.rule import Match, Rule, Weight
+from dbopsd.migrate.versions.check.tree import Script, Statement, relation_name
+from dbopsd.migrate.versions.model.reports import Severity
+
+
+def _find(statement: Statement, _script: Script) -> Iterator[Match]:
+    for kind, query in statement.queries():
+        if kind == "DeleteStmt" and matches_all_rows(query.get("whereClause")):
+            schema, table = relation_name(query["relation"])
+            within = None if query is statement.node else query["relation"].get("location")
+            yield Match(f"this deletes every row of {table}", within, ((schema, table),))
+
+
+RULE = Rule(
+    name="whole-table-delete",
+    severity=Severity.ERROR,
+    advice="Add a WHERE that says which rows go, or allow the rule if all of them are meant",
+    find=_find,
+    kinds=frozenset(
+        {
+            "SelectStmt",
+            "InsertStmt",
+            "UpdateStmt",
+            "DeleteStmt",
+            "MergeStmt",
+            "ExplainStmt",
+            "CreateTableAsStmt",
+            "CopyStmt",
+            "PrepareStmt",
+        }
+    ),
+    weight=Weight.DATA,
+)

@@ -1,0 +1,103 @@
+"""CheckMigrations: the files of migrations that are not applied, and the live schema."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Final
+
+from dbopsd.db.database import Database
+from dbopsd.db.errors import ConnectFailed
+from dbopsd.db.session import Session
+from dbopsd.migrate.versions.check.check_files import check_files
+from dbopsd.migrate.versions.check.problem_findings import with_problems
+from dbopsd.migrate.versions.fingerprint.differences import definition_differs, differences
+from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
+from dbopsd.migrate.versions.folder.read_folder import read_folder
+from dbopsd.migrate.versions.folder.sets import chosen_sets
+from dbopsd.migrate.versions.ledger.ledger import Ledger
+from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
+from dbopsd.migrate.versions.model.migration_file import MigrationFile
+from dbopsd.migrate.versions.model.reports import CheckReport, Difference, Severity
+from dbopsd.migrate.versions.model.requests import CheckMigrationsRequest
+from dbopsd.migrate.versions.plan.plan import PlannedRun
+from dbopsd.migrate.versions.plan.states import APPLIED_STATES, problems_of, read_set
+from dbopsd.operations.kind import Run
+
+_APPLICATION: Final = "dbopsd migrate"
+_QUERY_TIMEOUT_S: Final = 60.0
+
+
+async def check_migrations(run: Run, request: CheckMigrationsRequest) -> CheckReport:
+    """Look, and change nothing but a scratch database.
+
+    Raises what reading the folders raises, and `DatabaseError`; findings are no error. Without a
+    server the files are checked as though none were applied, unless the request needs one.
+    """
+    database = run.database
+    sets = chosen_sets(database.name, database.config, request.set)
+    config = database.config.migrations
+    folders = [await asyncio.to_thread(read_folder, each, config) for each in sets]
+    async with AsyncExitStack() as stack:
+        session, notes = await _connect(stack, database, needed=request.drift)
+        runs: list[LedgerRun] = []
+        live: frozenset[int] = frozenset()
+        ledger = Ledger.of(database)
+        if session is not None:
+            runs, live = await ledger.read_with_live(session)
+        planned: list[PlannedRun] = []
+        problems = [problem for folder in folders for problem in folder.problems]
+        for folder in folders:
+            state = read_set(folder, runs, live)
+            problems += problems_of(state, out_of_order=config.out_of_order)
+            for each in state.migrations:
+                if each.file is not None and each.state not in APPLIED_STATES:
+                    planned += _directions(each.file)
+        run.progress("checking files", 0, len(planned), "files")
+        result = await check_files(run, planned, session)
+        drift: tuple[Difference, ...] = ()
+        if request.drift and session is not None:
+            drift, drift_notes = await _drift(session, ledger, config.schema_)
+            notes += drift_notes
+    findings = with_problems(result, problems, planned)
+    worst = {Severity.ERROR, Severity.WARNING} if request.strict else {Severity.ERROR}
+    bad = any(each.severity in worst and not each.allowed for each in findings)
+    return CheckReport(
+        ok=not bad and not definition_differs(drift),
+        findings=findings,
+        drift=drift,
+        files=result.files,
+        notes=(*notes, *result.notes),
+    )
+
+
+def _directions(file: MigrationFile) -> list[PlannedRun]:
+    """The migration and its rollback, which is to be right on the day when it is needed."""
+    planned = [PlannedRun(file, file.up, Direction.UP)]
+    if file.down is not None:
+        planned.append(PlannedRun(file, file.down, Direction.DOWN))
+    return planned
+
+
+async def _connect(
+    stack: AsyncExitStack, database: Database, *, needed: bool
+) -> tuple[Session | None, list[str]]:
+    """A connection, or None where it is not needed and cannot be had, and a note of that."""
+    opening = database.dedicated_session(
+        "write", application_name=_APPLICATION, query_timeout_s=_QUERY_TIMEOUT_S
+    )
+    try:
+        return await stack.enter_async_context(opening), []
+    except ConnectFailed as error:
+        if needed:
+            raise
+        return None, [f"files were checked as though none were applied: {error.message}"]
+
+
+async def _drift(
+    session: Session, ledger: Ledger, schema: str
+) -> tuple[tuple[Difference, ...], list[str]]:
+    """How the live schema differs from that after the last migration, and what is not known."""
+    expected = await ledger.last_fingerprint(session)
+    if expected is None:
+        return (), ["drift is not known: no migration has left the fingerprint of its schema"]
+    actual = await take_fingerprint(session, ledger_schema=schema)
+    return differences(expected, actual), []
