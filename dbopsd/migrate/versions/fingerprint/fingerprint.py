@@ -11,9 +11,6 @@ from dbopsd.migrate.versions.fingerprint.object_rows import ObjectRow, read_obje
 from dbopsd.migrate.versions.fingerprint.view_text import without_table_prefixes
 from dbopsd.migrate.versions.model.schema_object import Fingerprint, SchemaObject
 
-FORMAT: Final = 1
-"""Goes up with every change of what a digest is made of: digests of two formats do not compare."""
-
 _ATTEMPTS: Final = 10
 _LOCK_TIMEOUT_S: Final = 5.0
 # What the server raises for an object that is dropped while its definition is being written.

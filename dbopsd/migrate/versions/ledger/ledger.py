@@ -19,7 +19,11 @@ from dbopsd.migrate.versions.ledger.errors import LedgerNewer, LedgerPermissionM
 from dbopsd.migrate.versions.ledger.lock_key import LockKey
 from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
-from dbopsd.migrate.versions.model.schema_object import Fingerprint, SchemaObject
+from dbopsd.migrate.versions.model.schema_object import (
+    FINGERPRINT_FORMAT,
+    Fingerprint,
+    SchemaObject,
+)
 
 LEDGER_VERSION: Final = 2
 RELATIONS: Final = (
@@ -173,7 +177,8 @@ class Ledger:
         if not await self._version(session):
             return ""
         row = await session.fetch_one(self.statement("fingerprint"))
-        return "" if row is None else str(row[0])
+        # One of another format would differ although the schema does not.
+        return str(row[0]) if row is not None and row[1] == FINGERPRINT_FORMAT else ""
 
     async def last_fingerprint(self, session: Session) -> Fingerprint | None:
         """The schema after the last run, as it was stored; None: it was not."""
@@ -191,7 +196,10 @@ class Ledger:
         """
         objects = fingerprint.objects
         async with session.transaction():
-            await session.execute(self.statement("store_fingerprint"), (fingerprint.digest,))
+            await session.execute(
+                self.statement("store_fingerprint"),
+                {"digest": fingerprint.digest, "format": FINGERPRINT_FORMAT},
+            )
             await session.execute(
                 self.statement("store_objects"),
                 {

@@ -1,6 +1,10 @@
 """An object of a schema as the fingerprint sees it."""
 
 from dataclasses import dataclass
+from typing import Final
+
+FINGERPRINT_FORMAT: Final = 1
+"""Goes up with every change of what a digest is made of: digests of two formats do not compare."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from dbopsd.db.database import Database
-from dbopsd.migrate.versions.fingerprint.fingerprint import FORMAT, take_fingerprint
+from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
+from dbopsd.migrate.versions.model.schema_object import FINGERPRINT_FORMAT
 from tests.support.installations import VERSIONS
 from tests.support.servers import PostgresServers
 
@@ -26,4 +27,4 @@ async def test_a_schema_of_everything_has_one_digest_on_all_majors(
         taken = await take_fingerprint(session, ledger_schema="dbops")
     await database.close()
     server.drop_database(name)
-    assert taken.digest[:10] == DIGESTS[FORMAT]
+    assert taken.digest[:10] == DIGESTS[FINGERPRINT_FORMAT]

@@ -177,15 +177,18 @@ async def test_an_older_ledger_is_read_as_it_is_and_then_brought_up_to_date(
         f"""INSERT INTO "{schema}".migration_runs (set, key, version, name, checksum,
         checksum_algorithm, direction, result, started_at, statements, statements_done, operation,
         who, backend_pid, fingerprint, reason, backup, problem) VALUES ('default', '1', '1', 'a',
-        'c', 'sha256', 'up', 'done', now(), 1, 1, '', '', 1, '', '', '', '')""",
+        'c', 'sha256', 'up', 'done', now(), 1, 1, '', '', 1, 'digest', '', '', '');
+        INSERT INTO "{schema}".schema_fingerprint (digest, taken_at) VALUES ('digest', now())""",
     )
     [run] = await ledger.read(session)
     assert (run.key, run.checksum, run.normalised_checksum) == ("1", "c", "")
+    assert await ledger.last_digest(session) == "digest"
     columns = f"""SELECT 1 FROM pg_attribute WHERE attrelid = '"{schema}".migration_runs'::regclass
         AND attname = 'normalised_checksum'"""
     assert ask(database_dsn, columns) == []
 
     await ledger.prepare(session)
+    assert await ledger.last_digest(session) == "digest"
     await ledger.done(session, FIRST)
     assert len(ask(database_dsn, columns)) == 1
     assert [run.key for run in await ledger.read(session)] == ["1", "001"]
@@ -271,6 +274,11 @@ async def test_a_fingerprint_is_stored_in_place_of_the_one_before(session: Sessi
     assert await ledger.last_digest(session) == ""
     await ledger.done(session, dataclasses.replace(FIRST, fingerprint="none"))
     assert await ledger.last_fingerprint(session) == Fingerprint("none", ())
+    # Another dbopsd made it of something else: nothing can be said.
+    await session.execute(
+        Statement("UPDATE dbops.schema_fingerprint SET format = format + 1", "UPDATE")
+    )
+    assert await ledger.last_fingerprint(session) is None
 
 
 async def test_the_view_has_one_row_a_version(session: Session, database_dsn: str) -> None:

@@ -1,3 +1,5 @@
 -- summary: INSERT schema_fingerprint
-INSERT INTO {schema_fingerprint} AS f (digest, taken_at) VALUES (%s, pg_catalog.clock_timestamp())
-ON CONFLICT (only_row) DO UPDATE SET digest = excluded.digest, taken_at = excluded.taken_at
+INSERT INTO {schema_fingerprint} AS f (digest, format, taken_at)
+VALUES (%(digest)s, %(format)s::pg_catalog.int4, pg_catalog.clock_timestamp())
+ON CONFLICT (only_row) DO UPDATE
+SET digest = excluded.digest, format = excluded.format, taken_at = excluded.taken_at
