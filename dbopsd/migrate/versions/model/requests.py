@@ -1,5 +1,6 @@
 """The requests of the operations on migrations, and the rules of their values."""
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -8,6 +9,7 @@ from dbopsd.errors import InvalidField
 from dbopsd.migrate.versions.model.migration import Phase
 from dbopsd.operations.kind import Request
 
+_SCHEMA_AND_TABLE: Final = re.compile(r"[^.\0]{1,63}\.[^\0]{1,63}")
 _MOST_REASON_CHARS: Final = 500
 _MOST_COUNT: Final = 100_000
 _MOST_LOCK_WAIT_S: Final = 86_400.0
@@ -110,6 +112,11 @@ class AdoptMigrationsRequest(Request):
     table: str = ""
     validate_only: bool = False
     set: str = ""
+
+    def check(self) -> None:
+        """Raise `InvalidField`."""
+        if self.table and not _SCHEMA_AND_TABLE.fullmatch(self.table):
+            raise InvalidField("table", "is not SCHEMA.TABLE, without quotes")
 
 
 def _check_extent(to: str, count: int) -> None:

@@ -1,0 +1,208 @@
+"""Histories of other tools are taken over into the ledger, and stay as they are."""
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from dbopsd.db.database import Database
+from dbopsd.errors import InvalidField
+from dbopsd.migrate.versions.adopt.errors import HistoryContradicts, HistoryNotFound
+from dbopsd.migrate.versions.adopt_migrations import adopt_migrations
+from dbopsd.migrate.versions.folder.read_folder import read_folder
+from dbopsd.migrate.versions.ledger.ledger import Ledger
+from dbopsd.migrate.versions.ledger.new_run import NewRun
+from dbopsd.migrate.versions.model.errors import MigrationFilesInvalid
+from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
+from dbopsd.migrate.versions.model.migration import State
+from dbopsd.migrate.versions.model.reports import AdoptReport
+from dbopsd.migrate.versions.model.requests import AdoptMigrationsRequest, Tool
+from dbopsd.migrate.versions.plan.states import migrations_of
+from tests.integration.migrate.versions.conftest import OpenMigrated
+from tests.support.operation_run import OperationRun
+from tests.support.recorded_histories import RECORDED
+
+GOLANG_MIGRATE = RECORDED[Tool.GOLANG_MIGRATE]
+
+
+def execute(dsn: str, statement: str) -> list[Any]:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def migrated(dsn: str, directory: Path, tool: Tool) -> None:
+    """A database that the tool has migrated, and its files."""
+    execute(dsn, RECORDED[tool].table)
+    RECORDED[tool].write(directory)
+
+
+async def adopt(database: Database, scratch: Path, tool: Tool, **request: Any) -> AdoptReport:
+    return await adopt_migrations(
+        OperationRun(database, scratch), AdoptMigrationsRequest(tool=tool, **request)
+    )
+
+
+async def ledger_runs(database: Database) -> list[LedgerRun]:
+    async with database.session() as session:
+        return await Ledger.of(database).read(session)
+
+
+async def states(database: Database) -> dict[str, State]:
+    """The states of all migrations by their paths."""
+    (directory,) = database.config.migrations_dir
+    folder = read_folder(directory, database.config.migrations)
+    return {each.path: each.state for each in migrations_of(folder, await ledger_runs(database))}
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "migrations").mkdir()
+    return tmp_path / "migrations"
+
+
+@pytest.mark.parametrize("tool", [Tool.GOLANG_MIGRATE, Tool.RAILS], ids=lambda tool: tool.value)
+async def test_what_a_tool_has_applied_is_adopted(
+    open_migrated: OpenMigrated, database_dsn: str, directory: Path, tmp_path: Path, tool: Tool
+) -> None:
+    recorded = RECORDED[tool]
+    migrated(database_dsn, directory, tool)
+    rows = f"SELECT * FROM {recorded.source_table}"
+    before = execute(database_dsn, rows)
+    database = await open_migrated(database_dsn, directory, layout=recorded.layout)
+
+    foreseen = await adopt(database, tmp_path, tool, validate_only=True)
+    assert await ledger_runs(database) == []
+    report = await adopt(database, tmp_path, tool)
+
+    assert [each.path for each in report.adopted] == list(recorded.applied)
+    assert [each.path for each in foreseen.adopted] == list(recorded.applied)
+    assert (report.unknown, report.mismatched, report.failed) == ((), (), ())
+    assert report.source_table == recorded.source_table
+    assert report.notes
+    assert {
+        path for path, state in (await states(database)).items() if state is State.ADOPTED
+    } == set(recorded.applied)
+    assert execute(database_dsn, rows) == before
+    again = await adopt(database, tmp_path, tool)
+    assert again.adopted == ()
+    assert len(await ledger_runs(database)) == len(recorded.applied)
+
+
+async def test_validating_creates_nothing(
+    open_migrated: OpenMigrated, database_dsn: str, directory: Path, tmp_path: Path
+) -> None:
+    migrated(database_dsn, directory, Tool.GOLANG_MIGRATE)
+    database = await open_migrated(database_dsn, directory)
+    await adopt(database, tmp_path, Tool.GOLANG_MIGRATE, validate_only=True)
+    assert execute(database_dsn, "SELECT 1 FROM pg_namespace WHERE nspname = 'dbops'") == []
+
+
+async def test_only_what_is_new_is_adopted_later(
+    open_migrated: OpenMigrated, database_dsn: str, directory: Path, tmp_path: Path
+) -> None:
+    migrated(database_dsn, directory, Tool.GOLANG_MIGRATE)
+    database = await open_migrated(database_dsn, directory)
+    await adopt(database, tmp_path, Tool.GOLANG_MIGRATE)
+    execute(database_dsn, "UPDATE schema_migrations SET version = 3")
+    report = await adopt(database, tmp_path, Tool.GOLANG_MIGRATE)
+    assert [each.version for each in report.adopted] == ["000003"]
+    assert [run.key for run in await ledger_runs(database)] == ["000001", "000002", "000003"]
+
+
+async def test_an_unfinished_version_is_recorded_as_interrupted_until_it_is_finished(
+    open_migrated: OpenMigrated, database_dsn: str, directory: Path, tmp_path: Path
+) -> None:
+    migrated(database_dsn, directory, Tool.GOLANG_MIGRATE)
+    execute(database_dsn, "UPDATE schema_migrations SET dirty = true")
+    database = await open_migrated(database_dsn, directory)
+    report = await adopt(database, tmp_path, Tool.GOLANG_MIGRATE)
+    assert [each.version for each in report.failed] == ["000002"]
+    assert (await states(database))["000002_users_name.up.sql"] is State.INTERRUPTED
+    execute(database_dsn, "UPDATE schema_migrations SET dirty = false")
+    report = await adopt(database, tmp_path, Tool.GOLANG_MIGRATE)
+    assert [each.version for each in report.adopted] == ["000002"]
+    assert (await states(database))["000002_users_name.up.sql"] is State.ADOPTED
+
+
+async def test_the_schema_is_the_one_that_drift_is_measured_from(
+    open_migrated: OpenMigrated, database_dsn: str, directory: Path, tmp_path: Path
+) -> None:
+    migrated(database_dsn, directory, Tool.GOLANG_MIGRATE)
+    database = await open_migrated(database_dsn, directory)
+    await adopt(database, tmp_path, Tool.GOLANG_MIGRATE)
+    async with database.session() as session:
+        assert await Ledger.of(database).last_fingerprint(session) is not None
+
+
+@pytest.mark.parametrize(
+    ("direction", "result", "says"),
+    [
+        (Direction.DOWN, Result.DONE, "rolled back"),
+        (Direction.RESOLVE_NOT_APPLIED, Result.DONE, "resolved as not applied"),
+        (Direction.UP, Result.INTERRUPTED, "interrupted"),
+        (Direction.UP, Result.FAILED, ""),
+        (Direction.UP, Result.DONE, ""),
+    ],
+)
+async def test_a_ledger_that_says_something_else_is_not_overruled(
+    open_migrated: OpenMigrated,
+    database_dsn: str,
+    directory: Path,
+    tmp_path: Path,
+    direction: Direction,
+    result: Result,
+    says: str,
+) -> None:
+    migrated(database_dsn, directory, Tool.GOLANG_MIGRATE)
+    database = await open_migrated(database_dsn, directory)
+    ledger = Ledger.of(database)
+    async with database.session() as session:
+        await ledger.prepare(session)
+        run = NewRun("default", "000001", "000001", "create_users", direction, result, checksum="0")
+        await ledger.record(session, [run])
+    if says:
+        with pytest.raises(HistoryContradicts, match=f"'000001' as applied.* it {says}"):
+            await adopt(database, tmp_path, Tool.GOLANG_MIGRATE)
+        assert len(await ledger_runs(database)) == 1
+    else:
+        report = await adopt(database, tmp_path, Tool.GOLANG_MIGRATE)
+        adopted = ["000001", "000002"] if result is Result.FAILED else ["000002"]
+        assert [each.version for each in report.adopted] == adopted
+
+
+async def test_a_rollback_after_the_adoption_makes_the_row_old(
+    open_migrated: OpenMigrated, database_dsn: str, directory: Path, tmp_path: Path
+) -> None:
+    migrated(database_dsn, directory, Tool.GOLANG_MIGRATE)
+    database = await open_migrated(database_dsn, directory)
+    await adopt(database, tmp_path, Tool.GOLANG_MIGRATE)
+    async with database.session() as session:
+        down = NewRun("default", "000002", "000002", "users_name", Direction.DOWN)
+        await Ledger.of(database).record(session, [down])
+    report = await adopt(database, tmp_path, Tool.GOLANG_MIGRATE)
+    assert report.adopted == ()
+    assert (await states(database))["000002_users_name.up.sql"] is State.PENDING
+
+
+async def test_what_cannot_be_adopted_changes_nothing(
+    open_migrated: OpenMigrated, database_dsn: str, directory: Path, tmp_path: Path
+) -> None:
+    migrated(database_dsn, directory, Tool.GOLANG_MIGRATE)
+    database = await open_migrated(database_dsn, directory)
+    with pytest.raises(HistoryNotFound, match=r"public\.flyway_schema_history"):
+        await adopt(database, tmp_path, Tool.FLYWAY)
+    with pytest.raises(HistoryNotFound, match="looks like that of golang-migrate"):
+        await adopt(database, tmp_path, Tool.DBMATE, table="public.schema_migrations")
+    (directory / "000002_again.up.sql").write_text("SELECT 1;")
+    with pytest.raises(MigrationFilesInvalid):
+        await adopt(database, tmp_path, Tool.GOLANG_MIGRATE)
+    assert execute(database_dsn, "SELECT 1 FROM pg_namespace WHERE nspname = 'dbops'") == []
+
+
+@pytest.mark.parametrize("table", ["schema_migrations", ".t", "s.", "a" * 64 + ".t"])
+def test_a_table_is_named_with_its_schema(table: str) -> None:
+    with pytest.raises(InvalidField):
+        AdoptMigrationsRequest(tool=Tool.DBMATE, table=table).check()
+    AdoptMigrationsRequest(tool=Tool.DBMATE, table="app.schema_migrations").check()
