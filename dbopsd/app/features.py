@@ -5,6 +5,7 @@ from typing import Final
 from dbopsd.app.alert_duty import alert_duties
 from dbopsd.app.backups import backup_duties, run_backups
 from dbopsd.app.feature import Feature, loaded_to_run
+from dbopsd.app.migration_backups import take_backup_before
 from dbopsd.backup.kinds import (
     APPLY_RETENTION,
     CREATE_BACKUP,
@@ -20,7 +21,7 @@ from dbopsd.migrate.versions.kinds import (
     APPLY_MIGRATIONS,
     BASELINE_MIGRATIONS,
     CHECK_MIGRATIONS,
-    ROLLBACK_MIGRATIONS,
+    rollback_migrations_kind,
 )
 from dbopsd.rpc.operation_methods import OperationMethod
 
@@ -38,7 +39,9 @@ MIGRATIONS: Final = Feature(
         OperationMethod(CHECK_MIGRATIONS, "dbops.v1.MigrateService/CheckMigrations"),
         OperationMethod(APPLY_MIGRATIONS, "dbops.v1.MigrateService/ApplyMigrations", tries=True),
         OperationMethod(
-            ROLLBACK_MIGRATIONS, "dbops.v1.MigrateService/RollbackMigrations", tries=True
+            rollback_migrations_kind(take_backup_before),
+            "dbops.v1.MigrateService/RollbackMigrations",
+            tries=True,
         ),
         OperationMethod(
             BASELINE_MIGRATIONS, "dbops.v1.MigrateService/BaselineMigrations", tries=True

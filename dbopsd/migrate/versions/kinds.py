@@ -43,12 +43,23 @@ CHECK_MIGRATIONS: Final = Kind(
 APPLY_MIGRATIONS: Final = Kind(
     "apply-migrations", ApplyMigrationsRequest, MigrationReport, _work("apply_migrations")
 )
-ROLLBACK_MIGRATIONS: Final = Kind(
-    "rollback-migrations", RollbackMigrationsRequest, MigrationReport, _work("rollback_migrations")
-)
 BASELINE_MIGRATIONS: Final = Kind(
     "baseline-migrations", BaselineMigrationsRequest, BaselineReport, _work("baseline_migrations")
 )
 ADOPT_MIGRATIONS: Final = Kind(
     "adopt-migrations", AdoptMigrationsRequest, AdoptReport, _work("adopt_migrations")
 )
+
+
+def rollback_migrations_kind(take_backup: Callable[[Run, str], Awaitable[str]]) -> Kind[Any, Any]:
+    """The kind of rollbacks, with what takes the backup that `backup_before` asks for.
+
+    `take_backup` gets `schema` or `full`, and returns the name of the backup.
+    """
+
+    async def work(run: Run, request: RollbackMigrationsRequest) -> MigrationReport:
+        loaded = importlib.import_module("dbopsd.migrate.versions.rollback_migrations")
+        report: MigrationReport = await loaded.rollback_migrations(run, request, take_backup)
+        return report
+
+    return Kind("rollback-migrations", RollbackMigrationsRequest, MigrationReport, work)

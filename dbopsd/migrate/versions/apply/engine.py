@@ -1,0 +1,175 @@
+"""Runs a plan, migration after migration."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from dbopsd.db.errors import LockTimeout, QueryCanceled
+from dbopsd.errors import DbopsError
+from dbopsd.migrate.versions.apply.stepwise import StepwiseRun
+from dbopsd.migrate.versions.apply.transactional import TransactionalRun
+from dbopsd.migrate.versions.apply.work import Tally, Work, interruption
+from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
+from dbopsd.migrate.versions.ledger.new_run import NewRun
+from dbopsd.migrate.versions.model.ledger_run import Direction, Result
+from dbopsd.migrate.versions.model.migration import State
+from dbopsd.migrate.versions.model.reports import Blocker, MigrationRun
+from dbopsd.migrate.versions.plan.plan import PlannedRun
+from dbopsd.migrate.versions.sql.lexer import count_statements
+from dbopsd.operations.kind import Run
+
+UNIT: Final = "statements"
+# Of the time of a plan. With thousands of objects and small migrations it would be most of it.
+_FINGERPRINT_SHARE: Final = 0.2
+_BEFORE: Final = {Direction.UP: State.PENDING, Direction.DOWN: State.APPLIED}
+VERBS: Final = {Direction.UP: "apply", Direction.DOWN: "roll back"}
+AFTER: Final = {Direction.UP: State.APPLIED, Direction.DOWN: State.PENDING}
+
+
+class PlanState:
+    """What there is to tell of a plan, right at every moment, also when a migration fails."""
+
+    def __init__(self, run: Run, work: Work, plan: Sequence[PlannedRun]) -> None:
+        self._run = run
+        self._work = work
+        self._plan = plan
+        self.runs = [not_begun(each) for each in plan]
+        """One of each migration, in the plan's order."""
+        self._total = sum(each.statements for each in self.runs)
+        self.blockers: tuple[Blocker, ...] = ()
+        """Who was in the way of the one that failed."""
+        self.fingerprint = ""
+        """Of the schema after the last migration; empty: there was none."""
+        self.notes: list[str] = []
+
+
+class PlanRun(PlanState):
+    """Runs a plan. The caller has the lock of migrations, and a ledger that is prepared."""
+
+    def __init__(self, run: Run, work: Work, plan: Sequence[PlannedRun]) -> None:
+        super().__init__(run, work, plan)
+        self._done = 0
+        self._began_s = time.monotonic()
+        self._fingerprints_s = 0.0
+
+    async def run(self) -> None:
+        """Run every migration of the plan, up to the first that fails.
+
+        Raises `MigrationFailed`, `LockNotAcquired`, `MigrationInterrupted`, `TransactionEnded`,
+        `CommitUnknown`, `LockLost`, and what else the database does.
+        """
+        for index, planned in enumerate(self._plan):
+            with self._run.tracer.start_as_current_span(
+                f"migration {planned.direction.value}",
+                attributes={
+                    "dbops.migration.set": planned.file.set,
+                    "dbops.migration.key": planned.file.key,
+                },
+            ):
+                run_id = await self._migrate(index, planned)
+                await self._take_fingerprint(run_id, is_last=index == len(self._plan) - 1)
+                await self._work.keep_lock()
+
+    async def _migrate(self, index: int, planned: PlannedRun) -> int:
+        """Run one migration; the id of its row in the ledger."""
+        tally = Tally()
+        began_s = time.monotonic()
+        stage = f"{VERBS[planned.direction]} {planned.file.key}"
+        before = self._done
+
+        def tell(statements_done: int) -> None:
+            self._done = before + statements_done
+            self._run.progress(stage, self._done, self._total, UNIT)
+
+        def wait(_seconds: float, blockers: tuple[Blocker, ...]) -> None:
+            pids = ", ".join(str(each.pid) for each in blockers)
+            waiting = f"{stage}, waiting for process {pids}"
+            self._run.progress(waiting, self._done, self._total, UNIT)
+
+        work = replace(self._work, on_wait=wait)
+        tell(0)
+        problem = ""
+        try:
+            if planned.script.transactional:
+                run_id = await self._in_transaction(work, index, planned, tally)
+            else:
+                new = self._new(index, planned)
+                run_id = await StepwiseRun(work, planned, new, tally, tell).run()
+            tell(self.runs[index].statements)
+        except DbopsError as error:
+            problem = error.message
+            self.blockers = tally.blockers
+            raise
+        finally:
+            self.runs[index] = replace(
+                self.runs[index],
+                state=_state(planned, tally.result),
+                statements_done=tally.statements_done,
+                duration_s=time.monotonic() - began_s,
+                lock_attempts=tally.lock_attempts,
+                lock_wait_s=tally.lock_wait_s,
+                problem=problem,
+            )
+        return run_id
+
+    async def _in_transaction(
+        self, work: Work, index: int, planned: PlannedRun, tally: Tally
+    ) -> int:
+        if planned.interrupted is not None:
+            # It ended its own transaction.
+            raise interruption(work, planned, planned.interrupted)
+        return await TransactionalRun(work, planned, self._new(index, planned), tally).run()
+
+    async def _take_fingerprint(self, run_id: int, *, is_last: bool) -> None:
+        """Record the schema after a run, once its locks are given back.
+
+        Between the two somebody else may change it, which then is no drift.
+        """
+        began_s = time.monotonic()
+        spent = self._fingerprints_s / max(began_s - self._began_s, 1e-9)
+        if not is_last and spent > _FINGERPRINT_SHARE:
+            return
+        ledger, session = self._work.ledger, self._work.session
+        self._run.progress("fingerprint", self._done, self._total, UNIT)
+        try:
+            taken = await take_fingerprint(session, ledger_schema=ledger.schema)
+        except (LockTimeout, QueryCanceled) as error:
+            self.notes.append(f"the schema's fingerprint is not known: {error.message}")
+            return
+        async with session.transaction():
+            await ledger.set_fingerprint(session, run_id, taken.digest)
+            if is_last:
+                await ledger.store_fingerprint(session, taken)
+        self.fingerprint = taken.digest
+        self._fingerprints_s += time.monotonic() - began_s
+
+    def _new(self, index: int, planned: PlannedRun) -> NewRun:
+        work = self._work
+        return NewRun.of(
+            planned.file,
+            planned.direction,
+            operation=work.operation,
+            who=work.who,
+            statements=self.runs[index].statements,
+            reason=work.reason,
+            backup=work.backup,
+        )
+
+
+def not_begun(planned: PlannedRun) -> MigrationRun:
+    """A migration of a plan before its turn."""
+    file = planned.file
+    statements = count_statements(planned.script.text)
+    state = _BEFORE[planned.direction] if planned.interrupted is None else State.INTERRUPTED
+    return MigrationRun(file.set, file.version, file.name, state, statements=statements)
+
+
+def _state(planned: PlannedRun, result: Result | None) -> State:
+    if result is Result.DONE:
+        return AFTER[planned.direction]
+    if result in (Result.RUNNING, Result.INTERRUPTED):
+        return State.INTERRUPTED
+    if result is Result.FAILED and planned.direction is Direction.UP:
+        return State.FAILED
+    return _BEFORE[planned.direction]

@@ -1,0 +1,214 @@
+"""An apply or a rollback from its plan to its report, whatever happens to the connection."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from dbopsd.db.errors import LockTimeout, QueryCanceled
+from dbopsd.db.retry import retried
+from dbopsd.db.session import Session
+from dbopsd.errors import DbopsError
+from dbopsd.migrate.versions.apply.autovacuum import settings_against_autovacuum
+from dbopsd.migrate.versions.apply.engine import AFTER, PlanRun
+from dbopsd.migrate.versions.apply.errors import CommitUnknown, LockLost, NotCommitted
+from dbopsd.migrate.versions.apply.lock_watch import watching_session
+from dbopsd.migrate.versions.apply.pooler import refuse_pooler
+from dbopsd.migrate.versions.apply.session_state import working_session
+from dbopsd.migrate.versions.apply.trial import PlanTrial
+from dbopsd.migrate.versions.apply.work import Work
+from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
+from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock
+from dbopsd.migrate.versions.ledger.ledger import Ledger
+from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
+from dbopsd.migrate.versions.model.reports import MigrationReport, MigrationRun, Outcome
+from dbopsd.migrate.versions.plan.plan import PlannedRun
+from dbopsd.operations.errors import FailedWithResult
+from dbopsd.operations.kind import Run
+
+# How long a database may be away before it cannot be told whether a migration committed.
+_AWAY_S: Final = 60.0
+
+Planner = Callable[[list[LedgerRun], frozenset[int], int], tuple[PlannedRun, ...]]
+"""The plan, from the ledger's runs, those of them that live, and how many migrations this operation
+has done already."""
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What was found out before the first migration of a plan begins."""
+
+    reason: str = ""
+    """Why findings are none."""
+    backup: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Execution:
+    """An apply, or a rollback.
+
+    `admit` looks at a plan that has migrations before the first one begins, and raises where it
+    must not.
+    """
+
+    run: Run
+    direction: Direction
+    plan: Planner
+    admit: Callable[[Sequence[PlannedRun], Session], Awaitable[Admission]]
+    lock_wait_s: float | None = None
+    _first_id: int | None = None
+    _earlier: list[MigrationRun] = field(default_factory=list)
+    _current: PlanRun | PlanTrial | None = None
+    _admission: Admission = field(default_factory=Admission)
+    _fingerprint_before: str | None = None
+
+    async def execute(self) -> MigrationReport:
+        """Do it. Raises `FailedWithResult` once there is a plan, and else what was in its way."""
+        try:
+            await self._until_done()
+        except DbopsError as error:
+            if self._current is None:
+                raise
+            report = self._report(Outcome.FAILED, error.message)
+            raise FailedWithResult(error, report) from error
+        runs = self._runs()
+        return self._report(Outcome.SUCCEEDED if runs else Outcome.NOTHING_TO_DO)
+
+    async def try_out(self) -> MigrationReport:
+        """Do it in a transaction that is rolled back. Raises as `execute`."""
+        await refuse_pooler(self.run.database)
+        try:
+            await self._once(PlanTrial)
+        except DbopsError as error:
+            if self._current is None:
+                raise
+            report = self._report(Outcome.FAILED, error.message)
+            raise FailedWithResult(error, report) from error
+        return self._report(Outcome.VALIDATED if self._runs() else Outcome.NOTHING_TO_DO)
+
+    async def _until_done(self) -> None:
+        await refuse_pooler(self.run.database)
+        unknown: CommitUnknown | None = None
+        while True:
+            try:
+                return await self._once(PlanRun, unknown)
+            except CommitUnknown as error:
+                unknown = error
+            except LockLost:
+                # The migration is recorded; whoever has the lock now may do the rest.
+                unknown = None
+
+    async def _once(
+        self, kind: type[PlanRun] | type[PlanTrial], unknown: CommitUnknown | None = None
+    ) -> None:
+        """Do what the ledger says is left. `unknown`: the migration whose commit is asked for."""
+        run, ledger = self.run, Ledger.of(self.run.database)
+        connect = self._connect
+        if unknown is not None:
+            run.progress(f"waiting for database {run.database.name}")
+            stack, work = await retried(connect, idempotent=True, attempts=None, timeout_s=_AWAY_S)
+        else:
+            stack, work = await connect()
+        async with stack, database_lock(work.session, ledger, waiting=self._tell_holder):
+            runs, live = await ledger.read_with_live(work.session)
+            earlier = self._done_already(runs)
+            if unknown is not None and not _is_among(unknown, earlier):
+                raise NotCommitted(unknown.database, unknown.set, unknown.key, unknown.cause)
+            self._earlier = [_reported(each) for each in earlier]
+            plan = self.plan(runs, live, len(earlier))
+            self._current = kind(run, work, plan)
+            if self._fingerprint_before is None:
+                self._fingerprint_before = await _fingerprint(work)
+            if not plan:
+                return
+            self._admission = await self.admit(plan, work.session)
+            if kind is PlanRun:
+                await ledger.prepare(work.session)
+            admitted = replace(work, reason=self._admission.reason, backup=self._admission.backup)
+            self._current = kind(run, admitted, plan)
+            await self._current.run()
+
+    async def _connect(self) -> tuple[AsyncExitStack, Work]:
+        """The two connections, which end with the stack."""
+        database = self.run.database
+        async with AsyncExitStack() as stack:
+            watcher = await stack.enter_async_context(watching_session(database))
+            settings = await settings_against_autovacuum(watcher)
+            working = await stack.enter_async_context(working_session(database, settings))
+            work = Work(
+                database.name,
+                working,
+                watcher,
+                Ledger.of(database),
+                operation=self.run.operation,
+                who=self.run.requester,
+                lock_wait_s=self.lock_wait_s,
+            )
+            return stack.pop_all(), work
+        raise AssertionError("unreachable: nothing in the stack suppresses errors")
+
+    def _done_already(self, runs: Sequence[LedgerRun]) -> list[LedgerRun]:
+        """What this operation has done, in an earlier attempt at it or before it connected anew."""
+        if self._first_id is None:
+            newest = max((each.id for each in runs), default=0)
+            self._first_id = newest if self.run.attempt == 1 else 0
+        return [
+            each
+            for each in runs
+            if each.operation == self.run.operation
+            and each.id > self._first_id
+            and each.direction is self.direction
+            and each.result is Result.DONE
+        ]
+
+    def _tell_holder(self, holder: Holder) -> None:
+        self.run.progress(f"waiting for {holder}")
+
+    def _runs(self) -> list[MigrationRun]:
+        return [*self._earlier, *(self._current.runs if self._current else ())]
+
+    def _report(self, outcome: Outcome, problem: str = "") -> MigrationReport:
+        current = self._current
+        before = self._fingerprint_before or ""
+        return MigrationReport(
+            operation=f"operations/{self.run.operation}",
+            outcome=outcome,
+            problem=problem,
+            migrations=tuple(self._runs()),
+            fingerprint_before=before,
+            fingerprint_after=(current.fingerprint if current else "") or before,
+            backup=self._admission.backup,
+            blockers=current.blockers if current else (),
+            notes=(*self._admission.notes, *(current.notes if current else ())),
+        )
+
+
+async def _fingerprint(work: Work) -> str:
+    """The digest of the schema; empty where somebody's locks keep it from being written down."""
+    try:
+        taken = await take_fingerprint(work.session, ledger_schema=work.ledger.schema)
+    except (LockTimeout, QueryCanceled):
+        return ""
+    return taken.digest
+
+
+def _is_among(unknown: CommitUnknown, runs: Sequence[LedgerRun]) -> bool:
+    return any((each.set, each.key) == (unknown.set, unknown.key) for each in runs)
+
+
+def _reported(run: LedgerRun) -> MigrationRun:
+    """What an earlier attempt did. How it got its locks is not recorded."""
+    duration_s = None
+    if run.finished_at is not None:
+        duration_s = (run.finished_at - run.started_at).total_seconds()
+    return MigrationRun(
+        run.set,
+        run.version,
+        run.name,
+        AFTER[run.direction],
+        statements_done=run.statements_done,
+        statements=run.statements,
+        duration_s=duration_s,
+        lock_attempts=1,
+    )

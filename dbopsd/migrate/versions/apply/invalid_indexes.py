@@ -1,0 +1,134 @@
+"""Invalid indexes that a failed CONCURRENTLY leaves: they are written to, and serve nobody.
+
+The next CREATE INDEX of that name fails for them, and IF NOT EXISTS takes them for the index.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from dbopsd.db.session import Session
+from dbopsd.migrate.versions.apply.attempts import LockNotAcquired
+from dbopsd.migrate.versions.apply.errors import MigrationFailed
+from dbopsd.migrate.versions.apply.lock_watch import LockWatch
+from dbopsd.migrate.versions.apply.session_state import load
+from dbopsd.migrate.versions.apply.statement_kinds import (
+    IndexBuild,
+    IndexRebuild,
+    Name,
+    StatementKind,
+    read_kind,
+)
+from dbopsd.migrate.versions.apply.work import Work, attempts_at, limits_of
+from dbopsd.migrate.versions.model.migration import MigrationProblem
+from dbopsd.migrate.versions.plan.plan import PlannedRun
+from dbopsd.migrate.versions.sql.lexer import statements
+
+# Cheap, for every file: most have none of these.
+_MAY_SKIP: Final = re.compile(r"\bINDEX\b.*\bEXISTS\b", re.IGNORECASE | re.DOTALL)
+_POLL_S: Final = 0.2
+
+
+@dataclass(frozen=True)
+class _Index:
+    name: Name
+    valid: bool
+    busy: bool
+    """Whether somebody else may be building it."""
+
+
+async def drop_skipped(work: Work, planned: PlannedRun) -> None:
+    """Drop invalid indexes that a file in a transaction would take for those that it creates."""
+    for build in _skipping_builds(planned):
+        await drop_invalid(work, planned, build)
+
+
+async def refuse_invalid(work: Work, planned: PlannedRun) -> None:
+    """Raise `MigrationFailed` where an index that a file in a transaction creates is invalid."""
+    await refuse_invalid_of(work, planned, _skipping_builds(planned))
+
+
+async def refuse_invalid_of(
+    work: Work, planned: PlannedRun, kinds: Iterable[StatementKind]
+) -> None:
+    """Raise `MigrationFailed` where one of these statements left an invalid index."""
+    for kind in kinds:
+        invalid = await _invalid(work.session, kind)
+        if invalid:
+            file = planned.file
+            names = ", ".join(map(str, invalid))
+            problem = MigrationProblem(
+                reason=MigrationFailed.reason,
+                message=f"index {names} is invalid: drop it with DROP INDEX CONCURRENTLY",
+                set=file.set,
+                version=file.version,
+                path=planned.script.path,
+            )
+            raise MigrationFailed(work.database, problem, 0, 0)
+
+
+async def drop_invalid(work: Work, planned: PlannedRun, kind: StatementKind) -> None:
+    """Drop, without stopping anybody, what an earlier run of the statement left.
+
+    Raises `LockNotAcquired`, and `ScriptFailed`.
+    """
+    if isinstance(kind, IndexBuild):
+        await _wait_for_builders(work, planned, kind)
+    for name in await _invalid(work.session, kind):
+        await _drop(work, planned, name)
+
+
+async def find_index(session: Session, build: IndexBuild) -> bool | None:
+    """Whether the index is valid; None: it is not there."""
+    found = await _find(session, build)
+    return found[0].valid if found else None
+
+
+async def _invalid(session: Session, kind: StatementKind) -> list[Name]:
+    if isinstance(kind, IndexRebuild):
+        parameters = {"kind": kind.kind, "name": str(kind.name) if kind.name else None}
+        rows = await session.fetch_all(load("rebuild_leftovers"), parameters)
+        return [Name(schema, name) for schema, name in rows]
+    if isinstance(kind, IndexBuild):
+        return [each.name for each in await _find(session, kind) if not each.valid]
+    return []
+
+
+async def _find(session: Session, build: IndexBuild) -> list[_Index]:
+    parameters = {"table": str(build.table), "index": build.index}
+    rows = await session.fetch_all(load("index_of_table"), parameters)
+    return [_Index(Name(schema, name), valid, busy) for schema, name, valid, busy in rows]
+
+
+async def _wait_for_builders(work: Work, planned: PlannedRun, build: IndexBuild) -> None:
+    """Wait until nobody else can be building the index, which is invalid until it is done."""
+    wait_s = limits_of(work, planned).wait_s
+    began_s = time.monotonic()
+    while any(each.busy and not each.valid for each in await _find(work.session, build)):
+        waited_s = time.monotonic() - began_s
+        if waited_s >= wait_s:
+            cause = f"index {build.index or 'of ' + str(build.table)} is being built"
+            raise LockNotAcquired(work.database, planned.script.path, 1, waited_s, cause)
+        await asyncio.sleep(min(_POLL_S, wait_s))
+
+
+async def _drop(work: Work, planned: PlannedRun, name: Name) -> None:
+    statement = load("drop_index").with_identifiers(index=name.parts)
+
+    async def attempt(watch: LockWatch) -> None:
+        async with work.working.without_lock_timeout(), watch:
+            await work.session.execute_script(statement)
+
+    await attempts_at(work, planned, limits_of(work, planned).concurrently).run(attempt)
+
+
+def _skipping_builds(planned: PlannedRun) -> list[IndexBuild]:
+    """The CREATE INDEX IF NOT EXISTS of a file."""
+    text = planned.script.text
+    if not _MAY_SKIP.search(text):
+        return []
+    kinds = (read_kind(each.text) for each in statements(text) if _MAY_SKIP.search(each.text))
+    return [kind for kind in kinds if isinstance(kind, IndexBuild) and kind.if_not_exists]

@@ -1,0 +1,154 @@
+"""The session that migrations run on: what each of them finds, and what none leaves to the next."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from dbopsd.config.migrations import DatabaseMigrationsConfig
+from dbopsd.db.database import Database
+from dbopsd.db.errors import StatementFailed
+from dbopsd.db.session import Session
+from dbopsd.db.statement import Statement, load_sql
+from dbopsd.migrate.versions.apply.attempts import LockLimits
+from dbopsd.migrate.versions.ledger.lock_key import LockKey
+from dbopsd.migrate.versions.model.migration_file import Script
+
+APPLICATION_NAME: Final = "dbopsd migrate"
+
+_SQL: Final = "dbopsd.migrate.versions.apply.sql"
+# A backend looks so often whether its client is still there, while a statement runs. Where it does
+# not, what a killed daemon left runs to its end, and the lock of migrations is held until then.
+_CLIENT_CHECK: Final = {"client_connection_check_interval": "200ms"}
+# Timeouts of a role that suit an application: a migration is limited by its own.
+_WITHOUT_LIMIT: Final = {
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
+}
+
+
+def load(name: str) -> Statement:
+    """The statement of a file of this package."""
+    return load_sql(_SQL, f"{name}.sql").statement
+
+
+@dataclass(frozen=True)
+class WorkingSession:
+    """A session with the settings that every file of a database begins with."""
+
+    session: Session
+    backend_pid: int
+    settings: dict[str, str]
+    config: DatabaseMigrationsConfig
+
+    @classmethod
+    async def prepare(cls, session: Session, config: DatabaseMigrationsConfig) -> "WorkingSession":
+        """Make `session` ready for its first file."""
+        names = [*_CLIENT_CHECK, *_WITHOUT_LIMIT]
+        rows = await session.fetch_all(load("known_settings"), {"names": names})
+        known = {name for (name,) in rows}
+        settings = {
+            "client_encoding": "UTF8",
+            "lock_timeout": f"{config.lock_timeout_ms}ms",
+            "statement_timeout": _milliseconds(config.statement_timeout_s),
+            **{name: value for name, value in _WITHOUT_LIMIT.items() if name in known},
+        }
+        if config.search_path is not None:
+            settings["search_path"] = config.search_path
+        if await _can_set(session, {n: v for n, v in _CLIENT_CHECK.items() if n in known}):
+            settings |= _CLIENT_CHECK
+        backend = await session.fetch_one(load("backend"))
+        prepared = cls(session, 0 if backend is None else backend[0], settings, config)
+        await prepared.set(settings)
+        return prepared
+
+    async def set(self, settings: dict[str, str]) -> None:
+        """Change settings of the session."""
+        await _set(self.session, settings)
+
+    async def begin_file(
+        self, script: Script, limits: LockLimits, lock_key: LockKey
+    ) -> tuple[str, datetime]:
+        """Set what holds for a file, in the transaction that it runs in; its id, and the time."""
+        parameters = {"lock_key": lock_key.value, **self.timeouts(script, limits)}
+        row = await self.session.fetch_one(load("begin_file"), parameters)
+        if row is None:
+            raise ValueError("SELECT without FROM returned no row")
+        return row[0], row[1]
+
+    async def transaction(self) -> str:
+        """The id of the transaction that is open; empty: there is none that changed something."""
+        row = await self.session.fetch_one(load("transaction"))
+        return "" if row is None or row[0] is None else str(row[0])
+
+    async def end_file(self) -> None:
+        """Undo what a file did to the session, in its transaction or outside one.
+
+        Deferred constraints are checked first. Raises `ScriptFailed`.
+        """
+        await self.session.execute_script(load("end_file"))
+        await self.set(self.settings)
+
+    @asynccontextmanager
+    async def without_lock_timeout(self) -> AsyncIterator[None]:
+        """No `lock_timeout`, for a statement that leaves something behind when it is cut off."""
+        row = await self.session.fetch_one(load("lock_timeout"))
+        await self.set({"lock_timeout": "0"})
+        try:
+            yield
+        finally:
+            if row is not None and self.session.usable:
+                await self.set({"lock_timeout": row[0]})
+
+    async def holds(self, lock_key: LockKey) -> bool:
+        """Whether the session has the lock of migrations."""
+        row = await self.session.fetch_one(load("lock_held"), lock_key.parameters)
+        return row == (True,)
+
+    def timeouts(self, script: Script, limits: LockLimits) -> dict[str, str]:
+        """`lock_timeout` and `statement_timeout` of a file."""
+        statement_timeout_s = script.statement_timeout_s
+        if statement_timeout_s is None:
+            statement_timeout_s = self.config.statement_timeout_s
+        return {
+            "lock_timeout": f"{limits.lock_timeout_ms}ms",
+            "statement_timeout": _milliseconds(statement_timeout_s),
+        }
+
+
+@asynccontextmanager
+async def working_session(
+    database: Database, settings: Mapping[str, str]
+) -> AsyncIterator[WorkingSession]:
+    """A connection of its own to run migrations on, which begins with `settings`.
+
+    Raises what `dedicated_session` does.
+    """
+    async with database.dedicated_session(
+        "write",
+        application_name=APPLICATION_NAME,
+        query_timeout_s=None,
+        settings=dict(settings),
+    ) as session:
+        yield await WorkingSession.prepare(session, database.config.migrations)
+
+
+async def _can_set(session: Session, settings: dict[str, str]) -> bool:
+    try:
+        await _set(session, settings)
+    except StatementFailed:
+        # The server's system cannot tell (it has no POLLRDHUP), or a role may not.
+        return False
+    return True
+
+
+async def _set(session: Session, settings: dict[str, str]) -> None:
+    values = {"names": list(settings), "values": list(settings.values())}
+    await session.execute(load("settings"), values)
+
+
+def _milliseconds(seconds: float | None) -> str:
+    """As a setting has it; None is without limit."""
+    return "0" if seconds is None else f"{max(round(seconds * 1000), 1)}ms"

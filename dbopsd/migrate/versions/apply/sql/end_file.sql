@@ -1,0 +1,11 @@
+-- summary: SET CONSTRAINTS
+-- What is deferred runs with the settings and as the role of the file, as it would at its own COMMIT.
+SET CONSTRAINTS ALL IMMEDIATE;
+RESET SESSION AUTHORIZATION;
+RESET ROLE;
+RESET ALL;
+CLOSE ALL;
+DEALLOCATE ALL;
+UNLISTEN *;
+DISCARD SEQUENCES;
+DISCARD TEMP

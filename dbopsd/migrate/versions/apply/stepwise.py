@@ -1,0 +1,285 @@
+"""A migration that is not in a transaction, statement by statement.
+
+A statement and the record that it is done go as one message, which takes effect whole or not at
+all. What PostgreSQL refuses in such a message, such as CREATE INDEX CONCURRENTLY, goes alone, and
+the ledger has before that it was begun: where it is cut off, the catalog tells whether it is done.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from dbopsd.db.errors import ConnectionLost, QueryTimeout, ScriptFailed
+from dbopsd.db.statement import Statement
+from dbopsd.errors import DbopsError
+from dbopsd.migrate.versions.apply.doubtful_statements import Verdict, in_its_place, look_up
+from dbopsd.migrate.versions.apply.invalid_indexes import drop_invalid, refuse_invalid_of
+from dbopsd.migrate.versions.apply.lock_watch import LockWatch
+from dbopsd.migrate.versions.apply.session_state import load
+from dbopsd.migrate.versions.apply.statement_kinds import (
+    IndexBuild,
+    IndexDrop,
+    IndexRebuild,
+    PartitionDetach,
+    SettingChange,
+    StatementKind,
+    read_kind,
+)
+from dbopsd.migrate.versions.apply.work import (
+    Tally,
+    Work,
+    attempts_at,
+    interruption,
+    limits_of,
+    script_of,
+    statement_failed,
+    transaction_ended,
+)
+from dbopsd.migrate.versions.ledger.new_run import NewRun
+from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
+from dbopsd.migrate.versions.plan.plan import PlannedRun
+from dbopsd.migrate.versions.sql import lexer
+from dbopsd.migrate.versions.sql.statements import SqlStatement, SyntaxProblem, split
+from dbopsd.migrate.versions.sql.transactions import refuses_transaction
+
+# In a message of several statements: active_sql_transaction, invalid_transaction_termination. Both
+# undo all of it.
+_WANTS_NO_TRANSACTION: Final = frozenset({"25001", "2D000"})
+# How long the last words about a run that was cancelled may take.
+_RECORD_S: Final = 5.0
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A statement. `alone`: it refuses a transaction."""
+
+    statement: SqlStatement
+    kind: StatementKind
+    alone: bool
+
+    @property
+    def concurrently(self) -> bool:
+        """Whether it stops nobody while it waits, and leaves something when it is cut off."""
+        builds = isinstance(self.kind, IndexBuild) and self.kind.concurrently
+        others = isinstance(self.kind, IndexDrop | IndexRebuild | PartitionDetach)
+        return self.alone and (builds or others)
+
+
+class StepwiseRun:
+    """Runs one migration. `told` is called after each statement, with how many are done."""
+
+    def __init__(
+        self,
+        work: Work,
+        planned: PlannedRun,
+        new: NewRun,
+        tally: Tally,
+        told: Callable[[int], None],
+    ) -> None:
+        self._work = work
+        self._planned = planned
+        self._new = new
+        self._tally = tally
+        self._told = told
+        self._limits = limits_of(work, planned)
+        self._steps = _steps(planned)
+        self._run_id = 0
+        self._in_doubt = False
+        """Whether the next statement was begun outside a transaction."""
+
+    async def run(self) -> int:
+        """Run what is left of it; the id of its row, which says how far it came in any case.
+
+        Raises `MigrationFailed`, `LockNotAcquired`, `MigrationInterrupted`, `TransactionEnded` and
+        `LockLost`. With `ConnectionLost` its backend may still be at it, as its row has it.
+        """
+        await self._begin()
+        try:
+            for index in range(self._tally.statements_done, len(self._steps)):
+                await self._step(index)
+            await self._end()
+        except ScriptFailed as error:
+            raise await self._failed(error) from error
+        except (ConnectionLost, QueryTimeout):
+            raise
+        except DbopsError as error:
+            await self._record_failure(error)
+            raise
+        except asyncio.CancelledError:
+            await self._record_cancel()
+            raise
+        return self._run_id
+
+    async def _begin(self) -> None:
+        work, interrupted = self._work, self._planned.interrupted
+        await work.working.set(work.working.timeouts(self._planned.script, self._limits))
+        if interrupted is not None:
+            await self._go_on(interrupted)
+        done = self._tally.statements_done
+        new = replace(self._new, statements=len(self._steps), statements_done=done)
+        self._run_id = await work.ledger.begin(work.session, new)
+        self._tally.result = Result.RUNNING
+
+    async def _go_on(self, interrupted: LedgerRun) -> None:
+        """Find out where the run ended that was cut off. Raises `MigrationInterrupted`."""
+        done = interrupted.statements_done
+        if interrupted.direction is Direction.ADOPT or done > len(self._steps):
+            raise interruption(self._work, self._planned, interrupted)
+        for step in self._steps[:done]:
+            if isinstance(step.kind, SettingChange):
+                await self._work.session.execute_script(self._statement(step))
+        if interrupted.in_doubt and done < len(self._steps):
+            verdict = await look_up(self._work.session, self._steps[done].kind)
+            if verdict is Verdict.UNKNOWN:
+                raise interruption(self._work, self._planned, interrupted)
+            self._in_doubt = verdict is Verdict.NOT_DONE
+            done += verdict is Verdict.DONE
+        self._tally.statements_done = done
+
+    async def _step(self, index: int) -> None:
+        try:
+            await self._try_step(index)
+        except ScriptFailed as error:
+            step = self._steps[index]
+            if step.alone or error.sqlstate not in _WANTS_NO_TRANSACTION:
+                raise
+            # What its words do not tell, such as a CALL of a procedure that commits.
+            self._steps[index] = replace(step, alone=True)
+            await self._try_step(index)
+        self._in_doubt = False
+        self._tally.statements_done = index + 1
+        self._told(index + 1)
+        await self._work.keep_lock()
+
+    async def _try_step(self, index: int) -> None:
+        step = self._steps[index]
+        limits = self._limits.concurrently if step.concurrently else self._limits
+        attempts = attempts_at(self._work, self._planned, limits)
+
+        async def attempt(watch: LockWatch) -> None:
+            # Others may have made an index of a name that the server chose.
+            if self._in_doubt or not _chooses_name(step.kind):
+                await drop_invalid(self._work, self._planned, step.kind)
+            if step.alone:
+                await self._run_alone(index, step, watch)
+            else:
+                await self._run_recorded(index, step, watch)
+
+        try:
+            await attempts.run(attempt)
+        finally:
+            self._tally.add(attempts)
+
+    async def _run_recorded(self, index: int, step: _Step, watch: LockWatch) -> None:
+        """Run a statement with its record."""
+        session, ledger = self._work.session, self._work.ledger
+        record = ledger.progress_text(self._run_id, index + 1)
+        # A comment at the end of the statement must not take in what follows.
+        text = f"{step.statement.text}\n;{load('own_role').query_text}\n{record}"
+        try:
+            async with watch:
+                await session.execute_script(script_of(self._planned, text))
+        except ScriptFailed as error:
+            raise replace(error, position=None) if error.statements_done else error from error
+        if not session.usable:
+            await session.end_transaction()
+            raise transaction_ended(self._work, self._planned)
+
+    async def _run_alone(self, index: int, step: _Step, watch: LockWatch) -> None:
+        """Run a statement that refuses a transaction, between two records."""
+        session, ledger, working = self._work.session, self._work.ledger, self._work.working
+        async with session.transaction():
+            await session.execute_script(load("own_role"))
+            await ledger.progress(session, self._run_id, index, in_doubt=True)
+        self._in_doubt = True
+        instead = await in_its_place(session, step.kind)
+        limited = working.without_lock_timeout() if step.concurrently else contextlib.nullcontext()
+        async with limited, watch:
+            await session.execute_script(instead or self._statement(step))
+        async with session.transaction():
+            await session.execute_script(load("own_role"))
+            await ledger.progress(session, self._run_id, index + 1)
+
+    async def _end(self) -> None:
+        work = self._work
+        await refuse_invalid_of(work, self._planned, [step.kind for step in self._steps])
+        await work.working.end_file()
+        await work.ledger.finish(work.session, self._run_id, Result.DONE, len(self._steps))
+        self._tally.result = Result.DONE
+
+    async def _failed(self, error: ScriptFailed) -> DbopsError:
+        """What to raise for a statement that failed, once the ledger has it."""
+        if isinstance(error.error, ConnectionLost):
+            return error.error
+        done = self._tally.statements_done
+        statements = [step.statement for step in self._steps]
+        offset = statements[done].start if done < len(statements) else 0
+        failed = statement_failed(self._work, self._planned, statements, done, error, offset)
+        await self._record_failure(failed)
+        return failed
+
+    async def _record_failure(self, problem: DbopsError) -> None:
+        """The failure itself is what the caller is to hear of, whatever comes of this."""
+        session, done = self._work.session, self._tally.statements_done
+        with contextlib.suppress(DbopsError):
+            await session.end_transaction()
+            left = self._in_doubt and await self._leaves_something(self._steps[done])
+            await self._work.working.end_file()
+            result = Result.INTERRUPTED if done or left else Result.FAILED
+            await self._work.ledger.finish(
+                session, self._run_id, result, done, in_doubt=left, problem=problem.message
+            )
+            self._tally.result = result
+
+    async def _leaves_something(self, step: _Step) -> bool:
+        """Whether a statement that failed alone may have left something that is still there."""
+        if step.kind is None:
+            return True
+        if isinstance(step.kind, PartitionDetach):
+            return await in_its_place(self._work.session, step.kind) is not None
+        try:
+            await drop_invalid(self._work, self._planned, step.kind)
+        except DbopsError:
+            return True
+        return False
+
+    async def _record_cancel(self) -> None:
+        session, ledger = self._work.session, self._work.ledger
+        with contextlib.suppress(DbopsError, TimeoutError):
+            async with asyncio.timeout(_RECORD_S):
+                await session.end_transaction()
+                await self._work.working.end_file()
+                # The statement may have been done before the server heard of the cancel.
+                (row,) = [run for run in await ledger.read(session) if run.id == self._run_id]
+                some = row.statements_done or row.in_doubt
+                await ledger.finish(
+                    session,
+                    self._run_id,
+                    Result.INTERRUPTED if some else Result.FAILED,
+                    row.statements_done,
+                    in_doubt=row.in_doubt,
+                    problem="it was cancelled",
+                )
+
+    def _statement(self, step: _Step) -> Statement:
+        return script_of(self._planned, step.statement.text)
+
+
+def _steps(planned: PlannedRun) -> list[_Step]:
+    text = planned.script.text
+    try:
+        statements = split(text)
+    except SyntaxProblem:
+        # The server's grammar may be newer, and has been asked before anything began.
+        statements = lexer.statements(text)
+    return [
+        _Step(each, read_kind(each.text), refuses_transaction(text, each.start, each.end))
+        for each in statements
+    ]
+
+
+def _chooses_name(kind: StatementKind) -> bool:
+    """Whether the statement builds an index without naming it."""
+    return isinstance(kind, IndexBuild) and not kind.index

@@ -1,0 +1,152 @@
+"""A migration in one transaction, with its row in the ledger.
+
+Its text goes whole, as one message: a syntax error anywhere in it is found before the first
+statement runs, and nothing depends on where a statement ends.
+"""
+
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dbopsd.db.errors import ConnectionLost, DatabaseError, QueryTimeout, ScriptFailed
+from dbopsd.errors import DbopsError
+from dbopsd.migrate.versions.apply import invalid_indexes
+from dbopsd.migrate.versions.apply.errors import CommitUnknown, TransactionEnded
+from dbopsd.migrate.versions.apply.lock_watch import LockWatch
+from dbopsd.migrate.versions.apply.session_state import load
+from dbopsd.migrate.versions.apply.work import (
+    Tally,
+    Work,
+    attempts_at,
+    limits_of,
+    script_of,
+    statement_failed,
+    transaction_ended,
+)
+from dbopsd.migrate.versions.ledger.new_run import NewRun
+from dbopsd.migrate.versions.model.ledger_run import Result
+from dbopsd.migrate.versions.plan.plan import PlannedRun
+from dbopsd.migrate.versions.sql.lexer import statements as split_roughly
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+# A transaction of which nothing stays, as pg_xact_status() has it.
+_ABORTED = "aborted"
+
+
+@dataclass
+class _Attempt:
+    """How far an attempt came."""
+
+    transaction: str = ""
+    recorded: bool = False
+    """Whether only its COMMIT was left."""
+
+
+class TransactionalRun:
+    """Runs one migration. After `run` the ledger has the row `run_id`, unless that raises."""
+
+    def __init__(self, work: Work, planned: PlannedRun, new: NewRun, tally: Tally) -> None:
+        self._work = work
+        self._planned = planned
+        self._new = new
+        self._tally = tally
+        self._limits = limits_of(work, planned)
+        self._last = _Attempt()
+        self._started_at: datetime | None = None
+
+    async def run(self) -> int:
+        """Run it; the id of its row. Of a failure the ledger has a row, too.
+
+        Raises `MigrationFailed`, `LockNotAcquired`, `TransactionEnded` and `CommitUnknown`.
+        """
+        attempts = attempts_at(self._work, self._planned, self._limits)
+        try:
+            await invalid_indexes.drop_skipped(self._work, self._planned)
+            return await attempts.run(self._attempt)
+        except (ConnectionLost, QueryTimeout) as error:
+            raise self._lost(error) from error
+        except ScriptFailed as error:
+            raise await self._failed(error) from error
+        except TransactionEnded as error:
+            await self._record(Result.INTERRUPTED, error)
+            raise
+        except DbopsError as error:
+            await self._record(Result.FAILED, error)
+            raise
+        finally:
+            self._tally.add(attempts)
+
+    async def _attempt(self, watch: LockWatch) -> int:
+        work, session, script = self._work, self._work.session, self._planned.script
+        self._last = attempt = _Attempt()
+        async with session.transaction():
+            async with watch:
+                attempt.transaction, started_at = await work.working.begin_file(
+                    script, self._limits, work.ledger.lock_key
+                )
+                self._started_at = self._started_at or started_at
+                done = await session.execute_script(script_of(self._planned, script.text))
+                await self._end_file(done)
+            if await work.working.transaction() != attempt.transaction:
+                raise transaction_ended(self._work, self._planned)
+            run_id = await work.ledger.done(session, self._row(Result.DONE, done))
+            attempt.recorded = True
+        self._tally.statements_done = done
+        self._tally.result = Result.DONE
+        return run_id
+
+    async def _end_file(self, done: int) -> None:
+        try:
+            await invalid_indexes.refuse_invalid(self._work, self._planned)
+            await self._work.working.end_file()
+        except ScriptFailed as error:
+            # Its position is not one in the file.
+            raise replace(error, position=None, statements_done=done) from error
+
+    async def _failed(self, error: ScriptFailed) -> DbopsError:
+        """What to raise for a statement that failed, once the ledger has it."""
+        if isinstance(error.error, ConnectionLost):
+            return error.error
+        if await self._stays():
+            ended = transaction_ended(self._work, self._planned)
+            await self._record(Result.INTERRUPTED, ended)
+            return ended
+        text = self._planned.script.text
+        failed = statement_failed(
+            self._work, self._planned, split_roughly(text), error.statements_done, error
+        )
+        await self._record(Result.FAILED, failed)
+        return failed
+
+    async def _stays(self) -> bool:
+        """Whether something of the attempt is committed, because the file ended its transaction."""
+        if not self._last.transaction:
+            return False
+        row = await self._work.session.fetch_one(
+            load("transaction_status"), {"transaction": self._last.transaction}
+        )
+        return row is not None and row[0] != _ABORTED
+
+    def _lost(self, error: DatabaseError) -> DbopsError:
+        """What to raise once the connection is lost, with which all but a commit is undone."""
+        if not self._last.recorded:
+            return error
+        file = self._planned.file
+        return CommitUnknown(self._work.database, file.set, file.key, error.message)
+
+    async def _record(self, result: Result, problem: DbopsError) -> None:
+        row = replace(self._row(result, 0), problem=problem.message)
+        # The failure itself is what the caller is to hear of.
+        with contextlib.suppress(DatabaseError):
+            await self._work.ledger.record(self._work.session, [row])
+            self._tally.result = result
+
+    def _row(self, result: Result, statements_done: int) -> NewRun:
+        return replace(
+            self._new,
+            result=result,
+            started_at=self._started_at,
+            statements_done=statements_done,
+        )

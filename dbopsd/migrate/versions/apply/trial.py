@@ -1,0 +1,104 @@
+"""A plan in one transaction that is rolled back: what `validate_only` asks for."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from dbopsd.db.errors import DeadlockDetected, LockTimeout, QueryCanceled, ScriptFailed
+from dbopsd.errors import DbopsError
+from dbopsd.migrate.versions.apply.attempts import LockAttempts
+from dbopsd.migrate.versions.apply.engine import UNIT, VERBS, PlanState, not_begun
+from dbopsd.migrate.versions.apply.lock_watch import LockWatch
+from dbopsd.migrate.versions.apply.work import (
+    limits_of,
+    script_of,
+    statement_failed,
+    transaction_ended,
+)
+from dbopsd.migrate.versions.plan.plan import PlannedRun
+from dbopsd.migrate.versions.sql.lexer import statements
+
+# unsafe_new_enum_value_usage: of a value that an earlier migration of the plan adds, which is safe
+# once that is committed.
+_NEEDS_COMMIT: Final = "55P04"
+
+
+class PlanTrial(PlanState):
+    """Tries a plan. Its locks are held until all is rolled back.
+
+    Nothing stays but for numbers of sequences.
+    """
+
+    async def run(self) -> None:
+        """Try every migration of the plan, up to the first that fails.
+
+        Raises `MigrationFailed`, `LockNotAcquired`, `TransactionEnded`, and what else the database
+        does.
+        """
+        attempts = LockAttempts(
+            self._work.watcher,
+            self._work.working.backend_pid,
+            limits_of(self._work, self._plan[0]),
+            database=self._work.database,
+            migration="the plan",
+        )
+        try:
+            await attempts.run(self._attempt)
+        finally:
+            self.blockers = attempts.blockers
+
+    async def _attempt(self, watch: LockWatch) -> None:
+        self.runs = [not_begun(each) for each in self._plan]
+        self.notes = []
+        untried: list[str] = []
+        done = 0
+        async with self._work.session.trial(), watch:
+            for index, planned in enumerate(self._plan):
+                path = planned.script.path
+                self._run.progress(f"try {VERBS[planned.direction]}", done, self._total, UNIT)
+                done += self.runs[index].statements
+                if not planned.script.transactional or planned.interrupted is not None:
+                    untried.append(path)
+                    self.notes.append(f"{path} was not tried: it is not in a transaction")
+                    continue
+                try:
+                    await self._try(index, planned)
+                except ScriptFailed as error:
+                    reason = _untestable(error, untried)
+                    if not reason:
+                        raise self._failed(index, planned, error) from error
+                    self.notes.append(f"{path} and what follows could not be tried: {reason}")
+                    return
+
+    async def _try(self, index: int, planned: PlannedRun) -> None:
+        work = self._work
+        async with work.session.transaction():
+            transaction, _ = await work.working.begin_file(
+                planned.script, limits_of(work, planned), work.ledger.lock_key
+            )
+            done = await work.session.execute_script(script_of(planned, planned.script.text))
+            self.runs[index] = replace(self.runs[index], statements_done=done)
+            if await work.working.transaction() != transaction:
+                raise transaction_ended(work, planned)
+            try:
+                await work.working.end_file()
+            except ScriptFailed as error:
+                raise replace(error, position=None, statements_done=done) from error
+
+    def _failed(self, index: int, planned: PlannedRun, error: ScriptFailed) -> DbopsError:
+        """What to raise for a statement that failed."""
+        if isinstance(error.error, LockTimeout | DeadlockDetected | QueryCanceled):
+            return error.error  # all of it is tried again, if that is it
+        found = statements(planned.script.text)
+        failed = statement_failed(self._work, planned, found, error.statements_done, error)
+        self.runs[index] = replace(self.runs[index], problem=failed.message)
+        return failed
+
+
+def _untestable(error: ScriptFailed, untried: Sequence[str]) -> str:
+    """Why a failure says nothing of the migration; empty: it does."""
+    if error.sqlstate == _NEEDS_COMMIT:
+        return f"{error.cause}, which an earlier migration adds and commits before"
+    if untried and error.sqlstate.startswith("42"):
+        return f"{error.cause}, which may come of {untried[-1]}, which was not tried"
+    return ""

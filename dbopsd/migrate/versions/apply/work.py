@@ -1,0 +1,160 @@
+"""What every migration of a plan is run with, and what is known of it while it runs."""
+
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from dbopsd.db.errors import ScriptFailed
+from dbopsd.db.session import Session
+from dbopsd.db.statement import Statement
+from dbopsd.migrate.versions.apply.attempts import LockAttempts, LockLimits
+from dbopsd.migrate.versions.apply.errors import LockLost, MigrationFailed, TransactionEnded
+from dbopsd.migrate.versions.apply.lock_watch import OnWait
+from dbopsd.migrate.versions.apply.session_state import WorkingSession
+from dbopsd.migrate.versions.ledger.ledger import Ledger
+from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
+from dbopsd.migrate.versions.model.migration import MigrationProblem
+from dbopsd.migrate.versions.model.reports import Blocker
+from dbopsd.migrate.versions.plan.errors import MigrationInterrupted
+from dbopsd.migrate.versions.plan.plan import PlannedRun
+from dbopsd.migrate.versions.sql.lexer import SqlStatement
+from dbopsd.migrate.versions.sql.positions import place
+
+T = TypeVar("T")
+
+# Whose details name objects; those of others quote rows.
+_QUOTES_ROWS = ("22", "23", "P0")
+
+
+@dataclass(frozen=True)
+class Work:
+    """The sessions and the ledger of a plan, and what its rows in the ledger have in common."""
+
+    database: str
+    working: WorkingSession
+    watcher: Session
+    ledger: Ledger
+    operation: str
+    who: str
+    lock_wait_s: float | None = None
+    """None: as configured."""
+    reason: str = ""
+    backup: str = ""
+    on_wait: OnWait | None = None
+    """Told of waits for locks."""
+
+    @property
+    def session(self) -> Session:
+        """The one that does the work."""
+        return self.working.session
+
+    async def keep_lock(self) -> None:
+        """Take the lock of migrations again if a file gave it back. Raises `LockLost`."""
+        key = self.ledger.lock_key
+        if await self.working.holds(key):
+            return
+        row = await self.session.fetch_one(self.ledger.statement("try_lock"), (key.value,))
+        if row != (True,):
+            raise LockLost(self.database)
+
+
+@dataclass
+class Tally:
+    """How far a migration is."""
+
+    result: Result | None = None
+    """As the ledger has it; None: it has nothing of this run."""
+    statements_done: int = 0
+    lock_attempts: int = 0
+    lock_wait_s: float = 0.0
+    blockers: tuple[Blocker, ...] = field(default=())
+
+    def add(self, attempts: LockAttempts) -> None:
+        """Count attempts that have ended, well or not."""
+        self.lock_attempts += attempts.count
+        self.lock_wait_s += attempts.waited_s
+        self.blockers = attempts.blockers
+
+
+def attempts_at(work: Work, planned: PlannedRun, limits: LockLimits) -> LockAttempts:
+    """The attempts at a migration, or at one of its statements."""
+    return LockAttempts(
+        work.watcher,
+        work.working.backend_pid,
+        limits,
+        database=work.database,
+        migration=planned.script.path,
+        on_wait=work.on_wait,
+    )
+
+
+def limits_of(work: Work, planned: PlannedRun) -> LockLimits:
+    """How long a migration may wait for locks."""
+    return LockLimits.of(work.working.config, planned.script, work.lock_wait_s)
+
+
+def statement_failed(
+    work: Work,
+    planned: PlannedRun,
+    statements: list[SqlStatement],
+    done: int,
+    error: ScriptFailed,
+    offset: int = 0,
+) -> MigrationFailed:
+    """What to say of the statement after `done` statements.
+
+    `offset`: where in the script the text began that was sent.
+    """
+    script = planned.script
+    line = column = 0
+    if error.position is not None:
+        line, column = place(script, offset + error.position - 1)
+    elif done < len(statements):
+        line, column = place(script, statements[done].start)
+    problem = MigrationProblem(
+        reason=MigrationFailed.reason,
+        message=_cause(error),
+        set=planned.file.set,
+        version=planned.file.version,
+        path=script.path,
+        line=line,
+        column=column,
+    )
+    # A syntax error is found before the first statement runs: the server has counted none.
+    known = done < len(statements) and error.sqlstate != "42601"
+    return MigrationFailed(
+        work.database, problem, done + 1 if known else 0, len(statements), error.sqlstate
+    )
+
+
+def transaction_ended(work: Work, planned: PlannedRun) -> TransactionEnded:
+    """The error of a migration that ended the transaction that it ran in, or began one."""
+    file = planned.file
+    return TransactionEnded(work.database, file.set, file.version or file.name, planned.script.path)
+
+
+def interruption(work: Work, planned: PlannedRun, run: LedgerRun) -> MigrationInterrupted:
+    """The error of a migration that was cut off where nobody can tell what is done."""
+    file = planned.file
+    return MigrationInterrupted(
+        work.database,
+        file.set,
+        file.version or file.name,
+        planned.script.path,
+        run.statements_done,
+        run.statements,
+    )
+
+
+def script_of(planned: PlannedRun, text: str) -> Statement:
+    """What is sent of a migration, with a summary for its span that is the same for all."""
+    summary = "MIGRATION" if planned.direction is Direction.UP else "MIGRATION ROLLBACK"
+    return Statement(text, summary)
+
+
+def _cause(error: ScriptFailed) -> str:
+    said = [error.cause]
+    if error.detail and not error.sqlstate.startswith(_QUOTES_ROWS):
+        said.append(error.detail)
+    if error.hint:
+        said.append(error.hint)
+    return "; ".join(" ".join(each.split()) for each in said)

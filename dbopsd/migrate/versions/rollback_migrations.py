@@ -1,0 +1,53 @@
+"""The work of `RollbackMigrations`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from dbopsd.db.session import Session
+from dbopsd.migrate.versions.apply.execution import Admission, Execution
+from dbopsd.migrate.versions.check.check_files import check_files, refuse
+from dbopsd.migrate.versions.folder.read_folder import read_folder
+from dbopsd.migrate.versions.folder.sets import single_set
+from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
+from dbopsd.migrate.versions.model.reports import MigrationReport
+from dbopsd.migrate.versions.model.requests import RollbackMigrationsRequest
+from dbopsd.migrate.versions.plan.plan import PlannedRun, plan_rollback
+from dbopsd.operations.kind import Run
+
+TakeBackup = Callable[[Run, str], Awaitable[str]]
+"""Takes a backup of a kind of `backup_before`, and returns its name."""
+
+
+async def rollback_migrations(
+    run: Run, request: RollbackMigrationsRequest, take_backup: TakeBackup
+) -> MigrationReport:
+    """Roll back the newest migrations, or those after a version.
+
+    Every rollback is checked before the first one begins, and before the backup is taken that the
+    configuration asks for. Raises `FailedWithResult` with the report once there is a plan.
+    """
+    database, config = run.database, run.database.config.migrations
+    chosen = single_set(database.name, database.config, request.set)
+    folder = await asyncio.to_thread(read_folder, chosen, config)
+
+    def plan(runs: list[LedgerRun], live: frozenset[int], done: int) -> tuple[PlannedRun, ...]:
+        left = request
+        if not request.to:
+            count = (request.count or 1) - done
+            if count <= 0:
+                return ()
+            left = replace(request, count=count)
+        return plan_rollback(database.name, folder, runs, live, left)
+
+    async def admit(planned: Sequence[PlannedRun], session: Session) -> Admission:
+        checked = await check_files(run, planned, session)
+        refuse(database.name, checked)
+        backup = ""
+        if config.backup_before != "none" and not request.validate_only:
+            run.progress(f"backup before the rollback ({config.backup_before})")
+            backup = await take_backup(run, config.backup_before)
+        return Admission(backup=backup, notes=checked.notes)
+
+    execution = Execution(run, Direction.DOWN, plan, admit, request.lock_wait_s)
+    return await (execution.try_out() if request.validate_only else execution.execute())

@@ -1,0 +1,137 @@
+"""A folder of migrations and a database, and the operations on both without a worker."""
+
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import psycopg
+from opentelemetry.metrics import NoOpMeter
+from opentelemetry.trace import NoOpTracer
+from pydantic import SecretStr
+
+from dbopsd.config import DatabaseConfig
+from dbopsd.db.database import Database
+from dbopsd.errors import DbopsError
+from dbopsd.migrate.versions.apply_migrations import apply_migrations
+from dbopsd.migrate.versions.ledger.ledger import Ledger
+from dbopsd.migrate.versions.model.ledger_run import LedgerRun
+from dbopsd.migrate.versions.model.reports import MigrationReport
+from dbopsd.migrate.versions.model.requests import (
+    ApplyMigrationsRequest,
+    RollbackMigrationsRequest,
+)
+from dbopsd.migrate.versions.rollback_migrations import rollback_migrations
+from dbopsd.operations.errors import FailedWithResult
+from dbopsd.operations.kind import Run
+from tests.support.operation_run import OperationRun
+
+
+@dataclass
+class Failed:
+    """What an operation failed with: its error, and its report where it has one."""
+
+    error: DbopsError
+    report: MigrationReport | None
+
+
+@dataclass
+class MigrationSite:
+    """`dsn` is looked at directly; dbopsd goes by `database`."""
+
+    directory: Path
+    dsn: str
+    database: Database
+    backups: list[str] = field(default_factory=list)
+    """The kinds of backup that rollbacks have taken."""
+    _operations: Any = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def files(self) -> Path:
+        return self.directory / "migrations"
+
+    def write(self, name: str, text: str, rollback: str | None = None) -> None:
+        """A file `name.sql`, and its rollback."""
+        self.files.mkdir(exist_ok=True)
+        (self.files / f"{name}.sql").write_text(text, encoding="utf-8")
+        if rollback is not None:
+            (self.files / f"{name}_rollback.sql").write_text(rollback, encoding="utf-8")
+
+    def run(self, operation: str = "") -> OperationRun:
+        """An attempt at an operation of its own."""
+        return OperationRun(
+            self.database, self.directory, operation or f"op-{next(self._operations)}"
+        )
+
+    async def apply(self, run: OperationRun | None = None, **request: Any) -> MigrationReport:
+        return await apply_migrations(run or self.run(), ApplyMigrationsRequest(**request))
+
+    async def rollback(self, run: OperationRun | None = None, **request: Any) -> MigrationReport:
+        async def take_backup(_run: Run, kind: str) -> str:
+            self.backups.append(kind)
+            return f"databases/main/backups/{kind}-{len(self.backups)}"
+
+        return await rollback_migrations(
+            run or self.run(), RollbackMigrationsRequest(**request), take_backup
+        )
+
+    async def failed_apply(self, **request: Any) -> Failed:
+        try:
+            report = await self.apply(**request)
+        except FailedWithResult as failed:
+            return Failed(failed.cause, cast("MigrationReport", failed.result))
+        except DbopsError as error:
+            return Failed(error, None)
+        raise AssertionError(f"it ended well: {report}")
+
+    async def runs(self) -> list[LedgerRun]:
+        async with self.database.session() as session:
+            return await Ledger.of(self.database).read(session)
+
+    def ask(self, query: str) -> list[Any]:
+        """The rows of the last statement, if it has any; the first column where there is one."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            cursor = connection.execute(query)
+            while cursor.nextset():
+                pass
+            rows = cursor.fetchall() if cursor.description else []
+        return [row[0] if len(row) == 1 else row for row in rows]
+
+    def tables(self) -> list[str]:
+        """The tables of schema public."""
+        return self.ask(
+            "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p')"
+            " AND relnamespace = 'public'::regnamespace ORDER BY 1"
+        )
+
+    def indexes(self) -> list[tuple[str, bool]]:
+        """The indexes of schema public, and whether each is valid."""
+        return self.ask(
+            "SELECT relname::text, indisvalid FROM pg_index JOIN pg_class c ON c.oid = indexrelid"
+            " WHERE c.relnamespace = 'public'::regnamespace ORDER BY 1"
+        )
+
+
+@asynccontextmanager
+async def migration_site(
+    directory: Path, dsn: str, **migrations: Any
+) -> AsyncIterator[MigrationSite]:
+    """`migrations`: what `[databases.NAME.migrations]` has."""
+    files = directory / "migrations"
+    files.mkdir(parents=True, exist_ok=True)
+    config = DatabaseConfig.model_validate(
+        {
+            "dsn": SecretStr(dsn),
+            "migrations_dir": str(files),
+            "migrations": migrations,
+            "pool": {"min_size": 0},
+        }
+    )
+    database = Database("main", config, tracer=NoOpTracer(), meter=NoOpMeter("tests"))
+    await database.open()
+    try:
+        yield MigrationSite(directory, dsn, database)
+    finally:
+        await database.close()
