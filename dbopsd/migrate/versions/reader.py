@@ -1,24 +1,86 @@
 """What is answered about the migrations of every database without an operation."""
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
 
+from dbopsd.config.migrations import MigrationSetConfig
 from dbopsd.db.database import Database
-from dbopsd.migrate.versions.model.errors import MigrationsNotConfigured, VersionNotFound
-from dbopsd.migrate.versions.model.migration import Migration, MigrationList
+from dbopsd.db.dsn import CATALOG_ONLY, Purpose
+from dbopsd.db.errors import ConnectFailed, LockTimeout, QueryCanceled
+from dbopsd.db.session import Session
+from dbopsd.migrate.versions.adopt.detect import FoundHistory, histories
+from dbopsd.migrate.versions.apply.pooler import refuse_pooler
+from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
+from dbopsd.migrate.versions.folder.read_folder import read_folder
+from dbopsd.migrate.versions.folder.sets import chosen_sets, single_set
+from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock, lock_holder
+from dbopsd.migrate.versions.ledger.errors import MigrationsBusy
+from dbopsd.migrate.versions.ledger.ledger import Ledger
+from dbopsd.migrate.versions.ledger.new_run import NewRun
+from dbopsd.migrate.versions.model.errors import TooManyReaders
+from dbopsd.migrate.versions.model.ledger_run import LedgerRun
+from dbopsd.migrate.versions.model.migration import (
+    Migration,
+    MigrationList,
+    MigrationProblem,
+    MigrationSet,
+)
+from dbopsd.migrate.versions.model.migration_file import Folder
 from dbopsd.migrate.versions.model.requests import Resolution
+from dbopsd.migrate.versions.plan.plan import count_pending
+from dbopsd.migrate.versions.plan.resolution import find_migration, resolve
+from dbopsd.migrate.versions.plan.states import SetState, describe, problems_of, read_set
+
+_AT_ONCE: Final = 4
+_WAIT_S: Final = 5.0
+_STATEMENT_TIMEOUT_S: Final = 5.0
+# Over the server's own timeout: then it hangs.
+_GRACE_S: Final = 1.0
+_FINGERPRINT_TIMEOUT_S: Final = 2.0
+# Whoever has locked a table exclusively may do so for long; the states do not wait for that.
+_FINGERPRINT_LOCK_TIMEOUT_S: Final = 0.5
+_NOT_TAKEN: Final = "FINGERPRINT_NOT_TAKEN"
+
+
+@dataclass(frozen=True)
+class _Live:
+    """What a database says of its migrations now."""
+
+    runs: Sequence[LedgerRun]
+    live: frozenset[int]
+    """The ids of runs that are at it."""
+    digest: str
+    """Of the schema; empty: it could not be taken."""
+    drifted: bool
+    problems: tuple[MigrationProblem, ...]
 
 
 class MigrationReader:
-    """Reads files and ledger anew at each call. `database` is the id of one of `databases`."""
+    """Reads files and ledger anew at each call. `database` is the id of one of `databases`.
+
+    Nothing is created by looking. Every method raises `MigrationsNotConfigured`, `SetUnknown`,
+    what `read_folder` does, `LedgerNewer`, and `TooManyReaders` where the database does not answer
+    those who ask already.
+    """
 
     def __init__(self, databases: Mapping[str, Database]) -> None:
         self._databases = databases
+        self._free = {name: asyncio.Semaphore(_AT_ONCE) for name in databases}
 
     async def list(self, database: str, set_: str) -> MigrationList:
-        """The migrations of a set; an empty name: of all. Raises `MigrationsNotConfigured`."""
-        if not self._databases[database].config.migrations_dir:
-            raise MigrationsNotConfigured(database)
-        return MigrationList()
+        """The migrations of a set with their states; an empty name: of all sets."""
+        configured = self._databases[database]
+        sets = chosen_sets(database, configured.config, set_)
+        folders, live = await asyncio.gather(
+            asyncio.to_thread(_read_folders, configured, sets), self._look(configured)
+        )
+        states = [read_set(folder, live.runs, live.live) for folder in folders]
+        return _listed(configured, states, live)
 
     async def resolve(
         self,
@@ -31,10 +93,213 @@ class MigrationReader:
         who: str,
         validate_only: bool,
     ) -> Migration:
-        """Record what is so of a migration whose end is not known; return it.
+        """Record what is so of a migration whose end is not known, or whose file has changed.
 
-        Where its last run is the same resolution already, nothing is recorded.
+        Returns the migration as it is then. Where its last run is the same resolution already,
+        nothing is recorded. Raises `SetRequired`, `VersionNotFound`, `NotResolvable`,
+        `MigrationRunning`, and `MigrationsBusy` while somebody else changes the database.
         """
-        if not self._databases[database].config.migrations_dir:
-            raise MigrationsNotConfigured(database)
-        raise VersionNotFound(database, set_, version)
+        configured = self._databases[database]
+        directory = single_set(database, configured.config, set_)
+        (folder,) = await asyncio.to_thread(_read_folders, configured, (directory,))
+        asked = _Asked(database, folder, version, resolution, reason, who)
+        if validate_only:
+            async with self._session(configured) as session:
+                return await _try_to_resolve(session, Ledger.of(configured), asked)
+        await refuse_pooler(configured)
+        async with configured.dedicated_session(
+            "write", application_name="dbopsd migrate", query_timeout_s=_STATEMENT_TIMEOUT_S
+        ) as session:
+            return await _resolve(session, Ledger.of(configured), asked)
+
+    async def _look(self, database: Database) -> _Live:
+        async with self._session(database) as session:
+            return await _look(session, Ledger.of(database))
+
+    @asynccontextmanager
+    async def _session(self, database: Database) -> AsyncIterator[Session]:
+        """A session to look only, a few at a time. Raises `TooManyReaders` and `ConnectFailed`."""
+        free = self._free[database.name]
+        try:
+            async with asyncio.timeout(_WAIT_S):
+                await free.acquire()
+        except TimeoutError:
+            raise TooManyReaders(database.name, _AT_ONCE) from None
+        try:
+            async with AsyncExitStack() as stack:
+                yield await _opened(stack, database)
+        finally:
+            free.release()
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What somebody says of a migration."""
+
+    database: str
+    folder: Folder
+    version: str
+    resolution: Resolution
+    reason: str
+    who: str
+
+    def new_run(self, state: SetState) -> NewRun | None:
+        """What is to be recorded; None: it is recorded."""
+        migration = find_migration(self.database, state, self.version)
+        return resolve(
+            self.database,
+            self.folder.set,
+            migration,
+            self.resolution,
+            reason=self.reason,
+            who=self.who,
+        )
+
+    def described(self, state: SetState) -> Migration:
+        """The migration in that state."""
+        return describe(find_migration(self.database, state, self.version), self.folder.set)
+
+
+async def _opened(stack: AsyncExitStack, database: Database) -> Session:
+    """A session on the primary; on a standby of a cluster where no host takes writes."""
+
+    async def on(purpose: Purpose) -> Session:
+        return await stack.enter_async_context(
+            database.dedicated_session(
+                purpose,
+                application_name="dbopsd migrate list",
+                query_timeout_s=_STATEMENT_TIMEOUT_S + _GRACE_S,
+                settings={
+                    **CATALOG_ONLY,
+                    "statement_timeout": f"{_STATEMENT_TIMEOUT_S * 1000:.0f}",
+                    "default_transaction_read_only": "on",
+                    "jit": "off",
+                },
+                replace_bad_text=True,
+            )
+        )
+
+    try:
+        return await on("primary")
+    except ConnectFailed:
+        if not database.dsn.is_cluster:
+            raise
+        return await on("probe")
+
+
+def _read_folders(database: Database, sets: Sequence[MigrationSetConfig]) -> list[Folder]:
+    return [read_folder(each, database.config.migrations) for each in sets]
+
+
+async def _look(session: Session, ledger: Ledger) -> _Live:
+    before = await lock_holder(session, ledger)
+    runs, live = await ledger.read_with_live(session)
+    expected = await ledger.last_digest(session)
+    digest, problems = await _digest(session, ledger)
+    after = await lock_holder(session, ledger)
+    if holder := after or before:
+        problems.append(_running(holder))
+    # What is being changed, or was since the ledger was read, is no drift.
+    settled = holder is None and expected == await ledger.last_digest(session)
+    drifted = bool(settled and expected and digest and expected != digest)
+    if not runs:
+        problems += [_other_history(ledger.database, each) for each in await histories(session)]
+    return _Live(runs, live, digest, drifted, tuple(problems))
+
+
+async def _digest(session: Session, ledger: Ledger) -> tuple[str, list[MigrationProblem]]:
+    """The digest of the live schema; empty, with the reason, where it cannot be taken soon."""
+    try:
+        fingerprint = await take_fingerprint(
+            session,
+            ledger_schema=ledger.schema,
+            timeout_s=_FINGERPRINT_TIMEOUT_S,
+            lock_timeout_s=_FINGERPRINT_LOCK_TIMEOUT_S,
+        )
+    except (LockTimeout, QueryCanceled) as error:
+        message = f"the fingerprint of the schema was not taken, so drift is not known: {error}"
+        return "", [MigrationProblem(_NOT_TAKEN, message)]
+    return fingerprint.digest, []
+
+
+def _running(holder: Holder) -> MigrationProblem:
+    message = f"migrations are being changed by {holder}: whether there is drift is not judged"
+    return MigrationProblem("MIGRATIONS_BUSY", message)
+
+
+def _other_history(database: str, found: FoundHistory) -> MigrationProblem:
+    tool = found.tool_name
+    if found.adoptable:
+        what_to_do = (
+            f"`dbops migrate adopt {database} --from {tool.lower()} --table {found.table}` "
+            "takes it over"
+        )
+    else:
+        what_to_do = "it cannot be adopted; `dbops migrate baseline` starts where it ends"
+    message = f"this database has the history of {tool} in {found.table}: {what_to_do}"
+    return MigrationProblem("OTHER_HISTORY", message)
+
+
+def _listed(database: Database, states: Sequence[SetState], live: _Live) -> MigrationList:
+    out_of_order = database.config.migrations.out_of_order
+    sets = tuple(
+        MigrationSet(
+            each.folder.set,
+            each.folder.layout,
+            each.folder.directory,
+            each.current_version,
+            count_pending(each, out_of_order=out_of_order),
+        )
+        for each in states
+    )
+    problems: list[MigrationProblem] = []
+    for each in states:
+        problems += [*each.folder.problems, *problems_of(each, out_of_order=out_of_order)]
+    return MigrationList(
+        migrations=tuple(
+            describe(migration, each.folder.set) for each in states for migration in each.migrations
+        ),
+        current_version=sets[0].current_version if len(sets) == 1 else "",
+        pending=sum(each.pending for each in sets),
+        problems=(*problems, *live.problems),
+        fingerprint=live.digest,
+        drifted=live.drifted,
+        sets=sets,
+    )
+
+
+async def _try_to_resolve(session: Session, ledger: Ledger, asked: _Asked) -> Migration:
+    """The migration as it would be."""
+    if holder := await lock_holder(session, ledger):
+        raise MigrationsBusy(ledger.database, str(holder))
+    runs, live = await ledger.read_with_live(session)
+    new = asked.new_run(read_set(asked.folder, runs, live))
+    if new is not None:
+        runs = [*runs, new.preview(0, datetime.now(UTC))]
+    return asked.described(read_set(asked.folder, runs, live))
+
+
+async def _resolve(session: Session, ledger: Ledger, asked: _Asked) -> Migration:
+    async with database_lock(session, ledger, wait_s=0):
+        await ledger.prepare(session)
+        runs, live = await ledger.read_with_live(session)
+        new = asked.new_run(read_set(asked.folder, runs, live))
+        if new is not None:
+            id_ = await ledger.done(session, new)
+            await _store_fingerprint(session, ledger, id_)
+            runs = await ledger.read(session)
+        return asked.described(read_set(asked.folder, runs, live))
+
+
+async def _store_fingerprint(session: Session, ledger: Ledger, id_: int) -> None:
+    """What somebody did by hand is no drift. Unless it can be taken soon, drift is not known."""
+    with contextlib.suppress(LockTimeout, QueryCanceled):
+        fingerprint = await take_fingerprint(
+            session,
+            ledger_schema=ledger.schema,
+            timeout_s=_FINGERPRINT_TIMEOUT_S,
+            lock_timeout_s=_FINGERPRINT_LOCK_TIMEOUT_S,
+        )
+        async with session.transaction():
+            await ledger.set_fingerprint(session, id_, fingerprint.digest)
+            await ledger.store_fingerprint(session, fingerprint)

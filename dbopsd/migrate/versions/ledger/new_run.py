@@ -1,11 +1,12 @@
 """A run of a migration before the ledger has it."""
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from dbopsd.migrate.versions.model.ledger_run import Direction, Result
+from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
 from dbopsd.migrate.versions.model.migration_file import MigrationFile
 
 SHA256: Final = "sha256"
@@ -69,6 +70,26 @@ class NewRun:
             reason=reason,
             backup=backup,
         )
+
+    @classmethod
+    def like(cls, run: LedgerRun, direction: Direction) -> "NewRun":
+        """A run of the same file as another one, which the folder may no longer have."""
+        return cls(
+            set=run.set,
+            key=run.key,
+            version=run.version,
+            name=run.name,
+            direction=direction,
+            checksum=run.checksum,
+            checksum_algorithm=run.checksum_algorithm,
+            normalised_checksum=run.normalised_checksum,
+        )
+
+    def preview(self, id_: int, now: datetime) -> LedgerRun:
+        """The row that recording it now would make."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values |= {"started_at": self.started_at or now, "finished_at": self.finished_at or now}
+        return LedgerRun(id=id_, **values)
 
 
 def checksum_of(file: MigrationFile, direction: Direction) -> str:

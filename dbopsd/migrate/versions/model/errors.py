@@ -106,6 +106,24 @@ class MigrationFilesInvalid(DbopsError):
         }
 
 
+@dataclass(eq=False)
+class TooManyReaders(DbopsError):
+    """Others ask about the migrations of the same database already, and get no answer."""
+
+    reason: ClassVar[str] = "TOO_MANY_READERS"
+    code: ClassVar[StatusCode] = StatusCode.RESOURCE_EXHAUSTED
+
+    database: str
+    at_once: int
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.at_once} callers ask about the migrations of database '{self.database}' "
+            "already, which is as many as are served at once: try again in a few seconds"
+        )
+
+
 def located(problem: MigrationProblem) -> str:
     """The problem with its place before it, as compilers write it: `path:line:column: message`."""
     place = problem.path

@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dbopsd.config.migrations import DatabaseMigrationsConfig
-from dbopsd.migrate.versions.ledger.new_run import checksum_of
 from dbopsd.migrate.versions.model.errors import (
     MigrationFilesInvalid,
     SetRequired,
@@ -66,7 +65,7 @@ def plan_apply(
     out_of_order = request.out_of_order or config.out_of_order
     planned: list[PlannedRun] = []
     for folder in folders:
-        _refuse_problems(database, folder.problems)
+        refuse_problems(database, folder.problems)
         state = read_set(folder, history, live)
         _refuse_history(database, state)
         if not out_of_order:
@@ -95,7 +94,7 @@ def plan_rollback(
         left = (request.count or 1) - 1
         chosen = [interrupted, *(chosen if request.to else chosen[:left])]
     versions = {each.key for each in chosen}
-    _refuse_problems(
+    refuse_problems(
         database,
         [each for each in folder.problems if not each.version or each.version in versions],
     )
@@ -103,6 +102,13 @@ def plan_rollback(
         if each.state is State.BASELINED:
             raise RollbackBeyondBaseline(database, folder.set, each.version)
     return tuple(_down_runs(database, folder.set, chosen))
+
+
+def refuse_problems(database: str, problems: Sequence[MigrationProblem]) -> None:
+    """Raise `MigrationFilesInvalid` for the first that is blocking."""
+    blocking = [each for each in problems if each.blocking]
+    if blocking:
+        raise MigrationFilesInvalid(database, blocking[0], len(blocking))
 
 
 def count_pending(state: SetState, *, out_of_order: bool) -> int:
@@ -162,7 +168,7 @@ def _of_phase(waiting: list[MigrationState], phase: Phase | None) -> list[Migrat
 
 
 def _is_waiting(state: MigrationState) -> bool:
-    return state.state in WAITING_STATES or _resumable(state)
+    return state.state in WAITING_STATES or state.can_go_on(Direction.UP)
 
 
 def _is_contract(state: MigrationState) -> bool:
@@ -194,12 +200,6 @@ def _down_runs(database: str, set_: str, chosen: Sequence[MigrationState]) -> It
         if each.file is not None and each.file.down is not None:
             interrupted = each.last if each.state is State.INTERRUPTED else None
             yield PlannedRun(each.file, each.file.down, Direction.DOWN, interrupted)
-
-
-def _refuse_problems(database: str, problems: Sequence[MigrationProblem]) -> None:
-    blocking = [each for each in problems if each.blocking]
-    if blocking:
-        raise MigrationFilesInvalid(database, blocking[0], len(blocking))
 
 
 def _refuse_history(database: str, state: SetState) -> None:
@@ -235,20 +235,10 @@ def _interrupted(database: str, state: SetState, direction: Direction) -> Migrat
             )
         if each.state is not State.INTERRUPTED:
             continue
-        if found is not None or not _resumable(each, direction):
+        if found is not None or not each.can_go_on(direction):
             raise _interruption(database, state.folder.set, each)
         found = each
     return found
-
-
-def _resumable(state: MigrationState, direction: Direction = Direction.UP) -> bool:
-    """Whether it was interrupted in that direction, and the text that ran is that of now."""
-    last = state.last
-    if state.state is not State.INTERRUPTED or state.file is None or last is None:
-        return False
-    if last.direction is not direction or (direction is Direction.DOWN and not state.file.down):
-        return False
-    return last.checksum == checksum_of(state.file, direction)
 
 
 def _interruption(database: str, set_: str, state: MigrationState) -> MigrationInterrupted:

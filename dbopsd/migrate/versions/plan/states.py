@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from dbopsd.migrate.versions.ledger.new_run import SHA256, normalised_checksum
+from dbopsd.migrate.versions.ledger.new_run import SHA256, checksum_of, normalised_checksum
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
 from dbopsd.migrate.versions.model.migration import Migration, MigrationProblem, State
 from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile
@@ -52,6 +52,15 @@ class MigrationState:
     def repeatable(self) -> bool:
         """Whether it runs again whenever its file changes."""
         return self.file.repeatable if self.file else self.key.startswith("R:")
+
+    def can_go_on(self, direction: Direction) -> bool:
+        """Whether it was interrupted in that direction, and the text that ran is that of now."""
+        if self.state is not State.INTERRUPTED or self.file is None or self.last is None:
+            return False
+        if direction is Direction.DOWN and self.file.down is None:
+            return False
+        checksum = checksum_of(self.file, direction)
+        return self.last.direction is direction and self.last.checksum == checksum
 
 
 @dataclass(frozen=True)
@@ -143,6 +152,9 @@ def problems_of(set_state: SetState, *, out_of_order: bool = False) -> list[Migr
             blocking = False
         if each.state is State.OUT_OF_ORDER:
             blocking = not out_of_order
+        if each.can_go_on(Direction.UP):
+            # An apply looks what was done, and goes on if it can tell.
+            blocking = False
         if each.line_endings:
             reason = "LINE_ENDINGS"
         if reason:
@@ -169,6 +181,7 @@ _PROBLEMS: Final[Mapping[State, tuple[str, bool]]] = {
     State.INTERRUPTED: ("MIGRATION_INTERRUPTED", True),
     State.FAILED: ("MIGRATION_FAILED", False),
 }
+_RAN: Final = frozenset({Direction.UP, Direction.DOWN, Direction.ADOPT})
 _NOT_APPLIED: Final = frozenset({Result.FAILED, Result.INTERRUPTED, Result.RUNNING})
 
 
@@ -293,7 +306,7 @@ def _apply_time(applied: LedgerRun | None) -> datetime | None:
 
 
 def _duration_s(run: LedgerRun | None) -> float | None:
-    if run is None or run.finished_at is None:
+    if run is None or run.finished_at is None or run.direction not in _RAN:
         return None
     # A clock that was set back must not make a duration negative.
     return max(0.0, (run.finished_at - run.started_at).total_seconds())
@@ -303,7 +316,7 @@ def _problem(state: MigrationState) -> str:
     last = state.last
     match state.state:
         case State.CHANGED:
-            return "was changed after it was applied"
+            return "was changed after it was applied: restore it, or resolve it with --applied"
         case State.MISSING:
             return "was applied, and its file is missing"
         case State.OUT_OF_ORDER:

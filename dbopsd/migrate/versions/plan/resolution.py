@@ -1,0 +1,99 @@
+"""What is recorded when somebody says what is so of a migration."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from dbopsd.errors import DbopsError, StatusCode
+from dbopsd.migrate.versions.ledger.new_run import NewRun
+from dbopsd.migrate.versions.model.errors import VersionNotFound
+from dbopsd.migrate.versions.model.ledger_run import Direction
+from dbopsd.migrate.versions.model.migration import State
+from dbopsd.migrate.versions.model.requests import Resolution
+from dbopsd.migrate.versions.plan.errors import MigrationRunning
+from dbopsd.migrate.versions.plan.states import MigrationState, SetState
+from dbopsd.migrate.versions.plan.versions import find_version
+
+_DIRECTIONS: Final = {
+    Resolution.APPLIED: Direction.RESOLVE_APPLIED,
+    Resolution.NOT_APPLIED: Direction.RESOLVE_NOT_APPLIED,
+}
+_ALLOWED: Final = {
+    State.INTERRUPTED: frozenset(Resolution),
+    State.FAILED: frozenset(Resolution),
+    # The database has what the file says now.
+    State.CHANGED: frozenset({Resolution.APPLIED}),
+}
+_INSTEAD: Final = {
+    State.CHANGED: "it can be resolved with --applied if the database has the change already",
+    State.PENDING: "apply it, or record with `dbops migrate baseline` that it is there",
+    State.OUT_OF_ORDER: "apply it with --out-of-order",
+    State.MISSING: "restore its file",
+}
+
+
+@dataclass(eq=False)
+class NotResolvable(DbopsError):
+    """What is so of the migration is known."""
+
+    reason: ClassVar[str] = "NOT_RESOLVABLE"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    database: str
+    set: str
+    version: str
+    state: str
+
+    @property
+    def message(self) -> str:
+        instead = _INSTEAD.get(State(self.state), "to take it back, roll it back")
+        return (
+            f"migration {self.version} of database '{self.database}' is {self.state}, and only one "
+            f"that is INTERRUPTED, FAILED or CHANGED can be resolved: {instead}"
+        )
+
+
+def find_migration(database: str, state: SetState, version: str) -> MigrationState:
+    """The migration of a version, also one without a file; a repeatable one by its name.
+
+    Raises `VersionNotFound`.
+    """
+    file = find_version(state.folder, version)
+    keys = (version if file is None else file.key, f"R:{version}")
+    found = next((each for key in keys for each in state.migrations if each.key == key), None)
+    if found is None:
+        raise VersionNotFound(database, state.folder.set, version)
+    return found
+
+
+def resolve(
+    database: str,
+    set_: str,
+    migration: MigrationState,
+    resolution: Resolution,
+    *,
+    reason: str,
+    who: str,
+) -> NewRun | None:
+    """What is to be recorded; None: the last run says the same already.
+
+    Raises `NotResolvable` and `MigrationRunning`.
+    """
+    last, direction = migration.last, _DIRECTIONS[resolution]
+    if migration.state is State.RUNNING and last is not None:
+        raise MigrationRunning(database, set_, migration.version, migration.title, last.backend_pid)
+    if last is None or resolution not in _ALLOWED.get(migration.state, ()):
+        if last is not None and last.direction is direction:
+            return None
+        raise NotResolvable(database, set_, migration.version, migration.state.value)
+    if migration.file is not None:
+        run = NewRun.of(migration.file, direction)
+    else:
+        run = NewRun.like(migration.applied or last, direction)
+    return dataclasses.replace(
+        run,
+        statements=last.statements,
+        statements_done=last.statements_done,
+        reason=reason,
+        who=who,
+    )
