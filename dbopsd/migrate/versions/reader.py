@@ -37,7 +37,6 @@ from dbopsd.migrate.versions.plan.resolution import find_migration, resolve
 from dbopsd.migrate.versions.plan.states import SetState, describe, problems_of, read_set
 
 _AT_ONCE: Final = 4
-_WAIT_S: Final = 5.0
 _STATEMENT_TIMEOUT_S: Final = 5.0
 # Over the server's own timeout: then it hangs.
 _GRACE_S: Final = 1.0
@@ -68,8 +67,10 @@ class MigrationReader:
     those who ask already.
     """
 
-    def __init__(self, databases: Mapping[str, Database]) -> None:
+    def __init__(self, databases: Mapping[str, Database], *, wait_s: float = 5.0) -> None:
+        """`wait_s`: how long a caller waits for those who ask already, in seconds."""
         self._databases = databases
+        self._wait_s = wait_s
         self._free = {name: asyncio.Semaphore(_AT_ONCE) for name in databases}
 
     async def list(self, database: str, set_: str) -> MigrationList:
@@ -96,8 +97,8 @@ class MigrationReader:
         """Record what is so of a migration whose end is not known, or whose file has changed.
 
         Returns the migration as it is then. Where its last run is the same resolution already,
-        nothing is recorded. Raises `SetRequired`, `VersionNotFound`, `NotResolvable`,
-        `MigrationRunning`, and `MigrationsBusy` while somebody else changes the database.
+        nothing is recorded. Raises `SetRequired`, `VersionNotFound`, `NotResolvable`, and
+        `MigrationsBusy` while somebody else changes the database.
         """
         configured = self._databases[database]
         directory = single_set(database, configured.config, set_)
@@ -121,7 +122,7 @@ class MigrationReader:
         """A session to look only, a few at a time. Raises `TooManyReaders` and `ConnectFailed`."""
         free = self._free[database.name]
         try:
-            async with asyncio.timeout(_WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 await free.acquire()
         except TimeoutError:
             raise TooManyReaders(database.name, _AT_ONCE) from None

@@ -10,7 +10,6 @@ from dbopsd.migrate.versions.model.errors import VersionNotFound
 from dbopsd.migrate.versions.model.ledger_run import Direction
 from dbopsd.migrate.versions.model.migration import State
 from dbopsd.migrate.versions.model.requests import Resolution
-from dbopsd.migrate.versions.plan.errors import MigrationRunning
 from dbopsd.migrate.versions.plan.states import MigrationState, SetState
 from dbopsd.migrate.versions.plan.versions import find_version
 
@@ -29,6 +28,7 @@ _INSTEAD: Final = {
     State.PENDING: "apply it, or record with `dbops migrate baseline` that it is there",
     State.OUT_OF_ORDER: "apply it with --out-of-order",
     State.MISSING: "restore its file",
+    State.RUNNING: "wait for its end",
 }
 
 
@@ -77,11 +77,9 @@ def resolve(
 ) -> NewRun | None:
     """What is to be recorded; None: the last run says the same already.
 
-    Raises `NotResolvable` and `MigrationRunning`.
+    Raises `NotResolvable`.
     """
     last, direction = migration.last, _DIRECTIONS[resolution]
-    if migration.state is State.RUNNING and last is not None:
-        raise MigrationRunning(database, set_, migration.version, migration.title, last.backend_pid)
     if last is None or resolution not in _ALLOWED.get(migration.state, ()):
         if last is not None and last.direction is direction:
             return None
