@@ -20,7 +20,7 @@ from dbopsd.db.errors import (
 )
 from dbopsd.db.session import Session
 from dbopsd.errors import DbopsError, StatusCode
-from dbopsd.migrate.versions.apply.blockers import in_the_way, way_out
+from dbopsd.migrate.versions.apply.blockers import in_the_way, lock_wait, way_out
 from dbopsd.migrate.versions.apply.lock_watch import LockWatch, OnWait
 from dbopsd.migrate.versions.model.migration_file import Script
 from dbopsd.migrate.versions.model.reports import Blocker
@@ -86,10 +86,10 @@ class LockLimits:
 
     lock_timeout_ms: int
     """For each lock: the `lock_timeout` of the session that does the work."""
-    budget_ms: int
-    """For all locks of an attempt."""
+    budget_ms: int | None
+    """For all locks of an attempt; None: only `wait_s` limits them."""
     wait_s: float
-    """For all attempts."""
+    """For all attempts, the time between them included."""
 
     @classmethod
     def of(
@@ -108,7 +108,7 @@ class LockLimits:
     @property
     def concurrently(self) -> Self:
         """For a statement that stops no writers while it waits: only the limit on all."""
-        return replace(self, lock_timeout_ms=0, budget_ms=round(self.wait_s * 1000))
+        return replace(self, lock_timeout_ms=0, budget_ms=None)
 
 
 class LockAttempts:
@@ -161,11 +161,15 @@ class LockAttempts:
 
     async def _attempt(self, work: Callable[[LockWatch], Awaitable[T]]) -> T:
         self.count += 1
+        if not self._watcher.usable:
+            # It was lost during an attempt, which went on: not one more begins unwatched.
+            await lock_wait(self._watcher, self._backend_pid)
+        budget_ms = self._limits.budget_ms
         watch = LockWatch(
             self._watcher,
             self._backend_pid,
-            self._limits.budget_ms / 1000,
-            all_waits=not self._limits.lock_timeout_ms,
+            self._left_s() if budget_ms is None else budget_ms / 1000,
+            all_waits=budget_ms is None,
             on_wait=self._on_wait,
         )
         try:
@@ -189,12 +193,15 @@ class LockAttempts:
             self.blockers,
         )
 
+    def _left_s(self) -> float:
+        return self._limits.wait_s - (time.monotonic() - self._began)
+
     def _pause_s(self, exc: Exception) -> float | bool:
         """How long to wait before the next attempt; False: there is none."""
         if not isinstance(exc, LockNotAcquired):
             return False
         # A last attempt that would have less than its budget is none.
-        left_s = self._limits.wait_s - exc.waited_s - self._limits.budget_ms / 1000
+        left_s = self._left_s() - (self._limits.budget_ms or 0) / 1000
         if left_s <= 0:
             return False
         pause_s = min(_FIRST_PAUSE_S * 2.0 ** (self.count - 1), _LONGEST_PAUSE_S)

@@ -12,6 +12,7 @@ from dbopsd.migrate.versions.model.reports import Blocker
 AUTOVACUUM: Final = "autovacuum"
 """The state of a blocker that is a worker of autovacuum."""
 
+_CANCEL_WAIT: Final = load_sql(__package__, "cancel_wait.sql").statement
 _LOCK_WAITS: Final = load_sql(__package__, "lock_waits.sql").statement
 _MOST_QUERY_CHARS: Final = 200
 _MOST_NAMED: Final = 2
@@ -67,6 +68,15 @@ async def lock_wait(session: Session, backend_pid: int) -> LockWait | None:
         first.stalls_writers,
         tuple(row.blocker(row.pid) for row in rows if row.pid is not None),
     )
+
+
+async def cancel_wait(session: Session, backend_pid: int, started: datetime) -> bool:
+    """Cancel the statement of the backend if it still waits as it has since `started`.
+
+    Whether it was sent: the lock may come in the microseconds before it arrives.
+    """
+    parameters = {"pid": backend_pid, "started": started}
+    return bool(await session.fetch_all(_CANCEL_WAIT, parameters))
 
 
 def in_the_way(blockers: tuple[Blocker, ...]) -> str:

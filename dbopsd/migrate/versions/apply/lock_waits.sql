@@ -19,7 +19,7 @@ wanted AS MATERIALIZED (
 -- Also what it only waits for: others queue behind it. With a row lock it has the lock of the row's
 -- table, which is what its blocker has too.
 own AS MATERIALIZED (
-  SELECT l.relation, l.mode, l.locktype = 'tuple' AS of_row
+  SELECT l.relation, l.mode, l.locktype
   FROM locks AS l
   WHERE
     l.pid = %(pid)s
@@ -36,9 +36,11 @@ SELECT
     SELECT 1
     FROM own AS o
     JOIN pg_catalog.pg_class AS c ON c.oid = o.relation
-    WHERE o.mode IN (
-      'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'
-    ) AND NOT o.of_row
+    WHERE
+      o.locktype = 'relation'
+      AND o.mode IN (
+        'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'
+      )
   ) AS stalls_writers,
   b.pid,
   coalesce(a.application_name, '') AS application,
@@ -73,7 +75,7 @@ LEFT JOIN LATERAL (
     AND EXISTS (SELECT 1 FROM own AS o WHERE o.relation = l.relation)
   ORDER BY
     coalesce(l.relation = w.relation, false) DESC,
-    EXISTS (SELECT 1 FROM own AS o WHERE o.relation = l.relation AND o.of_row) DESC,
+    EXISTS (SELECT 1 FROM own AS o WHERE o.relation = l.relation AND o.locktype = 'tuple') DESC,
     l.granted DESC,
     pg_catalog.array_position(
       ARRAY[

@@ -17,15 +17,13 @@ from dbopsd.db.database import Database
 from dbopsd.db.dsn import CATALOG_ONLY
 from dbopsd.db.errors import DatabaseError
 from dbopsd.db.session import Session
-from dbopsd.db.statement import load_sql
 from dbopsd.migrate.versions.apply.autovacuum import cancel_autovacuum
-from dbopsd.migrate.versions.apply.blockers import AUTOVACUUM, LockWait, lock_wait
+from dbopsd.migrate.versions.apply.blockers import AUTOVACUUM, LockWait, cancel_wait, lock_wait
 from dbopsd.migrate.versions.model.reports import Blocker
 
 OnWait = Callable[[float, tuple[Blocker, ...]], None]
 """Told of a wait that goes on: how long, in seconds, and who is in the way."""
 
-_CANCEL_WAIT: Final = load_sql(__package__, "cancel_wait.sql").statement
 _POLL_S: Final = 0.02
 # Where writers do not queue behind the wait, nothing depends on seeing its end at once.
 _PATIENT_POLL_S: Final = 0.2
@@ -153,10 +151,8 @@ class LockWatch:
         if any(blocker.state == AUTOVACUUM for blocker in seen.blockers):
             self.autovacuums_cancelled += await cancel_autovacuum(self._session, self._backend_pid)
         if wait.counts and self._left_s() <= 0:
-            cancelled = await self._session.fetch_all(
-                _CANCEL_WAIT, {"pid": self._backend_pid, "started": wait.started}
-            )
-            self.over_budget = self.over_budget or bool(cancelled)
+            sent = await cancel_wait(self._session, self._backend_pid, wait.started)
+            self.over_budget = self.over_budget or sent
         if self._on_wait is not None and (now := time.monotonic()) >= self._tell_after:
             self._tell_after = now + _TELL_EVERY_S
             self._on_wait(now - wait.began, self.blockers)
