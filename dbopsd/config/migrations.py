@@ -52,7 +52,7 @@ class DatabaseMigrationsConfig(Section):
     schema_: Annotated[str, Field(alias="schema", min_length=1, max_length=63)] = "dbops"
     """The schema of the ledger, which is created if it does not exist."""
 
-    variables: dict[str, str] = Field(default_factory=dict)
+    variables: dict[str, Annotated[str, Field(pattern=r"^[^\x00]*$")]] = Field(default_factory=dict)
     """Values for the placeholders of templates, by their names."""
 
     search_path: Annotated[str, Field(max_length=1000)] | None = None

@@ -26,7 +26,8 @@ _RESOLVE_BENEATH: Final = 0x08
 # Kernels before 5.6 do not have it, and container runtimes of that time deny what they do not know.
 _NO_OPENAT2: Final = (errno.ENOSYS, errno.EPERM)
 # Of a link that was not there when the path was resolved.
-_LED_OUT: Final = (errno.ELOOP, errno.EXDEV)
+LED_OUT: Final = (errno.ELOOP, errno.EXDEV)
+"""The errors of opening a path that has a link, or leads out."""
 
 Open = Callable[[int, PurePath], int]
 """Opens a directory by a relative path without links, from a descriptor on, and beneath it."""
@@ -57,6 +58,10 @@ class Folder:
             return os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC)
         finally:
             os.close(found)
+
+    def open_folder(self, way: str) -> "Folder":
+        """A directory below, to be closed by the caller. Follows no link: OSError of `LED_OUT`."""
+        return Folder(open_beneath(self._descriptor, PurePath(way)), self.path / way)
 
     def entries(self) -> Iterator[os.DirEntry[str]]:
         """What is in it, in no order; a link is not followed. Blocks. Raises OSError."""
@@ -140,7 +145,7 @@ def _open(
     try:
         return Folder((opened or open_beneath)(descriptor, way), root / way)
     except OSError as exc:
-        if exc.errno in _LED_OUT:
+        if exc.errno in LED_OUT:
             raise _outside(path, roots) from None
         raise
     finally:

@@ -1,13 +1,13 @@
 """What a layout of migration files is, and what it needs to read them."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
 from dbopsd.migrate.versions.folder.problems import Problems
-from dbopsd.migrate.versions.folder.script import Part, decode, read_part
+from dbopsd.migrate.versions.folder.script import Part, Rules, decode, read_part
 from dbopsd.migrate.versions.folder.tree import Tree
 from dbopsd.migrate.versions.model.migration import Phase
 from dbopsd.migrate.versions.model.migration_file import MigrationFile
@@ -55,7 +55,8 @@ class FolderReader:
 
     tree: Tree
     problems: Problems
-    variables: Mapping[str, str]
+    rules: Rules
+    """Those of a file without a rule of its layout."""
 
     def text(self, path: str) -> str | None:
         """The text of a file; None: it has none, which is a problem."""
@@ -63,9 +64,8 @@ class FolderReader:
         return None if content is None else decode(content, path, self.problems)
 
     def part(self, path: str, **rules: Any) -> Part:
-        """A file that is one script, by the `rules` of `read_part`; empty where it has no text."""
-        text = self.text(path)
-        return read_part(text or "", path, self.problems, **rules)
+        """A file that is one script, with other `rules`; empty where it has no text."""
+        return read_part(self.text(path) or "", path, self.problems, replace(self.rules, **rules))
 
     def migration(
         self, version: Version, up: Part, down: Part | None = None, *, phase: Phase | None = None
@@ -118,6 +118,19 @@ class FolderReader:
                     "ROLLBACK_WITHOUT_MIGRATION", message, down.path, version=down.version
                 )
         return found
+
+    def refuse_code(self, path: str) -> None:
+        """Add the problem that a migration is no SQL, and cannot be left out either."""
+        message = (
+            "it is a migration that only its own tool can run: write it as SQL, or remove it where "
+            "it is applied everywhere"
+        )
+        self.problems.add("CANNOT_RUN", message, path)
+
+    def leave_out(self, path: str, why: str) -> None:
+        """Say that a file of SQL is none that the layout's tool would run."""
+        if path.endswith(".sql"):
+            self.problems.add("FILE_LEFT_OUT", f"{why}: it is left out", path, blocking=False)
 
     def duplicate(self, first: Version, second: Version, what: str = "migrations") -> None:
         """Add the problem that two files are of one version."""

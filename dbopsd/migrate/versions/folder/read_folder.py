@@ -8,6 +8,7 @@ from dbopsd.migrate.versions.folder.errors import LayoutAmbiguous, LayoutUnknown
 from dbopsd.migrate.versions.folder.layout import Fit, FolderReader, Layout, Order, Version
 from dbopsd.migrate.versions.folder.layouts import LAYOUTS
 from dbopsd.migrate.versions.folder.problems import Problems, printable
+from dbopsd.migrate.versions.folder.script import Rules
 from dbopsd.migrate.versions.folder.tree import Tree
 from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile
 
@@ -24,7 +25,7 @@ def read_folder(directory: MigrationSetConfig, config: DatabaseMigrationsConfig)
     problems = Problems(directory.set)
     with Tree(directory.set, Path(directory.dir), problems) as tree:
         layout = _recognised(tree) if config.layout == "auto" else LAYOUTS[config.layout]
-        reader = FolderReader(tree, problems, config.variables)
+        reader = FolderReader(tree, problems, Rules(variables=config.variables))
         migrations = _in_order(reader, layout.read(reader))
     return Folder(directory.set, layout.name, str(directory.dir), tuple(migrations), problems.found)
 

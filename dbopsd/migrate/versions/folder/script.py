@@ -1,15 +1,17 @@
 """What a migration runs: the text of a file, or of a part of it, without what must not run."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dbopsd.migrate.versions.folder.directives import Directives, read_directives
 from dbopsd.migrate.versions.folder.problems import Problems
+from dbopsd.migrate.versions.folder.variables import fill
 from dbopsd.migrate.versions.model.migration import Phase
 from dbopsd.migrate.versions.model.migration_file import Script
-from dbopsd.migrate.versions.sql.lexer import Command, Scan, scan
-from dbopsd.migrate.versions.sql.positions import line_and_column
+from dbopsd.migrate.versions.sql.lexer import Command, Scan, quotes, scan
+from dbopsd.migrate.versions.sql.positions import line_and_column, place
 from dbopsd.migrate.versions.sql.transactions import (
     closes_transaction,
     copies_from_client,
@@ -22,6 +24,10 @@ _BOM: Final = "\ufeff"
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 # pg_dump writes them around everything, so that nothing in a dump can run as a command of psql.
 _DROPPED_COMMANDS: Final = frozenset({"restrict", "unrestrict"})
+_STRINGS_OFF: Final = re.compile(
+    r"\bSET\s+(?:SESSION\s+|LOCAL\s+)?standard_conforming_strings\s*(?:=|\bTO\b)\s*'?(?:off|no|false|0)\b",
+    re.IGNORECASE,
+)
 _NOT_LINE_END: Final = re.compile(r"[^\r\n]")
 
 
@@ -55,82 +61,91 @@ def decode(content: bytes, path: str, problems: Problems) -> str | None:
     return text
 
 
+@dataclass(frozen=True)
+class Rules:
+    """How a layout runs a file, if its directives do not say otherwise."""
+
+    transactional: bool = True
+    refusals_outside: bool = False
+    """Where PostgreSQL refuses every statement of it in a transaction, it runs outside of one."""
+    lone_refusals_only: bool = False
+    """That goes only for a statement that is the only one."""
+    dollars: bool = False
+    """`${NAME}` is a placeholder."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
 def read_part(
     text: str,
     path: str,
     problems: Problems,
+    rules: Rules,
     *,
     first_line: int = 1,
-    transactional: bool = True,
-    lone_outside: bool = False,
     directives: Directives | None = None,
 ) -> Part:
     """The script of a text, which begins with line `first_line` of the file.
 
-    `lone_outside`: a statement that is the only one, and that PostgreSQL refuses in a transaction,
-    runs outside of one. `directives`: those of the whole file; None: the text is the whole file.
+    `directives`: those of the whole file; None: the text is the whole file.
     """
     own = read_directives(text, path, problems, first_line)
     directives = own if directives is None else directives.overridden_by(own)
-    script_text = _ScriptText(text, path, problems, first_line)
-    wrapped = script_text.prepare()
-    if lone_outside and script_text.is_lone_refusal():
-        transactional = False
-    if directives.transactional is not None:
-        transactional = directives.transactional
-    script = Script(
-        path,
-        script_text.text,
-        first_line,
+    filled = fill(
+        text, rules.variables, path, problems, first_line=first_line, dollars=rules.dollars
+    )
+    content = _Content(Script(path, filled.text, first_line, replaced=filled.replaced), problems)
+    wrapped = content.prepare()
+    transactional = directives.transactional
+    if transactional is None:
+        transactional = rules.transactional and not content.runs_outside(rules)
+    script = replace(
+        content.script,
         # Who writes BEGIN and COMMIT around everything wants a transaction: it is ours.
         transactional=transactional or wrapped,
         lock_timeout_ms=directives.lock_timeout_ms,
         statement_timeout_s=directives.statement_timeout_s,
         allowed=directives.allowed,
     )
-    return Part(script, directives.phase, empty=not script_text.spans)
+    return Part(script, directives.phase, empty=not content.spans)
 
 
-class _ScriptText:
-    """A text on its way to being run, with positions as in the file."""
+class _Content:
+    """A script on its way to being run."""
 
-    def __init__(self, text: str, path: str, problems: Problems, first_line: int) -> None:
-        self.text = text
+    def __init__(self, script: Script, problems: Problems) -> None:
+        self.script = script
         self.spans: tuple[tuple[int, int], ...] = ()
-        self._path = path
         self._problems = problems
-        self._first_line = first_line
 
     def prepare(self) -> bool:
         """Find what cannot run, and blank what need not; whether a transaction was around all."""
-        found = scan(self.text)
+        found = scan(self.script.text)
         self.spans = found.spans
         copies = self._copy_from_client()
+        escapes = self._refuse_escapes()
         if copies is not None:
             # What follows is data, and no SQL.
             found = _up_to(found, copies)
-        elif found.unterminated is not None:
+        elif found.unterminated is not None and not escapes:
             message = f"a {found.unterminated.what} begins here and does not end"
             self._problem("SYNTAX_ERROR", message, found.unterminated.start)
         self._drop_commands(found.commands)
         wrapped = self._unwrap()
-        for start, end in self.spans:
-            if control := transaction_control(self.text, start, end):
-                message = (
-                    f"{control} stands between other statements: dbopsd begins and ends the "
-                    "transaction, so remove it, or split the file"
-                )
-                self._problem("TRANSACTION_CONTROL", message, start)
+        self._refuse_control()
         return wrapped
 
-    def is_lone_refusal(self) -> bool:
-        """Whether there is one statement, which PostgreSQL refuses in a transaction."""
-        return len(self.spans) == 1 and refuses_transaction(self.text, *self.spans[0])
+    def runs_outside(self, rules: Rules) -> bool:
+        """Whether it runs outside of a transaction because it cannot run in one."""
+        if not rules.refusals_outside or not self.spans:
+            return False
+        if rules.lone_refusals_only and len(self.spans) > 1:
+            return False
+        return all(refuses_transaction(self.script.text, *span) for span in self.spans)
 
     def _copy_from_client(self) -> int | None:
         """Where the first COPY … FROM STDIN ends; None: there is none."""
         for index, (start, end) in enumerate(self.spans):
-            if copies_from_client(self.text, start, end):
+            if copies_from_client(self.script.text, start, end):
                 message = (
                     "COPY … FROM stdin needs its data from psql: write INSERT statements instead"
                 )
@@ -150,22 +165,49 @@ class _ScriptText:
     def _unwrap(self) -> bool:
         if len(self.spans) < 2:
             return False
-        first, last = self.spans[0], self.spans[-1]
-        if not (opens_transaction(self.text, *first) and closes_transaction(self.text, *last)):
+        text, first, last = self.script.text, self.spans[0], self.spans[-1]
+        if not (opens_transaction(text, *first) and closes_transaction(text, *last)):
             return False
         for start, end in (last, first):
-            semicolon = self.text.startswith(";", end)
-            self._blank(start, end + semicolon)
+            self._blank(start, end + text.startswith(";", end))
         self.spans = self.spans[1:-1]
         return True
 
+    def _refuse_control(self) -> None:
+        for start, end in self.spans:
+            if control := transaction_control(self.script.text, start, end):
+                message = (
+                    f"{control} stands between other statements: dbopsd begins and ends the "
+                    "transaction, so remove it, or split the file"
+                )
+                self._problem("TRANSACTION_CONTROL", message, start)
+
+    def _refuse_escapes(self) -> bool:
+        """Whether a string would have another meaning by a setting of the file: a problem.
+
+        The setting has no effect on the message that it comes in, but one on the next.
+        """
+        off = _STRINGS_OFF.search(self.script.text)
+        if not off:
+            return False
+        for start, end in quotes(self.script.text):
+            text = self.script.text[start:end]
+            if start > off.start() and text.startswith("'") and "\\" in text:
+                message = (
+                    "standard_conforming_strings is off here: write strings with backslashes as E''"
+                )
+                self._problem("STRINGS_NOT_STANDARD", message, start)
+                return True
+        return False
+
     def _blank(self, start: int, end: int) -> None:
-        blanks = _NOT_LINE_END.sub(" ", self.text[start:end])
-        self.text = f"{self.text[:start]}{blanks}{self.text[end:]}"
+        text = self.script.text
+        blanks = _NOT_LINE_END.sub(" ", text[start:end])
+        self.script = replace(self.script, text=f"{text[:start]}{blanks}{text[end:]}")
 
     def _problem(self, reason: str, message: str, offset: int) -> None:
-        place = line_and_column(self.text, offset, self._first_line)
-        self._problems.add(reason, message, self._path, place=place)
+        place_ = place(self.script, offset)
+        self._problems.add(reason, message, self.script.path, place=place_)
 
 
 def _up_to(found: Scan, end: int) -> Scan:

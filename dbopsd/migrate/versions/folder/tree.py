@@ -8,7 +8,7 @@ from typing import Final, Self
 from dbopsd.migrate.versions.folder.errors import FolderUnreadable
 from dbopsd.migrate.versions.folder.problems import Problems, printable
 from dbopsd.security.errors import NotARegularFile, PathOutsideRoots
-from dbopsd.security.roots import Folder, open_folder, open_parent
+from dbopsd.security.roots import LED_OUT, Folder, open_folder, open_parent
 
 MOST_ENTRIES: Final = 100_000
 """How many names the directories of a set may have in all."""
@@ -38,8 +38,7 @@ class Tree:
         self.set = set_
         self.directory = directory
         self.problems = problems
-        # One at a time: a folder of Prisma has a directory for each migration.
-        self._opened: tuple[str, Folder] | None = None
+        self._opened: dict[str, Folder] = {}
         self._listings: dict[str, Listing] = {}
         self._contents: dict[str, bytes | None] = {}
         self._entries = 0
@@ -50,9 +49,9 @@ class Tree:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._opened:
-            self._opened[1].close()
-            self._opened = None
+        for folder in self._opened.values():
+            folder.close()
+        self._opened = {}
 
     def listing(self, below: str = "") -> Listing:
         """What the directory has, or one below it."""
@@ -78,13 +77,33 @@ class Tree:
             self._contents[path] = self._read(path)
         return self._contents[path]
 
+    def exists(self, path: str) -> bool:
+        """Whether there is something of that name; False also where it cannot be known."""
+        below, _, name = path.rpartition("/")
+        try:
+            return self._folder(below).stat(name) is not None
+        except (OSError, PathOutsideRoots):
+            return False
+
     def _folder(self, below: str) -> Folder:
-        if self._opened and self._opened[0] == below:
-            return self._opened[1]
-        folder = open_folder(str(self.directory / below), [self.directory])
-        self.__exit__()
-        self._opened = (below, folder)
-        return folder
+        if below not in self._opened:
+            folder = self._open_folder(below)
+            # The root stays, and one below it: a folder of Prisma has one for each migration.
+            for other in [other for other in self._opened if other]:
+                self._opened.pop(other).close()
+            self._opened[below] = folder
+        return self._opened[below]
+
+    def _open_folder(self, below: str) -> Folder:
+        root = self._opened.get("")
+        if root:
+            try:
+                return root.open_folder(below)
+            except OSError as error:
+                if error.errno not in LED_OUT:
+                    raise
+        # There is a link on the way, which may stay beneath.
+        return open_folder(str(self.directory / below), [self.directory])
 
     def _list(self, below: str) -> Listing:
         if below.count("/") >= _MOST_DEPTH:
@@ -94,7 +113,7 @@ class Tree:
         try:
             for entry in self._folder(below).entries():
                 self._count_entry()
-                if entry.name.startswith("."):
+                if entry.name.startswith(".") or not self._has_a_name(below, entry.name):
                     continue
                 is_directory = entry.is_dir(follow_symlinks=False) or (
                     entry.is_symlink() and self._leads_to_directory(below, entry.name)
@@ -103,6 +122,14 @@ class Tree:
         except OSError as error:
             raise self._unreadable(reason_of(error)) from error
         return Listing(tuple(sorted(files)), tuple(sorted(directories)))
+
+    def _has_a_name(self, below: str, name: str) -> bool:
+        """Whether a name can be shown; one that cannot is a problem."""
+        if name.isprintable():
+            return True
+        message = "its name has characters that cannot be shown: rename it"
+        self.problems.add("BAD_NAME", message, f"{below}/{name}" if below else name)
+        return False
 
     def _count_entry(self) -> None:
         self._entries += 1

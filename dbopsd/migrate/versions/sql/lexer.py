@@ -144,7 +144,7 @@ def words(text: str, start: int, end: int) -> Iterator[str]:
 
 def comments(text: str) -> Iterator[tuple[int, str]]:
     """Where each comment begins, and its text, with the `--`, or the `/*` and `*/`."""
-    for start, end in _quotes(text):
+    for start, end in quotes(text):
         if text.startswith(("--", "/*"), start):
             yield start, text[start:end]
 
@@ -157,14 +157,14 @@ def blanked(text: str, start: int, end: int) -> str:
     part = text[start:end]
     pieces: list[str] = []
     position = 0
-    for begin, passed in _quotes(part):
+    for begin, passed in quotes(part):
         pieces += (part[position:begin], _NOT_LINE_END.sub(" ", part[begin:passed]))
         position = passed
     pieces.append(part[position:])
     return "".join(pieces)
 
 
-def _quotes(text: str) -> Iterator[tuple[int, int]]:
+def quotes(text: str) -> Iterator[tuple[int, int]]:
     """Where each quote, comment and command of psql begins, and the first character after it."""
     lexer = _Lexer(text)
     position = 0

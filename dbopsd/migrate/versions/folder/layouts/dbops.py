@@ -1,4 +1,8 @@
-"""dbopsd's own layout: `NNN_name.sql`, `NNN_name_rollback.sql` and the repeatable `R_name.sql`."""
+"""dbopsd's own layout: `NNN_name.sql`, `NNN_name_rollback.sql` and the repeatable `R_name.sql`.
+
+The name may be left out, a hyphen may stand before it, and a version may have several numbers, of
+which the last may follow an underscore: `000001.sql`, `0011-index.sql`, `03.00.00_01_pre_x.sql`.
+"""
 
 import re
 from typing import Final
@@ -7,10 +11,14 @@ from dbopsd.migrate.versions.folder.layout import Fit, FolderReader, Layout, Ord
 from dbopsd.migrate.versions.folder.tree import Tree
 from dbopsd.migrate.versions.model.migration_file import MigrationFile
 
-_VERSIONED: Final = re.compile(r"([0-9]+)_(.+?)(_rollback)?\.sql")
-_REPEATABLE: Final = re.compile(r"R_(?!_)(.+)\.sql")
+_NUMBERS: Final = r"[0-9]+(?:\.[0-9]+)+(?:_[0-9]+)?|[0-9]+"
+_VERSIONED: Final = re.compile(rf"({_NUMBERS})(?:[_-](?!rollback\.sql)(.+?))?([_-]rollback)?\.sql")
+_REPEATABLE: Final = re.compile(r"R_(?!_)(.+?)(_rollback)?\.sql")
 # golang-migrate and sqlx have these, and read them otherwise.
 _OTHERS: Final = re.compile(r".+\.(?:up|down)\.sql")
+_CODE: Final = re.compile(r"[0-9]+[._-].*\.(?:go|py|rb|php|[cm]?[jt]s|java|kt|rs|exs?|sh)")
+_VERSION: Final = re.compile(_NUMBERS)
+_NUMBER: Final = re.compile(r"[0-9]+")
 
 
 def _version(name: str) -> tuple[Version, bool] | None:
@@ -18,10 +26,10 @@ def _version(name: str) -> tuple[Version, bool] | None:
     if _OTHERS.fullmatch(name):
         return None
     if match := _VERSIONED.fullmatch(name):
-        return Version(match[1], (0, int(match[1])), match[2], name), bool(match[3])
+        order = _order(match[1]) or ()
+        return Version(match[1], order, match[2] or "", name), bool(match[3])
     if match := _REPEATABLE.fullmatch(name):
-        title = match[1].removesuffix("_rollback")
-        return Version("", (1, title), title, name), title != match[1]
+        return Version("", (1, match[1]), match[1], name), bool(match[2])
     return None
 
 
@@ -34,21 +42,31 @@ def _read(reader: FolderReader) -> list[MigrationFile]:
     downs: list[Version] = []
     for name in reader.tree.listing().files:
         found = _version(name)
-        if found is not None:
-            version, is_rollback = found
-            (downs if is_rollback else ups).append(version)
-        elif name.endswith(".sql"):
-            message = "its name is none of NNN_name.sql, NNN_name_rollback.sql and R_name.sql"
-            reader.problems.add("BAD_NAME", message, name)
-    for down in [down for down in downs if not down.version]:
-        message = "a repeatable migration is never rolled back: remove this file"
-        reader.problems.add("ROLLBACK_OF_REPEATABLE", message, down.path)
-        downs.remove(down)
+        if found is None:
+            _refuse(reader, name)
+        elif found[1] and not found[0].version:
+            message = "a repeatable migration is never rolled back: remove this file"
+            reader.problems.add("ROLLBACK_OF_REPEATABLE", message, name)
+        else:
+            (downs if found[1] else ups).append(found[0])
     return reader.pairs(ups, downs, reader.part)
 
 
+def _refuse(reader: FolderReader, name: str) -> None:
+    if name.endswith(".sql"):
+        message = "its name is none of NNN_name.sql, NNN_name_rollback.sql and R_name.sql"
+        reader.problems.add("BAD_NAME", message, name)
+    elif _CODE.fullmatch(name):
+        reader.refuse_code(name)
+
+
 def _order(version: str) -> Order | None:
-    return (0, int(version)) if re.fullmatch(r"[0-9]{1,255}", version) else None
+    if not _VERSION.fullmatch(version):
+        return None
+    numbers = [int(number) for number in _NUMBER.findall(version)]
+    while len(numbers) > 1 and not numbers[-1]:
+        numbers.pop()
+    return (0, *numbers)
 
 
 LAYOUT: Final = Layout("dbops", _fit, _read, _order)

@@ -1,7 +1,8 @@
 """golang-migrate: `N_name.up.sql` and `N_name.down.sql`.
 
-As its source/parse.go reads names: any digits that fit 64 bits; a name may be empty. Files are sent
-whole, so the server wraps several statements in one transaction, and a lone one in none.
+As its source/parse.go reads names: any digits that fit 64 bits; a name may be empty; directories
+are left out. A file is one message, so the server wraps several statements in a transaction, and
+a lone one in none.
 """
 
 import re
@@ -12,28 +13,30 @@ from dbopsd.migrate.versions.folder.layout import Fit, FolderReader, Layout, Ord
 from dbopsd.migrate.versions.folder.tree import Tree
 from dbopsd.migrate.versions.model.migration_file import MigrationFile
 
-_NAME: Final = re.compile(r"([0-9]+)_(.*)\.(down|up)\.sql")
+_NAME: Final = re.compile(r"([0-9]+)_(.*)\.(down|up)\.(.+)")
 _MOST_VERSION: Final = 2**64 - 1
 
 
 def _fit(tree: Tree) -> Fit:
-    return Fit.BY_NAMES if any(map(_NAME.fullmatch, tree.listing().files)) else Fit.NO
+    fits = (name.endswith(".sql") and _NAME.fullmatch(name) for name in tree.listing().files)
+    return Fit.BY_NAMES if any(fits) else Fit.NO
 
 
 def _read(reader: FolderReader) -> list[MigrationFile]:
     versions: dict[str, list[Version]] = {"up": [], "down": []}
     for name in reader.tree.listing().files:
         match = _NAME.fullmatch(name)
-        order = _order(match[1]) if match else None
-        if match and order:
+        if not match:
+            reader.leave_out(name, "its name is neither N_name.up.sql nor N_name.down.sql")
+        elif match[4] != "sql":
+            reader.refuse_code(name)
+        elif order := _order(match[1]):
             versions[match[3]].append(Version(match[1], order, match[2], name))
-        elif match:
+        else:
             message = f"its version is larger than {_MOST_VERSION}"
             reader.problems.add("BAD_NAME", message, name)
-        elif name.endswith(".sql"):
-            message = "its name is neither N_name.up.sql nor N_name.down.sql: it is left out"
-            reader.problems.add("FILE_IGNORED", message, name, blocking=False)
-    return reader.pairs(versions["up"], versions["down"], partial(reader.part, lone_outside=True))
+    part = partial(reader.part, refusals_outside=True, lone_refusals_only=True)
+    return reader.pairs(versions["up"], versions["down"], part)
 
 
 def _order(version: str) -> Order | None:

@@ -1,0 +1,69 @@
+"""diesel: `DIRECTORY/up.sql`, `down.sql` and `metadata.toml`.
+
+As its migrations_internals read them: the version is the directory's name up to the first
+underscore, without its dashes, as text; a `metadata.toml` without the key means no transaction.
+"""
+
+import tomllib
+from typing import Final
+
+from dbopsd.migrate.versions.folder.layout import Fit, FolderReader, Layout, Order, Version
+from dbopsd.migrate.versions.folder.script import Part
+from dbopsd.migrate.versions.folder.tree import Tree
+from dbopsd.migrate.versions.model.migration_file import MigrationFile
+
+_UP: Final = "up.sql"
+_DOWN: Final = "down.sql"
+_METADATA: Final = "metadata.toml"
+
+
+def _fit(tree: Tree) -> Fit:
+    found = any(tree.exists(f"{name}/{_UP}") for name in tree.listing().directories)
+    return Fit.BY_MARK if found else Fit.NO
+
+
+def _read(reader: FolderReader) -> list[MigrationFile]:
+    for name in reader.tree.listing().files:
+        reader.leave_out(name, "it is not in a directory of its own")
+    ups: list[Version] = []
+    downs: list[Version] = []
+    for directory in reader.tree.listing().directories:
+        files = reader.tree.listing(directory).files
+        text, _, name = directory.partition("_")
+        version = text.replace("-", "")
+        order = _order(version)
+        if order is None or _UP not in files:
+            message = f"the directory '{directory}' has no {_UP}, or no version before its name"
+            reader.problems.add("FILE_MISSING", message, f"{directory}/{_UP}")
+            continue
+        ups.append(Version(version, order, name, f"{directory}/{_UP}"))
+        if _DOWN in files:
+            downs.append(Version(version, order, name, f"{directory}/{_DOWN}"))
+
+    def part(path: str) -> Part:
+        directory = path.rpartition("/")[0]
+        has_metadata = _METADATA in reader.tree.listing(directory).files
+        transactional = not has_metadata or _is_transactional(reader, f"{directory}/{_METADATA}")
+        return reader.part(path, transactional=transactional)
+
+    return reader.pairs(ups, downs, part)
+
+
+def _is_transactional(reader: FolderReader, path: str) -> bool:
+    try:
+        value = tomllib.loads(reader.text(path) or "").get("run_in_transaction", False)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        reader.problems.add("BAD_DIRECTIVE", f"it is not TOML: {error}", path)
+        return True
+    if not isinstance(value, bool):
+        message = "run_in_transaction is neither true nor false"
+        reader.problems.add("BAD_DIRECTIVE", message, path)
+        return True
+    return value
+
+
+def _order(version: str) -> Order | None:
+    return (0, version) if version else None
+
+
+LAYOUT: Final = Layout("diesel", _fit, _read, _order)

@@ -1,0 +1,231 @@
+"""Each layout, by the rules of its own tool."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from dbopsd.migrate.versions.folder.errors import LayoutAmbiguous, LayoutUnknown
+from dbopsd.migrate.versions.folder.read_folder import version_order
+from dbopsd.migrate.versions.model.migration_file import Folder
+from tests.unit.migrate.versions.folder.conftest import ReadFiles
+
+UP = "create table t ();"
+DOWN = "drop table t;"
+CONCURRENTLY = "create index concurrently i on t (a);"
+
+
+def summary(folder: Folder) -> list[tuple[str, str, str]]:
+    """Version, name, and whether up and down run in a transaction, of each migration."""
+    return [
+        (
+            each.version,
+            each.name,
+            "".join(
+                "-" if script is None else "t" if script.transactional else "n"
+                for script in (each.up, each.down)
+            ),
+        )
+        for each in folder.migrations
+    ]
+
+
+GOOSE = "-- +goose Up\n{}\n-- +goose Down\n{}\n"
+DBMATE = "-- migrate:up{}\n{}\n\n-- migrate:down{}\n{}\n"
+JOURNAL = '{"entries": [{"idx": 0, "when": 9, "tag": "b"}, {"idx": 1, "when": 8, "tag": "a"}]}'
+
+FOLDERS: dict[str, tuple[str, Mapping[str, str], list[tuple[str, str, str]]]] = {
+    "dbops": (
+        "dbops",
+        {
+            "10_ten.sql": UP,
+            "2_two.sql": f"-- dbops: transaction=off\n{CONCURRENTLY}",
+            "2_two_rollback.sql": DOWN,
+            "R_view.sql": UP,
+        },
+        [("2", "two", "nt"), ("10", "ten", "t-"), ("", "view", "t-")],
+    ),
+    "names of procrastinate, graphile-worker and supabase": (
+        "dbops",
+        {
+            "03.00.00_50_post_x.sql": UP,
+            "03.00.00_01_pre_x.sql": UP,
+            "000002.sql": UP,
+            "000002_rollback.sql": DOWN,
+            "0001-a-b.sql": UP,
+        },
+        [
+            ("0001", "a-b", "t-"),
+            ("000002", "", "tt"),
+            ("03.00.00_01", "pre_x", "t-"),
+            ("03.00.00_50", "post_x", "t-"),
+        ],
+    ),
+    "golang-migrate": (
+        "golang-migrate",
+        {
+            "00010_b.up.sql": CONCURRENTLY,
+            "00010_b.down.sql": "drop index concurrently i;",
+            "2_.up.sql": f"{UP} {CONCURRENTLY}",
+            "18446744073709551615_c.up.sql": "begin; select 1; commit;",
+        },
+        [("2", "", "t-"), ("00010", "b", "nn"), ("18446744073709551615", "c", "t-")],
+    ),
+    "sqlx": (
+        "sqlx",
+        {
+            "1_a.up.sql": f"-- no-transaction\n{UP}",
+            "1_a.down.sql": DOWN,
+            "20240101000000_b_c.sql": f"\n-- no-transaction\n{UP}",
+        },
+        [("1", "a", "nt"), ("20240101000000", "b_c", "t-")],
+    ),
+    "dbmate": (
+        "dbmate",
+        {
+            "1_a.sql": DBMATE.format(" transaction:false", UP, "", DOWN),
+            "10_b.sql": DBMATE.format("", UP, " transaction:false", DOWN),
+            "2_c.sql": f"-- migrate:up\r\n{UP}\r\n",
+        },
+        [("10", "b", "tn"), ("1", "a", "nt"), ("2", "c", "t-")],
+    ),
+    "goose": (
+        "goose",
+        {
+            "00002_b.sql": f"-- +goose NO TRANSACTION\n{GOOSE.format(UP, DOWN)}",
+            "10_c.sql": GOOSE.format(UP, "-- nothing"),
+            "1_a.sql": GOOSE.format(UP, DOWN),
+            "1_a_test.go": "",
+        },
+        [("1", "a", "tt"), ("00002", "b", "nn"), ("10", "c", "t-")],
+    ),
+    "flyway": (
+        "flyway",
+        {
+            "V1.10__ten.sql": UP,
+            "V1_2__two.sql": CONCURRENTLY,
+            "sub/V5_1__five.sql": UP,
+            "sub/V5_1__five.sql.conf": "# no\nexecuteInTransaction=false\n",
+            "V6__six.sql": UP,
+            "U1.2.0__two.sql": DOWN,
+            "R__view.sql": UP,
+        },
+        [
+            ("1_2", "two", "nt"),
+            ("1.10", "ten", "t-"),
+            ("5_1", "five", "n-"),
+            ("6", "six", "t-"),
+            ("", "view", "t-"),
+        ],
+    ),
+    "prisma": (
+        "prisma",
+        {
+            "20260108_x/migration.sql": UP,
+            "20250101000000_a/migration.sql": CONCURRENTLY,
+            "20270101000000_b/migration.sql": UP,
+            "migration_lock.toml": 'provider = "postgresql"',
+        },
+        [
+            ("20250101000000_a", "a", "n-"),
+            ("20260108_x", "x", "t-"),
+            ("20270101000000_b", "b", "t-"),
+        ],
+    ),
+    "drizzle": (
+        "drizzle",
+        {
+            "meta/_journal.json": JOURNAL,
+            "a.sql": UP,
+            "b.sql": "create table b ()\n--> statement-breakpoint\ncreate table c ();",
+        },
+        [("0", "b", "t-"), ("1", "a", "t-")],
+    ),
+    "diesel": (
+        "diesel",
+        {
+            "2020-01-02-000000_b/up.sql": UP,
+            "2020-01-02-000000_b/down.sql": DOWN,
+            "00000000000000_diesel_setup/up.sql": UP,
+            "20210101000000_c/up.sql": UP,
+            "20210101000000_c/down.sql": "-- not reversible",
+            "20210101000000_c/metadata.toml": "run_in_transaction = false",
+            ".hidden/x": "",
+        },
+        [
+            ("00000000000000", "diesel_setup", "t-"),
+            ("20200102000000", "b", "tt"),
+            ("20210101000000", "c", "n-"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_versions_order_and_transactions(read_files: ReadFiles, name: str) -> None:
+    layout, files, expected = FOLDERS[name]
+    folder = read_files(files)
+    assert folder.layout == layout
+    assert folder.problems == ()
+    assert summary(folder) == expected
+    versioned = [each for each in folder.migrations if not each.repeatable]
+    assert [version_order(layout, each.version) for each in versioned] == [
+        each.order for each in versioned
+    ]
+    assert read_files({}, layout=layout).migrations == folder.migrations
+
+
+def test_an_empty_folder_has_no_migrations(read_files: ReadFiles) -> None:
+    folder = read_files({"README.md": "", ".DS_Store": ""})
+    assert (folder.layout, folder.migrations, folder.problems) == ("dbops", (), ())
+
+
+@pytest.mark.parametrize(
+    ("files", "layouts"),
+    [
+        (
+            {"1_a.sql": GOOSE.format(UP, DOWN), "2_b.sql": DBMATE.format("", UP, "", DOWN)},
+            "dbmate and goose",
+        ),
+        ({"V1__a.sql": UP, "a/up.sql": UP}, "diesel and flyway"),
+        ({"1_a.up.sql": UP, "2_b.sql": UP}, "dbops and golang-migrate and sqlx"),
+    ],
+)
+def test_two_layouts_that_fit_are_refused(
+    read_files: ReadFiles, files: Mapping[str, str], layouts: str
+) -> None:
+    with pytest.raises(LayoutAmbiguous) as caught:
+        read_files(files)
+    assert caught.value.layouts == layouts
+
+
+def test_no_layout_that_fits_is_refused(read_files: ReadFiles) -> None:
+    with pytest.raises(LayoutUnknown) as caught:
+        read_files({"a/users.sql": UP, "schema.sql": UP})
+    assert caught.value.seen == "'schema.sql', 'a/users.sql'"
+
+
+def test_sections_have_the_lines_of_their_file(read_files: ReadFiles) -> None:
+    folder = read_files({"1_a.sql": f"-- dbops: phase=expand\n{GOOSE.format(UP, DOWN)}"})
+    (migration,) = folder.migrations
+    assert migration.down is not None
+    assert (migration.up.text, migration.up.first_line) == (f"{UP}\n", 3)
+    assert (migration.down.text, migration.down.first_line) == (f"{DOWN}\n", 5)
+    assert migration.phase is not None
+
+
+def test_what_goose_and_drizzle_separate_needs_no_semicolon(read_files: ReadFiles) -> None:
+    text = "-- +goose Up\n-- +goose StatementBegin\nselect 1\n-- +goose StatementEnd\nselect 2;\n"
+    (migration,) = read_files({"1_a.sql": text}).migrations
+    assert migration.up.text.split("\n")[1:] == [
+        "select 1",
+        ";--+goose StatementEnd",
+        "select 2;",
+        "",
+    ]
+
+
+def test_files_that_the_tool_leaves_out_are_named(read_files: ReadFiles) -> None:
+    folder = read_files({"1_a.up.sql": UP, "seed.sql": "", "sub/2_b.up.sql": UP})
+    (problem,) = folder.problems
+    assert (problem.reason, problem.path, problem.blocking) == ("FILE_LEFT_OUT", "seed.sql", False)
+    assert len(folder.migrations) == 1
