@@ -1,4 +1,4 @@
-"""Debian's Prometheus and postgres_exporter, as real processes on loopback addresses."""
+"""Debian's Prometheus, postgres_exporter and PgBouncer, as real processes of the tests."""
 
 import json
 import re
@@ -19,6 +19,7 @@ _PACKAGES = {
     "prometheus": "prometheus",
     "promtool": "prometheus",
     "prometheus-postgres-exporter": "prometheus-postgres-exporter",
+    "pgbouncer": "pgbouncer",
 }
 # Both write it once they listen; port 0 takes a free one.
 _LISTENING = re.compile(r'msg="?Listening on"? address=127\.0\.0\.1:(\d+)')

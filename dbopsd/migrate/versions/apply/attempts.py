@@ -140,7 +140,7 @@ class LockAttempts:
         self.waited_s = 0.0
         """How long they waited for locks, and between one and the next, in seconds."""
         self.blockers: tuple[Blocker, ...] = ()
-        """Who was in the way when the last attempt failed that did."""
+        """Who was in the way when an attempt failed, the last one if it saw them."""
         self.autovacuums_cancelled = 0
 
     async def run(self, work: Callable[[LockWatch], Awaitable[T]]) -> T:
@@ -177,7 +177,7 @@ class LockAttempts:
         except DatabaseError as exc:
             if not _wants_locks(exc, watch):
                 raise
-            self.blockers = watch.blockers
+            self.blockers = watch.blockers or self.blockers
             raise self._not_acquired(exc) from exc
         finally:
             self.waited_s += watch.waited_s

@@ -9,8 +9,9 @@ from typing import Final
 from dbopsd.db.session import Session
 from dbopsd.db.statement import load_sql
 
-_MAY_SET: Final = load_sql(__package__, "may_set_deadlock_timeout.sql").statement
-_CANCEL: Final = load_sql(__package__, "cancel_autovacuum.sql").statement
+_SQL: Final = "dbopsd.migrate.versions.apply.sql"
+_MAY_SET: Final = load_sql(_SQL, "may_set_deadlock_timeout.sql").statement
+_CANCEL: Final = load_sql(_SQL, "cancel_autovacuum.sql").statement
 
 # A tenth of the default: a search for deadlocks stops all who lock, for microseconds.
 _DEADLOCK_TIMEOUT: Final = "100ms"

@@ -12,8 +12,9 @@ from dbopsd.migrate.versions.model.reports import Blocker
 AUTOVACUUM: Final = "autovacuum"
 """The state of a blocker that is a worker of autovacuum."""
 
-_CANCEL_WAIT: Final = load_sql(__package__, "cancel_wait.sql").statement
-_LOCK_WAITS: Final = load_sql(__package__, "lock_waits.sql").statement
+_SQL: Final = "dbopsd.migrate.versions.apply.sql"
+_CANCEL_WAIT: Final = load_sql(_SQL, "cancel_wait.sql").statement
+_LOCK_WAITS: Final = load_sql(_SQL, "lock_waits.sql").statement
 _MOST_QUERY_CHARS: Final = 200
 _MOST_NAMED: Final = 2
 

@@ -25,6 +25,8 @@ OnWait = Callable[[float, tuple[Blocker, ...]], None]
 """Told of a wait that goes on: how long, in seconds, and who is in the way."""
 
 _POLL_S: Final = 0.02
+# Of a short budget there are several looks, too.
+_LOOKS: Final = 5
 # Where writers do not queue behind the wait, nothing depends on seeing its end at once.
 _PATIENT_POLL_S: Final = 0.2
 _ANSWER_TIMEOUT_S: Final = 5.0
@@ -82,7 +84,7 @@ class LockWatch:
         self._budget_s = budget_s
         self._all_waits = all_waits
         self._on_wait = on_wait
-        self._poll_s = _PATIENT_POLL_S if all_waits else _POLL_S
+        self._poll_s = _PATIENT_POLL_S if all_waits else min(_POLL_S, budget_s / _LOOKS)
         self._ended = asyncio.Event()
         self._start: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None

@@ -13,7 +13,8 @@ from dbopsd.db.session import Row, Session
 from dbopsd.db.statement import load_sql
 from dbopsd.errors import DbopsError, StatusCode
 
-_IDENTITY: Final = load_sql(__package__, "backend_identity.sql").statement
+_SQL: Final = "dbopsd.migrate.versions.apply.sql"
+_IDENTITY: Final = load_sql(_SQL, "backend_identity.sql").statement
 _ANSWER_TIMEOUT_S: Final = 10.0
 # With other clients on the pooler, chance may hand the same connection back once or twice.
 _ROUNDS: Final = 3
@@ -33,7 +34,7 @@ class PoolerInTheWay(DbopsError):
         return (
             f"database '{self.database}' is behind a connection pooler in transaction mode, which "
             f"keeps no session for a migration: let databases.{self.database}.dsn lead to the "
-            "server itself, or to a pool in session mode"
+            "server itself"
         )
 
 

@@ -181,9 +181,9 @@ async def test_it_is_tried_again_until_the_way_is_free(site: Site, hold: Hold) -
     client = await hold("UPDATE b SET v = 1")
     limits = LockLimits(lock_timeout_ms=50, budget_ms=50, wait_s=60.0)
     async with site.applying(ALTER_THREE, limits) as attempts:
-        await eventually(lambda: attempts.blockers, what="the first attempt has failed")
+        await eventually(lambda: attempts.waited_s, what="the first attempt has failed")
         await client.rollback()
-    assert attempts.count == 2
+    assert attempts.count >= 2
     assert attempts.waited_s > 0.3
     for table in "abc":
         assert await columns(site, table) == ["id", "v", "w"]

@@ -28,8 +28,7 @@ async def test_a_pooler_in_transaction_mode_is_refused(
         await through(pooler, open_database)
     assert refused.value.message == (
         "database 'main' is behind a connection pooler in transaction mode, which keeps no session "
-        "for a migration: let databases.main.dsn lead to the server itself, or to a pool in "
-        "session mode"
+        "for a migration: let databases.main.dsn lead to the server itself"
     )
 
 
