@@ -63,17 +63,19 @@ async def take_fingerprint(
 def digest(objects: Iterable[SchemaObject]) -> str:
     """SHA-256 over the objects that have a definition, in order of their kinds and identities."""
     hashed = hashlib.sha256()
-    for each in objects:
+    for each in sorted(objects, key=_place):
         if each.definition:
             text = f"{each.kind}\0{each.identity}\0{each.definition}\0"
             hashed.update(text.encode("utf-8", "surrogatepass"))
     return hashed.hexdigest()
 
 
+def _place(each: SchemaObject) -> tuple[str, str]:
+    return each.kind, each.identity
+
+
 def _fingerprint(rows: Sequence[ObjectRow], version: int) -> Fingerprint:
-    objects = tuple(
-        sorted((_object(row, version) for row in rows), key=lambda each: (each.kind, each.identity))
-    )
+    objects = tuple(sorted((_object(row, version) for row in rows), key=_place))
     return Fingerprint(digest(objects), objects)
 
 

@@ -16,7 +16,7 @@ CREATE COLLATION app.german (provider = libc, locale = 'C');
 
 CREATE FUNCTION app.touch() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.updated := now(); -- ???
+    NEW.updated := now();
     RETURN NEW;
 END $$;
 CREATE FUNCTION app.add(a integer, b integer DEFAULT 1, VARIADIC more integer[] DEFAULT '{}')
