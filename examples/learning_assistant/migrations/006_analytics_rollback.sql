@@ -1,0 +1,2 @@
+DROP VIEW app.content_popularity;
+DROP TABLE app.events;
