@@ -43,9 +43,11 @@ def _keys() -> Iterator[str]:
                 continue
             meaning = _fold(texts[name]) + _choices(field.annotation)
             yield f"| `{field.alias or name}` | {_default(field)} | {meaning} |"
-        variable = f"{ENV_PREFIX}{path.replace('.', '__')}__".upper().replace("NAME", "name")
+        several = path.startswith("[")
+        variable = f"{ENV_PREFIX}{path.strip('[]').replace('.', '__')}".upper()
+        variable = variable.replace("NAME", "name").replace("CHECK", "check")
         yield ""
-        yield f"In the environment: `{variable.replace('CHECK', 'check')}…`."
+        yield f"In the environment: `{variable}{'`, as a list in JSON' if several else '__…`'}."
 
 
 def key_texts(model: type[BaseModel]) -> dict[str, str]:

@@ -1,9 +1,11 @@
 """`[databases.NAME.migrations]`, and the folders that `migrations_dir` names."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic_settings import NoDecode
 
 from dbopsd.config.values import RESOURCE_ID, Seconds, Section
 
@@ -33,14 +35,39 @@ class MigrationSetConfig(Section):
     dir: Path
     """The directory, on the machine of the daemon and of its workers."""
 
+    @field_validator("dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        if not value.is_absolute():
+            raise ValueError(f"'{value}' depends on where the daemon is started: name it from / on")
+        return value
+
 
 def _as_sets(value: Any) -> Any:
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            return json.loads(value)  # a list in the environment
+        except ValueError:
+            return value
     if isinstance(value, str | Path):
         return ({"set": DEFAULT_SET, "dir": value},)
     return value
 
 
-MigrationSets = Annotated[tuple[MigrationSetConfig, ...], BeforeValidator(_as_sets)]
+def _differ(sets: tuple[MigrationSetConfig, ...]) -> tuple[MigrationSetConfig, ...]:
+    names = [each.set for each in sets]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"two sets are called '{twice}'")
+    return sets
+
+
+MigrationSets = Annotated[
+    tuple[MigrationSetConfig, ...],
+    NoDecode,  # a path in the environment is a path, not JSON
+    BeforeValidator(_as_sets),
+    AfterValidator(_differ),
+]
 
 
 class DatabaseMigrationsConfig(Section):

@@ -15,7 +15,7 @@ from dbopsd.config.databases import (
     ThresholdConfig,
 )
 from dbopsd.config.metrics import DatabaseMetricsConfig, HistoryConfig, MetricsConfig
-from dbopsd.config.migrations import DatabaseMigrationsConfig
+from dbopsd.config.migrations import DatabaseMigrationsConfig, MigrationSetConfig
 from dbopsd.config.operations import OperationsConfig, ScheduleConfig
 from dbopsd.config.root import HealthConfig
 from dbopsd.config.server import ServerConfig
@@ -24,7 +24,10 @@ from dbopsd.config.tls import TlsConfig
 
 
 def sections() -> Iterator[tuple[type[BaseModel], str]]:
-    """Each section of the configuration with its key path, in the order of the file."""
+    """Each section of the configuration with its key path, in the order of the file.
+
+    The path of one that there may be several of, `[[path]]` in TOML, is in brackets.
+    """
     yield ServerConfig, "server"
     yield TlsConfig, "server.tls"
     yield AuthConfig, "auth"
@@ -49,6 +52,7 @@ def sections() -> Iterator[tuple[type[BaseModel], str]]:
     yield DatabaseBackupConfig, "databases.NAME.backup"
     yield BackupKeysConfig, "databases.NAME.backup.keys"
     yield RetentionConfig, "databases.NAME.backup.retention"
+    yield MigrationSetConfig, "[databases.NAME.migrations_dir]"
     yield DatabaseMigrationsConfig, "databases.NAME.migrations"
     yield ScheduleConfig, "databases.NAME.schedules.SCHEDULE"
     yield ThresholdConfig, "databases.NAME.health.thresholds.CHECK"
