@@ -6,7 +6,7 @@ first, under the lock of migrations; whoever only reads takes it as it is.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -280,15 +280,16 @@ def _parameters(run: NewRun) -> dict[str, Any]:
     }
 
 
-def _read_run(columns: Mapping[str, Any]) -> LedgerRun:
+def _read_run(columns: dict[str, Any]) -> LedgerRun:
     # A newer ledger was refused, but somebody may have added a column of their own.
-    known = {name: value for name, value in columns.items() if name in _COLUMNS}
-    known["direction"] = _DIRECTIONS[columns["direction"]]
-    known["result"] = _RESULTS[columns["result"]]
+    for unknown in columns.keys() - _COLUMNS:
+        del columns[unknown]
+    columns["direction"] = _DIRECTIONS[columns["direction"]]
+    columns["result"] = _RESULTS[columns["result"]]
     for name in _MOMENTS:
-        moment = columns[name]
-        known[name] = None if moment is None else datetime.fromisoformat(moment).astimezone(UTC)
-    return LedgerRun(**known)
+        if columns[name] is not None:
+            columns[name] = datetime.fromisoformat(columns[name]).astimezone(UTC)
+    return LedgerRun(**columns)
 
 
 def _running(runs: Iterable[LedgerRun]) -> frozenset[int]:
