@@ -1,9 +1,7 @@
 """A folder of migrations and a database, and the operations on both without a worker."""
 
-import asyncio
-import dataclasses
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,25 +14,19 @@ from pydantic import SecretStr
 
 from dbopsd.config import DatabaseConfig
 from dbopsd.db.database import Database
-from dbopsd.db.session import Session
-from dbopsd.db.statement import Statement
 from dbopsd.errors import DbopsError
-from dbopsd.migrate.versions import apply_migrations, rollback_migrations
-from dbopsd.migrate.versions.apply.execution import Admission, Execution, Planner
-from dbopsd.migrate.versions.folder.read_folder import read_folder
+from dbopsd.migrate.versions.apply_migrations import apply_migrations
 from dbopsd.migrate.versions.ledger.ledger import Ledger
-from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
-from dbopsd.migrate.versions.model.migration_file import Folder
+from dbopsd.migrate.versions.model.ledger_run import LedgerRun
 from dbopsd.migrate.versions.model.reports import MigrationReport
 from dbopsd.migrate.versions.model.requests import (
     ApplyMigrationsRequest,
     RollbackMigrationsRequest,
 )
-from dbopsd.migrate.versions.plan.plan import PlannedRun
+from dbopsd.migrate.versions.rollback_migrations import rollback_migrations
 from dbopsd.operations.errors import FailedWithResult
 from dbopsd.operations.kind import Run
 from tests.support.operation_run import OperationRun
-from tests.support.patience import eventually
 
 
 @dataclass
@@ -74,59 +66,20 @@ class MigrationSite:
         )
 
     async def apply(self, run: OperationRun | None = None, **request: Any) -> MigrationReport:
-        return await apply_migrations.apply_migrations(
-            run or self.run(), ApplyMigrationsRequest(**request)
-        )
-
-    async def apply_unchecked(
-        self, run: OperationRun | None = None, **request: Any
-    ) -> MigrationReport:
-        """As `apply`, without a check, which starts two processes and would refuse some files."""
-        asked = ApplyMigrationsRequest(**request)
-        plan = apply_migrations.plan_of(self.database, [self.folder()], asked)
-        return await self._execute(run, Direction.UP, plan, asked)
-
-    async def rollback_unchecked(
-        self, run: OperationRun | None = None, **request: Any
-    ) -> MigrationReport:
-        """As `rollback`, without a check."""
-        asked = RollbackMigrationsRequest(**request)
-        plan = rollback_migrations.plan_of(self.database, self.folder(), asked)
-        return await self._execute(run, Direction.DOWN, plan, asked)
-
-    def folder(self) -> Folder:
-        """What the directory has, as if nothing were wrong with it."""
-        config = self.database.config
-        folder = read_folder(config.migrations_dir[0], config.migrations)
-        return dataclasses.replace(folder, problems=())
-
-    async def _execute(
-        self,
-        run: OperationRun | None,
-        direction: Direction,
-        plan: Planner,
-        asked: ApplyMigrationsRequest | RollbackMigrationsRequest,
-    ) -> MigrationReport:
-        async def admit(_plan: Sequence[PlannedRun], _session: Session) -> Admission:
-            return Admission()
-
-        execution = Execution(run or self.run(), direction, plan, admit, asked.lock_wait_s)
-        return await (execution.try_out() if asked.validate_only else execution.execute())
+        return await apply_migrations(run or self.run(), ApplyMigrationsRequest(**request))
 
     async def rollback(self, run: OperationRun | None = None, **request: Any) -> MigrationReport:
         async def take_backup(_run: Run, kind: str) -> str:
             self.backups.append(kind)
             return f"databases/main/backups/{kind}-{len(self.backups)}"
 
-        return await rollback_migrations.rollback_migrations(
+        return await rollback_migrations(
             run or self.run(), RollbackMigrationsRequest(**request), take_backup
         )
 
-    @staticmethod
-    async def failure(ends: Awaitable[MigrationReport]) -> Failed:
-        """What an operation ends with that is to fail."""
+    async def failed_apply(self, **request: Any) -> Failed:
         try:
-            report = await ends
+            report = await self.apply(**request)
         except FailedWithResult as failed:
             return Failed(failed.cause, cast("MigrationReport", failed.result))
         except DbopsError as error:
@@ -145,18 +98,6 @@ class MigrationSite:
                 pass
             rows = cursor.fetchall() if cursor.description else []
         return [row[0] if len(row) == 1 else row for row in rows]
-
-    async def until(self, query: str) -> None:
-        """Wait until the query, about this database's activity or not, has rows."""
-
-        async def has_rows() -> bool:
-            return bool(await asyncio.to_thread(self.ask, query))
-
-        await eventually(has_rows)
-
-    @staticmethod
-    def statement(text: str) -> Statement:
-        return Statement(text, "test")
 
     def tables(self) -> list[str]:
         """The tables of schema public."""

@@ -10,30 +10,25 @@ import resource
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any, Final
 
 from postgast import PgQueryError
 
-from dbopsd.migrate.versions.check.corrections import dismissals
 from dbopsd.migrate.versions.check.relations import created, locked, renamed
 from dbopsd.migrate.versions.check.rule import Match, Rule
 from dbopsd.migrate.versions.check.rules import all_rules
 from dbopsd.migrate.versions.check.tree import Script, Statement, parse_statement
 from dbopsd.migrate.versions.sql.statements import SqlStatement, SyntaxProblem, split
 
-_MEMORY_BYTES: Final = 3 * 2**29
-"""With the stack."""
-_CPU_S: Final = 10
-_CPU_GRACE_S: Final = 2
+_MEMORY_BYTES: Final = 2**30
+_CPU_S: Final = 20
 _BYTES_PER_CPU_S: Final = 100_000
-"""A tenth of what it takes of real files."""
+"""A tenth of what it takes where rules find nothing."""
 # libpg_query and json go down a tree by recursion: a hundred thousand `||` need most of it.
 _STACK_BYTES: Final = 512 * 2**20
 _MOST_DEPTH: Final = 200_000
 _LARGE_STATEMENT_CHARS: Final = 2**20
 """A parse tree is a hundred times its statement. The only ones of that size are rows to insert."""
-_OF_DEFAULTS: Final = frozenset({"adding-serial-column", "adding-volatile-default"})
 _MOST_MATCHES: Final = 1_000
 """Of one script."""
 
@@ -45,23 +40,20 @@ def inspect(text: str, *, transactional: bool) -> dict[str, Any]:
     except SyntaxProblem as problem:
         return {"syntax": {"message": problem.message, "position": problem.position}}
     script = Script(transactional)
-    answer: dict[str, Any] = {"statements": [], "matches": [], "dismissed": [], "skipped": []}
+    answer: dict[str, Any] = {"statements": [], "matches": [], "skipped": []}
     for each in found:
         statement = _parsed(each)
         if statement is None:
-            answer["skipped"].append((each.start, each.end))
+            answer["skipped"].append(each.start)
             continue
-        defaults: set[int] = set()
         for rule, match in _matches(statement, script):
-            if rule.name in _OF_DEFAULTS:
-                defaults.add(statement.place(match.location))
             if len(answer["matches"]) == _MOST_MATCHES:
                 answer["more"] = True
                 break
             answer["matches"].append(_match_fields(statement, script, rule, match))
-        answer["dismissed"].extend(map(asdict, dismissals(statement, defaults)))
         answer["statements"].extend(_statement_fields(statement))
-        script.pass_over(statement, created(statement))
+        script.before.append(statement)
+        script.created.update(created(statement))
     return answer
 
 
@@ -113,22 +105,19 @@ def main() -> bool:
     request = json.loads(sys.stdin.buffer.readline())
     size = sum(len(script["text"]) for script in request["scripts"])
     seconds = _CPU_S + size // _BYTES_PER_CPU_S
-    _limit(resource.RLIMIT_DATA, _MEMORY_BYTES)
-    _limit(resource.RLIMIT_CPU, seconds, _CPU_GRACE_S)
-    _limit(resource.RLIMIT_CORE, 0)
+    for which, most in (
+        (resource.RLIMIT_DATA, _MEMORY_BYTES + _STACK_BYTES),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(which)
+        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(which, (least, least))
     for script in request["scripts"]:
         answer = inspect(script["text"], transactional=script["transactional"])
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
     return True
-
-
-def _limit(which: int, soft: int, grace: int = 0) -> None:
-    _, most = resource.getrlimit(which)
-    hard = soft + grace
-    if most != resource.RLIM_INFINITY:
-        soft, hard = min(soft, most), min(hard, most)
-    resource.setrlimit(which, (soft, hard))
 
 
 if __name__ == "__main__":

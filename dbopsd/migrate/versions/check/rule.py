@@ -19,8 +19,6 @@ class Weight(Enum):
     """Nobody uses a table that the same plan creates, or that is not there: no finding."""
     SIZE = "size"
     """As LOCK, and the lock is held the longer, the larger the table: an ERROR for a large one."""
-    PARTITIONED = "partitioned"
-    """Only a table that the database has, and that has partitions, is meant."""
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,11 @@ import shutil
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from dbopsd.migrate.versions.check.exits import reason_of
 from dbopsd.migrate.versions.check.squawk_rules import EXCLUDED, SYNTAX
 from dbopsd.operations.errors import ChildOutputTooLarge
 from dbopsd.operations.kind import Run
@@ -53,8 +51,6 @@ class LintAnswer:
     """What squawk says of a script."""
 
     places: tuple[Linted, ...] = ()
-    more: bool = False
-    """Whether there are more places than are listed."""
     failure: str = ""
     """Why it said nothing."""
 
@@ -118,9 +114,11 @@ class Squawk:
                 raise SquawkFailed(f"squawk took more than {_TIMEOUT_S:g} s") from None
             except ChildOutputTooLarge as error:
                 raise SquawkFailed(error.message) from error
-            return await asyncio.to_thread(
-                _answers, done.exit_status, done.stdout, dict(zip(names, texts, strict=True))
-            )
+            found = _findings(done.exit_status, done.stdout, set(names))
+            return [
+                LintAnswer(_places(found.get(name, ()), text))
+                for name, text in zip(names, texts, strict=True)
+            ]
         finally:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
@@ -136,23 +134,12 @@ def _write_files(directory: Path, texts: Sequence[str]) -> list[str]:
     return names
 
 
-def _answers(status: int, output: bytes, texts: Mapping[str, str]) -> list[LintAnswer]:
-    """What it says of each text, by the names of their files. Raises `SquawkFailed`."""
-    found = _findings(status, output, texts.keys())
-    return [
-        LintAnswer(_places(said, text), more=len(said) > _MOST_PLACES)
-        for name, text in texts.items()
-        for said in [found.get(name, [])]
-    ]
-
-
-def _findings(
-    status: int, output: bytes, names: AbstractSet[str]
-) -> dict[str, list[dict[str, Any]]]:
+def _findings(status: int, output: bytes, names: set[str]) -> dict[str, list[dict[str, Any]]]:
     """The findings of each file. Raises `SquawkFailed`."""
     # 1 is for findings, and for what it cannot read: then it says nothing.
     if status not in (0, 1) or not output.strip():
-        raise SquawkFailed(reason_of(status))
+        ended = f"was ended by signal {-status}" if status < 0 else f"ended with {status}"
+        raise SquawkFailed(f"squawk {ended}")
     by_file: dict[str, list[dict[str, Any]]] = {}
     try:
         for finding in json.loads(output):

@@ -4,7 +4,7 @@ Kinds and fields: https://github.com/pganalyze/libpg_query/blob/18-latest/protob
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -44,33 +44,19 @@ class Statement:
         yield from _queries(self.kind, self.node)
 
 
-_REMEMBERED: Final = frozenset({"AlterTableStmt", "AlterEnumStmt", "CreateEnumStmt"})
-
-
 @dataclass
 class Script:
     """What is known of a script when one of its statements is looked at."""
 
     transactional: bool
-    _before: dict[str, list[Statement]] = field(default_factory=dict)
-    _created: dict[str, set[str]] = field(default_factory=dict)
-    """The schemas of relations, by their names."""
-
-    def pass_over(self, statement: Statement, created: Iterable[Name]) -> None:
-        """Go on to the next statement. `created`: the relations that this one creates."""
-        if statement.kind in _REMEMBERED:
-            self._before.setdefault(statement.kind, []).append(statement)
-        for schema, name in created:
-            self._created.setdefault(name, set()).add(schema)
-
-    def before(self, kind: str) -> Sequence[Statement]:
-        """The statements of one of the kinds `_REMEMBERED` before this one."""
-        return self._before.get(kind, ())
+    before: list[Statement] = field(default_factory=list)
+    """The statements before this one."""
+    created: set[Name] = field(default_factory=set)
+    """The relations that these create."""
 
     def creates(self, name: Name) -> bool:
         """Whether a statement before this one creates the relation."""
-        schemas = self._created.get(name[1], ())
-        return any(same_name(name, (schema, name[1])) for schema in schemas)
+        return any(same_name(name, each) for each in self.created)
 
 
 def parse_statement(text: str) -> tuple[str, Node]:
