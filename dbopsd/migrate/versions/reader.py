@@ -16,7 +16,6 @@ from dbopsd.db.session import Session
 from dbopsd.migrate.versions.adopt.detect import FoundHistory, histories
 from dbopsd.migrate.versions.apply.pooler import refuse_pooler
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
-from dbopsd.migrate.versions.fingerprint.known_digests import KnownDigests
 from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.folder.sets import chosen_sets, single_set
 from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock, lock_holder
@@ -72,7 +71,6 @@ class MigrationReader:
         """`wait_s`: how long a caller waits for those who ask already, in seconds."""
         self._databases = databases
         self._wait_s = wait_s
-        self._digests = KnownDigests()
         self._free = {name: asyncio.Semaphore(_AT_ONCE) for name in databases}
 
     async def list(self, database: str, set_: str) -> MigrationList:
@@ -117,7 +115,7 @@ class MigrationReader:
 
     async def _look(self, database: Database) -> _Live:
         async with self._session(database) as session:
-            return await _look(session, Ledger.of(database), self._digests)
+            return await _look(session, Ledger.of(database))
 
     @asynccontextmanager
     async def _session(self, database: Database) -> AsyncIterator[Session]:
@@ -194,11 +192,11 @@ def _read_folders(database: Database, sets: Sequence[MigrationSetConfig]) -> lis
     return [read_folder(each, database.config.migrations) for each in sets]
 
 
-async def _look(session: Session, ledger: Ledger, digests: KnownDigests) -> _Live:
+async def _look(session: Session, ledger: Ledger) -> _Live:
     before = await lock_holder(session, ledger)
     runs, live = await ledger.read_with_live(session)
     expected = await ledger.last_digest(session)
-    digest, problems = await _digest(session, ledger, digests)
+    digest, problems = await _digest(session, ledger)
     after = await lock_holder(session, ledger)
     if holder := after or before:
         problems.append(_running(holder))
@@ -210,14 +208,11 @@ async def _look(session: Session, ledger: Ledger, digests: KnownDigests) -> _Liv
     return _Live(runs, live, digest, drifted, tuple(problems))
 
 
-async def _digest(
-    session: Session, ledger: Ledger, digests: KnownDigests
-) -> tuple[str, list[MigrationProblem]]:
+async def _digest(session: Session, ledger: Ledger) -> tuple[str, list[MigrationProblem]]:
     """The digest of the live schema; empty, with the reason, where it cannot be taken soon."""
     try:
-        digest = await digests.digest(
+        fingerprint = await take_fingerprint(
             session,
-            ledger.database,
             ledger_schema=ledger.schema,
             timeout_s=_FINGERPRINT_TIMEOUT_S,
             lock_timeout_s=_FINGERPRINT_LOCK_TIMEOUT_S,
@@ -225,7 +220,7 @@ async def _digest(
     except (LockTimeout, QueryCanceled) as error:
         message = f"the fingerprint of the schema was not taken, so drift is not known: {error}"
         return "", [MigrationProblem(_NOT_TAKEN, message)]
-    return digest, []
+    return fingerprint.digest, []
 
 
 def _running(holder: Holder) -> MigrationProblem:
