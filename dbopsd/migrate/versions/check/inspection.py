@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from dbopsd.migrate.versions.check.corrections import Dismissal
+from dbopsd.migrate.versions.check.exits import reason_of
 from dbopsd.migrate.versions.check.tree import Name
 from dbopsd.migrate.versions.model.migration_file import Script
 from dbopsd.operations.errors import ChildOutputTooLarge
@@ -63,8 +65,9 @@ class Inspected:
     places: tuple[Place, ...] = ()
     statements: tuple[Extent, ...] = ()
     """In their order."""
-    skipped: tuple[int, ...] = ()
-    """Where the statements begin that are too large to look into."""
+    dismissed: tuple[Dismissal, ...] = ()
+    skipped: tuple[tuple[int, int], ...] = ()
+    """Where the statements begin and end that are too large to look into."""
     more: bool = False
     """Whether there are more places than are listed."""
     failure: str = ""
@@ -126,12 +129,14 @@ async def _inspect_rest(run: Run, batch: _Batch) -> str:
     except ChildOutputTooLarge as error:
         return error.message
     whole, _, _cut = done.stdout.rpartition(b"\n")
-    batch.answers += [_inspected(json.loads(each)) for each in whole.splitlines()]
+    batch.answers += await asyncio.to_thread(_read_lines, whole)
     if done.exit_status == 0 and len(batch.answers) == len(batch.scripts):
         return ""
-    if done.exit_status < 0:
-        return f"the process that did was ended by signal {-done.exit_status}"
-    return f"the process that did ended with {done.exit_status}"
+    return reason_of(done.exit_status)
+
+
+def _read_lines(output: bytes) -> list[Inspected]:
+    return [_inspected(json.loads(line)) for line in output.splitlines()]
 
 
 def _inspected(answer: dict[str, Any]) -> Inspected:
@@ -142,7 +147,8 @@ def _inspected(answer: dict[str, Any]) -> Inspected:
             Place(**{**each, "tables": _names(each["tables"])}) for each in answer["matches"]
         ),
         statements=tuple(_extent(each) for each in answer["statements"]),
-        skipped=tuple(answer["skipped"]),
+        dismissed=tuple(_dismissal(each) for each in answer["dismissed"]),
+        skipped=tuple((start, end) for start, end in answer["skipped"]),
         more=answer.get("more", False),
     )
 
@@ -155,6 +161,17 @@ def _extent(each: dict[str, Any]) -> Extent:
         _names(each["created"]),
         _names(each["tables"]),
         _names(renamed) if renamed else None,  # type: ignore[arg-type]  # there are two
+    )
+
+
+def _dismissal(each: dict[str, Any]) -> Dismissal:
+    table = each["table"]
+    return Dismissal(
+        **{
+            **each,
+            "table": (table[0], table[1]) if table else None,
+            "modifiers": tuple(each["modifiers"]),
+        }
     )
 
 

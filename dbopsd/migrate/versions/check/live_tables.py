@@ -32,12 +32,19 @@ class LiveTables:
 
     def pages(self, name: Name) -> int | None:
         """The size of the largest one that may be meant; None: there is none."""
-        found = [
-            table.pages
+        return max((table.pages for table in self._meant(name)), default=None)
+
+    def is_partitioned(self, name: Name) -> bool:
+        """Whether all that may be meant have partitions, and there is one."""
+        found = self._meant(name)
+        return bool(found) and all(table.kind == "p" for table in found)
+
+    def _meant(self, name: Name) -> list[LiveTable]:
+        return [
+            table
             for table in self._by_name.get(name[1], ())
             if same_name(name, (table.schema, table.name))
         ]
-        return max(found, default=None)
 
 
 async def read_live_tables(session: Session, names: Iterable[Name]) -> LiveTables:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from dbopsd.migrate.versions.check.check_files import SYNTAX_ERROR, CheckResult
+from dbopsd.migrate.versions.check.check_files import CheckResult
+from dbopsd.migrate.versions.check.checked_file import SYNTAX_ERROR
 from dbopsd.migrate.versions.model.migration import MigrationProblem
 from dbopsd.migrate.versions.model.reports import Finding, Severity
 from dbopsd.migrate.versions.plan.plan import PlannedRun

@@ -19,6 +19,8 @@ class Weight(Enum):
     """Nobody uses a table that the same plan creates, or that is not there: no finding."""
     SIZE = "size"
     """As LOCK, and the lock is held the longer, the larger the table: an ERROR for a large one."""
+    PARTITIONED = "partitioned"
+    """Only a table that the database has, and that has partitions, is meant."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Rule:
     find: Callable[[Statement, Script], Iterator[Match]]
     """Its matches in a statement of a script."""
     kinds: frozenset[str]
-    """The kinds of statement that it looks at; empty: all."""
+    """The kinds of statement that it looks at."""
     weight: Weight = Weight.ALWAYS
     problem: str = ""
     """The reason of a problem that nobody can override, for what would fail or do harm for certain;

@@ -38,6 +38,11 @@ class PlanTables:
         sizes = [self._pages(self._origin(name)) for name in names]
         return max((size for size in sizes if size is not None), default=None)
 
+    def is_partitioned(self, names: Iterable[Name]) -> bool:
+        """Whether the database has these, and they have partitions."""
+        live = self.live
+        return live is not None and any(live.is_partitioned(self._origin(name)) for name in names)
+
     def _origin(self, name: Name) -> Name:
         found = self._renamed.get(name)
         if found is None:
@@ -62,6 +67,8 @@ def weighed(
         return severity
     if weight is Weight.DATA:
         return None if new else severity
+    if weight is Weight.PARTITIONED:
+        return severity if tables.is_partitioned(names) else None
     pages = tables.pages(names)
     if new or pages is None:
         return None

@@ -2,16 +2,22 @@
 
 import asyncio
 import json
+import re
 import shutil
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from dbopsd.migrate.versions.check.exits import reason_of
 from dbopsd.migrate.versions.check.squawk_rules import EXCLUDED, SYNTAX
+from dbopsd.migrate.versions.check.tree import LARGE_STATEMENT_CHARS
+from dbopsd.migrate.versions.model.migration_file import Script
+from dbopsd.migrate.versions.sql.lexer import statements
 from dbopsd.operations.errors import ChildOutputTooLarge
 from dbopsd.operations.kind import Run
 
@@ -51,6 +57,8 @@ class LintAnswer:
     """What squawk says of a script."""
 
     places: tuple[Linted, ...] = ()
+    more: bool = False
+    """Whether there are more places than are listed."""
     failure: str = ""
     """Why it said nothing."""
 
@@ -70,12 +78,17 @@ class Squawk:
         self._major = major
         self._calls_left = _MOST_CALLS
 
-    async def lint(self, texts: Sequence[str], *, transactional: bool) -> list[LintAnswer]:
-        """What it says of each text, in one call for `_MOST_FILES`."""
-        answers: list[LintAnswer] = []
-        for start in range(0, len(texts), _MOST_FILES):
-            part = texts[start : start + _MOST_FILES]
-            answers += await self._lint_part(part, transactional=transactional)
+    async def lint(self, scripts: Sequence[Script]) -> list[LintAnswer]:
+        """What it says of each script, in one call for `_MOST_FILES` of a transaction mode."""
+        answers = [LintAnswer()] * len(scripts)
+        for transactional in (True, False):
+            chosen = [n for n, each in enumerate(scripts) if each.transactional is transactional]
+            for start in range(0, len(chosen), _MOST_FILES):
+                part = chosen[start : start + _MOST_FILES]
+                texts = [_without_large(scripts[number].text) for number in part]
+                said = await self._lint_part(texts, transactional=transactional)
+                for number, answer in zip(part, said, strict=True):
+                    answers[number] = answer
         return answers
 
     async def _lint_part(self, texts: Sequence[str], *, transactional: bool) -> list[LintAnswer]:
@@ -114,13 +127,23 @@ class Squawk:
                 raise SquawkFailed(f"squawk took more than {_TIMEOUT_S:g} s") from None
             except ChildOutputTooLarge as error:
                 raise SquawkFailed(error.message) from error
-            found = _findings(done.exit_status, done.stdout, set(names))
-            return [
-                LintAnswer(_places(found.get(name, ()), text))
-                for name, text in zip(names, texts, strict=True)
-            ]
+            return await asyncio.to_thread(
+                _answers, done.exit_status, done.stdout, dict(zip(names, texts, strict=True))
+            )
         finally:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+
+def _without_large(text: str) -> str:
+    """The text with blanks for statements that are too large to look into: rows to insert."""
+    if len(text) <= LARGE_STATEMENT_CHARS:
+        return text
+    parts, passed = [], 0
+    for each in statements(text):
+        if len(each.text) > LARGE_STATEMENT_CHARS:
+            parts += [text[passed : each.start], re.sub(r"[^\n]", " ", each.text)]
+            passed = each.end
+    return "".join((*parts, text[passed:]))
 
 
 def _write_files(directory: Path, texts: Sequence[str]) -> list[str]:
@@ -134,12 +157,23 @@ def _write_files(directory: Path, texts: Sequence[str]) -> list[str]:
     return names
 
 
-def _findings(status: int, output: bytes, names: set[str]) -> dict[str, list[dict[str, Any]]]:
+def _answers(status: int, output: bytes, texts: Mapping[str, str]) -> list[LintAnswer]:
+    """What it says of each text, by the names of their files. Raises `SquawkFailed`."""
+    found = _findings(status, output, texts.keys())
+    return [
+        LintAnswer(_places(said, text), more=len(said) > _MOST_PLACES)
+        for name, text in texts.items()
+        for said in [found.get(name, [])]
+    ]
+
+
+def _findings(
+    status: int, output: bytes, names: AbstractSet[str]
+) -> dict[str, list[dict[str, Any]]]:
     """The findings of each file. Raises `SquawkFailed`."""
     # 1 is for findings, and for what it cannot read: then it says nothing.
     if status not in (0, 1) or not output.strip():
-        ended = f"was ended by signal {-status}" if status < 0 else f"ended with {status}"
-        raise SquawkFailed(f"squawk {ended}")
+        raise SquawkFailed(reason_of(status))
     by_file: dict[str, list[dict[str, Any]]] = {}
     try:
         for finding in json.loads(output):

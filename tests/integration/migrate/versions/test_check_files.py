@@ -3,13 +3,16 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from dbopsd.db.database import Database
 from dbopsd.db.session import Session
 from dbopsd.migrate.versions.check.check_files import blocking, check_files
+from dbopsd.migrate.versions.check.rules import all_rules
 from dbopsd.migrate.versions.model.ledger_run import Direction
 from dbopsd.migrate.versions.plan.plan import PlannedRun
+from tests.support.checked_statements import CASES, LIVE, OUTSIDE
 from tests.support.migration_files import migration
 from tests.support.operation_run import OperationRun
 
@@ -54,3 +57,40 @@ async def test_problems_and_findings_have_their_places(
     ]
     assert (result.notes, result.files) == ((), 4)
     assert [each.rule for each in blocking(result.findings)] == ["whole-table-update"]
+
+
+@pytest.mark.parametrize("transactional", [True, False])
+async def test_each_statement_is_judged_as_it_should_be(
+    session: Session,
+    database: Database,
+    database_dsn: str,
+    tmp_path: Path,
+    transactional: bool,
+) -> None:
+    with psycopg.connect(database_dsn, autocommit=True) as connection:
+        connection.execute(LIVE)
+    cases = CASES if transactional else OUTSIDE
+    # One plan of all of them: none creates what another one names.
+    files = planned(*cases, transactional=transactional)
+    result = await check_files(OperationRun(database, tmp_path), files, session)
+    found: dict[str, set[str]] = {each.file.version: set() for each in files}
+    for finding in result.findings:
+        found[finding.version].add(f"{finding.rule}:{finding.severity.name[0]}")
+    for problem in result.problems:
+        found[problem.version].add(problem.reason)
+    expected = {
+        each.file.version: {_as_found(one) for one in cases[each.script.text].split()}
+        for each in files
+    }
+    wrong = {
+        each.script.text: (found[each.file.version], expected[each.file.version])
+        for each in files
+        if found[each.file.version] != expected[each.file.version]
+    }
+    assert not wrong
+    assert result.notes == ()
+
+
+def _as_found(expected: str) -> str:
+    rule, _, severity = expected.partition(":")
+    return all_rules()[rule].problem if severity == "P" else expected

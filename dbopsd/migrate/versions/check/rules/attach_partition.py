@@ -17,7 +17,7 @@ from dbopsd.migrate.versions.model.reports import Severity
 def _find(statement: Statement, script: Script) -> Iterator[Match]:
     for command in alter_commands(statement, "AT_AttachPartition"):
         partition = relation_name(command["def"]["PartitionCmd"]["name"])
-        if not any(_adds_check(each, partition) for each in script.before):
+        if not any(_adds_check(each, partition) for each in script.before("AlterTableStmt")):
             message = f"this looks through every row of {partition[1]}, which is locked meanwhile"
             yield Match(
                 f"{message}, unless a CHECK constraint implies the bounds", None, (partition,)
@@ -25,8 +25,6 @@ def _find(statement: Statement, script: Script) -> Iterator[Match]:
 
 
 def _adds_check(statement: Statement, table: Name) -> bool:
-    if statement.kind != "AlterTableStmt":
-        return False
     if not same_name(relation_name(statement.node.get("relation", {})), table):
         return False
     return any(

@@ -27,16 +27,13 @@ def _find(statement: Statement, script: Script) -> Iterator[Match]:
 def _added(script: Script) -> dict[str, str]:
     """The type of each new value. In a type that is new itself, they may be used."""
     new = [
-        qualified(strings(each.node.get("typeName")))
-        for each in script.before
-        if each.kind == "CreateEnumStmt"
+        qualified(strings(each.node.get("typeName"))) for each in script.before("CreateEnumStmt")
     ]
     added: dict[str, str] = {}
-    for each in script.before:
-        if each.kind == "AlterEnumStmt" and not each.node.get("oldVal"):
-            name = qualified(strings(each.node.get("typeName")))
-            if not any(same_name(name, one) for one in new):
-                added[each.node.get("newVal", "")] = name[1]
+    for each in script.before("AlterEnumStmt"):
+        name = qualified(strings(each.node.get("typeName")))
+        if not each.node.get("oldVal") and not any(same_name(name, one) for one in new):
+            added[each.node.get("newVal", "")] = name[1]
     return added
 
 

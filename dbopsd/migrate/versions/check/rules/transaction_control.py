@@ -16,8 +16,7 @@ def _find(statement: Statement, _script: Script) -> Iterator[Match]:
 RULE = Rule(
     name="transaction-control",
     severity=Severity.ERROR,
-    advice="Leave it out, or set `-- dbops: transaction=off` in the header: then each "
-    "statement is a transaction of its own",
+    advice="Leave it out: dbopsd begins and ends the transaction; or split the file",
     find=_find,
     kinds=frozenset({"TransactionStmt"}),
     problem="TRANSACTION_CONTROL",

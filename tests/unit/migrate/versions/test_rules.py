@@ -1,0 +1,42 @@
+"""Each rule of our own, over statements that it is about and others that it is not."""
+
+import pytest
+
+from dbopsd.migrate.versions.check.allowances import is_rule
+from dbopsd.migrate.versions.check.inspect_scripts import inspect
+from dbopsd.migrate.versions.check.rule import Weight
+from dbopsd.migrate.versions.check.rules import all_rules
+from dbopsd.migrate.versions.check.squawk_rules import EXCLUDED, KNOWN
+from tests.support.checked_statements import CASES, OUTSIDE
+
+# These two are weighed by what the database has.
+_OF_TABLES = frozenset({"references-locked-table", "reindex-partitioned"})
+
+
+@pytest.mark.parametrize("transactional", [True, False])
+def test_the_rules_find_what_they_are_about(transactional: bool) -> None:
+    wrong = {}
+    for text, expected in (CASES if transactional else OUTSIDE).items():
+        rules = {each.rpartition(":")[0] for each in expected.split()} & all_rules().keys()
+        found = {
+            each["rule"]
+            for each in inspect(text, transactional=transactional)["matches"]
+            if not (each["new"] and all_rules()[each["rule"]].weight is not Weight.ALWAYS)
+        }
+        if found - _OF_TABLES != rules - _OF_TABLES:
+            wrong[text] = (found, rules)
+    assert not wrong
+
+
+def test_every_rule_has_a_case_that_breaks_it() -> None:
+    broken = {each.rpartition(":")[0] for found in CASES.values() for each in found.split()}
+    assert all_rules().keys() <= broken
+
+
+def test_a_rule_says_what_to_do_and_is_named_once() -> None:
+    for name, rule in all_rules().items():
+        assert rule.advice, name
+        assert name not in KNOWN, name
+        assert name not in EXCLUDED, name
+        # What would fail or do harm for certain is not to be allowed.
+        assert is_rule(name) is not bool(rule.problem), name
