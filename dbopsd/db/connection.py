@@ -8,6 +8,7 @@ import select
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Self
 
 import psycopg
@@ -18,6 +19,20 @@ from psycopg.types.json import set_json_loads
 # How long a server may take to act on a cancel request, from taking it to the statement's end.
 # psycopg waits 5 s for either, in which a caller that gave up would be held.
 _CANCEL_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True)
+class _LenientJson:
+    """Reads JSON in spite of bytes that are no text of its encoding.
+
+    The driver keeps a loader for each, for ever, and takes functions that are made anew for
+    different ones.
+    """
+
+    encoding: str
+
+    def __call__(self, data: str | bytes) -> Any:
+        return json.loads(data if isinstance(data, str) else str(data, self.encoding, "replace"))
 
 
 class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
@@ -89,10 +104,7 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
         for kind in ("text", "name", "varchar", "bpchar"):
             self.adapters.register_loader(kind, Lenient)
 
-        def load_json(data: str | bytes) -> Any:
-            return json.loads(data if isinstance(data, str) else str(data, encoding, "replace"))
-
-        set_json_loads(load_json, self)
+        set_json_loads(_LenientJson(encoding), self)
 
     @property
     def has_news(self) -> bool:

@@ -1,32 +1,39 @@
 """A folder of migrations and a database, and the operations on both without a worker."""
 
+import asyncio
+import dataclasses
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import psycopg
-from opentelemetry.metrics import NoOpMeter
-from opentelemetry.trace import NoOpTracer
 from pydantic import SecretStr
 
 from dbopsd.config import DatabaseConfig
 from dbopsd.db.database import Database
+from dbopsd.db.session import Session
+from dbopsd.db.statement import Statement
 from dbopsd.errors import DbopsError
-from dbopsd.migrate.versions.apply_migrations import apply_migrations
+from dbopsd.migrate.versions import apply_migrations, rollback_migrations
+from dbopsd.migrate.versions.apply.execution import Admission, Execution, Planner
+from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.ledger.ledger import Ledger
-from dbopsd.migrate.versions.model.ledger_run import LedgerRun
+from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
+from dbopsd.migrate.versions.model.migration_file import Folder
 from dbopsd.migrate.versions.model.reports import MigrationReport
 from dbopsd.migrate.versions.model.requests import (
     ApplyMigrationsRequest,
     RollbackMigrationsRequest,
 )
-from dbopsd.migrate.versions.rollback_migrations import rollback_migrations
+from dbopsd.migrate.versions.plan.plan import PlannedRun
 from dbopsd.operations.errors import FailedWithResult
 from dbopsd.operations.kind import Run
+from dbopsd.telemetry.setup import Telemetry
 from tests.support.operation_run import OperationRun
+from tests.support.patience import eventually
 
 
 @dataclass
@@ -66,20 +73,59 @@ class MigrationSite:
         )
 
     async def apply(self, run: OperationRun | None = None, **request: Any) -> MigrationReport:
-        return await apply_migrations(run or self.run(), ApplyMigrationsRequest(**request))
+        return await apply_migrations.apply_migrations(
+            run or self.run(), ApplyMigrationsRequest(**request)
+        )
+
+    async def apply_unchecked(
+        self, run: OperationRun | None = None, **request: Any
+    ) -> MigrationReport:
+        """As `apply`, without a check, which starts two processes and would refuse some files."""
+        asked = ApplyMigrationsRequest(**request)
+        plan = apply_migrations.plan_of(self.database, [self.folder()], asked)
+        return await self._execute(run, Direction.UP, plan, asked)
+
+    async def rollback_unchecked(
+        self, run: OperationRun | None = None, **request: Any
+    ) -> MigrationReport:
+        """As `rollback`, without a check."""
+        asked = RollbackMigrationsRequest(**request)
+        plan = rollback_migrations.plan_of(self.database, self.folder(), asked)
+        return await self._execute(run, Direction.DOWN, plan, asked)
+
+    def folder(self) -> Folder:
+        """What the directory has, as if nothing were wrong with it."""
+        config = self.database.config
+        folder = read_folder(config.migrations_dir[0], config.migrations)
+        return dataclasses.replace(folder, problems=())
+
+    async def _execute(
+        self,
+        run: OperationRun | None,
+        direction: Direction,
+        plan: Planner,
+        asked: ApplyMigrationsRequest | RollbackMigrationsRequest,
+    ) -> MigrationReport:
+        async def admit(_plan: Sequence[PlannedRun], _session: Session) -> Admission:
+            return Admission()
+
+        execution = Execution(run or self.run(), direction, plan, admit, asked.lock_wait_s)
+        return await (execution.try_out() if asked.validate_only else execution.execute())
 
     async def rollback(self, run: OperationRun | None = None, **request: Any) -> MigrationReport:
         async def take_backup(_run: Run, kind: str) -> str:
             self.backups.append(kind)
             return f"databases/main/backups/{kind}-{len(self.backups)}"
 
-        return await rollback_migrations(
+        return await rollback_migrations.rollback_migrations(
             run or self.run(), RollbackMigrationsRequest(**request), take_backup
         )
 
-    async def failed_apply(self, **request: Any) -> Failed:
+    @staticmethod
+    async def failure(ends: Awaitable[MigrationReport]) -> Failed:
+        """What an operation ends with that is to fail."""
         try:
-            report = await self.apply(**request)
+            report = await ends
         except FailedWithResult as failed:
             return Failed(failed.cause, cast("MigrationReport", failed.result))
         except DbopsError as error:
@@ -99,6 +145,18 @@ class MigrationSite:
             rows = cursor.fetchall() if cursor.description else []
         return [row[0] if len(row) == 1 else row for row in rows]
 
+    async def until(self, query: str) -> None:
+        """Wait until the query, about this database's activity or not, has rows."""
+
+        async def has_rows() -> bool:
+            return bool(await asyncio.to_thread(self.ask, query))
+
+        await eventually(has_rows)
+
+    @staticmethod
+    def statement(text: str) -> Statement:
+        return Statement(text, "test")
+
     def tables(self) -> list[str]:
         """The tables of schema public."""
         return self.ask(
@@ -116,7 +174,7 @@ class MigrationSite:
 
 @asynccontextmanager
 async def migration_site(
-    directory: Path, dsn: str, **migrations: Any
+    directory: Path, dsn: str, telemetry: Telemetry, **migrations: Any
 ) -> AsyncIterator[MigrationSite]:
     """`migrations`: what `[databases.NAME.migrations]` has."""
     files = directory / "migrations"
@@ -129,7 +187,7 @@ async def migration_site(
             "pool": {"min_size": 0},
         }
     )
-    database = Database("main", config, tracer=NoOpTracer(), meter=NoOpMeter("tests"))
+    database = Database("main", config, tracer=telemetry.tracer, meter=telemetry.meter)
     await database.open()
     try:
         yield MigrationSite(directory, dsn, database)

@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from dbopsd.db.database import Database
 from dbopsd.db.session import Session
-from dbopsd.migrate.versions.apply.execution import Admission, Execution
+from dbopsd.migrate.versions.apply.execution import Admission, Execution, Planner
 from dbopsd.migrate.versions.check.check_files import blocking, check_files, refuse
 from dbopsd.migrate.versions.check.contract_phase import refuse_old_sessions
 from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.folder.sets import chosen_sets
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
 from dbopsd.migrate.versions.model.migration import Phase
+from dbopsd.migrate.versions.model.migration_file import Folder
 from dbopsd.migrate.versions.model.reports import MigrationReport
 from dbopsd.migrate.versions.model.requests import ApplyMigrationsRequest
 from dbopsd.migrate.versions.plan.plan import PlannedRun, plan_apply
@@ -29,12 +31,6 @@ async def apply_migrations(run: Run, request: ApplyMigrationsRequest) -> Migrati
         for each in chosen_sets(database.name, database.config, request.set)
     ]
 
-    def plan(runs: list[LedgerRun], live: frozenset[int], done: int) -> tuple[PlannedRun, ...]:
-        if request.count and done >= request.count:
-            return ()
-        left = replace(request, count=request.count - done) if request.count else request
-        return plan_apply(database.name, folders, runs, live, left, config)
-
     async def admit(planned: Sequence[PlannedRun], session: Session) -> Admission:
         checked = await check_files(run, planned, session)
         refuse(database.name, checked, request.override_findings)
@@ -43,5 +39,21 @@ async def apply_migrations(run: Run, request: ApplyMigrationsRequest) -> Migrati
         overridden = request.override_findings if blocking(checked.findings) else ""
         return Admission(reason=overridden, notes=checked.notes)
 
-    execution = Execution(run, Direction.UP, plan, admit, request.lock_wait_s)
+    execution = Execution(
+        run, Direction.UP, plan_of(database, folders, request), admit, request.lock_wait_s
+    )
     return await (execution.try_out() if request.validate_only else execution.execute())
+
+
+def plan_of(
+    database: Database, folders: Sequence[Folder], request: ApplyMigrationsRequest
+) -> Planner:
+    """Plans what a request leaves to do."""
+
+    def plan(runs: list[LedgerRun], live: frozenset[int], done: int) -> tuple[PlannedRun, ...]:
+        if request.count and done >= request.count:
+            return ()
+        left = replace(request, count=request.count - done) if request.count else request
+        return plan_apply(database.name, folders, runs, live, left, database.config.migrations)
+
+    return plan

@@ -7,7 +7,6 @@ from typing import Final
 from dbopsd.db.database import Database
 from dbopsd.db.errors import ConnectFailed
 from dbopsd.db.session import Session
-from dbopsd.migrate.versions.apply.metrics import MigrationMetrics
 from dbopsd.migrate.versions.check.check_files import check_files
 from dbopsd.migrate.versions.check.problem_findings import with_problems
 from dbopsd.migrate.versions.fingerprint.differences import definition_differs, differences
@@ -17,7 +16,7 @@ from dbopsd.migrate.versions.folder.sets import chosen_sets
 from dbopsd.migrate.versions.ledger.ledger import Ledger
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
 from dbopsd.migrate.versions.model.migration_file import MigrationFile
-from dbopsd.migrate.versions.model.reports import Aspect, CheckReport, Difference, Severity
+from dbopsd.migrate.versions.model.reports import CheckReport, Difference, Severity
 from dbopsd.migrate.versions.model.requests import CheckMigrationsRequest
 from dbopsd.migrate.versions.plan.plan import PlannedRun
 from dbopsd.migrate.versions.plan.states import APPLIED_STATES, problems_of, read_set
@@ -56,7 +55,7 @@ async def check_migrations(run: Run, request: CheckMigrationsRequest) -> CheckRe
         result = await check_files(run, planned, session)
         drift: tuple[Difference, ...] = ()
         if request.drift and session is not None:
-            drift, drift_notes = await _drift(session, ledger, database)
+            drift, drift_notes = await _drift(session, ledger, config.schema_)
             notes += drift_notes
     findings = with_problems(result, problems, planned)
     worst = {Severity.ERROR, Severity.WARNING} if request.strict else {Severity.ERROR}
@@ -94,14 +93,11 @@ async def _connect(
 
 
 async def _drift(
-    session: Session, ledger: Ledger, database: Database
+    session: Session, ledger: Ledger, schema: str
 ) -> tuple[tuple[Difference, ...], list[str]]:
     """How the live schema differs from that after the last migration, and what is not known."""
     expected = await ledger.last_fingerprint(session)
     if expected is None:
         return (), ["drift is not known: no migration has left the fingerprint of its schema"]
-    actual = await take_fingerprint(session, ledger_schema=ledger.schema)
-    found = differences(expected, actual)
-    drifted = sum(each.aspect is Aspect.DEFINITION for each in found)
-    MigrationMetrics(database.meter, database.name).drifted(drifted)
-    return found, []
+    actual = await take_fingerprint(session, ledger_schema=schema)
+    return differences(expected, actual), []

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from dbopsd.db.database import Database
 from dbopsd.db.session import Session
-from dbopsd.migrate.versions.apply.execution import Admission, Execution
+from dbopsd.migrate.versions.apply.execution import Admission, Execution, Planner
 from dbopsd.migrate.versions.check.check_files import check_files, refuse
 from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.folder.sets import single_set
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
+from dbopsd.migrate.versions.model.migration_file import Folder
 from dbopsd.migrate.versions.model.reports import MigrationReport
 from dbopsd.migrate.versions.model.requests import RollbackMigrationsRequest
 from dbopsd.migrate.versions.plan.plan import PlannedRun, plan_rollback
@@ -31,15 +33,6 @@ async def rollback_migrations(
     chosen = single_set(database.name, database.config, request.set)
     folder = await asyncio.to_thread(read_folder, chosen, config)
 
-    def plan(runs: list[LedgerRun], live: frozenset[int], done: int) -> tuple[PlannedRun, ...]:
-        left = request
-        if not request.to:
-            count = (request.count or 1) - done
-            if count <= 0:
-                return ()
-            left = replace(request, count=count)
-        return plan_rollback(database.name, folder, runs, live, left)
-
     async def admit(planned: Sequence[PlannedRun], session: Session) -> Admission:
         checked = await check_files(run, planned, session)
         refuse(database.name, checked)
@@ -49,5 +42,22 @@ async def rollback_migrations(
             backup = await take_backup(run, config.backup_before)
         return Admission(backup=backup, notes=checked.notes)
 
-    execution = Execution(run, Direction.DOWN, plan, admit, request.lock_wait_s)
+    execution = Execution(
+        run, Direction.DOWN, plan_of(database, folder, request), admit, request.lock_wait_s
+    )
     return await (execution.try_out() if request.validate_only else execution.execute())
+
+
+def plan_of(database: Database, folder: Folder, request: RollbackMigrationsRequest) -> Planner:
+    """Plans what a request leaves to do."""
+
+    def plan(runs: list[LedgerRun], live: frozenset[int], done: int) -> tuple[PlannedRun, ...]:
+        left = request
+        if not request.to:
+            count = (request.count or 1) - done
+            if count <= 0:
+                return ()
+            left = replace(request, count=count)
+        return plan_rollback(database.name, folder, runs, live, left)
+
+    return plan

@@ -69,8 +69,8 @@ class Tally:
     blockers: tuple[Blocker, ...] = field(default=())
 
     def add(self, attempts: LockAttempts) -> None:
-        """Count attempts that have ended, well or not."""
-        self.lock_attempts += attempts.count
+        """Count attempts that have ended, well or not. Statements share their first one."""
+        self.lock_attempts = max(self.lock_attempts, 1) + max(attempts.count - 1, 0)
         self.lock_wait_s += attempts.waited_s
         self.blockers = attempts.blockers
 

@@ -6,8 +6,7 @@ from typing import Final
 from dbopsd.db.errors import InvalidData
 from dbopsd.db.session import Session
 from dbopsd.db.statement import load_sql
-from dbopsd.errors import ConfigurationError
-from dbopsd.migrate.versions.check.errors import ContractBlocked
+from dbopsd.migrate.versions.check.errors import ContractBlocked, OldApplicationsInvalid
 
 _SESSIONS: Final = load_sql(__package__, "old_sessions.sql").statement
 _MOST_NAMED: Final = 5
@@ -32,7 +31,7 @@ async def old_sessions(session: Session, pattern: str) -> list[OldSession]:
 
 
 async def refuse_old_sessions(session: Session, database: str, pattern: str | None) -> None:
-    """Raise `ContractBlocked` while there are some; `ConfigurationError`.
+    """Raise `ContractBlocked` while there are some; `OldApplicationsInvalid`.
 
     `pattern`: the configured `old_applications`; None: nobody is old.
     """
@@ -41,8 +40,7 @@ async def refuse_old_sessions(session: Session, database: str, pattern: str | No
     try:
         found = await old_sessions(session, pattern)
     except InvalidData as error:
-        where = f"databases.{database}.migrations.old_applications"
-        raise ConfigurationError(where, error.cause) from error
+        raise OldApplicationsInvalid(database, error.cause) from error
     if found:
         named = [
             f"pid {each.pid} (application '{each.application[:_NAME_CHARS]}', user '{each.role}')"

@@ -62,7 +62,7 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "migrations"
 
 
-@pytest.mark.parametrize("tool", [Tool.GOLANG_MIGRATE, Tool.RAILS], ids=lambda tool: tool.value)
+@pytest.mark.parametrize("tool", RECORDED, ids=lambda tool: tool.value)
 async def test_what_a_tool_has_applied_is_adopted(
     open_migrated: OpenMigrated, database_dsn: str, directory: Path, tmp_path: Path, tool: Tool
 ) -> None:

@@ -1,27 +1,34 @@
 """Applying migrations that run in a transaction: what they find, what they leave, what fails."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from dbopsd.migrate.versions.apply.errors import MigrationFailed
+from dbopsd.db.errors import ConnectionLost
+from dbopsd.migrate.versions.apply.attempts import LockNotAcquired
+from dbopsd.migrate.versions.apply.errors import MigrationFailed, TransactionEnded
 from dbopsd.migrate.versions.model.ledger_run import Result
 from dbopsd.migrate.versions.model.migration import State
 from dbopsd.migrate.versions.model.reports import Outcome
+from dbopsd.migrate.versions.plan.errors import MigrationInterrupted
 from tests.support.migration_site import MigrationSite, migration_site
+from tests.support.recording import Recording
 
 
 @pytest.fixture
-async def site(tmp_path: Path, database_dsn: str) -> AsyncIterator[MigrationSite]:
-    async with migration_site(tmp_path, database_dsn) as site:
+async def site(
+    tmp_path: Path, database_dsn: str, recording: Recording
+) -> AsyncIterator[MigrationSite]:
+    async with migration_site(tmp_path, database_dsn, recording.telemetry) as site:
         yield site
 
 
 async def test_what_is_pending_is_applied_once(site: MigrationSite) -> None:
     site.write("001_a", "CREATE TABLE a (id int PRIMARY KEY);\nINSERT INTO a VALUES (1);")
     site.write("002_b", "CREATE TABLE b (id int REFERENCES a);")
-    report = await site.apply()
+    report = await site.apply_unchecked()
     assert report.outcome is Outcome.SUCCEEDED
     assert report.operation == "operations/op-1"
     assert [(m.version, m.state, m.statements_done, m.statements) for m in report.migrations] == [
@@ -34,7 +41,7 @@ async def test_what_is_pending_is_applied_once(site: MigrationSite) -> None:
     first, second = await site.runs()
     assert (first.result, first.operation, first.who) == (Result.DONE, "op-1", "tests")
     assert second.fingerprint == report.fingerprint_after
-    again = await site.apply()
+    again = await site.apply_unchecked()
     assert again.outcome is Outcome.NOTHING_TO_DO
     assert again.migrations == ()
     assert again.fingerprint_before == again.fingerprint_after == report.fingerprint_after
@@ -45,7 +52,7 @@ async def test_a_statement_that_fails_undoes_its_file_and_stops(site: MigrationS
     site.write("001_a", "CREATE TABLE a (id int);")
     site.write("002_b", "CREATE TABLE b (id int);\n\nINSERT INTO b SELECT 1 / 0;\nSELECT 1;")
     site.write("003_c", "CREATE TABLE c (id int);")
-    failed = await site.failed_apply()
+    failed = await site.failure(site.apply_unchecked())
     assert isinstance(failed.error, MigrationFailed)
     assert failed.error.message == "002_b.sql:3:1: division by zero (statement 2 of 3)"
     assert failed.report is not None
@@ -58,6 +65,210 @@ async def test_a_statement_that_fails_undoes_its_file_and_stops(site: MigrationS
     assert site.tables() == ["a"]
     assert [run.result for run in await site.runs()] == [Result.DONE, Result.FAILED]
     site.write("002_b", "CREATE TABLE b (id int);")
-    report = await site.apply()
+    report = await site.apply_unchecked()
     assert [m.version for m in report.migrations] == ["002", "003"]
     assert site.tables() == ["a", "b", "c"]
+
+
+async def test_the_place_of_an_error_is_one_in_the_file(site: MigrationSite) -> None:
+    site.write("001_a", "-- ü€😀\nSELECT 'ü€😀',  missing;")
+    failed = await site.failure(site.apply_unchecked())
+    assert str(failed.error) == (
+        '001_a.sql:2:16: column "missing" does not exist (statement 1 of 1)'
+    )
+
+
+LEAKS = """
+CREATE SCHEMA other;
+CREATE ROLE {role};
+GRANT CREATE, USAGE ON SCHEMA other TO {role};
+SET search_path = other;
+SET lock_timeout = '7s';
+SET statement_timeout = '7s';
+SET client_encoding = 'LATIN1';
+SET datestyle = 'German';
+SET app.tenant = '7';
+CREATE TEMP TABLE kept (id int);
+PREPARE kept AS SELECT 1;
+DECLARE kept CURSOR WITH HOLD FOR SELECT 1;
+LISTEN kept;
+SELECT pg_advisory_unlock_all();
+SET ROLE {role};
+SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;
+"""
+STATE = """
+CREATE TABLE state AS SELECT
+    current_setting('search_path') AS search_path, current_setting('lock_timeout') AS lock_timeout,
+    current_setting('statement_timeout') AS statement_timeout,
+    current_setting('client_encoding') AS client_encoding,
+    current_setting('app.tenant', true) AS tenant, to_regclass('pg_temp.kept') AS temporary,
+    current_user = session_user AS own_role,
+    (SELECT count(*) FROM pg_prepared_statements) AS prepared,
+    (SELECT count(*) FROM pg_cursors WHERE name = 'kept') AS cursors,
+    (SELECT count(*) FROM pg_listening_channels()) AS channels,
+    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) AS locks
+"""
+
+
+async def test_nothing_of_a_file_reaches_the_next_one(
+    tmp_path: Path, database_dsn: str, recording: Recording
+) -> None:
+    role = f"leaked_{tmp_path.name}"[:60]
+    async with migration_site(
+        tmp_path, database_dsn, recording.telemetry, search_path="public"
+    ) as site:
+        site.write("001_leaks", LEAKS.format(role=f'"{role}"'))
+        site.write("002_state", STATE)
+        try:
+            await site.apply_unchecked()
+            [state] = site.ask("SELECT * FROM state")
+        finally:
+            site.ask(f'DROP OWNED BY "{role}"; DROP ROLE "{role}"')
+    assert state == ("public", "500ms", "0", "UTF8", "", None, True, 0, 0, 0, 1)
+
+
+async def test_a_file_may_have_limits_of_its_own(site: MigrationSite) -> None:
+    site.write(
+        "001_a",
+        "-- dbops: lock_timeout=200ms\n-- dbops: statement_timeout=50ms\nSELECT pg_sleep(5);",
+    )
+    failed = await site.failure(site.apply_unchecked())
+    assert "canceling statement due to statement timeout" in str(failed.error)
+    assert [run.result for run in await site.runs()] == [Result.FAILED]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE TABLE a (id int); COMMIT;",
+        "CREATE TABLE a (id int); COMMIT; SELECT 1 / 0;",
+        "CREATE TABLE a (id int); COMMIT; BEGIN; CREATE TABLE b (id int);",
+        "CREATE TABLE a (id int); COMMIT; BEGIN; SELECT 1 / 0;",
+    ],
+)
+async def test_what_was_not_one_transaction_is_never_done(site: MigrationSite, text: str) -> None:
+    site.write("001_a", text)
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, TransactionEnded)
+    assert site.tables() == ["a"]
+    assert [run.result for run in await site.runs()] == [Result.INTERRUPTED]
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, MigrationInterrupted)
+
+
+async def test_a_rollback_inside_is_a_failure(site: MigrationSite) -> None:
+    site.write("001_a", "CREATE TABLE a (id int); ROLLBACK;")
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, TransactionEnded)
+    assert site.tables() == []
+
+
+async def test_deferred_constraints_are_checked_as_who_the_file_is(site: MigrationSite) -> None:
+    site.write(
+        "001_a",
+        "CREATE TABLE a (id int PRIMARY KEY);"
+        "CREATE TABLE b (id int REFERENCES a DEFERRABLE INITIALLY DEFERRED);"
+        "INSERT INTO b VALUES (7);",
+    )
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, MigrationFailed)
+    assert failed.error.sqlstate == "23503"
+    assert "(7)" not in failed.error.message, "a detail of such an error quotes rows"
+    assert [run.result for run in await site.runs()] == [Result.FAILED]
+
+
+async def test_a_connection_that_is_lost_leaves_nothing_and_says_so(site: MigrationSite) -> None:
+    site.write("001_a", "CREATE TABLE a (id int); SELECT pg_terminate_backend(pg_backend_pid());")
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, ConnectionLost)
+    assert failed.report is not None
+    [migration] = failed.report.migrations
+    assert (migration.state, migration.problem) == (State.PENDING, failed.error.message)
+    assert site.tables() == []
+    assert await site.runs() == []
+
+
+async def test_an_attempt_that_comes_after_another_does_what_is_left(site: MigrationSite) -> None:
+    for version in ("001", "002", "003", "004"):
+        site.write(f"{version}_t", f"CREATE TABLE t{version} ();", f"DROP TABLE t{version};")
+    run = site.run()
+    await site.apply_unchecked(run, count=1)
+    run.attempt = 2
+    report = await site.apply_unchecked(run, count=3)
+    assert [(m.version, m.state) for m in report.migrations] == [
+        ("001", State.APPLIED),
+        ("002", State.APPLIED),
+        ("003", State.APPLIED),
+    ]
+    run = site.run()
+    await site.rollback_unchecked(run, count=1)
+    run.attempt = 2
+    report = await site.rollback_unchecked(run, count=2)
+    assert [(m.version, m.state) for m in report.migrations] == [
+        ("003", State.PENDING),
+        ("002", State.PENDING),
+    ]
+    assert site.tables() == ["t001"]
+    report = await site.rollback_unchecked(run, count=2)
+    assert [m.version for m in report.migrations] == ["003", "002"]
+    assert site.tables() == ["t001"]
+
+
+async def test_who_is_in_the_way_is_in_the_report(site: MigrationSite) -> None:
+    site.ask("CREATE TABLE a (id int)")
+    site.write("001_a", "ALTER TABLE a ADD COLUMN x int;")
+    async with site.database.session() as other, other.transaction():
+        await other.execute_script(site.statement("LOCK TABLE a IN SHARE MODE"))
+        failed = await site.failure(site.apply_unchecked(lock_wait_s=0.3))
+    assert isinstance(failed.error, LockNotAcquired)
+    assert failed.report is not None
+    [blocker] = failed.report.blockers
+    assert (blocker.relation, blocker.mode) == ("public.a", "ShareLock")
+    [migration] = failed.report.migrations
+    assert migration.lock_attempts == 1
+    assert migration.lock_wait_s is not None
+    assert migration.lock_wait_s > 0.1
+    assert [run.result for run in await site.runs()] == [Result.FAILED]
+
+
+async def test_what_a_file_may_not_hold_is_refused_before_anything_is_changed(
+    site: MigrationSite,
+) -> None:
+    site.write("001_a", "CREATE TABLE a (id int);")
+    site.write("002_b", "CREATE TABLE b (id int); COMMIT; SELECT 1;")
+    failed = await site.failure(site.apply(override_findings="whatever"))
+    assert failed.error.reason == "MIGRATION_FILES_INVALID"
+    assert site.tables() == []
+
+
+async def test_a_reason_for_findings_is_in_the_ledger(site: MigrationSite) -> None:
+    site.write("001_a", "CREATE TABLE a (id int); INSERT INTO a VALUES (1);")
+    site.write("002_b", "UPDATE a SET id = 2;")
+    failed = await site.failure(site.apply())
+    assert failed.error.reason == "FINDINGS"
+    assert site.tables() == []
+    assert site.ask("SELECT 1 FROM pg_namespace WHERE nspname = 'dbops'") == []
+    await site.apply(override_findings="a small table")
+    assert {run.reason for run in await site.runs()} == {"a small table"}
+
+
+async def test_several_appliers_at_once_do_each_migration_once(site: MigrationSite) -> None:
+    for version in range(1, 6):
+        site.write(f"{version:03d}_t", f"CREATE TABLE t{version} ();")
+    reports = await asyncio.gather(*(site.apply_unchecked() for _ in range(4)))
+    applied = [m.version for report in reports for m in report.migrations]
+    assert sorted(applied) == ["001", "002", "003", "004", "005"]
+    assert len(await site.runs()) == 5
+
+
+async def test_a_cancelled_apply_leaves_nothing_of_its_migration(site: MigrationSite) -> None:
+    site.write("001_a", "CREATE TABLE a (id int);")
+    site.write("002_b", "CREATE TABLE b (id int); SELECT pg_sleep(60);")
+    task = asyncio.create_task(site.apply_unchecked())
+    await site.until("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert site.tables() == ["a"]
+    assert [run.key for run in await site.runs()] == ["001"]
+    assert site.ask("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'") == []

@@ -1,0 +1,266 @@
+"""Migrations that are not in a transaction: what a statement finds, and going on after a stop."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from dbopsd.migrate.versions.apply.errors import MigrationFailed, TransactionEnded
+from dbopsd.migrate.versions.model.ledger_run import Result
+from dbopsd.migrate.versions.model.migration import State
+from dbopsd.migrate.versions.plan.errors import MigrationInterrupted
+from tests.support.migration_site import MigrationSite, migration_site
+from tests.support.recording import Recording
+
+OFF = "-- dbops: transaction=off\n"
+ROWS = (
+    "CREATE TABLE t (id int, x int); INSERT INTO t SELECT i, i % 3 FROM generate_series(1, 99) i;"
+)
+
+
+@pytest.fixture
+async def site(
+    tmp_path: Path, database_dsn: str, recording: Recording
+) -> AsyncIterator[MigrationSite]:
+    async with migration_site(tmp_path, database_dsn, recording.telemetry) as site:
+        yield site
+
+
+def leave_invalid_index(site: MigrationSite, name: str) -> None:
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        site.ask(f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON t (x)")
+    assert (name, False) in site.indexes()
+
+
+async def interrupt(site: MigrationSite, statements_done: int, *, in_doubt: bool) -> None:
+    """Have the ledger say that the last run was cut off there."""
+    site.ask(
+        "UPDATE dbops.migration_runs SET result = 'running', finished_at = NULL,"
+        f" statements_done = {statements_done}, in_doubt = {in_doubt}, backend_pid = 1"
+        " WHERE id = (SELECT max(id) FROM dbops.migration_runs)"
+    )
+
+
+async def test_each_statement_finds_no_transaction_and_is_recorded(site: MigrationSite) -> None:
+    seen = (
+        "INSERT INTO seen SELECT xact_start = query_start, r.statements_done, r.result"
+        " FROM pg_stat_activity, dbops.migration_runs r WHERE pid = pg_backend_pid();"
+    )
+    site.write(
+        "001_a",
+        f"{OFF}CREATE TABLE seen (alone bool, done int, result text);\n{seen}\n{seen} -- the last",
+    )
+    report = await site.apply_unchecked()
+    [migration] = report.migrations
+    assert (migration.state, migration.statements_done) == (State.APPLIED, 3)
+    assert site.ask("SELECT * FROM seen") == [(True, 1, "running"), (True, 2, "running")]
+    [run] = await site.runs()
+    assert (run.result, run.statements_done, run.in_doubt) == (Result.DONE, 3, False)
+    assert run.fingerprint == report.fingerprint_after
+
+
+async def test_statements_that_refuse_a_transaction(site: MigrationSite) -> None:
+    site.write(
+        "001_a",
+        f"{OFF}{ROWS}\nCREATE INDEX CONCURRENTLY i ON t (x);\nVACUUM t;\n"
+        "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$BEGIN\n"
+        "INSERT INTO t VALUES (1); COMMIT; INSERT INTO t VALUES (2); END$$;\n"
+        "CALL p();\nREINDEX TABLE CONCURRENTLY t;\nDROP INDEX CONCURRENTLY i;\n"
+        "CREATE INDEX CONCURRENTLY ON t (id)",
+    )
+    report = await site.apply_unchecked()
+    [migration] = report.migrations
+    assert (migration.statements_done, migration.statements) == (9, 9)
+    assert migration.lock_attempts == 1
+    assert site.indexes() == [("t_id_idx", True)]
+    assert site.ask("SELECT count(*) FROM t") == [101]
+
+
+async def test_a_failure_at_the_first_statement_leaves_nothing(site: MigrationSite) -> None:
+    site.ask(ROWS)
+    site.write("001_a", f"{OFF}CREATE UNIQUE INDEX CONCURRENTLY i ON t (x);")
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, MigrationFailed)
+    assert failed.error.message.startswith("001_a.sql:2:1: could not create unique index")
+    assert site.indexes() == [], "the invalid index is dropped"
+    [run] = await site.runs()
+    assert (run.result, run.statements_done, run.in_doubt) == (Result.FAILED, 0, False)
+    site.ask("DELETE FROM t WHERE id > 3")
+    await site.apply_unchecked()
+    assert site.indexes() == [("i", True)]
+
+
+async def test_it_goes_on_at_the_statement_that_failed(site: MigrationSite) -> None:
+    site.write(
+        "001_a",
+        f"{OFF}{ROWS}\nSET search_path = elsewhere;\nINSERT INTO public.t SELECT 1 / 0;"
+        "\nCREATE TABLE u ();",
+    )
+    failed = await site.failure(site.apply_unchecked())
+    assert str(failed.error) == "001_a.sql:4:1: division by zero (statement 4 of 5)"
+    assert failed.report is not None
+    [migration] = failed.report.migrations
+    assert (migration.state, migration.statements_done) == (State.INTERRUPTED, 3)
+    site.ask("CREATE SCHEMA elsewhere; ALTER TABLE t ADD CHECK (true);")
+    # As somebody would who mends what was in the way: the row of the run stays as it is.
+    site.ask("UPDATE dbops.migration_runs SET statements_done = 4")
+    report = await site.apply_unchecked()
+    [migration] = report.migrations
+    assert (migration.state, migration.statements_done) == (State.APPLIED, 5)
+    assert site.ask("SELECT 'elsewhere.u'::regclass::text") == ["elsewhere.u"], "SET holds again"
+    assert [run.result for run in await site.runs()] == [Result.INTERRUPTED, Result.DONE]
+
+
+@pytest.mark.parametrize("build", ["CONCURRENTLY i", "CONCURRENTLY IF NOT EXISTS i"])
+async def test_an_invalid_index_is_dropped_and_made_again(site: MigrationSite, build: str) -> None:
+    site.ask(ROWS)
+    leave_invalid_index(site, "i")
+    site.write("001_a", f"{OFF}CREATE INDEX {build} ON t (x);")
+    await site.apply_unchecked()
+    assert site.indexes() == [("i", True)]
+
+
+async def test_also_where_a_file_in_a_transaction_would_take_it_for_its_own(
+    site: MigrationSite,
+) -> None:
+    site.ask(ROWS)
+    leave_invalid_index(site, "i")
+    site.write("001_a", "CREATE INDEX IF NOT EXISTS i ON t (x);")
+    await site.apply_unchecked()
+    assert site.indexes() == [("i", True)]
+
+
+async def test_an_index_of_a_partitioned_table_may_be_invalid(site: MigrationSite) -> None:
+    site.write(
+        "001_a",
+        f"{OFF}CREATE TABLE p (id int) PARTITION BY RANGE (id);\n"
+        "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (9);\n"
+        "CREATE INDEX IF NOT EXISTS i ON ONLY p (id);",
+    )
+    await site.apply_unchecked()
+    assert site.indexes() == [("i", False)]
+
+
+async def test_leftovers_of_a_rebuild_are_dropped(site: MigrationSite) -> None:
+    site.ask(ROWS)
+    site.ask("CREATE INDEX i ON t (x)")
+    leave_invalid_index(site, "i_ccnew")
+    leave_invalid_index(site, "i_ccold1")
+    site.write("001_a", f"{OFF}REINDEX INDEX CONCURRENTLY i;")
+    await site.apply_unchecked()
+    assert site.indexes() == [("i", True)]
+
+
+@pytest.mark.parametrize("left", ["nothing", "invalid", "valid"])
+async def test_an_index_in_doubt_is_looked_up(site: MigrationSite, left: str) -> None:
+    site.ask(ROWS)
+    site.write("001_a", f"{OFF}CREATE INDEX CONCURRENTLY i ON t (x);\nCREATE TABLE u ();")
+    await site.apply_unchecked()
+    await interrupt(site, 0, in_doubt=True)
+    site.ask("DROP TABLE u")
+    if left != "valid":
+        site.ask("DROP INDEX i")
+    if left == "invalid":
+        leave_invalid_index(site, "i")
+    [oid] = site.ask("SELECT coalesce(to_regclass('i')::oid, 0)")
+    await site.apply_unchecked()
+    assert site.indexes() == [("i", True)]
+    assert (site.ask("SELECT 'i'::regclass::oid") == [oid]) is (left == "valid")
+    assert site.tables() == ["t", "u"]
+
+
+async def test_a_call_in_doubt_is_for_somebody_to_resolve(site: MigrationSite) -> None:
+    site.write(
+        "001_a",
+        f"{OFF}CREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN COMMIT; END';\nCALL p();",
+    )
+    await site.apply_unchecked()
+    await interrupt(site, 1, in_doubt=True)
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, MigrationInterrupted)
+    assert "after 1 of 2 statements" in failed.error.message
+    await interrupt(site, 1, in_doubt=False)
+    report = await site.apply_unchecked()
+    assert report.migrations[0].state is State.APPLIED
+
+
+async def test_a_detach_that_was_cut_off_is_finalized(site: MigrationSite) -> None:
+    site.ask(
+        "CREATE TABLE p (id int) PARTITION BY RANGE (id);"
+        "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (9)"
+    )
+    site.write("001_a", f"{OFF}ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY;")
+    async with site.database.session() as reader, reader.transaction():
+        await reader.fetch_all(site.statement("SELECT * FROM p"))
+        failed = await site.failure(site.apply_unchecked(lock_wait_s=0.5))
+        assert failed.error.reason == "LOCK_NOT_ACQUIRED"
+    assert site.ask("SELECT inhdetachpending FROM pg_inherits") == [True]
+    [run] = await site.runs()
+    assert (run.result, run.in_doubt) == (Result.INTERRUPTED, True)
+    report = await site.apply_unchecked()
+    assert report.migrations[0].state is State.APPLIED
+    assert site.ask("SELECT 1 FROM pg_inherits") == []
+
+
+async def test_nothing_of_a_file_reaches_the_next_one(site: MigrationSite) -> None:
+    [role] = site.ask("SELECT 'stepwise_' || pg_backend_pid()")
+    site.ask(f"CREATE ROLE {role}; GRANT ALL ON SCHEMA public TO {role}")
+    try:
+        site.write(
+            "001_a",
+            f"{OFF}SET lock_timeout = '7s';\nSET ROLE {role};\nCREATE TABLE a ();\n"
+            "SELECT pg_advisory_unlock_all();\nCREATE INDEX CONCURRENTLY i ON a ((1));",
+        )
+        site.write(
+            "002_b",
+            f"{OFF}CREATE TABLE b AS SELECT current_setting('lock_timeout'),"
+            " current_user = session_user, (SELECT count(*) FROM pg_locks"
+            " WHERE locktype = 'advisory' AND pid = pg_backend_pid());",
+        )
+        await site.apply_unchecked()
+        assert site.ask("SELECT tableowner FROM pg_tables WHERE tablename = 'a'") == [role]
+        assert site.ask("SELECT * FROM b") == [("500ms", True, 1)]
+    finally:
+        site.ask(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+async def test_a_transaction_that_a_file_leaves_open_is_no_success(site: MigrationSite) -> None:
+    site.write("001_a", f"{OFF}CREATE TABLE a ();\nBEGIN;\nCREATE TABLE b ();")
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, TransactionEnded)
+    assert site.tables() == ["a"]
+    [run] = await site.runs()
+    assert (run.result, run.statements_done) == (Result.INTERRUPTED, 1)
+
+
+@pytest.mark.parametrize(
+    ("statement", "in_doubt"),
+    [("UPDATE a SET id = 2", False), ("CREATE INDEX CONCURRENTLY i ON a (id)", True)],
+)
+async def test_a_cancelled_apply_tells_how_far_it_came(
+    site: MigrationSite, statement: str, in_doubt: bool
+) -> None:
+    site.ask("CREATE TABLE a (id int); INSERT INTO a VALUES (1)")
+    site.write("001_a", f"{OFF}SET lock_timeout = 0;\n{statement};")
+    async with site.database.session() as other, other.transaction():
+        await other.execute(site.statement("UPDATE a SET id = 1"))
+        task = asyncio.create_task(site.apply_unchecked())
+        await site.until(
+            "SELECT 1 FROM pg_stat_activity WHERE application_name = 'dbopsd migrate'"
+            " AND wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    [run] = await site.runs()
+    assert (run.result, run.statements_done, run.in_doubt, run.problem) == (
+        Result.INTERRUPTED,
+        1,
+        in_doubt,
+        "it was cancelled",
+    )
+    report = await site.apply_unchecked()
+    assert report.migrations[0].state is State.APPLIED
+    assert all(valid for _, valid in site.indexes())

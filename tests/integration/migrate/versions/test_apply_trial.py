@@ -1,0 +1,130 @@
+"""`validate_only`: a plan in a transaction that is rolled back; and rollbacks with their backup."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from dbopsd.migrate.versions.apply.errors import MigrationFailed
+from dbopsd.migrate.versions.model.ledger_run import Direction
+from dbopsd.migrate.versions.model.migration import State
+from dbopsd.migrate.versions.model.reports import Outcome
+from tests.support.migration_site import MigrationSite, migration_site
+from tests.support.recording import Recording
+
+OFF = "-- dbops: transaction=off\n"
+SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_|information_schema|public'"
+
+
+@pytest.fixture
+async def site(
+    tmp_path: Path, database_dsn: str, recording: Recording
+) -> AsyncIterator[MigrationSite]:
+    async with migration_site(
+        tmp_path, database_dsn, recording.telemetry, backup_before="full"
+    ) as site:
+        yield site
+
+
+async def test_a_trial_leaves_nothing(site: MigrationSite) -> None:
+    site.write("001_a", "CREATE TABLE a (id int PRIMARY KEY); SET search_path = pg_catalog;")
+    site.write("002_b", "CREATE TABLE b (id int REFERENCES a);")
+    report = await site.apply(validate_only=True)
+    assert report.outcome is Outcome.VALIDATED
+    assert [(m.state, m.statements_done, m.statements) for m in report.migrations] == [
+        (State.PENDING, 2, 2),
+        (State.PENDING, 1, 1),
+    ]
+    assert site.tables() == []
+    assert site.ask(SCHEMAS) == [], "not even a ledger"
+    assert await site.runs() == []
+
+
+async def test_a_trial_finds_what_fails_and_says_what_would_have_been_done(
+    site: MigrationSite,
+) -> None:
+    site.write("001_a", "CREATE TABLE a (id int);")
+    site.write("002_b", "INSERT INTO a VALUES (1);\nINSERT INTO missing VALUES (1);")
+    site.write("003_c", "CREATE TABLE c (id int);")
+    failed = await site.failure(site.apply_unchecked(validate_only=True))
+    assert isinstance(failed.error, MigrationFailed)
+    assert failed.error.message.startswith('002_b.sql:2:13: relation "missing" does not exist')
+    assert failed.report is not None
+    assert [m.state for m in failed.report.migrations] == [State.PENDING] * 3
+    assert failed.report.migrations[1].problem == failed.error.message
+    assert site.tables() == []
+
+
+async def test_a_trial_names_what_it_could_not_try(site: MigrationSite) -> None:
+    site.write("001_a", "CREATE TABLE a (id int);")
+    site.write("002_b", f"{OFF}CREATE TABLE b (id int);\nCREATE INDEX CONCURRENTLY i ON b (id);")
+    site.write("003_c", "CREATE TABLE c (id int);")
+    site.write("004_d", "ALTER TABLE b ADD COLUMN d int;")
+    site.write("005_e", "SELECT 1 / 0;")
+    report = await site.apply_unchecked(validate_only=True)
+    assert report.outcome is Outcome.VALIDATED
+    untried, doubted = report.notes
+    assert untried == "002_b.sql was not tried: it is not in a transaction"
+    assert doubted == (
+        '004_d.sql and what follows could not be tried: relation "b" does not exist, which may'
+        " come of 002_b.sql, which was not tried"
+    )
+
+
+async def test_a_value_of_an_enum_that_is_not_committed_is_no_failure(site: MigrationSite) -> None:
+    site.ask("CREATE TYPE e AS ENUM ('a')")
+    site.write("001_a", "ALTER TYPE e ADD VALUE 'b';")
+    site.write("002_b", "CREATE TABLE b (e e DEFAULT 'b');")
+    report = await site.apply_unchecked(validate_only=True)
+    assert report.outcome is Outcome.VALIDATED
+    [note] = report.notes
+    assert note.startswith("002_b.sql and what follows could not be tried: unsafe use of new value")
+    assert (await site.apply_unchecked()).outcome is Outcome.SUCCEEDED
+
+
+async def test_rollbacks_go_back_one_by_one_with_a_backup_first(site: MigrationSite) -> None:
+    for name in ("a", "b", "c"):
+        site.write(f"00{'abc'.index(name) + 1}_{name}", f"CREATE TABLE {name} ();")
+        (site.files / f"00{'abc'.index(name) + 1}_{name}_rollback.sql").write_text(
+            f"DROP TABLE {name};"
+        )
+    before = (await site.apply_unchecked()).fingerprint_before
+    tried = await site.rollback(validate_only=True, to="001")
+    assert tried.outcome is Outcome.VALIDATED
+    assert (site.tables(), site.backups) == (["a", "b", "c"], [])
+    report = await site.rollback()
+    assert report.outcome is Outcome.SUCCEEDED
+    assert report.backup == "databases/main/backups/full-1"
+    assert [(m.version, m.state) for m in report.migrations] == [("003", State.PENDING)]
+    assert site.tables() == ["a", "b"]
+    last = (await site.runs())[-1]
+    assert (last.direction, last.backup) == (Direction.DOWN, "databases/main/backups/full-1")
+    report = await site.rollback_unchecked(count=9)
+    assert [m.version for m in report.migrations] == ["002", "001"]
+    assert site.tables() == []
+    assert report.fingerprint_after == before
+    again = await site.rollback()
+    assert again.outcome is Outcome.NOTHING_TO_DO
+    assert len(site.backups) == 1, "none before nothing"
+
+
+async def test_a_rollback_that_fails_leaves_the_migration_applied(site: MigrationSite) -> None:
+    site.write("001_a", "CREATE TABLE a ();", "DROP TABLE a; DROP TABLE missing;")
+    await site.apply_unchecked()
+    failed = await site.failure(site.rollback_unchecked())
+    assert failed.report is not None
+    [migration] = failed.report.migrations
+    assert migration.state is State.APPLIED
+    assert site.tables() == ["a"]
+    (site.files / "001_a_rollback.sql").write_text("DROP TABLE a;")
+    assert (await site.rollback_unchecked()).outcome is Outcome.SUCCEEDED
+    assert site.tables() == []
+
+
+async def test_all_rollbacks_are_checked_before_the_first_one(site: MigrationSite) -> None:
+    site.write("001_a", "CREATE TABLE a ();", "DROP TABEL a;")
+    site.write("002_b", "CREATE TABLE b ();", "DROP TABLE b;")
+    await site.apply_unchecked()
+    failed = await site.failure(site.rollback(count=2))
+    assert failed.error.reason == "MIGRATION_FILES_INVALID"
+    assert (site.tables(), site.backups) == (["a", "b"], [])

@@ -1,0 +1,2 @@
+ALTER TABLE "workflow"."workflow_runs" ADD COLUMN "expired_at" timestamp;
+
