@@ -16,6 +16,7 @@ from dbopsd.db.session import Session
 from dbopsd.migrate.versions.adopt.detect import FoundHistory, histories
 from dbopsd.migrate.versions.apply.pooler import refuse_pooler
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
+from dbopsd.migrate.versions.fingerprint.known_digests import KnownDigests
 from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.folder.sets import chosen_sets, single_set
 from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock, lock_holder
@@ -71,6 +72,7 @@ class MigrationReader:
         """`wait_s`: how long a caller waits for those who ask already, in seconds."""
         self._databases = databases
         self._wait_s = wait_s
+        self._digests = KnownDigests()
         self._free = {name: asyncio.Semaphore(_AT_ONCE) for name in databases}
 
     async def list(self, database: str, set_: str) -> MigrationList:
@@ -115,7 +117,7 @@ class MigrationReader:
 
     async def _look(self, database: Database) -> _Live:
         async with self._session(database) as session:
-            return await _look(session, Ledger.of(database))
+            return await _look(session, Ledger.of(database), self._digests)
 
     @asynccontextmanager
     async def _session(self, database: Database) -> AsyncIterator[Session]:
@@ -192,11 +194,11 @@ def _read_folders(database: Database, sets: Sequence[MigrationSetConfig]) -> lis
     return [read_folder(each, database.config.migrations) for each in sets]
 
 
-async def _look(session: Session, ledger: Ledger) -> _Live:
+async def _look(session: Session, ledger: Ledger, digests: KnownDigests) -> _Live:
     before = await lock_holder(session, ledger)
     runs, live = await ledger.read_with_live(session)
     expected = await ledger.last_digest(session)
-    digest, problems = await _digest(session, ledger)
+    digest, problems = await _digest(session, ledger, digests)
     after = await lock_holder(session, ledger)
     if holder := after or before:
         problems.append(_running(holder))
@@ -208,11 +210,14 @@ async def _look(session: Session, ledger: Ledger) -> _Live:
     return _Live(runs, live, digest, drifted, tuple(problems))
 
 
-async def _digest(session: Session, ledger: Ledger) -> tuple[str, list[MigrationProblem]]:
+async def _digest(
+    session: Session, ledger: Ledger, digests: KnownDigests
+) -> tuple[str, list[MigrationProblem]]:
     """The digest of the live schema; empty, with the reason, where it cannot be taken soon."""
     try:
-        fingerprint = await take_fingerprint(
+        digest = await digests.digest(
             session,
+            ledger.database,
             ledger_schema=ledger.schema,
             timeout_s=_FINGERPRINT_TIMEOUT_S,
             lock_timeout_s=_FINGERPRINT_LOCK_TIMEOUT_S,
@@ -220,7 +225,7 @@ async def _digest(session: Session, ledger: Ledger) -> tuple[str, list[Migration
     except (LockTimeout, QueryCanceled) as error:
         message = f"the fingerprint of the schema was not taken, so drift is not known: {error}"
         return "", [MigrationProblem(_NOT_TAKEN, message)]
-    return fingerprint.digest, []
+    return digest, []
 
 
 def _running(holder: Holder) -> MigrationProblem:

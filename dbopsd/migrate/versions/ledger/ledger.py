@@ -6,8 +6,9 @@ first, under the lock of migrations; whoever only reads takes it as it is.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from dbopsd.db.database import Database
@@ -37,6 +38,9 @@ RELATIONS: Final = (
 
 _SQL: Final = "dbopsd.migrate.versions.ledger.sql"
 _COLUMNS: Final = frozenset(field.name for field in dataclasses.fields(LedgerRun))
+_MOMENTS: Final = ("started_at", "finished_at", "backend_start")
+_DIRECTIONS: Final = {each.value: each for each in Direction}
+_RESULTS: Final = {each.value: each for each in Result}
 
 
 @dataclass(frozen=True)
@@ -147,10 +151,8 @@ class Ledger:
         """Every run, in the order in which they began; none where there is no ledger."""
         if not await self._version(session):
             return []
-        table = await session.fetch_table(self.statement("runs"))
-        # A newer version would have been refused, but for columns that somebody else added.
-        known = [name if name in _COLUMNS else "" for name in table.columns]
-        return [_read_run(dict(zip(known, row, strict=True))) for row in table.rows]
+        row = await session.fetch_one(self.statement("runs"))
+        return [] if row is None else [_read_run(columns) for columns in row[0] or ()]
 
     async def live_runs(self, session: Session) -> frozenset[int]:
         """The ids of runs that are RUNNING and whose backend is still at it."""
@@ -278,11 +280,16 @@ def _parameters(run: NewRun) -> dict[str, Any]:
     }
 
 
-def _read_run(columns: Mapping[str, Any]) -> LedgerRun:
-    values = {name: value for name, value in columns.items() if name}
-    values["direction"] = Direction(values["direction"])
-    values["result"] = Result(values["result"])
-    return LedgerRun(**values)
+def _read_run(columns: dict[str, Any]) -> LedgerRun:
+    # A newer ledger was refused, but somebody may have added a column of their own.
+    for unknown in columns.keys() - _COLUMNS:
+        del columns[unknown]
+    columns["direction"] = _DIRECTIONS[columns["direction"]]
+    columns["result"] = _RESULTS[columns["result"]]
+    for name in _MOMENTS:
+        if columns[name] is not None:
+            columns[name] = datetime.fromisoformat(columns[name]).astimezone(UTC)
+    return LedgerRun(**columns)
 
 
 def _running(runs: Iterable[LedgerRun]) -> frozenset[int]:

@@ -72,6 +72,9 @@ async def test_a_run_is_recorded_from_its_begin_to_its_end(session: Session) -> 
     assert (begun.operation, begun.who, begun.statements) == ("op-1", "ann", 2)
     assert begun.backend_start is not None
 
+    await session.execute(
+        Statement("ALTER TABLE dbops.migration_runs ADD COLUMN mine text", "ALTER TABLE")
+    )
     await ledger.finish(session, id_, Result.FAILED, 1, problem="division by zero")
     done = await ledger.done(session, dataclasses.replace(FIRST, statements_done=2, backup="b"))
     failed, second = await ledger.read(session)
