@@ -20,7 +20,9 @@ _SET_OPERATION: Final = frozenset({"UNION", "INTERSECT", "EXCEPT"})
 _AFTER_FROM: Final = frozenset(
     {"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "OFFSET", "LIMIT", "FETCH", "FOR", ";"}
 )
-_AFTER_ORDER: Final = frozenset({"OFFSET", "LIMIT", "FETCH", "FOR", ";"})
+_SORTS: Final = frozenset({"ORDER", "PARTITION"})
+_FRAMES: Final = frozenset({"ROWS", "RANGE", "GROUPS"})
+_AFTER_SORTED: Final = _AFTER_FROM | _FRAMES | {",", ")", "ASC", "DESC", "NULLS", "USING"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,13 @@ def without_table_prefixes(definition: str) -> str:
     relation = _only_relation(tokens[clause.start : clause.stop])
     if not relation:
         return definition
-    kept = _needed_in_order_by(tokens, clause, relation)
+    sorted_by = _sorted_by(tokens)
+    outputs = dict(_outputs(tokens[: clause.start - 1], relation))
     pieces, end = [], 0
     for index in _prefixes(tokens, clause, relation):
-        if index not in kept:
+        column = tokens[index + 2].text
+        # Without it, a name to sort by would be that of another output.
+        if index not in sorted_by or outputs.get(column, column) == column:
             pieces.append(definition[end : tokens[index].start])
             end = tokens[index + 2].start
     return "".join(pieces) + definition[end:]
@@ -110,21 +115,21 @@ def _prefixes(tokens: Sequence[_Token], clause: range, relation: str) -> Iterato
             yield index
 
 
-def _needed_in_order_by(tokens: Sequence[_Token], clause: range, relation: str) -> set[int]:
-    """Where the prefix stays: in ORDER BY, without it, the name would be that of another output."""
-    outputs = dict(_outputs(tokens[: clause.start - 1], relation))
-    outer = [index for index in range(clause.stop, len(tokens)) if tokens[index].depth == 0]
-    start = next((index for index in outer if tokens[index].text == "ORDER"), len(tokens))
-    stop = next(
-        (index for index in outer if index > start and tokens[index].text in _AFTER_ORDER), start
-    )
-    return {
-        index
-        for index in _prefixes(tokens, clause, relation)
-        if start < index < stop
-        and tokens[index].depth == 0
-        and outputs.get(tokens[index + 2].text, tokens[index + 2].text) != tokens[index + 2].text
-    }
+def _sorted_by(tokens: Sequence[_Token]) -> set[int]:
+    """Where an item begins of what is sorted or partitioned by, if it is a column and no more."""
+    found = set()
+    sorting: dict[int, bool] = {}
+    for index in range(2, len(tokens) - 3):
+        before, last, each = tokens[index - 2 : index + 1]
+        if last.text == "BY":
+            sorting[each.depth] = before.text in _SORTS
+        elif last.text == "(":
+            sorting[each.depth] = tokens[index - 3].text == "DISTINCT" and before.text == "ON"
+        elif last.text != ",":
+            continue
+        if sorting.get(each.depth) and tokens[index + 3].text in _AFTER_SORTED:
+            found.add(index)
+    return found
 
 
 def _outputs(tokens: Sequence[_Token], relation: str) -> Iterator[tuple[str, str]]:

@@ -61,6 +61,30 @@ from dbopsd.migrate.versions.fingerprint.view_text import without_table_prefixes
             "SELECT DISTINCT ON (t.a) t.a, t.b FROM app.t ORDER BY t.a, t.b NULLS LAST;",
             "SELECT DISTINCT ON (a) a, b FROM app.t ORDER BY a, b NULLS LAST;",
         ),
+        (
+            "SELECT rank() OVER (PARTITION BY t.b ORDER BY t.a DESC, t.c) AS b, t.c AS a FROM t;",
+            "SELECT rank() OVER (PARTITION BY t.b ORDER BY t.a DESC, c) AS b, c AS a FROM t;",
+        ),
+        (
+            (
+                "SELECT array_agg(t.b ORDER BY t.a) AS a, sum(t.a) OVER w AS b FROM t"
+                " WINDOW w AS (ORDER BY t.b ROWS UNBOUNDED PRECEDING) GROUP BY t.a, t.b;"
+            ),
+            (
+                "SELECT array_agg(b ORDER BY t.a) AS a, sum(a) OVER w AS b FROM t"
+                " WINDOW w AS (ORDER BY t.b ROWS UNBOUNDED PRECEDING) GROUP BY a, b;"
+            ),
+        ),
+        (
+            (
+                "SELECT DISTINCT ON (t.b, t.c) t.b AS c, t.c AS b FROM t"
+                " ORDER BY CASE WHEN t.b THEN t.b ELSE t.b END, t.c, COALESCE(t.b, t.c);"
+            ),
+            (
+                "SELECT DISTINCT ON (t.b, t.c) b AS c, c AS b FROM t"
+                " ORDER BY CASE WHEN b THEN b ELSE b END, t.c, COALESCE(b, c);"
+            ),
+        ),
     ],
 )
 def test_columns_of_an_only_relation_lose_its_name(fifteen: str, later: str) -> None:
