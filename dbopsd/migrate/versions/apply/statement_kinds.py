@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Final
 
-from postgast import PgQueryError
-
 from dbopsd.db.identifiers import quoted
 from dbopsd.migrate.versions.check.tree import (
     Node,
@@ -15,6 +13,7 @@ from dbopsd.migrate.versions.check.tree import (
     strings,
 )
 from dbopsd.migrate.versions.sql.lexer import words
+from dbopsd.migrate.versions.sql.statements import SyntaxProblem
 
 # The grammar's own stack ends somewhere above.
 _LONGEST_CHARS: Final = 100_000
@@ -105,7 +104,7 @@ def read_kind(text: str) -> StatementKind:
         return None
     try:
         kind, node = parse_statement(text)
-    except (PgQueryError, RecursionError):
+    except (SyntaxProblem, RecursionError):
         return None
     if kind in _REPEATABLE:
         return Repeatable()

@@ -1,7 +1,6 @@
 """The check of files that are to run: problems, which stop them, and findings."""
 
 import asyncio
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -19,8 +18,10 @@ from dbopsd.migrate.versions.check.squawk import LintAnswer, Squawk, program
 from dbopsd.migrate.versions.check.syntax import ServerSyntax
 from dbopsd.migrate.versions.model.errors import MigrationFilesInvalid
 from dbopsd.migrate.versions.model.migration import MigrationProblem
+from dbopsd.migrate.versions.model.migration_file import Script
 from dbopsd.migrate.versions.model.reports import Finding, Severity
 from dbopsd.migrate.versions.plan.plan import PlannedRun
+from dbopsd.operations.gather_or_cancel import gather_or_cancel
 from dbopsd.operations.kind import Run
 
 _VERSION: Final = Statement(
@@ -68,13 +69,12 @@ async def check_files(
         return CheckResult()
     scripts = [each.script for each in planned]
     notes: list[str] = []
-    inspected = await inspect(run, scripts)
     major = await _major(session)
+    inspected, linted = await _look_into(run, scripts, major, notes)
     server = ServerSyntax(session, major)
     verdicts = await server.verdicts(scripts, inspected)
     if server.failure:
         notes.append(f"the server was not asked about syntax: {server.failure}")
-    linted = await _lint(run, planned, inspected, major, notes)
     live, columns = await _live(session, inspected, notes)
     tables = PlanTables(live)
     files = [
@@ -104,41 +104,22 @@ async def _major(session: Session | None) -> int:
     return int(version) // 10_000
 
 
-async def _lint(
-    run: Run,
-    planned: Sequence[PlannedRun],
-    inspected: Sequence[Inspected],
-    major: int,
-    notes: list[str],
-) -> list[LintAnswer]:
-    """What squawk says of each script that the grammar accepts, in one call for each mode."""
-    answers = [LintAnswer()] * len(planned)
+async def _look_into(
+    run: Run, scripts: Sequence[Script], major: int, notes: list[str]
+) -> tuple[list[Inspected], list[LintAnswer]]:
+    """What the grammar with the rules of our own, and squawk, have to say, side by side."""
     installed = program()
     if installed is None:
         notes.append("squawk is not installed beside dbopsd: its rules were not checked")
-        return answers
-    squawk = Squawk(run, installed, major)
-    for transactional in (True, False):
-        chosen = [
-            number
-            for number, (each, found) in enumerate(zip(planned, inspected, strict=True))
-            if each.script.transactional is transactional and not (found.refusal or found.failure)
-        ]
-        texts = [_without_skipped(planned[n].script.text, inspected[n]) for n in chosen]
-        if texts:
-            said = await squawk.lint(texts, transactional=transactional)
-            for number, answer in zip(chosen, said, strict=True):
-                answers[number] = answer
-    return answers
+        return await inspect(run, scripts), [LintAnswer()] * len(scripts)
+    linted: list[LintAnswer] = []
 
+    async def lint() -> list[Inspected]:
+        linted.extend(await Squawk(run, installed, major).lint(scripts))
+        return []
 
-def _without_skipped(text: str, inspected: Inspected) -> str:
-    """The text with blanks for the statements that are too large to look into."""
-    parts, passed = [], 0
-    for start, end in inspected.skipped:
-        parts += [text[passed:start], re.sub(r"[^\n]", " ", text[start:end])]
-        passed = end
-    return "".join((*parts, text[passed:]))
+    inspected, _ = await gather_or_cancel((inspect(run, scripts), lint()))
+    return inspected, linted
 
 
 async def _live(

@@ -13,6 +13,7 @@ from dbopsd.migrate.versions.check.rule import Rule
 from dbopsd.migrate.versions.check.rules import all_rules
 from dbopsd.migrate.versions.check.severity import PlanTables, in_rollback, weighed
 from dbopsd.migrate.versions.check.squawk import LintAnswer, Linted
+from dbopsd.migrate.versions.check.squawk_rules import is_for_rollbacks
 from dbopsd.migrate.versions.check.syntax import SyntaxVerdict
 from dbopsd.migrate.versions.model.ledger_run import Direction
 from dbopsd.migrate.versions.model.migration import MigrationProblem
@@ -40,7 +41,9 @@ class CheckedFile:
         self._script = planned.script
         self._inspected = inspected
         self._verdict = verdict
-        self._linted = linted
+        # What is no SQL, or could not be looked into, says nothing that can be relied on.
+        unread = inspected.refusal or inspected.failure
+        self._linted = LintAnswer() if unread else linted
         self._tables = tables
         self._columns = columns
         self._dismissed = {
@@ -88,7 +91,8 @@ class CheckedFile:
 
     def _of_squawk(self) -> Iterator[Finding]:
         for linted in self._linted.places:
-            if self._is_dismissed(linted):
+            undoes = self._planned.direction is Direction.DOWN and is_for_rollbacks(linted.rule)
+            if undoes or self._is_dismissed(linted):
                 continue
             standing = squawk_rules.standing(linted.rule)
             statement = self._statement_at(linted.position)

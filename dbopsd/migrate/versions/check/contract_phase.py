@@ -6,7 +6,8 @@ from typing import Final
 from dbopsd.db.errors import InvalidData
 from dbopsd.db.session import Session
 from dbopsd.db.statement import load_sql
-from dbopsd.migrate.versions.check.errors import ContractBlocked, OldApplicationsInvalid
+from dbopsd.errors import ConfigurationError
+from dbopsd.migrate.versions.check.errors import ContractBlocked
 
 _SESSIONS: Final = load_sql(__package__, "old_sessions.sql").statement
 _MOST_NAMED: Final = 5
@@ -31,7 +32,7 @@ async def old_sessions(session: Session, pattern: str) -> list[OldSession]:
 
 
 async def refuse_old_sessions(session: Session, database: str, pattern: str | None) -> None:
-    """Raise `ContractBlocked` while there are some; `OldApplicationsInvalid`.
+    """Raise `ContractBlocked` while there are some; `ConfigurationError`.
 
     `pattern`: the configured `old_applications`; None: nobody is old.
     """
@@ -40,7 +41,8 @@ async def refuse_old_sessions(session: Session, database: str, pattern: str | No
     try:
         found = await old_sessions(session, pattern)
     except InvalidData as error:
-        raise OldApplicationsInvalid(database, error.cause) from error
+        where = f"databases.{database}.migrations.old_applications"
+        raise ConfigurationError(where, error.cause) from error
     if found:
         named = [
             f"pid {each.pid} (application '{each.application[:_NAME_CHARS]}', user '{each.role}')"

@@ -76,21 +76,3 @@ class ContractBlocked(DbopsError):
             f"'{self.database}', which migrations of the phase contract would break: "
             f"{self.sessions}; end them, and apply again"
         )
-
-
-@dataclass(eq=False)
-class OldApplicationsInvalid(DbopsError):
-    """`old_applications` is no regular expression."""
-
-    reason: ClassVar[str] = "INVALID_CONFIGURATION"
-    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
-
-    database: str
-    cause: str
-
-    @property
-    def message(self) -> str:
-        return (
-            f"databases.{self.database}.migrations.old_applications is no regular expression of "
-            f"PostgreSQL: {self.cause}"
-        )

@@ -13,13 +13,22 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
-from postgast import PgQueryError
-
 from dbopsd.migrate.versions.check.corrections import dismissals
 from dbopsd.migrate.versions.check.relations import created, locked, renamed
 from dbopsd.migrate.versions.check.rule import Match, Rule
-from dbopsd.migrate.versions.check.rules import all_rules
-from dbopsd.migrate.versions.check.tree import Script, Statement, parse_statement
+from dbopsd.migrate.versions.check.rules import rules_for
+from dbopsd.migrate.versions.check.tree import (
+    LARGE_STATEMENT_CHARS,
+    Name,
+    Node,
+    Script,
+    Statement,
+    characters,
+    parse,
+    parse_statement,
+    unwrapped,
+)
+from dbopsd.migrate.versions.sql.lexer import skip_blanks
 from dbopsd.migrate.versions.sql.statements import SqlStatement, SyntaxProblem, split
 
 _MEMORY_BYTES: Final = 3 * 2**29
@@ -31,8 +40,8 @@ _BYTES_PER_CPU_S: Final = 100_000
 # libpg_query and json go down a tree by recursion: a hundred thousand `||` need most of it.
 _STACK_BYTES: Final = 512 * 2**20
 _MOST_DEPTH: Final = 200_000
-_LARGE_STATEMENT_CHARS: Final = 2**20
-"""A parse tree is a hundred times its statement. The only ones of that size are rows to insert."""
+_SMALL_SCRIPT_CHARS: Final = 2**16
+"""Up to here a script is parsed once, and not each of its statements again."""
 _OF_DEFAULTS: Final = frozenset({"adding-serial-column", "adding-volatile-default"})
 _MOST_MATCHES: Final = 1_000
 """Of one script."""
@@ -40,48 +49,68 @@ _MOST_MATCHES: Final = 1_000
 
 def inspect(text: str, *, transactional: bool) -> dict[str, Any]:
     """What `inspection.Inspected` has, as JSON."""
+    answer: dict[str, Any] = {"statements": [], "matches": [], "dismissed": [], "skipped": []}
+    script = Script(transactional)
     try:
-        found = split(text)
+        for statement in _statements(text):
+            if statement.kind:
+                _look_into(statement, script, answer)
+            else:
+                answer["skipped"].append((statement.start, statement.end))
     except SyntaxProblem as problem:
         return {"syntax": {"message": problem.message, "position": problem.position}}
-    script = Script(transactional)
-    answer: dict[str, Any] = {"statements": [], "matches": [], "dismissed": [], "skipped": []}
-    for each in found:
-        statement = _parsed(each)
-        if statement is None:
-            answer["skipped"].append((each.start, each.end))
-            continue
-        defaults: set[int] = set()
-        for rule, match in _matches(statement, script):
-            if rule.name in _OF_DEFAULTS:
-                defaults.add(statement.place(match.location))
-            if len(answer["matches"]) == _MOST_MATCHES:
-                answer["more"] = True
-                break
-            answer["matches"].append(_match_fields(statement, script, rule, match))
-        answer["dismissed"].extend(map(asdict, dismissals(statement, defaults)))
-        answer["statements"].extend(_statement_fields(statement))
-        script.pass_over(statement, created(statement))
     return answer
 
 
-def _parsed(statement: SqlStatement) -> Statement | None:
-    """None where it is not to be looked into."""
-    if len(statement.text) > _LARGE_STATEMENT_CHARS:
-        return None
+def _look_into(statement: Statement, script: Script, answer: dict[str, Any]) -> None:
+    defaults: set[int] = set()
+    for rule, match in _matches(statement, script):
+        if rule.name in _OF_DEFAULTS:
+            defaults.add(statement.place(match.location))
+        if len(answer["matches"]) == _MOST_MATCHES:
+            answer["more"] = True
+            break
+        answer["matches"].append(_match_fields(statement, script, rule, match))
+    made = list(created(statement))
+    answer["dismissed"].extend(map(asdict, dismissals(statement, defaults)))
+    answer["statements"].extend(_statement_fields(statement, made))
+    script.pass_over(statement, made)
+
+
+def _statements(text: str) -> Iterator[Statement]:
+    """The statements of a script, without a kind where there is no room for their trees.
+
+    Raises `SyntaxProblem`.
+    """
+    if len(text) > _SMALL_SCRIPT_CHARS:
+        for each in split(text):
+            kind, node = _tree_of(each)
+            yield Statement(kind, node, each.start, each.end, each.text, each.start)
+        return
+    for raw in parse(text):
+        kind, node = unwrapped(raw["stmt"])
+        begin = raw.get("stmt_location", 0)
+        start = skip_blanks(text, characters(text, begin))
+        # The last one may lack its semicolon, and then its length too.
+        end = characters(text, begin + raw["stmt_len"]) if "stmt_len" in raw else len(text)
+        yield Statement(kind, node, start, max(start, end), text, 0)
+
+
+def _tree_of(statement: SqlStatement) -> tuple[str, Node]:
+    """Its kind and its tree; nothing where it is not to be looked into."""
+    if len(statement.text) > LARGE_STATEMENT_CHARS:
+        return "", {}
     try:
-        kind, node = parse_statement(statement.text)
-    except (PgQueryError, RecursionError, MemoryError, ValueError):
+        return parse_statement(statement.text)
+    except (SyntaxProblem, RecursionError, MemoryError, ValueError):
         # It was parsed once, with the whole script: there is no room for its tree.
-        return None
-    return Statement(kind, node, statement.text, statement.start, statement.end)
+        return "", {}
 
 
 def _matches(statement: Statement, script: Script) -> Iterator[tuple[Rule, Match]]:
-    for rule in all_rules().values():
-        if not rule.kinds or statement.kind in rule.kinds:
-            for match in rule.find(statement, script):
-                yield rule, match
+    for rule in rules_for(statement.kind):
+        for match in rule.find(statement, script):
+            yield rule, match
 
 
 def _match_fields(statement: Statement, script: Script, rule: Rule, match: Match) -> dict[str, Any]:
@@ -95,9 +124,9 @@ def _match_fields(statement: Statement, script: Script, rule: Rule, match: Match
     }
 
 
-def _statement_fields(statement: Statement) -> Iterator[dict[str, Any]]:
+def _statement_fields(statement: Statement, made: list[Name]) -> Iterator[dict[str, Any]]:
     """Nothing for a statement that neither creates nor locks a relation: most are such."""
-    made, tables, names = list(created(statement)), locked(statement), renamed(statement)
+    tables, names = locked(statement), renamed(statement)
     if made or tables:
         yield {
             "start": statement.start,

@@ -44,7 +44,7 @@ class Rule:
     find: Callable[[Statement, Script], Iterator[Match]]
     """Its matches in a statement of a script."""
     kinds: frozenset[str]
-    """The kinds of statement that it looks at; empty: all."""
+    """The kinds of statement that it looks at."""
     weight: Weight = Weight.ALWAYS
     problem: str = ""
     """The reason of a problem that nobody can override, for what would fail or do harm for certain;

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 import sys
 import sysconfig
@@ -14,6 +15,9 @@ from typing import Any, Final
 
 from dbopsd.migrate.versions.check.exits import reason_of
 from dbopsd.migrate.versions.check.squawk_rules import EXCLUDED, SYNTAX
+from dbopsd.migrate.versions.check.tree import LARGE_STATEMENT_CHARS
+from dbopsd.migrate.versions.model.migration_file import Script
+from dbopsd.migrate.versions.sql.lexer import statements
 from dbopsd.operations.errors import ChildOutputTooLarge
 from dbopsd.operations.kind import Run
 
@@ -74,12 +78,17 @@ class Squawk:
         self._major = major
         self._calls_left = _MOST_CALLS
 
-    async def lint(self, texts: Sequence[str], *, transactional: bool) -> list[LintAnswer]:
-        """What it says of each text, in one call for `_MOST_FILES`."""
-        answers: list[LintAnswer] = []
-        for start in range(0, len(texts), _MOST_FILES):
-            part = texts[start : start + _MOST_FILES]
-            answers += await self._lint_part(part, transactional=transactional)
+    async def lint(self, scripts: Sequence[Script]) -> list[LintAnswer]:
+        """What it says of each script, in one call for `_MOST_FILES` of a transaction mode."""
+        answers = [LintAnswer()] * len(scripts)
+        for transactional in (True, False):
+            chosen = [n for n, each in enumerate(scripts) if each.transactional is transactional]
+            for start in range(0, len(chosen), _MOST_FILES):
+                part = chosen[start : start + _MOST_FILES]
+                texts = [_without_large(scripts[number].text) for number in part]
+                said = await self._lint_part(texts, transactional=transactional)
+                for number, answer in zip(part, said, strict=True):
+                    answers[number] = answer
         return answers
 
     async def _lint_part(self, texts: Sequence[str], *, transactional: bool) -> list[LintAnswer]:
@@ -123,6 +132,18 @@ class Squawk:
             )
         finally:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+
+def _without_large(text: str) -> str:
+    """The text with blanks for statements that are too large to look into: rows to insert."""
+    if len(text) <= LARGE_STATEMENT_CHARS:
+        return text
+    parts, passed = [], 0
+    for each in statements(text):
+        if len(each.text) > LARGE_STATEMENT_CHARS:
+            parts += [text[passed : each.start], re.sub(r"[^\n]", " ", each.text)]
+            passed = each.end
+    return "".join((*parts, text[passed:]))
 
 
 def _write_files(directory: Path, texts: Sequence[str]) -> list[str]:

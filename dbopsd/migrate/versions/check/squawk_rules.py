@@ -72,3 +72,8 @@ def standing(rule: str) -> Standing:
     if rule.startswith("prefer-"):
         return KNOWN.get(rule, _STYLE)
     return KNOWN.get(rule, Standing(Severity.WARNING))
+
+
+def is_for_rollbacks(rule: str) -> bool:
+    """Whether a rollback is there to do what the rule warns of: to drop, or to name as before."""
+    return rule != "ban-drop-database" and rule.startswith(("ban-drop-", "renaming-"))

@@ -8,12 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from postgast import PgQueryError
 from postgast.native import lib
+
+from dbopsd.migrate.versions.sql.statements import SyntaxProblem
 
 Node = dict[str, Any]
 Name = tuple[str, str]
 """A schema, empty where none is named, and what is in it."""
+
+LARGE_STATEMENT_CHARS: Final = 2**20
+"""A tree is a hundred times its statement. The only ones of that size are rows to insert."""
 
 _WITH_QUERIES: Final = frozenset(
     {"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"}
@@ -27,17 +31,18 @@ class Statement:
     kind: str
     """Such as `AlterTableStmt`."""
     node: Node
-    text: str
     start: int
     end: int
+    parsed: str
+    """The text that was parsed: the script, or the statement alone."""
+    parsed_from: int
+    """The character of the script that it begins with."""
 
     def place(self, location: int | None) -> int:
-        """The character of the script at a node's `location`, which counts bytes of `text`."""
+        """The character of the script at a node's `location`, which counts bytes of `parsed`."""
         if location is None or location < 0:
             return self.start
-        if self.text.isascii():
-            return self.start + location
-        return self.start + len(self.text.encode()[:location].decode(errors="ignore"))
+        return self.parsed_from + characters(self.parsed, location)
 
     def queries(self) -> Iterator[tuple[str, Node]]:
         """It, and the statements in its WITH, or that it explains, prepares or makes a table of."""
@@ -73,19 +78,37 @@ class Script:
         return any(same_name(name, (schema, name[1])) for schema in schemas)
 
 
-def parse_statement(text: str) -> tuple[str, Node]:
-    """The kind and the node of a single statement. Raises `PgQueryError`, `RecursionError`."""
+def parse(text: str) -> list[Node]:
+    """The statements of a text, each with its extent in bytes, as `RawStmt`.
+
+    Raises `SyntaxProblem`, `RecursionError`.
+    """
     # Not `postgast.parse`: its protobuf messages nest a hundred levels at most, which are used up
     # by fifty `||` in a row.
     result = lib.pg_query_parse(text.encode())
     try:
         if result.error:
-            raise PgQueryError(result.error.contents.message.decode())
-        tree = json.loads(result.parse_tree)
+            error = result.error.contents
+            # It counts characters, from 1.
+            position = error.cursorpos - 1 if error.cursorpos > 0 else None
+            raise SyntaxProblem(error.message.decode(errors="replace"), position)
+        found: list[Node] = json.loads(result.parse_tree.decode()).get("stmts", [])
+        return found
     finally:
         lib.pg_query_free_parse_result(result)
-    statements = tree.get("stmts", ())
-    return unwrapped(statements[0]["stmt"]) if statements else ("", {})
+
+
+def parse_statement(text: str) -> tuple[str, Node]:
+    """The kind and the node of a single statement. Raises `SyntaxProblem`, `RecursionError`."""
+    found = parse(text)
+    return unwrapped(found[0]["stmt"]) if found else ("", {})
+
+
+def characters(text: str, count: int) -> int:
+    """How many characters the first `count` bytes of a text in UTF-8 are."""
+    if text.isascii():
+        return count
+    return len(text.encode()[:count].decode(errors="ignore"))
 
 
 def unwrapped(node: Node) -> tuple[str, Node]:

@@ -14,5 +14,11 @@ def all_rules() -> dict[str, Rule]:
     return {module.RULE.name: module.RULE for module in modules}
 
 
+@cache
+def rules_for(kind: str) -> tuple[Rule, ...]:
+    """Those that look at statements of a kind."""
+    return tuple(rule for rule in all_rules().values() if kind in rule.kinds)
+
+
 def _modules() -> list[pkgutil.ModuleInfo]:
     return sorted(pkgutil.iter_modules(__path__), key=lambda each: each.name)
