@@ -66,6 +66,11 @@ class Database:
         self._cache = LookupCache()
 
     @property
+    def meter(self) -> Meter:
+        """Measures what a feature does with the database."""
+        return self._telemetry.meter
+
+    @property
     def pools(self) -> tuple[ConnectionPool, ...]:
         """The pool for writing, and for a cluster the one for reading."""
         if self._read_pool is self._write_pool:

@@ -1,13 +1,13 @@
 """CheckMigrations: the files of migrations that are not applied, and the live schema."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
 from dbopsd.db.database import Database
 from dbopsd.db.errors import ConnectFailed
 from dbopsd.db.session import Session
+from dbopsd.migrate.versions.apply.metrics import MigrationMetrics
 from dbopsd.migrate.versions.check.check_files import check_files
 from dbopsd.migrate.versions.check.problem_findings import with_problems
 from dbopsd.migrate.versions.fingerprint.differences import definition_differs, differences
@@ -17,18 +17,10 @@ from dbopsd.migrate.versions.folder.sets import chosen_sets
 from dbopsd.migrate.versions.ledger.ledger import Ledger
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
 from dbopsd.migrate.versions.model.migration_file import MigrationFile
-from dbopsd.migrate.versions.model.reports import (
-    CheckReport,
-    Difference,
-    Finding,
-    Roundtrip,
-    RoundtripResult,
-    Severity,
-)
+from dbopsd.migrate.versions.model.reports import Aspect, CheckReport, Difference, Severity
 from dbopsd.migrate.versions.model.requests import CheckMigrationsRequest
 from dbopsd.migrate.versions.plan.plan import PlannedRun
 from dbopsd.migrate.versions.plan.states import APPLIED_STATES, problems_of, read_set
-from dbopsd.migrate.versions.roundtrip.round_trip import round_trip
 from dbopsd.operations.kind import Run
 
 _APPLICATION: Final = "dbopsd migrate"
@@ -64,35 +56,18 @@ async def check_migrations(run: Run, request: CheckMigrationsRequest) -> CheckRe
         result = await check_files(run, planned, session)
         drift: tuple[Difference, ...] = ()
         if request.drift and session is not None:
-            drift, drift_notes = await _drift(session, ledger, config.schema_)
+            drift, drift_notes = await _drift(session, ledger, database)
             notes += drift_notes
-    roundtrip = await round_trip(run, folders) if request.roundtrip else ()
     findings = with_problems(result, problems, planned)
+    worst = {Severity.ERROR, Severity.WARNING} if request.strict else {Severity.ERROR}
+    bad = any(each.severity in worst and not each.allowed for each in findings)
     return CheckReport(
-        ok=_is_ok(request, findings, drift, roundtrip),
+        ok=not bad and not definition_differs(drift),
         findings=findings,
         drift=drift,
-        roundtrip=roundtrip,
         files=result.files,
         notes=(*notes, *result.notes),
     )
-
-
-def _is_ok(
-    request: CheckMigrationsRequest,
-    findings: Sequence[Finding],
-    drift: Sequence[Difference],
-    roundtrip: Sequence[Roundtrip],
-) -> bool:
-    """Grants and the order of columns are no drift, and no fault of a rollback."""
-    severities = {Severity.ERROR}
-    results = {RoundtripResult.NOT_RESTORED, RoundtripResult.FAILED}
-    if request.strict:
-        severities.add(Severity.WARNING)
-        results.add(RoundtripResult.NOT_TRIED)
-    found = any(each.severity in severities and not each.allowed for each in findings)
-    not_restored = any(each.result in results for each in roundtrip)
-    return not (found or not_restored or definition_differs(drift))
 
 
 def _directions(file: MigrationFile) -> list[PlannedRun]:
@@ -119,11 +94,14 @@ async def _connect(
 
 
 async def _drift(
-    session: Session, ledger: Ledger, schema: str
+    session: Session, ledger: Ledger, database: Database
 ) -> tuple[tuple[Difference, ...], list[str]]:
     """How the live schema differs from that after the last migration, and what is not known."""
     expected = await ledger.last_fingerprint(session)
     if expected is None:
         return (), ["drift is not known: no migration has left the fingerprint of its schema"]
-    actual = await take_fingerprint(session, ledger_schema=schema)
-    return differences(expected, actual), []
+    actual = await take_fingerprint(session, ledger_schema=ledger.schema)
+    found = differences(expected, actual)
+    drifted = sum(each.aspect is Aspect.DEFINITION for each in found)
+    MigrationMetrics(database.meter, database.name).drifted(drifted)
+    return found, []

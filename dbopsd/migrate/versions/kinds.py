@@ -27,18 +27,22 @@ from dbopsd.migrate.versions.model.requests import (
 from dbopsd.operations.kind import Kind, Run
 
 
-def _work(module: str) -> Callable[[Run, Any], Awaitable[Any]]:
-    """What a module of this package has under its own name."""
+def _work(module: str, name: str = "") -> Callable[[Run, Any], Awaitable[Any]]:
+    """What a module of this package has under that name, or under its own."""
 
     async def work(run: Run, request: Any) -> Any:
         loaded = importlib.import_module(f"dbopsd.migrate.versions.{module}")
-        return await getattr(loaded, module)(run, request)
+        return await getattr(loaded, name or module)(run, request)
 
     return work
 
 
 CHECK_MIGRATIONS: Final = Kind(
-    "check-migrations", CheckMigrationsRequest, CheckReport, _work("check_migrations")
+    "check-migrations",
+    CheckMigrationsRequest,
+    CheckReport,
+    _work("check_migrations"),
+    clean_up=_work("roundtrip.round_trip", "clean_up"),
 )
 APPLY_MIGRATIONS: Final = Kind(
     "apply-migrations", ApplyMigrationsRequest, MigrationReport, _work("apply_migrations")

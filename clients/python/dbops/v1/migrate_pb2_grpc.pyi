@@ -35,29 +35,41 @@ class MigrateServiceStub:
     ledger, in the schema `dbops` of the database, has a row for each run. Files are read once and hashed, and what was
     hashed is what runs. Errors of migrations:
 
-    - FAILED_PRECONDITION, `MIGRATIONS_NOT_CONFIGURED`: the database has no `migrations_dir`.
+    - FAILED_PRECONDITION, `MIGRATIONS_NOT_CONFIGURED`, `MIGRATIONS_UNREADABLE`: the database has no `migrations_dir`, or
+      the directory cannot be read.
     - FAILED_PRECONDITION, `LAYOUT_UNKNOWN`, `LAYOUT_AMBIGUOUS`: the files have the layout of no tool, or of several.
-    - INVALID_ARGUMENT, `SET_UNKNOWN`, `SET_REQUIRED`; NOT_FOUND, `VERSION_NOT_FOUND`: no such set or version, or several.
+    - INVALID_ARGUMENT, `SET_UNKNOWN`, `SET_REQUIRED`: no such set, or several and the request names none.
+    - NOT_FOUND, `VERSION_NOT_FOUND`: neither the folder nor the ledger has that version.
     - FAILED_PRECONDITION, `MIGRATION_FILES_INVALID`: files cannot be run as they are; the message has the first one with
       its line and column, and the metadata its reason, such as `DUPLICATE_VERSION`, `NOT_UTF8`, `NUL_BYTE`,
       `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `INVALID_DIRECTIVE`, `CANNOT_RUN`.
     - FAILED_PRECONDITION, `MIGRATION_CHANGED`, `MIGRATION_MISSING`, `MIGRATION_OUT_OF_ORDER`, `MIGRATION_INTERRUPTED`:
       the folder and the ledger do not go together.
     - FAILED_PRECONDITION, `FINDINGS`: a check found errors, and no `override_findings` was given.
-    - FAILED_PRECONDITION, `ROLLBACK_MISSING`: a migration to be rolled back has no rollback.
+    - FAILED_PRECONDITION, `ROLLBACK_MISSING`, `ROLLBACK_BEYOND_BASELINE`: a migration to be rolled back has no rollback,
+      or was never run.
     - FAILED_PRECONDITION, `CONTRACT_BLOCKED`: sessions of an older application version are still connected.
-    - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
-    - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
-    - FAILED_PRECONDITION, `LEDGER_NEWER`: a newer dbopsd has changed the ledger.
+    - FAILED_PRECONDITION, `TRANSACTION_ENDED`: a migration ended the transaction that it was to run in.
     - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
-    - FAILED_PRECONDITION, `HISTORY_NOT_FOUND`: the database has no history of that tool.
+    - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`: a newer dbopsd has changed the ledger, or the role
+      may not create or use it.
+    - FAILED_PRECONDITION, `HISTORY_NOT_FOUND`, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the database has
+      no history of that tool, or one that the tool does not write, or that says something else than the ledger; or the
+      ledger has migrations of the set already.
+    - FAILED_PRECONDITION, `NOT_RESOLVABLE`: what is so of the migration is known.
+    - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
+    - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
+    - ABORTED, `LOCK_LOST`: a migration gave the lock of migrations back, and somebody else has it.
+    - ABORTED, `MIGRATIONS_BUSY`, `MIGRATION_RUNNING`: somebody else changes the database by migrations now.
+    - UNAVAILABLE, `COMMIT_UNKNOWN`: the connection was lost while a migration committed, and the ledger cannot be asked.
+    - RESOURCE_EXHAUSTED, `TOO_MANY_READERS`: others ask about the same migrations already, and get no answer.
 
     An import reads one consistent state of a SQLite file and never changes the file. It creates the tables, keys,
     indexes, checks and views in PostgreSQL, copies every row and reads every value back. Then it publishes everything in
     one transaction. The `ImportReport` lists everything that was changed or left out, with the reason.
 
-    Every method starts an operation, as described in `OperationsService`. Errors are returned immediately or as
-    `Operation.error`. In addition to those of `HealthService` and `OperationsService`:
+    Every method of an import starts an operation, as described in `OperationsService`. Errors are returned immediately
+    or as `Operation.error`. In addition to those of `HealthService` and `OperationsService`:
 
     - INVALID_ARGUMENT, `PATH_OUTSIDE_ROOTS`: the file is outside the database's `import_roots`.
     - INVALID_ARGUMENT, `INVALID_MAPPING`: `mapping` is not TOML, or has an invalid key, type or name.
@@ -145,29 +157,41 @@ class MigrateServiceAsyncStub(MigrateServiceStub):
     ledger, in the schema `dbops` of the database, has a row for each run. Files are read once and hashed, and what was
     hashed is what runs. Errors of migrations:
 
-    - FAILED_PRECONDITION, `MIGRATIONS_NOT_CONFIGURED`: the database has no `migrations_dir`.
+    - FAILED_PRECONDITION, `MIGRATIONS_NOT_CONFIGURED`, `MIGRATIONS_UNREADABLE`: the database has no `migrations_dir`, or
+      the directory cannot be read.
     - FAILED_PRECONDITION, `LAYOUT_UNKNOWN`, `LAYOUT_AMBIGUOUS`: the files have the layout of no tool, or of several.
-    - INVALID_ARGUMENT, `SET_UNKNOWN`, `SET_REQUIRED`; NOT_FOUND, `VERSION_NOT_FOUND`: no such set or version, or several.
+    - INVALID_ARGUMENT, `SET_UNKNOWN`, `SET_REQUIRED`: no such set, or several and the request names none.
+    - NOT_FOUND, `VERSION_NOT_FOUND`: neither the folder nor the ledger has that version.
     - FAILED_PRECONDITION, `MIGRATION_FILES_INVALID`: files cannot be run as they are; the message has the first one with
       its line and column, and the metadata its reason, such as `DUPLICATE_VERSION`, `NOT_UTF8`, `NUL_BYTE`,
       `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `INVALID_DIRECTIVE`, `CANNOT_RUN`.
     - FAILED_PRECONDITION, `MIGRATION_CHANGED`, `MIGRATION_MISSING`, `MIGRATION_OUT_OF_ORDER`, `MIGRATION_INTERRUPTED`:
       the folder and the ledger do not go together.
     - FAILED_PRECONDITION, `FINDINGS`: a check found errors, and no `override_findings` was given.
-    - FAILED_PRECONDITION, `ROLLBACK_MISSING`: a migration to be rolled back has no rollback.
+    - FAILED_PRECONDITION, `ROLLBACK_MISSING`, `ROLLBACK_BEYOND_BASELINE`: a migration to be rolled back has no rollback,
+      or was never run.
     - FAILED_PRECONDITION, `CONTRACT_BLOCKED`: sessions of an older application version are still connected.
-    - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
-    - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
-    - FAILED_PRECONDITION, `LEDGER_NEWER`: a newer dbopsd has changed the ledger.
+    - FAILED_PRECONDITION, `TRANSACTION_ENDED`: a migration ended the transaction that it was to run in.
     - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
-    - FAILED_PRECONDITION, `HISTORY_NOT_FOUND`: the database has no history of that tool.
+    - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`: a newer dbopsd has changed the ledger, or the role
+      may not create or use it.
+    - FAILED_PRECONDITION, `HISTORY_NOT_FOUND`, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the database has
+      no history of that tool, or one that the tool does not write, or that says something else than the ledger; or the
+      ledger has migrations of the set already.
+    - FAILED_PRECONDITION, `NOT_RESOLVABLE`: what is so of the migration is known.
+    - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
+    - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
+    - ABORTED, `LOCK_LOST`: a migration gave the lock of migrations back, and somebody else has it.
+    - ABORTED, `MIGRATIONS_BUSY`, `MIGRATION_RUNNING`: somebody else changes the database by migrations now.
+    - UNAVAILABLE, `COMMIT_UNKNOWN`: the connection was lost while a migration committed, and the ledger cannot be asked.
+    - RESOURCE_EXHAUSTED, `TOO_MANY_READERS`: others ask about the same migrations already, and get no answer.
 
     An import reads one consistent state of a SQLite file and never changes the file. It creates the tables, keys,
     indexes, checks and views in PostgreSQL, copies every row and reads every value back. Then it publishes everything in
     one transaction. The `ImportReport` lists everything that was changed or left out, with the reason.
 
-    Every method starts an operation, as described in `OperationsService`. Errors are returned immediately or as
-    `Operation.error`. In addition to those of `HealthService` and `OperationsService`:
+    Every method of an import starts an operation, as described in `OperationsService`. Errors are returned immediately
+    or as `Operation.error`. In addition to those of `HealthService` and `OperationsService`:
 
     - INVALID_ARGUMENT, `PATH_OUTSIDE_ROOTS`: the file is outside the database's `import_roots`.
     - INVALID_ARGUMENT, `INVALID_MAPPING`: `mapping` is not TOML, or has an invalid key, type or name.
@@ -251,29 +275,41 @@ class MigrateServiceServicer(metaclass=_abc_1.ABCMeta):
     ledger, in the schema `dbops` of the database, has a row for each run. Files are read once and hashed, and what was
     hashed is what runs. Errors of migrations:
 
-    - FAILED_PRECONDITION, `MIGRATIONS_NOT_CONFIGURED`: the database has no `migrations_dir`.
+    - FAILED_PRECONDITION, `MIGRATIONS_NOT_CONFIGURED`, `MIGRATIONS_UNREADABLE`: the database has no `migrations_dir`, or
+      the directory cannot be read.
     - FAILED_PRECONDITION, `LAYOUT_UNKNOWN`, `LAYOUT_AMBIGUOUS`: the files have the layout of no tool, or of several.
-    - INVALID_ARGUMENT, `SET_UNKNOWN`, `SET_REQUIRED`; NOT_FOUND, `VERSION_NOT_FOUND`: no such set or version, or several.
+    - INVALID_ARGUMENT, `SET_UNKNOWN`, `SET_REQUIRED`: no such set, or several and the request names none.
+    - NOT_FOUND, `VERSION_NOT_FOUND`: neither the folder nor the ledger has that version.
     - FAILED_PRECONDITION, `MIGRATION_FILES_INVALID`: files cannot be run as they are; the message has the first one with
       its line and column, and the metadata its reason, such as `DUPLICATE_VERSION`, `NOT_UTF8`, `NUL_BYTE`,
       `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `INVALID_DIRECTIVE`, `CANNOT_RUN`.
     - FAILED_PRECONDITION, `MIGRATION_CHANGED`, `MIGRATION_MISSING`, `MIGRATION_OUT_OF_ORDER`, `MIGRATION_INTERRUPTED`:
       the folder and the ledger do not go together.
     - FAILED_PRECONDITION, `FINDINGS`: a check found errors, and no `override_findings` was given.
-    - FAILED_PRECONDITION, `ROLLBACK_MISSING`: a migration to be rolled back has no rollback.
+    - FAILED_PRECONDITION, `ROLLBACK_MISSING`, `ROLLBACK_BEYOND_BASELINE`: a migration to be rolled back has no rollback,
+      or was never run.
     - FAILED_PRECONDITION, `CONTRACT_BLOCKED`: sessions of an older application version are still connected.
-    - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
-    - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
-    - FAILED_PRECONDITION, `LEDGER_NEWER`: a newer dbopsd has changed the ledger.
+    - FAILED_PRECONDITION, `TRANSACTION_ENDED`: a migration ended the transaction that it was to run in.
     - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
-    - FAILED_PRECONDITION, `HISTORY_NOT_FOUND`: the database has no history of that tool.
+    - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`: a newer dbopsd has changed the ledger, or the role
+      may not create or use it.
+    - FAILED_PRECONDITION, `HISTORY_NOT_FOUND`, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the database has
+      no history of that tool, or one that the tool does not write, or that says something else than the ledger; or the
+      ledger has migrations of the set already.
+    - FAILED_PRECONDITION, `NOT_RESOLVABLE`: what is so of the migration is known.
+    - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
+    - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
+    - ABORTED, `LOCK_LOST`: a migration gave the lock of migrations back, and somebody else has it.
+    - ABORTED, `MIGRATIONS_BUSY`, `MIGRATION_RUNNING`: somebody else changes the database by migrations now.
+    - UNAVAILABLE, `COMMIT_UNKNOWN`: the connection was lost while a migration committed, and the ledger cannot be asked.
+    - RESOURCE_EXHAUSTED, `TOO_MANY_READERS`: others ask about the same migrations already, and get no answer.
 
     An import reads one consistent state of a SQLite file and never changes the file. It creates the tables, keys,
     indexes, checks and views in PostgreSQL, copies every row and reads every value back. Then it publishes everything in
     one transaction. The `ImportReport` lists everything that was changed or left out, with the reason.
 
-    Every method starts an operation, as described in `OperationsService`. Errors are returned immediately or as
-    `Operation.error`. In addition to those of `HealthService` and `OperationsService`:
+    Every method of an import starts an operation, as described in `OperationsService`. Errors are returned immediately
+    or as `Operation.error`. In addition to those of `HealthService` and `OperationsService`:
 
     - INVALID_ARGUMENT, `PATH_OUTSIDE_ROOTS`: the file is outside the database's `import_roots`.
     - INVALID_ARGUMENT, `INVALID_MAPPING`: `mapping` is not TOML, or has an invalid key, type or name.

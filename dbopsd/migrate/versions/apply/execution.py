@@ -13,6 +13,7 @@ from dbopsd.migrate.versions.apply.autovacuum import settings_against_autovacuum
 from dbopsd.migrate.versions.apply.engine import AFTER, PlanRun
 from dbopsd.migrate.versions.apply.errors import CommitUnknown, LockLost, NotCommitted
 from dbopsd.migrate.versions.apply.lock_watch import watching_session
+from dbopsd.migrate.versions.apply.metrics import MigrationMetrics
 from dbopsd.migrate.versions.apply.pooler import refuse_pooler
 from dbopsd.migrate.versions.apply.session_state import working_session
 from dbopsd.migrate.versions.apply.trial import PlanTrial
@@ -70,10 +71,10 @@ class Execution:
         except DbopsError as error:
             if self._current is None:
                 raise
-            report = self._report(Outcome.FAILED, error.message)
+            report = self._measured(self._report(Outcome.FAILED, error.message))
             raise FailedWithResult(error, report) from error
         runs = self._runs()
-        return self._report(Outcome.SUCCEEDED if runs else Outcome.NOTHING_TO_DO)
+        return self._measured(self._report(Outcome.SUCCEEDED if runs else Outcome.NOTHING_TO_DO))
 
     async def try_out(self) -> MigrationReport:
         """Do it in a transaction that is rolled back. Raises as `execute`."""
@@ -86,6 +87,11 @@ class Execution:
             report = self._report(Outcome.FAILED, error.message)
             raise FailedWithResult(error, report) from error
         return self._report(Outcome.VALIDATED if self._runs() else Outcome.NOTHING_TO_DO)
+
+    def _measured(self, report: MigrationReport) -> MigrationReport:
+        database = self.run.database
+        MigrationMetrics(database.meter, database.name).ended(self.direction, report)
+        return report
 
     async def _until_done(self) -> None:
         await refuse_pooler(self.run.database)

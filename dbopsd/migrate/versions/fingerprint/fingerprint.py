@@ -2,17 +2,21 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from dbopsd.db.errors import StatementFailed
+from dbopsd.db.errors import DeadlockDetected, LockTimeout, StatementFailed
 from dbopsd.db.session import Session
 from dbopsd.migrate.versions.fingerprint.object_rows import ObjectRow, read_object_rows
 from dbopsd.migrate.versions.fingerprint.view_text import without_table_prefixes
 from dbopsd.migrate.versions.model.schema_object import Fingerprint, SchemaObject
 
-_ATTEMPTS: Final = 10
+_ATTEMPTS: Final = 25
 _LOCK_TIMEOUT_S: Final = 5.0
+# What is locked while it waits, it soon gives back: two that wait for each other would be found by
+# the server after `deadlock_timeout`, 1 s by default, and then it may end the other one.
+_LOCK_WAIT_S: Final = 0.3
 # What the server raises for an object that is dropped while its definition is being written.
 _GONE: Final = frozenset({"XX000", "42P01", "42703", "42704", "42883", "3F000"})
 _DROPPED: Final = "???"
@@ -36,28 +40,35 @@ async def take_fingerprint(
     other tools; and what does not belong to the database: roles, tablespaces, settings.
 
     Writing a view down waits for whoever has locked its tables exclusively. Raises `QueryCanceled`
-    after `timeout_s` (None: no limit), `LockTimeout` after `lock_timeout_s` for one lock.
+    after `timeout_s` (None: no limit), `LockTimeout` after waits of `lock_timeout_s` in all.
     """
+    began_s = time.monotonic()
+    attempts = 0
     previous: frozenset[ObjectRow] = frozenset()
-    for attempt in range(1, _ATTEMPTS + 1):
+    while True:
+        spent_s = time.monotonic() - began_s
         try:
             async with session.trial():
                 rows, version = await read_object_rows(
                     session,
                     ledger_schema=ledger_schema,
-                    lock_timeout_ms=_milliseconds(lock_timeout_s),
-                    statement_timeout_ms=_milliseconds(timeout_s),
+                    lock_timeout_ms=_milliseconds(min(_LOCK_WAIT_S, lock_timeout_s)),
+                    statement_timeout_ms=_milliseconds(timeout_s and timeout_s - spent_s),
                 )
+        except (LockTimeout, DeadlockDetected):
+            if time.monotonic() - began_s >= lock_timeout_s:
+                raise
+            continue
         except StatementFailed as error:
-            if error.sqlstate not in _GONE or attempt == _ATTEMPTS:
+            attempts += 1
+            if error.sqlstate not in _GONE or attempts == _ATTEMPTS:
                 raise
             continue
         # Definitions that have the mark in their own text are the same the second time.
         found = frozenset(rows)
         if found == previous or not any(_DROPPED in row.definition for row in rows):
-            break
+            return await asyncio.to_thread(_fingerprint, rows, version)
         previous = found
-    return await asyncio.to_thread(_fingerprint, rows, version)
 
 
 def digest(objects: Iterable[SchemaObject]) -> str:

@@ -1,16 +1,23 @@
 """Apply, roll back and apply again every migration, and compare the schemas."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
+from dbopsd.db.errors import ConnectFailed
 from dbopsd.errors import DbopsError
 from dbopsd.migrate.versions.fingerprint.differences import definition_differs, differences
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
 from dbopsd.migrate.versions.model.errors import located
 from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile, Script
 from dbopsd.migrate.versions.model.reports import Difference, Roundtrip, RoundtripResult
+from dbopsd.migrate.versions.model.requests import CheckMigrationsRequest
 from dbopsd.migrate.versions.model.schema_object import Fingerprint
-from dbopsd.migrate.versions.roundtrip.scratch_databases import ScratchDatabases, scratch_databases
+from dbopsd.migrate.versions.roundtrip.scratch_databases import (
+    ScratchDatabases,
+    drop_scratch_databases,
+    scratch_databases,
+)
 from dbopsd.migrate.versions.roundtrip.scripts import StepFailed
 from dbopsd.migrate.versions.roundtrip.server_wide import ReachesBeyond, why_not
 from dbopsd.operations.kind import Run
@@ -40,6 +47,16 @@ async def round_trip(run: Run, folders: Sequence[Folder]) -> tuple[Roundtrip, ..
         results += [_not_tried(file, error.message) for file in files[len(results) :]]
     run.progress("round trips", total, total, _UNIT)
     return tuple(results)
+
+
+async def clean_up(run: Run, request: CheckMigrationsRequest) -> None:
+    """Drop the scratch databases of a check that failed or was cancelled.
+
+    Those on a server that does not answer are dropped at the start of the next round trip.
+    """
+    if request.roundtrip:
+        with suppress(ConnectFailed):
+            await drop_scratch_databases(run.database, run.operation)
 
 
 class _Trip:

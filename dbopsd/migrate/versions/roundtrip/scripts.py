@@ -23,7 +23,7 @@ _RESET: Final = Statement("DISCARD ALL", "DISCARD")
 class StepFailed(DbopsError):
     """A script failed. `undone`: the database is as it was before."""
 
-    reason: ClassVar[str] = "STEP_FAILED"
+    reason: ClassVar[str] = "ROUND_TRIP_STEP_FAILED"
     code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
 
     problem: str
