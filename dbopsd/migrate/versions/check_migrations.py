@@ -1,6 +1,7 @@
 """CheckMigrations: the files of migrations that are not applied, and the live schema."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -17,10 +18,19 @@ from dbopsd.migrate.versions.folder.sets import chosen_sets
 from dbopsd.migrate.versions.ledger.ledger import Ledger
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
 from dbopsd.migrate.versions.model.migration_file import MigrationFile
-from dbopsd.migrate.versions.model.reports import Aspect, CheckReport, Difference, Severity
+from dbopsd.migrate.versions.model.reports import (
+    Aspect,
+    CheckReport,
+    Difference,
+    Finding,
+    Roundtrip,
+    RoundtripResult,
+    Severity,
+)
 from dbopsd.migrate.versions.model.requests import CheckMigrationsRequest
 from dbopsd.migrate.versions.plan.plan import PlannedRun
 from dbopsd.migrate.versions.plan.states import APPLIED_STATES, problems_of, read_set
+from dbopsd.migrate.versions.roundtrip.round_trip import round_trip
 from dbopsd.operations.kind import Run
 
 _APPLICATION: Final = "dbopsd migrate"
@@ -58,16 +68,33 @@ async def check_migrations(run: Run, request: CheckMigrationsRequest) -> CheckRe
         if request.drift and session is not None:
             drift, drift_notes = await _drift(session, ledger, database)
             notes += drift_notes
+    roundtrip = await round_trip(run, folders) if request.roundtrip else ()
     findings = with_problems(result, problems, planned)
-    worst = {Severity.ERROR, Severity.WARNING} if request.strict else {Severity.ERROR}
-    bad = any(each.severity in worst and not each.allowed for each in findings)
     return CheckReport(
-        ok=not bad and not definition_differs(drift),
+        ok=_is_ok(request, findings, drift, roundtrip),
         findings=findings,
         drift=drift,
+        roundtrip=roundtrip,
         files=result.files,
         notes=(*notes, *result.notes),
     )
+
+
+def _is_ok(
+    request: CheckMigrationsRequest,
+    findings: Sequence[Finding],
+    drift: Sequence[Difference],
+    roundtrip: Sequence[Roundtrip],
+) -> bool:
+    """Grants and the order of columns are no drift, and no fault of a rollback."""
+    severities = {Severity.ERROR}
+    results = {RoundtripResult.NOT_RESTORED, RoundtripResult.FAILED}
+    if request.strict:
+        severities.add(Severity.WARNING)
+        results.add(RoundtripResult.NOT_TRIED)
+    found = any(each.severity in severities and not each.allowed for each in findings)
+    not_restored = any(each.result in results for each in roundtrip)
+    return not (found or not_restored or definition_differs(drift))
 
 
 def _directions(file: MigrationFile) -> list[PlannedRun]:

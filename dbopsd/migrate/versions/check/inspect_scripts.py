@@ -25,6 +25,7 @@ from dbopsd.migrate.versions.check.tree import (
     Statement,
     characters,
     parse,
+    parse_statement,
     unwrapped,
 )
 from dbopsd.migrate.versions.sql.lexer import skip_blanks
@@ -100,8 +101,8 @@ def _tree_of(statement: SqlStatement) -> tuple[str, Node]:
     if len(statement.text) > LARGE_STATEMENT_CHARS:
         return "", {}
     try:
-        return unwrapped(parse(statement.text)[0]["stmt"])
-    except (SyntaxProblem, RecursionError, MemoryError, ValueError, IndexError):
+        return parse_statement(statement.text)
+    except (SyntaxProblem, RecursionError, MemoryError, ValueError):
         # It was parsed once, with the whole script: there is no room for its tree.
         return "", {}
 

@@ -98,6 +98,12 @@ def parse(text: str) -> list[Node]:
         lib.pg_query_free_parse_result(result)
 
 
+def parse_statement(text: str) -> tuple[str, Node]:
+    """The kind and the node of a single statement. Raises `SyntaxProblem`, `RecursionError`."""
+    found = parse(text)
+    return unwrapped(found[0]["stmt"]) if found else ("", {})
+
+
 def characters(text: str, count: int) -> int:
     """How many characters the first `count` bytes of a text in UTF-8 are."""
     if text.isascii():
