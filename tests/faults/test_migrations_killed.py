@@ -1,0 +1,197 @@
+"""Migrations whose process or server is killed: what is recorded is there, and nothing else.
+
+A watcher looks at the ledger and the catalog in one snapshot, over and over.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from dbopsd.migrate.versions.model.reports import Outcome
+from tests.support.migration_site import MigrationSite, migration_site
+from tests.support.servers import PostgresServer
+from tests.support.soak import Soak
+
+OFF = "-- dbops: transaction=off\n"
+PAUSE = "SELECT pg_sleep(0.03);\n"
+MIGRATIONS = 9
+# For each migration the tables that it makes, and how many statements of it are done. A table of
+# one that is not in a transaction has the number of the statement that makes it in its name.
+WATCHED = """
+SELECT r.key, bool_or(r.result = 'done'), max(r.statements_done), (
+    SELECT coalesce(array_agg(c.relname::text ORDER BY 1), '{}') FROM pg_class c
+    WHERE c.relkind = 'r' AND c.relname LIKE 't' || r.key || '\\_%'
+), (
+    SELECT coalesce(bool_and(i.indisvalid), false) FROM pg_index i
+    WHERE i.indrelid = to_regclass('t' || r.key || '_1') AND NOT i.indisprimary
+)
+FROM dbops.migration_runs r GROUP BY r.key
+"""
+UNRECORDED = """
+SELECT c.relname FROM pg_class c WHERE c.relkind = 'r' AND c.relname ~ '^t[0-9]'
+AND split_part(substr(c.relname, 2), '_', 1) NOT IN (SELECT key FROM dbops.migration_runs)
+"""
+
+
+def write_migrations(site: MigrationSite) -> None:
+    """Every third is not in a transaction, and builds an index besides."""
+    for number in range(1, MIGRATIONS + 1):
+        name = f"t{number:03d}"
+        tables = [f"CREATE TABLE {name}_{each} (id int PRIMARY KEY);\n" for each in (1, 3)]
+        fill = f"INSERT INTO {name}_1 SELECT generate_series(1, 500);\n"
+        if number % 3:
+            text = tables[0] + PAUSE + tables[1] + PAUSE + fill
+        else:
+            index = f"CREATE INDEX CONCURRENTLY {name}_i ON {name}_1 ((id % 7));\n"
+            text = OFF + tables[0] + fill + tables[1] + PAUSE + index + PAUSE
+            text += f"REINDEX INDEX CONCURRENTLY {name}_i;\n"
+        site.write(f"{number:03d}_m", text)
+
+
+class Watcher(threading.Thread):
+    """Keeps what it saw that may not be."""
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__()
+        self._dsn = dsn
+        self._over = threading.Event()
+        self.looks = 0
+        self.wrong: list[str] = []
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            try:
+                with psycopg.connect(self._dsn, autocommit=True) as connection:
+                    while not self._over.wait(0.002):
+                        self._look(connection)
+            except psycopg.OperationalError:
+                # The server is killed, too.
+                self._over.wait(0.02)
+
+    def close(self) -> None:
+        self._over.set()
+        self.join()
+
+    def _look(self, connection: psycopg.Connection[Any]) -> None:
+        try:
+            rows = connection.execute(WATCHED).fetchall()
+            unrecorded = connection.execute(UNRECORDED).fetchall()
+        except psycopg.errors.UndefinedTable:
+            return  # there is no ledger yet
+        self.looks += 1
+        for key, done, statements_done, tables, valid in rows:
+            made = {int(table.rpartition("_")[2]) for table in tables}
+            if int(key) % 3:
+                recorded = {1, 3} if done else set()
+            else:
+                recorded = {each for each in (1, 3) if each <= statements_done}
+                if done and not valid:
+                    self.wrong.append(f"{key} is done with an invalid index")
+            if made != recorded:
+                self.wrong.append(f"{key}: {recorded} is recorded, and {made} is there")
+        if unrecorded:
+            self.wrong.append(f"{unrecorded} is not recorded")
+
+
+@contextmanager
+def watched(dsn: str) -> Iterator[Watcher]:
+    watcher = Watcher(dsn)
+    watcher.start()
+    try:
+        yield watcher
+    finally:
+        watcher.close()
+
+
+def applier(directory: Path, dsn: str, number: int = 1) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.support.migrating", str(directory), dsn, str(number)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def assert_applied(site: MigrationSite) -> None:
+    done = site.ask(
+        "SELECT key, count(*) FROM dbops.migration_runs WHERE result = 'done' GROUP BY 1"
+    )
+    assert sorted(done) == [(f"{number:03d}", 1) for number in range(1, MIGRATIONS + 1)]
+    assert len(site.tables()) == 2 * MIGRATIONS
+    indexes = [name for name, valid in site.indexes() if valid and name.endswith("_i")]
+    assert len(indexes) == MIGRATIONS // 3
+    assert all(valid for _, valid in site.indexes())
+
+
+def kill_backend(server: PostgresServer, dsn: str) -> None:
+    """kill -9 of the backend at work, after which the server begins anew."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'dbopsd migrate'"
+        ).fetchall()
+    for (pid,) in found:
+        os.kill(pid, signal.SIGKILL)
+
+
+def kill_server(server: PostgresServer, _dsn: str) -> None:
+    server.stop("immediate")
+    server.start()
+
+
+SERVER_FAULTS: list[Callable[[PostgresServer, str], None]] = [kill_backend, kill_server]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+async def test_whatever_dies_the_next_apply_ends_well(
+    disposable_server: Callable[[], PostgresServer], tmp_path: Path, soak: Soak
+) -> None:
+    chance = soak.random()
+    server = disposable_server()
+    looks = 0
+    for round_ in range(soak.scale(3, 50)):
+        dsn = server.dsn(dbname=server.create_database())
+        directory = tmp_path / f"round-{round_}"
+        async with migration_site(directory, dsn) as site:
+            write_migrations(site)
+            fault = chance.choice([None, None, *SERVER_FAULTS])
+            what = f"--seed={soak.seed}, round {round_}: {fault and fault.__name__}"
+            with watched(dsn) as watcher, applier(directory, dsn) as process:
+                await site.until("SELECT 1 FROM pg_namespace WHERE nspname = 'dbops'")
+                time.sleep(chance.uniform(0, 1.5))
+                if fault is not None:
+                    fault(server, dsn)
+                    time.sleep(chance.uniform(0, 0.2))
+                process.kill()
+                process.wait()
+                report = await site.apply_unchecked()
+                assert report.outcome in (Outcome.SUCCEEDED, Outcome.NOTHING_TO_DO), what
+            assert watcher.wrong == [], what
+            looks += watcher.looks
+            assert_applied(site)
+    assert looks > 0
+
+
+async def test_many_appliers_at_once(
+    disposable_server: Callable[[], PostgresServer], tmp_path: Path
+) -> None:
+    server = disposable_server()
+    dsn = server.dsn(dbname=server.create_database())
+    async with migration_site(tmp_path / "a", dsn) as site:
+        write_migrations(site)
+        (tmp_path / "b").mkdir()
+        (tmp_path / "b" / "migrations").symlink_to(site.files)
+        with watched(dsn) as watcher:
+            replicas = [applier(tmp_path / name, dsn, 5) for name in ("a", "b")]
+            outcomes = [line for each in replicas for line in each.communicate()[0].splitlines()]
+        assert set(outcomes) <= {"SUCCEEDED", "NOTHING_TO_DO"}
+        assert len(outcomes) == 10
+        assert watcher.wrong == []
+        assert_applied(site)
+        assert all(run.statements_done == run.statements for run in await site.runs())
