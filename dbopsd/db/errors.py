@@ -155,6 +155,8 @@ class ScriptFailed(StatementFailed):
     """The error of its own class, such as `LockTimeout` or `ConnectionLost`."""
     statements_done: int
     """How many before it were done. Whether they stay done, their transaction decides."""
+    ends_transaction: bool = False
+    """Whether one of those ended the transaction, or went back to a savepoint."""
     position: int | None = None
     """Where in the text, in characters from 1; None: the server does not say."""
     detail: str = ""

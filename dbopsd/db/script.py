@@ -5,6 +5,8 @@ answers each statement, stops at the first that fails, and runs all in one trans
 script does not end it.
 """
 
+from dataclasses import dataclass
+
 import psycopg
 from psycopg import errors, generators, pq
 from psycopg.abc import PQGen
@@ -17,6 +19,18 @@ _DONE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 _NO_COPY_DATA = b"a script has no data for COPY FROM STDIN"
 # feature_not_supported. The server's own is that of a cancelled statement, which it is not.
 _COPY_SQLSTATE = "0A000"
+# In what the server answers to the statements that end a transaction. That of ROLLBACK TO SAVEPOINT
+# is the same as of ROLLBACK.
+_ENDINGS = (b"COMMIT", b"ROLLBACK", b"PREPARE TRANSACTION")
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptDone:
+    """What a script did."""
+
+    statements: int
+    ends_transaction: bool
+    """Whether one of its statements ends the transaction around it, or goes back to a savepoint."""
 
 
 class Script:
@@ -30,7 +44,13 @@ class Script:
         self._bytes = text.encode(self._encoding)
         self._copy_refused = False
         self._failure: psycopg.Error | None = None
-        self.statements_done = 0
+        self._statements_done = 0
+        self._ends_transaction = False
+
+    @property
+    def done(self) -> ScriptDone:
+        """What it has done so far."""
+        return ScriptDone(self._statements_done, self._ends_transaction)
 
     async def run(self) -> None:
         """Raise the driver's error for the statement that failed, when the server is done."""
@@ -49,7 +69,8 @@ class Script:
             error.sqlstate,
             error.cause,
             error=error,
-            statements_done=self.statements_done,
+            statements_done=self._statements_done,
+            ends_transaction=self._ends_transaction,
             position=self._position(said.statement_position if said else None),
             detail=(said.message_detail if said else None) or "",
             hint=(said.message_hint if said else None) or "",
@@ -63,7 +84,9 @@ class Script:
         yield from generators.send(pgconn)
         while (result := (yield from generators.fetch(pgconn))) is not None:
             if result.status in _DONE:
-                self.statements_done += 1
+                self._statements_done += 1
+                if result.command_status in _ENDINGS:
+                    self._ends_transaction = True
             elif result.status == pq.ExecStatus.COPY_IN:
                 self._copy_refused = True
                 pgconn.put_copy_end(_NO_COPY_DATA)

@@ -24,7 +24,7 @@ from dbopsd.db.errors import (
     WritesRefused,
     translate,
 )
-from dbopsd.db.script import Script
+from dbopsd.db.script import Script, ScriptDone
 from dbopsd.db.spans import Endpoint, StatementSpan
 from dbopsd.db.statement import Statement
 from dbopsd.db.syntax import TWO_STATEMENTS, SyntaxRefusal, parse_only, refusal
@@ -101,8 +101,8 @@ class Session:
             await cursor.execute(statement.text, parameters, binary=single or None)
             return cursor.rowcount
 
-    async def execute_script(self, script: Statement) -> int:
-        """Send the text of `script` as one message; how many statements were done.
+    async def execute_script(self, script: Statement) -> ScriptDone:
+        """Send the text of `script` as one message.
 
         Outside a transaction all of them take effect or none, where it does not end a transaction
         itself. A `%` in it stands for itself. Raises `ScriptFailed` for the first that fails, and
@@ -119,7 +119,7 @@ class Session:
                 await sent.run()
         except StatementFailed as exc:
             raise sent.failed(exc) from exc
-        return sent.statements_done
+        return sent.done
 
     async def refused_syntax(self, text: str) -> SyntaxRefusal | None:
         """Have the server parse `text`, and run nothing of it; None: its grammar accepts it.
@@ -299,11 +299,12 @@ class Session:
         isolation: IsolationLevel | None = None,
         read_only: bool = False,
         deferrable: bool = False,
+        first: Statement | None = None,
     ) -> AsyncIterator[None]:
         """Commit what runs inside, or roll all of it back if an error leaves it.
 
         Inside another transaction, whoever began it, it is a savepoint; isolation and access belong
-        to the outermost.
+        to the outermost. `first`, a script, is sent in the message that begins it.
         Raises `TransactionNotCommitted` if the server rolled back what was to be committed.
         """
         status = self._connection.pgconn.transaction_status
@@ -313,7 +314,7 @@ class Session:
                 raise ValueError("a savepoint takes its modes from the transaction around it")
         else:
             begin, commit, undo = _begin(isolation, read_only, deferrable), _COMMIT, [_ROLLBACK]
-        await self.execute(begin)
+        await (self.execute(begin) if first is None else self._begin_with(begin, first, undo))
         self._depth += 1
         try:
             yield
@@ -377,6 +378,15 @@ class Session:
         status = self._connection.pgconn.transaction_status
         if status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR):
             await self._undo([_ROLLBACK])
+
+    async def _begin_with(self, begin: Statement, first: Statement, undo: list[Statement]) -> None:
+        text = f"{begin.query_text};\n{first.query_text}"
+        try:
+            await self.execute(Statement(text, begin.summary))
+        except BaseException:
+            # It may have begun.
+            await self._undo(undo)
+            raise
 
     def _savepoint_statements(self) -> tuple[Statement, Statement, list[Statement]]:
         name = f"dbops_{next(self._savepoints)}"

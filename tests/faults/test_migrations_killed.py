@@ -19,6 +19,7 @@ import pytest
 
 from dbopsd.migrate.versions.model.reports import Outcome
 from tests.support.migration_site import MigrationSite, migration_site
+from tests.support.recording import Recording
 from tests.support.servers import PostgresServer
 from tests.support.soak import Soak
 
@@ -158,7 +159,7 @@ async def test_whatever_dies_the_next_apply_ends_well(
     for round_ in range(soak.scale(3, 50)):
         dsn = server.dsn(dbname=server.create_database())
         directory = tmp_path / f"round-{round_}"
-        async with migration_site(directory, dsn) as site:
+        async with migration_site(directory, dsn, Recording().telemetry) as site:
             write_migrations(site)
             fault = chance.choice([None, None, *SERVER_FAULTS])
             what = f"--seed={soak.seed}, round {round_}: {fault and fault.__name__}"
@@ -183,7 +184,7 @@ async def test_many_appliers_at_once(
 ) -> None:
     server = disposable_server()
     dsn = server.dsn(dbname=server.create_database())
-    async with migration_site(tmp_path / "a", dsn) as site:
+    async with migration_site(tmp_path / "a", dsn, Recording().telemetry) as site:
         write_migrations(site)
         (tmp_path / "b").mkdir()
         (tmp_path / "b" / "migrations").symlink_to(site.files)

@@ -1,11 +1,13 @@
 """Scripts: several statements in one message, and what is known when one of them fails."""
 
 import asyncio
+import contextlib
 
 import pytest
 
 from dbopsd.db.database import Database
 from dbopsd.db.errors import ConnectionLost, InvalidData, InvalidStatement, ScriptFailed
+from dbopsd.db.script import ScriptDone
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from tests.support.recording import Recording
@@ -28,8 +30,10 @@ async def test_a_script_is_one_message_with_one_span(
 ) -> None:
     text = "CREATE TABLE t1 (a int); INSERT INTO t1 SELECT 100 % 7; SELECT * FROM t1; ; -- end"
     async with database.session() as session:
-        assert await session.execute_script(script(text)) == 3
-        assert await session.execute_script(script(" -- nothing")) == 0
+        assert await session.execute_script(script(text)) == ScriptDone(3, ends_transaction=False)
+        assert await session.execute_script(script(" -- nothing")) == ScriptDone(
+            0, ends_transaction=False
+        )
         assert session.usable
     assert [dict(span.attributes or {})["db.query.text"] for span in recording.spans("SCRIPT")] == [
         text,
@@ -85,14 +89,8 @@ async def test_a_nul_would_cut_the_message_and_is_refused(database: Database) ->
 
 async def test_copy_in_either_direction_ends_cleanly(database: Database) -> None:
     async with database.session() as session:
-        assert (
-            await session.execute_script(
-                script(
-                    "COPY (SELECT generate_series(1, 100000)) TO STDOUT; CREATE TABLE t1 (a int)"
-                )
-            )
-            == 2
-        )
+        text = "COPY (SELECT generate_series(1, 100000)) TO STDOUT; CREATE TABLE t1 (a int)"
+        assert await session.execute_script(script(text)) == ScriptDone(2, ends_transaction=False)
         with pytest.raises(ScriptFailed, match="COPY FROM STDIN") as failed:
             await session.execute_script(script("CREATE TABLE t2 (); COPY t1 FROM STDIN; SELECT 1"))
         assert failed.value.sqlstate == "0A000"
@@ -134,3 +132,35 @@ async def test_a_cancelled_script_ends_on_the_server_and_leaves_the_session_usab
                 await task
         assert await tables(session) == set()
         assert session.usable
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("SELECT 1", False),
+        ("SAVEPOINT a; RELEASE a", False),
+        ("COMMIT", True),
+        ("END; BEGIN", True),
+        ("ROLLBACK AND CHAIN", True),
+        ("PREPARE TRANSACTION 'x'", True),
+        ("ABORT", True),
+    ],
+)
+async def test_a_script_that_ends_its_transaction_is_known(
+    database: Database, text: str, ends: bool
+) -> None:
+    async with database.session() as session:
+        with contextlib.suppress(ScriptFailed):  # servers without prepared transactions
+            async with session.transaction(first=script("SELECT 1; SELECT 2")):
+                done = await session.execute_script(script(text))
+                assert done.ends_transaction is ends
+        await session.end_transaction()
+
+
+async def test_what_is_sent_with_begin_is_undone_with_it(database: Database) -> None:
+    async with database.session() as session:
+        with pytest.raises(InvalidStatement):
+            async with session.transaction(first=script("CREATE TABLE t1 (); SELECT missing")):
+                raise AssertionError("it has not begun")
+        assert session.usable
+        assert await tables(session) == set()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dbopsd.errors import DbopsError
 from tests.support.migration_site import MigrationSite, migration_site
+from tests.support.recording import Recording
 
 
 async def _apply(site: MigrationSite, name: str) -> str:
@@ -21,7 +22,7 @@ async def _apply(site: MigrationSite, name: str) -> str:
 
 
 async def _main(directory: Path, dsn: str, number: int) -> None:
-    async with migration_site(directory, dsn) as site:
+    async with migration_site(directory, dsn, Recording().telemetry) as site:
         names = [f"{directory.name}-{each}" for each in range(number)]
         for outcome in await asyncio.gather(*(_apply(site, name) for name in names)):
             print(outcome)

@@ -21,7 +21,7 @@ from dbopsd.operations.kind import Run
 
 UNIT: Final = "statements"
 # Of the time of a plan. With thousands of objects and small migrations it would be most of it.
-_FINGERPRINT_SHARE: Final = 0.2
+_FINGERPRINT_SHARE: Final = 0.05
 _BEFORE: Final = {Direction.UP: State.PENDING, Direction.DOWN: State.APPLIED}
 VERBS: Final = {Direction.UP: "apply", Direction.DOWN: "roll back"}
 AFTER: Final = {Direction.UP: State.APPLIED, Direction.DOWN: State.PENDING}
@@ -69,7 +69,6 @@ class PlanRun(PlanState):
             ):
                 run_id = await self._migrate(index, planned)
                 await self._take_fingerprint(run_id, is_last=index == len(self._plan) - 1)
-                await self._work.keep_lock()
 
     async def _migrate(self, index: int, planned: PlannedRun) -> int:
         """Run one migration; the id of its row in the ledger."""

@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from dbopsd.config.migrations import DatabaseMigrationsConfig
 from dbopsd.db.database import Database
 from dbopsd.db.errors import StatementFailed
+from dbopsd.db.identifiers import literal
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement, load_sql
 from dbopsd.migrate.versions.apply.attempts import LockLimits
@@ -42,6 +43,8 @@ class WorkingSession:
     backend_pid: int
     settings: dict[str, str]
     config: DatabaseMigrationsConfig
+    clock_ahead: timedelta
+    """By how much the server's clock is ahead of this machine's."""
 
     @classmethod
     async def prepare(cls, session: Session, config: DatabaseMigrationsConfig) -> "WorkingSession":
@@ -60,36 +63,36 @@ class WorkingSession:
         if await _can_set(session, {n: v for n, v in _CLIENT_CHECK.items() if n in known}):
             settings |= _CLIENT_CHECK
         backend = await session.fetch_one(load("backend"))
-        prepared = cls(session, 0 if backend is None else backend[0], settings, config)
+        if backend is None:
+            raise ValueError("SELECT without FROM returned no row")
+        prepared = cls(session, backend[0], settings, config, backend[1] - datetime.now(UTC))
         await prepared.set(settings)
         return prepared
+
+    def now(self) -> datetime:
+        """The time by the server's clock."""
+        return datetime.now(UTC) + self.clock_ahead
 
     async def set(self, settings: dict[str, str]) -> None:
         """Change settings of the session."""
         await _set(self.session, settings)
 
-    async def begin_file(
-        self, script: Script, limits: LockLimits, lock_key: LockKey
-    ) -> tuple[str, datetime]:
-        """Set what holds for a file, in the transaction that it runs in; its id, and the time."""
-        parameters = {"lock_key": lock_key.value, **self.timeouts(script, limits)}
-        row = await self.session.fetch_one(load("begin_file"), parameters)
-        if row is None:
-            raise ValueError("SELECT without FROM returned no row")
-        return row[0], row[1]
+    def beginning(self, script: Script, limits: LockLimits, lock_key: LockKey) -> Statement:
+        """What to send with the BEGIN of the transaction that a file runs in."""
+        settings = _set_text(self.timeouts(script, limits), local=True)
+        begin = load("begin_file")
+        text = f"{settings};\n{begin.query_text.format(lock_key=lock_key.value)}"
+        return Statement(text, begin.summary)
 
-    async def transaction(self) -> str:
-        """The id of the transaction that is open; empty: there is none that changed something."""
-        row = await self.session.fetch_one(load("transaction"))
-        return "" if row is None or row[0] is None else str(row[0])
-
-    async def end_file(self) -> None:
+    async def end_file(self, lock_key: LockKey) -> None:
         """Undo what a file did to the session, in its transaction or outside one.
 
         Deferred constraints are checked first. Raises `ScriptFailed`.
         """
-        await self.session.execute_script(load("end_file"))
-        await self.set(self.settings)
+        end = load("end_file")
+        text = end.query_text.format(lock_key=lock_key.value)
+        settings = _set_text(self.settings, local=False)
+        await self.session.execute_script(Statement(f"{text};\n{settings}", end.summary))
 
     @asynccontextmanager
     async def without_lock_timeout(self) -> AsyncIterator[None]:
@@ -142,6 +145,16 @@ async def _can_set(session: Session, settings: dict[str, str]) -> bool:
         # The server's system cannot tell (it has no POLLRDHUP), or a role may not.
         return False
     return True
+
+
+def _set_text(settings: Mapping[str, str], *, local: bool) -> str:
+    """A statement that changes settings, of the transaction only if `local`."""
+    scope = "true" if local else "false"
+    calls = [
+        f"pg_catalog.set_config({literal(name)}, {literal(value)}, {scope})"
+        for name, value in settings.items()
+    ]
+    return f"SELECT {', '.join(calls)}"
 
 
 async def _set(session: Session, settings: dict[str, str]) -> None:

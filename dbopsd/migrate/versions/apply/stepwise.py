@@ -205,7 +205,7 @@ class StepwiseRun:
     async def _end(self) -> None:
         work = self._work
         await refuse_invalid_of(work, self._planned, [step.kind for step in self._steps])
-        await work.working.end_file()
+        await work.working.end_file(self._work.ledger.lock_key)
         await work.ledger.finish(work.session, self._run_id, Result.DONE, len(self._steps))
         self._tally.result = Result.DONE
 
@@ -226,7 +226,7 @@ class StepwiseRun:
         with contextlib.suppress(DbopsError):
             await session.end_transaction()
             left = self._in_doubt and await self._leaves_something(self._steps[done])
-            await self._work.working.end_file()
+            await self._work.working.end_file(self._work.ledger.lock_key)
             result = Result.INTERRUPTED if done or left else Result.FAILED
             await self._work.ledger.finish(
                 session, self._run_id, result, done, in_doubt=left, problem=problem.message
@@ -250,7 +250,7 @@ class StepwiseRun:
         with contextlib.suppress(DbopsError, TimeoutError):
             async with asyncio.timeout(_RECORD_S):
                 await session.end_transaction()
-                await self._work.working.end_file()
+                await self._work.working.end_file(self._work.ledger.lock_key)
                 # The statement may have been done before the server heard of the cancel.
                 (row,) = [run for run in await ledger.read(session) if run.id == self._run_id]
                 some = row.statements_done or row.in_doubt

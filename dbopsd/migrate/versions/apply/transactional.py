@@ -5,15 +5,13 @@ statement runs, and nothing depends on where a statement ends.
 """
 
 import contextlib
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from dbopsd.db.errors import ConnectionLost, DatabaseError, QueryTimeout, ScriptFailed
 from dbopsd.errors import DbopsError
 from dbopsd.migrate.versions.apply import invalid_indexes
 from dbopsd.migrate.versions.apply.errors import CommitUnknown, TransactionEnded
 from dbopsd.migrate.versions.apply.lock_watch import LockWatch
-from dbopsd.migrate.versions.apply.session_state import load
 from dbopsd.migrate.versions.apply.work import (
     Tally,
     Work,
@@ -28,21 +26,6 @@ from dbopsd.migrate.versions.model.ledger_run import Result
 from dbopsd.migrate.versions.plan.plan import PlannedRun
 from dbopsd.migrate.versions.sql.lexer import statements as split_roughly
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-# A transaction of which nothing stays, as pg_xact_status() has it.
-_ABORTED = "aborted"
-
-
-@dataclass
-class _Attempt:
-    """How far an attempt came."""
-
-    transaction: str = ""
-    recorded: bool = False
-    """Whether only its COMMIT was left."""
-
 
 class TransactionalRun:
     """Runs one migration. After `run` the ledger has the row `run_id`, unless that raises."""
@@ -53,8 +36,9 @@ class TransactionalRun:
         self._new = new
         self._tally = tally
         self._limits = limits_of(work, planned)
-        self._last = _Attempt()
-        self._started_at: datetime | None = None
+        self._started_at = work.working.now()
+        self._recorded = False
+        """Whether only the COMMIT of the last attempt was left."""
 
     async def run(self) -> int:
         """Run it; the id of its row. Of a failure the ledger has a row, too.
@@ -79,40 +63,39 @@ class TransactionalRun:
             self._tally.add(attempts)
 
     async def _attempt(self, watch: LockWatch) -> int:
-        work, session, script = self._work, self._work.session, self._planned.script
-        self._last = attempt = _Attempt()
-        async with session.transaction():
+        work, script = self._work, self._planned.script
+        self._recorded = False
+        begin = work.working.beginning(script, self._limits, work.ledger.lock_key)
+        async with work.session.transaction(first=begin):
             async with watch:
-                attempt.transaction, started_at = await work.working.begin_file(
-                    script, self._limits, work.ledger.lock_key
-                )
-                self._started_at = self._started_at or started_at
-                done = await session.execute_script(script_of(self._planned, script.text))
-                await self._end_file(done)
-            if await work.working.transaction() != attempt.transaction:
-                raise transaction_ended(self._work, self._planned)
-            run_id = await work.ledger.done(session, self._row(Result.DONE, done))
-            attempt.recorded = True
-        self._tally.statements_done = done
+                done = await work.session.execute_script(script_of(self._planned, script.text))
+                if done.ends_transaction:
+                    raise transaction_ended(work, self._planned)
+                await self._end_file(done.statements)
+                row = self._row(Result.DONE, done.statements)
+                run_id = await work.ledger.done(work.session, row)
+            self._recorded = True
+        self._tally.statements_done = done.statements
         self._tally.result = Result.DONE
         return run_id
 
-    async def _end_file(self, done: int) -> None:
+    async def _end_file(self, statements_done: int) -> None:
         try:
             await invalid_indexes.refuse_invalid(self._work, self._planned)
-            await self._work.working.end_file()
+            await self._work.working.end_file(self._work.ledger.lock_key)
         except ScriptFailed as error:
             # Its position is not one in the file.
-            raise replace(error, position=None, statements_done=done) from error
+            raise replace(error, position=None, statements_done=statements_done) from error
 
     async def _failed(self, error: ScriptFailed) -> DbopsError:
         """What to raise for a statement that failed, once the ledger has it."""
-        if isinstance(error.error, ConnectionLost):
-            return error.error
-        if await self._stays():
+        if error.ends_transaction:
+            # Also where the connection was lost afterwards.
             ended = transaction_ended(self._work, self._planned)
             await self._record(Result.INTERRUPTED, ended)
             return ended
+        if isinstance(error.error, ConnectionLost):
+            return error.error
         text = self._planned.script.text
         failed = statement_failed(
             self._work, self._planned, split_roughly(text), error.statements_done, error
@@ -120,18 +103,9 @@ class TransactionalRun:
         await self._record(Result.FAILED, failed)
         return failed
 
-    async def _stays(self) -> bool:
-        """Whether something of the attempt is committed, because the file ended its transaction."""
-        if not self._last.transaction:
-            return False
-        row = await self._work.session.fetch_one(
-            load("transaction_status"), {"transaction": self._last.transaction}
-        )
-        return row is not None and row[0] != _ABORTED
-
     def _lost(self, error: DatabaseError) -> DbopsError:
         """What to raise once the connection is lost, with which all but a commit is undone."""
-        if not self._last.recorded:
+        if not self._recorded:
             return error
         file = self._planned.file
         return CommitUnknown(self._work.database, file.set, file.key, error.message)

@@ -71,19 +71,17 @@ class PlanTrial(PlanState):
                     return
 
     async def _try(self, index: int, planned: PlannedRun) -> None:
-        work = self._work
-        async with work.session.transaction():
-            transaction, _ = await work.working.begin_file(
-                planned.script, limits_of(work, planned), work.ledger.lock_key
-            )
+        work, key = self._work, self._work.ledger.lock_key
+        begin = work.working.beginning(planned.script, limits_of(work, planned), key)
+        async with work.session.transaction(first=begin):
             done = await work.session.execute_script(script_of(planned, planned.script.text))
-            self.runs[index] = replace(self.runs[index], statements_done=done)
-            if await work.working.transaction() != transaction:
+            self.runs[index] = replace(self.runs[index], statements_done=done.statements)
+            if done.ends_transaction:
                 raise transaction_ended(work, planned)
             try:
-                await work.working.end_file()
+                await work.working.end_file(key)
             except ScriptFailed as error:
-                raise replace(error, position=None, statements_done=done) from error
+                raise replace(error, position=None, statements_done=done.statements) from error
 
     def _failed(self, index: int, planned: PlannedRun, error: ScriptFailed) -> DbopsError:
         """What to raise for a statement that failed."""

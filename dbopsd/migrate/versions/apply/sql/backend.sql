@@ -1,2 +1,2 @@
 -- summary: SELECT pg_backend_pid
-SELECT pg_catalog.pg_backend_pid()
+SELECT pg_catalog.pg_backend_pid(), pg_catalog.clock_timestamp()

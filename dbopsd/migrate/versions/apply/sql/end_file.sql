@@ -8,4 +8,6 @@ CLOSE ALL;
 DEALLOCATE ALL;
 UNLISTEN *;
 DISCARD SEQUENCES;
-DISCARD TEMP
+DISCARD TEMP;
+-- While the lock of the transaction is held, nobody else can have it.
+SELECT pg_catalog.pg_try_advisory_lock({lock_key})
