@@ -36,7 +36,7 @@ def migration(
         version=version,
         order=order,
         name=name,
-        up=Script(f"{stem}.sql", up, transactional=transactional),
+        up=Script(f"{stem}.sql", up, transactional=transactional, statements=1),
         content=content,
         checksum=hashlib.sha256(content).hexdigest(),
         down=None if repeatable else rollback,

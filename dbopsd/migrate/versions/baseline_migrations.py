@@ -19,8 +19,9 @@ from dbopsd.migrate.versions.model.migration_file import Folder
 from dbopsd.migrate.versions.model.reports import BaselineReport
 from dbopsd.migrate.versions.model.requests import BaselineMigrationsRequest
 from dbopsd.migrate.versions.plan.baseline import baseline_runs, is_recorded, with_digest
+from dbopsd.migrate.versions.plan.description import describe
 from dbopsd.migrate.versions.plan.plan import refuse_problems
-from dbopsd.migrate.versions.plan.states import describe, read_set
+from dbopsd.migrate.versions.plan.states import read_set
 from dbopsd.operations.kind import Run
 
 _STAGE: Final = "baseline"

@@ -28,8 +28,9 @@ from dbopsd.migrate.versions.model.reports import (
     Severity,
 )
 from dbopsd.migrate.versions.model.requests import CheckMigrationsRequest
+from dbopsd.migrate.versions.plan.description import problems_of
 from dbopsd.migrate.versions.plan.plan import PlannedRun
-from dbopsd.migrate.versions.plan.states import APPLIED_STATES, problems_of, read_set
+from dbopsd.migrate.versions.plan.states import APPLIED_STATES, read_set
 from dbopsd.migrate.versions.roundtrip.round_trip import round_trip
 from dbopsd.operations.kind import Run
 

@@ -33,9 +33,10 @@ from dbopsd.migrate.versions.model.migration import (
 )
 from dbopsd.migrate.versions.model.migration_file import Folder
 from dbopsd.migrate.versions.model.requests import Resolution
+from dbopsd.migrate.versions.plan.description import describe, problems_of
 from dbopsd.migrate.versions.plan.plan import count_pending
 from dbopsd.migrate.versions.plan.resolution import find_migration, resolve
-from dbopsd.migrate.versions.plan.states import SetState, describe, problems_of, read_set
+from dbopsd.migrate.versions.plan.states import SetState, read_set
 
 _AT_ONCE: Final = 4
 _STATEMENT_TIMEOUT_S: Final = 5.0

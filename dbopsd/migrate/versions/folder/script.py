@@ -105,6 +105,7 @@ def read_part(
         lock_timeout_ms=directives.lock_timeout_ms,
         statement_timeout_s=directives.statement_timeout_s,
         allowed=directives.allowed,
+        statements=len(content.spans),
     )
     return Part(script, directives.phase, empty=not content.spans)
 

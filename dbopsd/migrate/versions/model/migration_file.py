@@ -35,6 +35,8 @@ class Script:
     statement_timeout_s: float | None = None
     allowed: Mapping[str, str] = field(default_factory=dict)
     """Why the file allows a rule to be broken, by the rule."""
+    statements: int = 0
+    """How many there are."""
     replaced: tuple[Replaced, ...] = ()
     """The values of variables in `text`, in its order."""
 

@@ -18,7 +18,7 @@ from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Resul
 from dbopsd.migrate.versions.model.migration import State
 from dbopsd.migrate.versions.model.reports import AdoptReport
 from dbopsd.migrate.versions.model.requests import AdoptMigrationsRequest, Tool
-from dbopsd.migrate.versions.plan.states import migrations_of
+from dbopsd.migrate.versions.plan.description import migrations_of
 from tests.integration.migrate.versions.conftest import OpenMigrated
 from tests.support.operation_run import OperationRun
 from tests.support.recorded_histories import RECORDED

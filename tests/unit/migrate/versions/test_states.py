@@ -11,8 +11,9 @@ from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
 from dbopsd.migrate.versions.model.migration import State
 from dbopsd.migrate.versions.model.migration_file import MigrationFile
+from dbopsd.migrate.versions.plan.description import migrations_of, problems_of
 from dbopsd.migrate.versions.plan.plan import count_pending
-from dbopsd.migrate.versions.plan.states import migrations_of, problems_of, read_set
+from dbopsd.migrate.versions.plan.states import read_set
 from tests.support.migration_files import folder, history, migration, ran
 
 ONE, TWO, TEN = migration("001"), migration("2"), migration("10")
@@ -171,6 +172,11 @@ def test_a_repeatable_without_a_file_is_in_nobodys_way() -> None:
     assert not any(each.blocking for each in problems_of(state))
     shown = migrations_of(FOLDER, runs)[-1]
     assert (shown.version, shown.name, shown.repeatable) == ("", "totals", True)
+
+
+def test_what_has_not_run_has_the_statements_of_its_file() -> None:
+    shown = migrations_of(FOLDER, history(ran(ONE, Direction.BASELINE)))
+    assert [(each.statements_done, each.statements) for each in shown] == [(0, 1)] * 3
 
 
 def test_what_is_shown_of_a_run() -> None:
