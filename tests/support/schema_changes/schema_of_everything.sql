@@ -72,7 +72,7 @@ CREATE TABLE app.users (
     gone integer,
     "odd ""Column"".x" integer,
     CONSTRAINT positive CHECK (amount > 0 OR amount IS NULL),
-    CONSTRAINT ratio_range CHECK (ratio BETWEEN 0 AND 1) NO INHERIT,
+    CONSTRAINT ratio_range CHECK (ratio BETWEEN 0 AND 1 AND name <> '' AND (id > 0 OR (id < 9 OR id > 7) OR mood IS NULL)) NO INHERIT,
     UNIQUE NULLS NOT DISTINCT (email, born) DEFERRABLE INITIALLY DEFERRED
 ) WITH (fillfactor = 70, autovacuum_enabled = true, toast.autovacuum_enabled = false);
 ALTER TABLE app.users DROP COLUMN gone;

@@ -8,6 +8,7 @@ from typing import Final
 
 from dbopsd.db.errors import DeadlockDetected, LockTimeout, StatementFailed
 from dbopsd.db.session import Session
+from dbopsd.migrate.versions.fingerprint.definition_text import without_nested_connectives
 from dbopsd.migrate.versions.fingerprint.object_rows import ObjectRow, read_object_rows
 from dbopsd.migrate.versions.fingerprint.view_text import without_table_prefixes
 from dbopsd.migrate.versions.model.schema_object import Fingerprint, SchemaObject
@@ -21,6 +22,11 @@ _LOCK_WAIT_S: Final = 0.3
 _GONE: Final = frozenset({"XX000", "42P01", "42703", "42704", "42883", "3F000"})
 _DROPPED: Final = "???"
 _VIEWS: Final = frozenset({"view", "materialized view"})
+# Not functions: their text is what somebody wrote.
+_WITH_EXPRESSIONS: Final = _VIEWS | {
+    *("column", "constraint", "domain", "index", "policy", "publication"),
+    *("rule", "statistics", "table", "trigger"),
+}
 _UNPREFIXED_SINCE: Final = 16_00_00
 
 
@@ -94,6 +100,8 @@ def _object(row: ObjectRow, version: int) -> SchemaObject:
     definition = row.definition
     if version < _UNPREFIXED_SINCE and row.kind in _VIEWS:
         definition = without_table_prefixes(definition)
+    if row.kind in _WITH_EXPRESSIONS:
+        definition = without_nested_connectives(definition)
     return SchemaObject(row.kind, row.identity, definition, row.position, row.owner_and_grants)
 
 
