@@ -21,17 +21,23 @@ from dbopsd.db.errors import (
 from dbopsd.db.session import Session
 from dbopsd.errors import DbopsError, StatusCode
 from dbopsd.migrate.versions.apply.blockers import in_the_way, lock_wait, way_out
-from dbopsd.migrate.versions.apply.lock_watch import LockWatch, OnWait
+from dbopsd.migrate.versions.apply.lock_watch import LockWatch
 from dbopsd.migrate.versions.model.migration_file import Script
 from dbopsd.migrate.versions.model.reports import Blocker
 
 T = TypeVar("T")
+
+OnLockWait = Callable[[int, float, tuple[Blocker, ...]], None]
+"""Told of a wait that goes on, and of an attempt that gave way: the number of the attempt, how long
+the migration has tried by then, in seconds, and who is in the way."""
 
 # Writers that were held up get this time, and more each time, to catch up.
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 5.0
 # So that several appliers, or an applier and a job that runs every second, do not keep in step.
 _JITTER: Final = 0.25
+# With less than that, it is not worth holding writers up once more.
+_SHORTEST_LEFT_S: Final = 0.05
 
 
 @dataclass(eq=False)
@@ -126,7 +132,7 @@ class LockAttempts:
         *,
         database: str,
         migration: str,
-        on_wait: OnWait | None = None,
+        on_wait: OnLockWait | None = None,
     ) -> None:
         self._watcher = watcher
         self._backend_pid = backend_pid
@@ -164,13 +170,12 @@ class LockAttempts:
         if not self._watcher.usable:
             # It was lost during an attempt, which went on: not one more begins unwatched.
             await lock_wait(self._watcher, self._backend_pid)
-        budget_ms = self._limits.budget_ms
         watch = LockWatch(
             self._watcher,
             self._backend_pid,
-            self._left_s() if budget_ms is None else budget_ms / 1000,
-            all_waits=budget_ms is None,
-            on_wait=self._on_wait,
+            min(self._budget_s, self._left_s()),
+            all_waits=self._limits.budget_ms is None,
+            on_wait=self._tell,
         )
         try:
             return await work(watch)
@@ -178,10 +183,15 @@ class LockAttempts:
             if not _wants_locks(exc, watch):
                 raise
             self.blockers = watch.blockers or self.blockers
+            self._tell(watch.waited_s, self.blockers)
             raise self._not_acquired(exc) from exc
         finally:
             self.waited_s += watch.waited_s
             self.autovacuums_cancelled += watch.autovacuums_cancelled
+
+    def _tell(self, _waited_s: float, blockers: tuple[Blocker, ...]) -> None:
+        if self._on_wait is not None:
+            self._on_wait(self.count, time.monotonic() - self._began, blockers)
 
     def _not_acquired(self, exc: DatabaseError) -> LockNotAcquired:
         return LockNotAcquired(
@@ -193,20 +203,23 @@ class LockAttempts:
             self.blockers,
         )
 
+    @property
+    def _budget_s(self) -> float:
+        budget_ms = self._limits.budget_ms
+        return self._limits.wait_s if budget_ms is None else budget_ms / 1000
+
     def _left_s(self) -> float:
         return self._limits.wait_s - (time.monotonic() - self._began)
 
     def _pause_s(self, exc: Exception) -> float | bool:
         """How long to wait before the next attempt; False: there is none."""
-        if not isinstance(exc, LockNotAcquired):
-            return False
-        # A last attempt that would have less than its budget is none.
-        left_s = self._left_s() - (self._limits.budget_ms or 0) / 1000
-        if left_s <= 0:
+        left_s = self._left_s()
+        if not isinstance(exc, LockNotAcquired) or left_s < _SHORTEST_LEFT_S:
             return False
         pause_s = min(_FIRST_PAUSE_S * 2.0 ** (self.count - 1), _LONGEST_PAUSE_S)
-        jitter = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
-        pause_s = min(pause_s * jitter, left_s)
+        pause_s *= random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
+        # The last attempt begins early enough to use what is left.
+        pause_s = min(pause_s, left_s - min(self._budget_s, left_s / 2))
         self.waited_s += pause_s
         return pause_s
 

@@ -15,6 +15,7 @@ AUTOVACUUM: Final = "autovacuum"
 _SQL: Final = "dbopsd.migrate.versions.apply.sql"
 _CANCEL_WAIT: Final = load_sql(_SQL, "cancel_wait.sql").statement
 _LOCK_WAITS: Final = load_sql(_SQL, "lock_waits.sql").statement
+_WAITS: Final = load_sql(_SQL, "waits.sql").statement
 _MOST_QUERY_CHARS: Final = 200
 _MOST_NAMED: Final = 2
 
@@ -59,6 +60,9 @@ class _Row:
 
 async def lock_wait(session: Session, backend_pid: int) -> LockWait | None:
     """The lock that the backend waits for now, with the sessions in its way; None: it does not."""
+    # Asked often, while it hardly ever does: the whole table of locks is read only if so.
+    if await session.fetch_one(_WAITS, {"pid": backend_pid}) != (True,):
+        return None
     rows = await session.fetch_all_as(_Row, _LOCK_WAITS, {"pid": backend_pid})
     if not rows:
         return None
@@ -86,6 +90,16 @@ def in_the_way(blockers: tuple[Blocker, ...]) -> str:
     if len(blockers) > _MOST_NAMED:
         named.append(f"{len(blockers) - _MOST_NAMED} more")
     return f"in the way: {', '.join(named)}"
+
+
+def waited_for(blockers: tuple[Blocker, ...]) -> str:
+    """The first of them in a few words, for progress: `process 4711 (billing, idle)`."""
+    if not blockers:
+        return "a lock"
+    first = blockers[0]
+    known = ", ".join(filter(None, (first.application, first.state)))
+    more = f" and {len(blockers) - 1} more" if len(blockers) > 1 else ""
+    return f"process {first.pid}{f' ({known})' if known else ''}{more}"
 
 
 def described(blocker: Blocker) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 
 from dbopsd.db.errors import LockTimeout, QueryCanceled
 from dbopsd.errors import DbopsError
+from dbopsd.migrate.versions.apply.blockers import waited_for
 from dbopsd.migrate.versions.apply.stepwise import StepwiseRun
 from dbopsd.migrate.versions.apply.transactional import TransactionalRun
 from dbopsd.migrate.versions.apply.work import Tally, Work, interruption
@@ -81,9 +82,8 @@ class PlanRun(PlanState):
             self._done = before + statements_done
             self._run.progress(stage, self._done, self._total, UNIT)
 
-        def wait(_seconds: float, blockers: tuple[Blocker, ...]) -> None:
-            pids = ", ".join(str(each.pid) for each in blockers)
-            waiting = f"{stage}, waiting for process {pids}"
+        def wait(attempt: int, _seconds: float, blockers: tuple[Blocker, ...]) -> None:
+            waiting = f"{stage}, attempt {attempt}, waiting for {waited_for(blockers)}"
             self._run.progress(waiting, self._done, self._total, UNIT)
 
         work = replace(self._work, on_wait=wait)

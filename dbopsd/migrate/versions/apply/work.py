@@ -6,9 +6,8 @@ from typing import TypeVar
 from dbopsd.db.errors import ScriptFailed
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
-from dbopsd.migrate.versions.apply.attempts import LockAttempts, LockLimits
+from dbopsd.migrate.versions.apply.attempts import LockAttempts, LockLimits, OnLockWait
 from dbopsd.migrate.versions.apply.errors import LockLost, MigrationFailed, TransactionEnded
-from dbopsd.migrate.versions.apply.lock_watch import OnWait
 from dbopsd.migrate.versions.apply.session_state import WorkingSession
 from dbopsd.migrate.versions.ledger.ledger import Ledger
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
@@ -39,7 +38,7 @@ class Work:
     """None: as configured."""
     reason: str = ""
     backup: str = ""
-    on_wait: OnWait | None = None
+    on_wait: OnLockWait | None = None
     """Told of waits for locks."""
 
     @property

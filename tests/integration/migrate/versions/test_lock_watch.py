@@ -150,7 +150,7 @@ async def test_the_budget_is_for_all_locks_of_an_attempt(site: Site, hold: Hold)
 async def test_who_is_in_the_way_is_named(site: Site, hold: Hold) -> None:
     client = await hold("LOCK TABLE a IN SHARE MODE")
     await client.execute(f"UPDATE b  SET v = 1 WHERE id = 1 /* {'x' * 300} */")
-    limits = LockLimits(lock_timeout_ms=100, budget_ms=100, wait_s=0.15)
+    limits = LockLimits(lock_timeout_ms=100, budget_ms=100, wait_s=0.1)
     attempts = site.attempts(limits)
     with pytest.raises(LockNotAcquired) as failed:
         await site.apply(attempts, "LOCK TABLE a IN SHARE MODE; LOCK TABLE b", limits)
@@ -284,7 +284,7 @@ async def test_without_writers_behind_it_only_the_whole_wait_is_limited(
         limits,
         database="main",
         migration="migration 003",
-        on_wait=lambda waited_s, blockers: told.append((waited_s, blockers)),
+        on_wait=lambda _attempt, waited_s, blockers: told.append((waited_s, blockers)),
     )
 
     async def work(watch: LockWatch) -> None:
@@ -298,7 +298,8 @@ async def test_without_writers_behind_it_only_the_whole_wait_is_limited(
     (blocker,) = failed.value.blockers
     assert (blocker.pid, blocker.application) == (pid_of(client), "billing")
     assert told
-    assert told[0][0] >= 1.0
+    # While it goes on, and when it is over.
+    assert len(told) >= 2
     assert [each.pid for each in told[0][1]] == [blocker.pid]
 
 

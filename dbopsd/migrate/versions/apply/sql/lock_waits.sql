@@ -1,14 +1,9 @@
 -- summary: SELECT pg_locks
 -- Nothing unless the backend waits for a lock; then a row for each session in its way, and one without
--- a process id where there is none. The condition on its wait event is evaluated first and once: the
--- table of locks is read, and its blockers are looked for, only while it waits.
+-- a process id where there is none.
 WITH locks AS MATERIALIZED (
   SELECT l.*
   FROM pg_catalog.pg_locks AS l
-  WHERE (
-    SELECT a.wait_event_type = 'Lock'
-    FROM pg_catalog.pg_stat_get_activity(%(pid)s) AS a
-  )
 ),
 wanted AS MATERIALIZED (
   SELECT l.relation, l.waitstart
