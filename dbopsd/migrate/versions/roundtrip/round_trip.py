@@ -115,7 +115,10 @@ class _Trip:
             try:
                 await self._scratch.run(file.up)
             except (StepFailed, ReachesBeyond) as error:
-                result, problem = RoundtripResult.FAILED, f"applying again: {error.message}"
+                problem = f"applying again: {error.message}"
+                # What the rollback left is why, where it left something.
+                if result is not RoundtripResult.NOT_RESTORED:
+                    result = RoundtripResult.FAILED
         self._spoilt = result in (RoundtripResult.NOT_RESTORED, RoundtripResult.FAILED)
         return _result(file, result, found, problem)
 

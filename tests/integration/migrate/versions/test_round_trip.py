@@ -89,7 +89,7 @@ async def test_each_rollback_gets_its_own_result_and_none_stops_the_rest(
         "001_users": result.RESTORED,
         "002_order": result.ONLY_ORDER_OR_GRANTS,
         "003_nothing": result.NO_ROLLBACK,
-        "004_left": result.FAILED,
+        "004_left": result.NOT_RESTORED,
         "005_uses": result.RESTORED,
         "006_wrong_down": result.FAILED,
         "007_half": result.FAILED,

@@ -174,7 +174,7 @@ async def test_an_ordinary_role_with_createdb_is_enough(
     results = await round_trip(OperationRun(database, tmp_path), [folder_of(database)])
     assert [each.result for each in results] == [
         RoundtripResult.RESTORED,
-        RoundtripResult.FAILED,
+        RoundtripResult.NOT_RESTORED,
         RoundtripResult.RESTORED,
     ]
     assert left_on(database_dsn) == []
