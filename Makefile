@@ -32,7 +32,7 @@ $(STAMP): requirements/dev.txt pyproject.toml clients/python/pyproject.toml
 run: install ## run dbopsd on an embedded PostgreSQL 18
 	$(BIN)/dbopsd serve
 
-demo: install ## import the database of a legacy SQLite application and show the report
+demo: install ## import a legacy SQLite database, and apply the migrations of its successor
 	scripts/demo $(ARGS)
 
 test: install ## run the tests on PostgreSQL 18

@@ -90,18 +90,26 @@ def server_of(daemon: Daemon) -> dict[str, str]:
     return {"DBOPS_SERVER": daemon.grpc_address}
 
 
+def environment_of(setting: str, placeholder: str, here: str) -> dict[str, str]:
+    """The variable that a command of the README starts dbopsd with."""
+    (line,) = (line for line in shell_lines() if setting in line)
+    name, _, value = shlex.split(line)[0].partition("=")
+    return {name: value.replace(placeholder, here)}
+
+
 @pytest.fixture(scope="module")
 def backed_up() -> Iterator[tuple[Daemon, Path]]:
-    """A daemon as the README starts it with backups, and the directory in place of /var and /srv.
+    """A daemon as the README starts it with backups and migrations, and a directory.
+
+    It is in place of /var and /srv.
 
     The account of the restored server has to reach it.
     """
     directory = new_directory("dbopsd-readme-")
     directory.chmod(0o755)
-    (line,) = (line for line in shell_lines() if "__STORE=" in line)
-    name, _, store = shlex.split(line)[0].partition("=")
     environment = {
-        name: store.replace("/var/", f"{directory}/"),
+        **environment_of("__STORE=", "/var/", f"{directory}/"),
+        **environment_of("__MIGRATIONS_DIR=", "$PWD", str(ROOT)),
         "DBOPSD_SERVER__GRPC_LISTEN": "127.0.0.1:0",
         "DBOPSD_SERVER__HTTP_LISTEN": "127.0.0.1:0",
     }
@@ -260,6 +268,9 @@ def test_a_command(line: str, request: pytest.FixtureRequest) -> None:
     if command[:2] == ["dbops", "backup"]:
         check_backup_command(command, *request.getfixturevalue("backed_up"))
         return
+    if command[:2] == ["dbops", "migrate"]:
+        check_migrate_command(command, request.getfixturevalue("backed_up")[0])
+        return
     application: Path = request.getfixturevalue("application")
     plain_daemon: Daemon = request.getfixturevalue("plain_daemon")
     server = server_of(plain_daemon)
@@ -322,6 +333,22 @@ def check_backup_command(command: list[str], daemon: Daemon, directory: Path) ->
         "verify": "OK",
     }
     assert says[command[2]] in answer.out
+
+
+def check_migrate_command(command: list[str], daemon: Daemon) -> None:
+    """In the order of the README."""
+    answer = run(*command, timeout=120, **server_of(daemon))
+    assert answer.code == 0, answer.out + answer.err
+    says = {
+        "list": "7 PENDING",
+        "check --roundtrip": "RESTORED",
+        "apply --validate-only": "VALIDATED  7 migrations",
+        "apply": "SUCCEEDED  7 migrations",
+        "check --drift": "OK",
+        "rollback --to 004": "SUCCEEDED  3 migrations",
+    }
+    _, _, verb, _, *options = command
+    assert says[" ".join([verb, *options])] in answer.out
 
 
 @pytest.mark.parametrize(
