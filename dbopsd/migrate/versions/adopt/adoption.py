@@ -6,12 +6,11 @@ from typing import Final
 
 from dbopsd.migrate.versions.adopt.errors import HistoryContradicts
 from dbopsd.migrate.versions.adopt.history import History, Recorded
-from dbopsd.migrate.versions.ledger.new_run import NewRun
+from dbopsd.migrate.versions.ledger.new_run import SHA256, NewRun
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
 from dbopsd.migrate.versions.model.migration import Migration, State
 from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile
 from dbopsd.migrate.versions.model.reports import AdoptEntry, AdoptReport
-from dbopsd.migrate.versions.sql.lexer import count_statements
 
 _NO_FILE: Final = "the folder has no file for it"
 _HAS_IT: Final = frozenset(
@@ -131,7 +130,9 @@ def _is_new(recorded: Recorded, runs: Sequence[LedgerRun]) -> bool:
         return True
     last = runs[-1]
     if last.direction is Direction.ADOPT:
-        return last.result is not recorded.result
+        # A file that was changed when it was taken over may have been restored since.
+        restored = recorded.agrees is True and last.checksum_algorithm not in ("", SHA256)
+        return restored or last.result is not recorded.result
     # Of its own runs without an adoption before them, only one that failed says nothing.
     was_adopted = any(run.direction is Direction.ADOPT for run in runs)
     return last.result is Result.FAILED and not was_adopted
@@ -139,7 +140,7 @@ def _is_new(recorded: Recorded, runs: Sequence[LedgerRun]) -> bool:
 
 def _run(recorded: Recorded, file: MigrationFile, source: Source) -> NewRun:
     done = recorded.result is Result.DONE
-    statements = recorded.statements or count_statements(file.up.text)
+    statements = recorded.statements or file.up.statements
     run = replace(
         NewRun.of(
             file,

@@ -10,6 +10,7 @@ from dbopsd.db.database import Database
 from dbopsd.errors import InvalidField
 from dbopsd.migrate.versions.adopt.errors import HistoryContradicts, HistoryNotFound
 from dbopsd.migrate.versions.adopt_migrations import adopt_migrations
+from dbopsd.migrate.versions.apply_migrations import apply_migrations
 from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.ledger.ledger import Ledger
 from dbopsd.migrate.versions.ledger.new_run import NewRun
@@ -17,7 +18,11 @@ from dbopsd.migrate.versions.model.errors import MigrationFilesInvalid
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
 from dbopsd.migrate.versions.model.migration import State
 from dbopsd.migrate.versions.model.reports import AdoptReport
-from dbopsd.migrate.versions.model.requests import AdoptMigrationsRequest, Tool
+from dbopsd.migrate.versions.model.requests import (
+    AdoptMigrationsRequest,
+    ApplyMigrationsRequest,
+    Tool,
+)
 from dbopsd.migrate.versions.plan.description import migrations_of
 from tests.integration.migrate.versions.conftest import OpenMigrated
 from tests.support.operation_run import OperationRun
@@ -124,6 +129,41 @@ async def test_an_unfinished_version_is_recorded_as_interrupted_until_it_is_fini
     report = await adopt(database, tmp_path, Tool.GOLANG_MIGRATE)
     assert [each.version for each in report.adopted] == ["000002"]
     assert (await states(database))["000002_users_name.up.sql"] is State.ADOPTED
+
+
+async def test_a_file_that_was_changed_or_lost_since_is_said(
+    open_migrated: OpenMigrated, database_dsn: str, directory: Path, tmp_path: Path
+) -> None:
+    migrated(database_dsn, directory, Tool.SQLX)
+    changed, lost = "20240101120000_create_users.up.sql", "20240102120000_users_email_unique"
+    (directory / changed).write_text("CREATE TABLE users ();")
+    (directory / f"{lost}.up.sql").unlink()
+    (directory / f"{lost}.down.sql").unlink()
+    database = await open_migrated(database_dsn, directory, layout="sqlx")
+    report = await adopt(database, tmp_path, Tool.SQLX)
+    assert [each.path for each in report.adopted] == ["20240103120000_users_name.up.sql"]
+    assert [(each.version, each.name) for each in report.unknown] == [
+        ("20240102120000", "users email unique")
+    ]
+    assert [each.version for each in report.mismatched] == ["20240101120000"]
+    assert "its sha384 was ccc07995" in report.mismatched[0].problem
+    assert (await states(database))[changed] is State.CHANGED
+    RECORDED[Tool.SQLX].write(directory)
+    report = await adopt(database, tmp_path, Tool.SQLX)
+    assert [each.path for each in report.adopted] == [changed, f"{lost}.up.sql"]
+    assert set((await states(database)).values()) == {State.ADOPTED}
+
+
+async def test_what_follows_is_applied(
+    open_migrated: OpenMigrated, database_dsn: str, directory: Path, tmp_path: Path
+) -> None:
+    migrated(database_dsn, directory, Tool.GOLANG_MIGRATE)
+    execute(database_dsn, "CREATE TABLE users (id bigint PRIMARY KEY, email text, name text)")
+    database = await open_migrated(database_dsn, directory)
+    await adopt(database, tmp_path, Tool.GOLANG_MIGRATE)
+    report = await apply_migrations(OperationRun(database, tmp_path), ApplyMigrationsRequest())
+    assert [each.version for each in report.migrations] == ["000003"]
+    assert execute(database_dsn, "SELECT age FROM users") == []
 
 
 async def test_the_schema_is_the_one_that_drift_is_measured_from(

@@ -89,8 +89,10 @@ class TestFlyway:
             self.row("1", type="UNDO_SQL"),
             self.row("2", type="DELETE"),
             self.row("1.0", ONE),
+            self.row("3", THREE),
+            self.row("3", type="UNDO_SQL"),
         ]
-        history = understand(Tool.FLYWAY, rows, folder(ONE, TWO))
+        history = understand(Tool.FLYWAY, rows, folder(ONE, TWO, THREE))
         assert shown(history) == [("1.0", "001_m001.sql", Result.DONE, True)]
         (one,) = history.recorded
         assert (one.who, one.finished_at, one.started_at) == (

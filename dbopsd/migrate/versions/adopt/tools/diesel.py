@@ -1,7 +1,7 @@
 """diesel: a row for each version that is applied.
 
-`diesel_migrations`: the version is the name of the directory up to its first `_`, without dashes,
-and is compared as text.
+`diesel_migrations`: the version is the name of the directory up to its first `_`, without dashes
+(as the layout has it too), and is compared as text.
 """
 
 from typing import Final
@@ -27,12 +27,8 @@ _NOTE: Final = (
 )
 
 
-def _without_dashes(version: str) -> str:
-    return version.replace("-", "")
-
-
 def _understand(rows: Rows, folder: Folder) -> History:
-    files = by_version(folder, _without_dashes)
+    files = by_version(folder, str)
     return History(
         tuple(
             Recorded(version, files.get(version), started_at=run_on, finished_at=run_on)
