@@ -34,23 +34,30 @@ class ScriptDone:
 
 
 class Script:
-    """Sends `text` and counts the statements that are done; rows that come back are passed over."""
+    """Sends `text` and counts the statements that are done; rows that come back are passed over.
 
-    def __init__(self, connection: Connection, text: str) -> None:
+    `opening` is sent before it in the same message, and is not counted: so many statements, each
+    with its semicolon.
+    """
+
+    def __init__(
+        self, connection: Connection, text: str, opening: str = "", opening_statements: int = 0
+    ) -> None:
         # A database without an encoding takes any bytes: those of UTF-8, as they stand in the file.
         encoding = connection.info.encoding
         self._encoding = "utf-8" if encoding == "ascii" else encoding
         self._connection = connection
-        self._bytes = text.encode(self._encoding)
+        self._opening_chars = len(opening)
+        self._bytes = (opening + text).encode(self._encoding)
         self._copy_refused = False
         self._failure: psycopg.Error | None = None
-        self._statements_done = 0
+        self._statements_done = -opening_statements
         self._ends_transaction = False
 
     @property
     def done(self) -> ScriptDone:
         """What it has done so far."""
-        return ScriptDone(self._statements_done, self._ends_transaction)
+        return ScriptDone(max(self._statements_done, 0), self._ends_transaction)
 
     async def run(self) -> None:
         """Raise the driver's error for the statement that failed, when the server is done."""
@@ -69,7 +76,7 @@ class Script:
             error.sqlstate,
             error.cause,
             error=error,
-            statements_done=self._statements_done,
+            statements_done=self.done.statements,
             ends_transaction=self._ends_transaction,
             position=self._position(said.statement_position if said else None),
             detail=(said.message_detail if said else None) or "",
@@ -104,9 +111,11 @@ class Script:
         """`position` in characters of the text. The server counts bytes where it knows no more."""
         if position is None:
             return None
-        if self._connection.info.parameter_status("server_encoding") != "SQL_ASCII":
-            return int(position)
-        return len(self._bytes[: int(position) - 1].decode(self._encoding, "ignore")) + 1
+        place = int(position)
+        if self._connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+            place = len(self._bytes[: place - 1].decode(self._encoding, "ignore")) + 1
+        place -= self._opening_chars
+        return place if place > 0 else None
 
 
 def _pass_over(pgconn: pq.abc.PGconn) -> PQGen[None]:

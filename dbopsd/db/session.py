@@ -3,7 +3,15 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -89,6 +97,11 @@ class Session:
         idle = self._connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
         return idle and self._shareable
 
+    @property
+    def client_encoding(self) -> str:
+        """The encoding of texts on their way, as the server names it."""
+        return self._connection.info.parameter_status("client_encoding") or ""
+
     async def execute(
         self, statement: Statement, parameters: Parameters | None = None, *, single: bool = False
     ) -> int:
@@ -108,12 +121,13 @@ class Session:
         itself. A `%` in it stands for itself. Raises `ScriptFailed` for the first that fails, and
         for `COPY … FROM STDIN` and a NUL character, at which the server would take the text to end.
         """
-        sent = Script(self._connection, script.query_text)
+        return await self._send_script(script, Script(self._connection, script.query_text))
+
+    async def _send_script(self, script: Statement, sent: Script) -> ScriptDone:
         if "\0" in script.query_text:
             database = self._endpoint.telemetry.database
-            raise sent.failed(
-                InvalidData(database, script.summary, "22021", "it has a NUL character")
-            )
+            error = InvalidData(database, script.summary, "22021", "it has a NUL character")
+            raise sent.failed(error)
         try:
             with self._run(script):
                 await sent.run()
@@ -299,25 +313,60 @@ class Session:
         isolation: IsolationLevel | None = None,
         read_only: bool = False,
         deferrable: bool = False,
-        first: Statement | None = None,
     ) -> AsyncIterator[None]:
         """Commit what runs inside, or roll all of it back if an error leaves it.
 
         Inside another transaction, whoever began it, it is a savepoint; isolation and access belong
-        to the outermost. `first`, a script, is sent in the message that begins it.
+        to the outermost.
         Raises `TransactionNotCommitted` if the server rolled back what was to be committed.
         """
-        status = self._connection.pgconn.transaction_status
-        if self._depth or status == pq.TransactionStatus.INTRANS:
-            begin, commit, undo = self._savepoint_statements()
-            if isolation or read_only or deferrable:
-                raise ValueError("a savepoint takes its modes from the transaction around it")
+        modes = _modes(isolation, read_only, deferrable)
+        async with self._transaction(self.execute, modes):
+            yield
+
+    @asynccontextmanager
+    async def script_transaction(
+        self, opening: Statement, script: Statement
+    ) -> AsyncIterator[ScriptDone]:
+        """A transaction that begins with `opening`, one statement, and a script, in one message.
+
+        Otherwise as `transaction`, with what the script did. Raises what `execute_script` does.
+        """
+
+        async def send(begin: str, statements: int) -> ScriptDone:
+            text, before = script.query_text, f"{begin}{opening.query_text};\n"
+            whole = Statement(before + text, script.summary, script.sensitive)
+            sent = Script(self._connection, text, before, statements)
+            return await self._send_script(whole, sent)
+
+        if self._is_in_transaction:
+            # Of a message with a syntax error nothing is run, also not its SAVEPOINT.
+            async with self.transaction():
+                yield await send("", 1)
         else:
-            begin, commit, undo = _begin(isolation, read_only, deferrable), _COMMIT, [_ROLLBACK]
-        await (self.execute(begin) if first is None else self._begin_with(begin, first, undo))
+            async with self._transaction(lambda begin: send(f"{begin.query_text};\n", 2)) as done:
+                yield done
+
+    @asynccontextmanager
+    async def _transaction(
+        self, send_begin: Callable[[Statement], Awaitable[T]], modes: str = ""
+    ) -> AsyncIterator[T]:
+        if self._is_in_transaction:
+            if modes:
+                raise ValueError("a savepoint takes its modes from the transaction around it")
+            begin, commit, undo = self._savepoint_statements()
+        else:
+            begin, commit, undo = Statement(f"BEGIN{modes}", "BEGIN"), _COMMIT, [_ROLLBACK]
+        try:
+            begun = await send_begin(begin)
+        except BaseException:
+            # What was sent with BEGIN may have failed after it.
+            if commit is _COMMIT:
+                await self.end_transaction()
+            raise
         self._depth += 1
         try:
-            yield
+            yield begun
         except BaseException:
             self._depth -= 1
             await self._undo(undo)
@@ -333,6 +382,11 @@ class Session:
             raise
         if commit is _COMMIT and answer != "COMMIT":
             raise TransactionNotCommitted(self._endpoint.telemetry.database)
+
+    @property
+    def _is_in_transaction(self) -> bool:
+        status = self._connection.pgconn.transaction_status
+        return self._depth > 0 or status == pq.TransactionStatus.INTRANS
 
     @asynccontextmanager
     async def trial(self, *, read_only: bool = False) -> AsyncIterator[None]:
@@ -378,15 +432,6 @@ class Session:
         status = self._connection.pgconn.transaction_status
         if status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR):
             await self._undo([_ROLLBACK])
-
-    async def _begin_with(self, begin: Statement, first: Statement, undo: list[Statement]) -> None:
-        text = f"{begin.query_text};\n{first.query_text}"
-        try:
-            await self.execute(Statement(text, begin.summary))
-        except BaseException:
-            # It may have begun.
-            await self._undo(undo)
-            raise
 
     def _savepoint_statements(self) -> tuple[Statement, Statement, list[Statement]]:
         name = f"dbops_{next(self._savepoints)}"
@@ -497,15 +542,10 @@ def _messages(copy: psycopg.AsyncCopy, limit: int) -> PQGen[list[bytes]]:
     return messages
 
 
-def _begin(isolation: IsolationLevel | None, read_only: bool, deferrable: bool) -> Statement:
-    modes = ["BEGIN"]
-    if isolation:
-        modes.append(f"ISOLATION LEVEL {isolation}")
-    if read_only:
-        modes.append("READ ONLY")
-    if deferrable:
-        modes.append("DEFERRABLE")
-    return Statement(" ".join(modes), "BEGIN")
+def _modes(isolation: IsolationLevel | None, read_only: bool, deferrable: bool) -> str:
+    """What follows BEGIN."""
+    modes = f" ISOLATION LEVEL {isolation}" if isolation else ""
+    return modes + " READ ONLY" * read_only + " DEFERRABLE" * deferrable
 
 
 async def _rows_of(cursor: psycopg.AsyncCursor[Row]) -> list[Row]:

@@ -151,16 +151,47 @@ async def test_a_script_that_ends_its_transaction_is_known(
 ) -> None:
     async with database.session() as session:
         with contextlib.suppress(ScriptFailed):  # servers without prepared transactions
-            async with session.transaction(first=script("SELECT 1; SELECT 2")):
-                done = await session.execute_script(script(text))
+            async with session.script_transaction(OPENING, script(text)) as done:
                 assert done.ends_transaction is ends
-        await session.end_transaction()
 
 
-async def test_what_is_sent_with_begin_is_undone_with_it(database: Database) -> None:
+OPENING = Statement("SELECT 1, '€'", "SELECT 1")
+
+
+async def test_a_transaction_begins_with_its_script_in_one_message(
+    database: Database, recording: Recording
+) -> None:
+    text = "CREATE TABLE t1 (); CREATE TABLE t2 ()"
     async with database.session() as session:
-        with pytest.raises(InvalidStatement):
-            async with session.transaction(first=script("CREATE TABLE t1 (); SELECT missing")):
+        recording.clear()
+        async with session.script_transaction(OPENING, script(text)) as done:
+            assert done == ScriptDone(2, ends_transaction=False)
+        assert recording.names() == ["SCRIPT", "COMMIT"]
+        assert await tables(session) == {"t1", "t2"}
+        async with session.transaction(), session.script_transaction(OPENING, script("SELECT 1")):
+            pass
+
+
+@pytest.mark.parametrize("text", ["CREATE TABLE t1 (); SELECT missing", "CREATE TABLE t1 (); X"])
+@pytest.mark.parametrize("within", [False, True])
+async def test_a_script_that_fails_undoes_its_transaction(
+    database: Database, text: str, within: bool
+) -> None:
+    async with database.session() as session, contextlib.AsyncExitStack() as stack:
+        if within:
+            await stack.enter_async_context(session.transaction())
+        with pytest.raises(ScriptFailed) as failed:
+            async with session.script_transaction(OPENING, script(text)):
                 raise AssertionError("it has not begun")
-        assert session.usable
+        assert failed.value.position == len(text) - (0 if text.endswith("X") else 6)
+        assert failed.value.statements_done == (0 if text.endswith("X") else 1)
         assert await tables(session) == set()
+
+
+async def test_a_script_that_an_error_leaves_is_undone(database: Database) -> None:
+    async with database.session() as session:
+        with pytest.raises(ZeroDivisionError):
+            async with session.script_transaction(OPENING, script("CREATE TABLE t1 ()")):
+                raise ZeroDivisionError
+        assert await tables(session) == set()
+        assert session.usable

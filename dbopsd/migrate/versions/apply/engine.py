@@ -68,11 +68,10 @@ class PlanRun(PlanState):
                     "dbops.migration.key": planned.file.key,
                 },
             ):
-                run_id = await self._migrate(index, planned)
-                await self._take_fingerprint(run_id, is_last=index == len(self._plan) - 1)
+                await self._migrate(index, planned)
+                await self._take_fingerprint(is_last=index == len(self._plan) - 1)
 
-    async def _migrate(self, index: int, planned: PlannedRun) -> int:
-        """Run one migration; the id of its row in the ledger."""
+    async def _migrate(self, index: int, planned: PlannedRun) -> None:
         tally = Tally()
         began_s = time.monotonic()
         stage = f"{VERBS[planned.direction]} {planned.file.key}"
@@ -91,10 +90,10 @@ class PlanRun(PlanState):
         problem = ""
         try:
             if planned.script.transactional:
-                run_id = await self._in_transaction(work, index, planned, tally)
+                await self._in_transaction(work, index, planned, tally)
             else:
                 new = self._new(index, planned)
-                run_id = await StepwiseRun(work, planned, new, tally, tell).run()
+                await StepwiseRun(work, planned, new, tally, tell).run()
             tell(self.runs[index].statements)
         except DbopsError as error:
             problem = error.message
@@ -110,17 +109,16 @@ class PlanRun(PlanState):
                 lock_wait_s=tally.lock_wait_s,
                 problem=problem,
             )
-        return run_id
 
     async def _in_transaction(
         self, work: Work, index: int, planned: PlannedRun, tally: Tally
-    ) -> int:
+    ) -> None:
         if planned.interrupted is not None:
             # It ended its own transaction.
             raise interruption(work, planned, planned.interrupted)
-        return await TransactionalRun(work, planned, self._new(index, planned), tally).run()
+        await TransactionalRun(work, planned, self._new(index, planned), tally).run()
 
-    async def _take_fingerprint(self, run_id: int, *, is_last: bool) -> None:
+    async def _take_fingerprint(self, *, is_last: bool) -> None:
         """Record the schema after a run, once its locks are given back.
 
         Between the two somebody else may change it, which then is no drift.
@@ -137,7 +135,7 @@ class PlanRun(PlanState):
             self.notes.append(f"the schema's fingerprint is not known: {error.message}")
             return
         async with session.transaction():
-            await ledger.set_fingerprint(session, run_id, taken.digest)
+            await ledger.set_fingerprint(session, await ledger.last_run(session), taken.digest)
             if is_last:
                 await ledger.store_fingerprint(session, taken)
         self.fingerprint = taken.digest

@@ -22,6 +22,7 @@ _SQL: Final = "dbopsd.migrate.versions.apply.sql"
 # A backend looks so often whether its client is still there, while a statement runs. Where it does
 # not, what a killed daemon left runs to its end, and the lock of migrations is held until then.
 _CLIENT_CHECK: Final = {"client_connection_check_interval": "200ms"}
+_UTF8: Final = "UTF8"
 # Timeouts of a role that suit an application: a migration is limited by its own.
 _WITHOUT_LIMIT: Final = {
     "idle_in_transaction_session_timeout": "0",
@@ -53,7 +54,7 @@ class WorkingSession:
         rows = await session.fetch_all(load("known_settings"), {"names": names})
         known = {name for (name,) in rows}
         settings = {
-            "client_encoding": "UTF8",
+            "client_encoding": _UTF8,
             "lock_timeout": f"{config.lock_timeout_ms}ms",
             "statement_timeout": _milliseconds(config.statement_timeout_s),
             **{name: value for name, value in _WITHOUT_LIMIT.items() if name in known},
@@ -77,22 +78,27 @@ class WorkingSession:
         """Change settings of the session."""
         await _set(self.session, settings)
 
-    def beginning(self, script: Script, limits: LockLimits, lock_key: LockKey) -> Statement:
-        """What to send with the BEGIN of the transaction that a file runs in."""
-        settings = _set_text(self.timeouts(script, limits), local=True)
+    def opening(self, script: Script, limits: LockLimits, lock_key: LockKey) -> Statement:
+        """What to send with the BEGIN of the transaction that a file runs in: one statement."""
         begin = load("begin_file")
-        text = f"{settings};\n{begin.query_text.format(lock_key=lock_key.value)}"
+        settings = _set_calls(self.timeouts(script, limits), local=True)
+        text = begin.query_text.format(lock_key=lock_key.value, settings=settings)
         return Statement(text, begin.summary)
 
-    async def end_file(self, lock_key: LockKey) -> None:
-        """Undo what a file did to the session, in its transaction or outside one.
+    async def end_file(self, lock_key: LockKey, last: Statement | None = None) -> None:
+        """Undo what a file did to the session, in its transaction or outside one, and run `last`.
 
         Deferred constraints are checked first. Raises `ScriptFailed`.
         """
+        if self.session.client_encoding != _UTF8:
+            # `last` would have to be in the file's encoding, which may not have its characters.
+            await self.set({"client_encoding": _UTF8})
         end = load("end_file")
-        text = end.query_text.format(lock_key=lock_key.value)
-        settings = _set_text(self.settings, local=False)
-        await self.session.execute_script(Statement(f"{text};\n{settings}", end.summary))
+        settings = _set_calls(self.settings, local=False)
+        text = end.query_text.format(lock_key=lock_key.value, settings=settings)
+        if last is not None:
+            text = f"{text};\n{last.query_text}"
+        await self.session.execute_script(Statement(text, end.summary))
 
     @asynccontextmanager
     async def without_lock_timeout(self) -> AsyncIterator[None]:
@@ -147,14 +153,13 @@ async def _can_set(session: Session, settings: dict[str, str]) -> bool:
     return True
 
 
-def _set_text(settings: Mapping[str, str], *, local: bool) -> str:
-    """A statement that changes settings, of the transaction only if `local`."""
+def _set_calls(settings: Mapping[str, str], *, local: bool) -> str:
+    """Calls that change settings, of the transaction only if `local`."""
     scope = "true" if local else "false"
-    calls = [
+    return ", ".join(
         f"pg_catalog.set_config({literal(name)}, {literal(value)}, {scope})"
         for name, value in settings.items()
-    ]
-    return f"SELECT {', '.join(calls)}"
+    )
 
 
 async def _set(session: Session, settings: dict[str, str]) -> None:

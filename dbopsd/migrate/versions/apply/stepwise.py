@@ -89,8 +89,8 @@ class StepwiseRun:
         self._in_doubt = False
         """Whether the next statement was begun outside a transaction."""
 
-    async def run(self) -> int:
-        """Run what is left of it; the id of its row, which says how far it came in any case.
+    async def run(self) -> None:
+        """Run what is left of it; its row in the ledger says how far it came in any case.
 
         Raises `MigrationFailed`, `LockNotAcquired`, `MigrationInterrupted`, `TransactionEnded` and
         `LockLost`. With `ConnectionLost` its backend may still be at it, as its row has it.
@@ -110,7 +110,6 @@ class StepwiseRun:
         except asyncio.CancelledError:
             await self._record_cancel()
             raise
-        return self._run_id
 
     async def _begin(self) -> None:
         work, interrupted = self._work, self._planned.interrupted

@@ -5,6 +5,7 @@ statement runs, and nothing depends on where a statement ends.
 """
 
 import contextlib
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from dbopsd.db.errors import ConnectionLost, DatabaseError, QueryTimeout, ScriptFailed
@@ -28,7 +29,7 @@ from dbopsd.migrate.versions.sql.lexer import statements as split_roughly
 
 
 class TransactionalRun:
-    """Runs one migration. After `run` the ledger has the row `run_id`, unless that raises."""
+    """Runs one migration."""
 
     def __init__(self, work: Work, planned: PlannedRun, new: NewRun, tally: Tally) -> None:
         self._work = work
@@ -40,15 +41,15 @@ class TransactionalRun:
         self._recorded = False
         """Whether only the COMMIT of the last attempt was left."""
 
-    async def run(self) -> int:
-        """Run it; the id of its row. Of a failure the ledger has a row, too.
+    async def run(self) -> None:
+        """Run it, until the ledger has its row: of a failure, too.
 
         Raises `MigrationFailed`, `LockNotAcquired`, `TransactionEnded` and `CommitUnknown`.
         """
         attempts = attempts_at(self._work, self._planned, self._limits)
         try:
             await invalid_indexes.drop_skipped(self._work, self._planned)
-            return await attempts.run(self._attempt)
+            await attempts.run(self._attempt)
         except (ConnectionLost, QueryTimeout) as error:
             raise self._lost(error) from error
         except ScriptFailed as error:
@@ -62,27 +63,29 @@ class TransactionalRun:
         finally:
             self._tally.add(attempts)
 
-    async def _attempt(self, watch: LockWatch) -> int:
+    async def _attempt(self, watch: LockWatch) -> None:
         work, script = self._work, self._planned.script
         self._recorded = False
-        begin = work.working.beginning(script, self._limits, work.ledger.lock_key)
-        async with work.session.transaction(first=begin):
-            async with watch:
-                done = await work.session.execute_script(script_of(self._planned, script.text))
+        opening = work.working.opening(script, self._limits, work.ledger.lock_key)
+        text = script_of(self._planned, script.text)
+        async with AsyncExitStack() as watching:
+            await watching.enter_async_context(watch)
+            async with work.session.script_transaction(opening, text) as done:
                 if done.ends_transaction:
                     raise transaction_ended(work, self._planned)
                 await self._end_file(done.statements)
-                row = self._row(Result.DONE, done.statements)
-                run_id = await work.ledger.done(work.session, row)
-            self._recorded = True
+                # Nothing is cancelled any more.
+                await watching.aclose()
+                self._recorded = True
         self._tally.statements_done = done.statements
         self._tally.result = Result.DONE
-        return run_id
 
     async def _end_file(self, statements_done: int) -> None:
+        work = self._work
+        row = self._row(Result.DONE, statements_done)
         try:
-            await invalid_indexes.refuse_invalid(self._work, self._planned)
-            await self._work.working.end_file(self._work.ledger.lock_key)
+            await invalid_indexes.refuse_invalid(work, self._planned)
+            await work.working.end_file(work.ledger.lock_key, work.ledger.done_statement(row))
         except ScriptFailed as error:
             # Its position is not one in the file.
             raise replace(error, position=None, statements_done=statements_done) from error

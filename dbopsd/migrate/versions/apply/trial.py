@@ -72,9 +72,9 @@ class PlanTrial(PlanState):
 
     async def _try(self, index: int, planned: PlannedRun) -> None:
         work, key = self._work, self._work.ledger.lock_key
-        begin = work.working.beginning(planned.script, limits_of(work, planned), key)
-        async with work.session.transaction(first=begin):
-            done = await work.session.execute_script(script_of(planned, planned.script.text))
+        opening = work.working.opening(planned.script, limits_of(work, planned), key)
+        text = script_of(planned, planned.script.text)
+        async with work.session.script_transaction(opening, text) as done:
             self.runs[index] = replace(self.runs[index], statements_done=done.statements)
             if done.ends_transaction:
                 raise transaction_ended(work, planned)

@@ -6,14 +6,16 @@ first, under the lock of migrations; whoever only reads takes it as it is.
 """
 
 import dataclasses
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
 from dbopsd.db.database import Database
 from dbopsd.db.errors import PermissionMissing
-from dbopsd.db.identifiers import quoted
+from dbopsd.db.identifiers import literal, quoted
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement, load_sql
 from dbopsd.migrate.versions.ledger.errors import LedgerNewer, LedgerPermissionMissing
@@ -38,6 +40,7 @@ RELATIONS: Final = (
 
 _SQL: Final = "dbopsd.migrate.versions.ledger.sql"
 _COLUMNS: Final = frozenset(field.name for field in dataclasses.fields(LedgerRun))
+_PARAMETER: Final = re.compile(r"%\((\w+)\)s|%%")
 _MOMENTS: Final = ("started_at", "finished_at", "backend_start")
 _DIRECTIONS: Final = {each.value: each for each in Direction}
 _RESULTS: Final = {each.value: each for each in Result}
@@ -132,6 +135,13 @@ class Ledger:
             },
         )
 
+    async def last_run(self, session: Session) -> int:
+        """The id of the run that was recorded last. Raises ValueError where there is none."""
+        row = await session.fetch_one(self.statement("last_run"))
+        if row is None or row[0] is None:
+            raise ValueError("the ledger has no run")
+        return int(row[0])
+
     async def set_fingerprint(self, session: Session, id_: int, digest: str) -> None:
         """Record the digest of the schema after a run."""
         await session.execute(self.statement("set_fingerprint"), {"id": id_, "fingerprint": digest})
@@ -139,6 +149,16 @@ class Ledger:
     async def done(self, session: Session, run: NewRun) -> int:
         """Record a run that is done, in its own transaction; returns its id."""
         return await self._insert(session, dataclasses.replace(run, result=Result.DONE))
+
+    def done_statement(self, run: NewRun) -> Statement:
+        """What `done` does as a statement without parameters, to be sent in a script."""
+        insert = self.statement("insert_run")
+        values = _parameters(dataclasses.replace(run, result=Result.DONE))
+
+        def value_of(found: re.Match[str]) -> str:
+            return "%" if found[1] is None else _literal(values[found[1]])
+
+        return Statement(_PARAMETER.sub(value_of, insert.query_text), insert.summary)
 
     async def record(self, session: Session, runs: Iterable[NewRun]) -> None:
         """Record runs as they are, all of them or none, in their order."""
@@ -215,13 +235,7 @@ class Ledger:
 
     def statement(self, name: str) -> Statement:
         """One of the statements in `sql/`, on the relations of this ledger."""
-        statement = load_sql(_SQL, f"{name}.sql").statement
-        schema = self.schema
-        if "%" in statement.query_text:
-            # It has parameters, and a percent sign in a name must not be taken for one.
-            schema = schema.replace("%", "%%")
-        names = {name: (schema, name) for name in RELATIONS}
-        return statement.with_identifiers(schema=schema, **names)
+        return _statement(self.schema, name)
 
     async def exists(self, session: Session) -> bool:
         """Whether there is a ledger."""
@@ -268,6 +282,24 @@ class Ledger:
         else:
             grant = f"make {quoted(role)} a member of the owner of schema {quoted(self.schema)}"
         return LedgerPermissionMissing(self.database, self.schema, error.cause, grant)
+
+
+@cache
+def _statement(schema: str, name: str) -> Statement:
+    statement = load_sql(_SQL, f"{name}.sql").statement
+    if "%" in statement.query_text:
+        # It has parameters, and a percent sign in a name must not be taken for one.
+        schema = schema.replace("%", "%%")
+    names = {name: (schema, name) for name in RELATIONS}
+    return statement.with_identifiers(schema=schema, **names)
+
+
+def _literal(value: str | int | datetime | None) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(value).lower()
+    return literal(value if isinstance(value, str) else value.isoformat())
 
 
 def _parameters(run: NewRun) -> dict[str, Any]:

@@ -1,4 +1,4 @@
 -- summary: BEGIN
 -- The lock of the session once more, for the transaction: a file may give back the other one before
 -- its end (pg_advisory_unlock_all), and this one it cannot.
-SELECT pg_catalog.pg_try_advisory_xact_lock({lock_key})
+SELECT pg_catalog.pg_try_advisory_xact_lock({lock_key}), {settings}

@@ -10,4 +10,4 @@ UNLISTEN *;
 DISCARD SEQUENCES;
 DISCARD TEMP;
 -- While the lock of the transaction is held, nobody else can have it.
-SELECT pg_catalog.pg_try_advisory_lock({lock_key})
+SELECT pg_catalog.pg_try_advisory_lock({lock_key}), {settings}
