@@ -109,8 +109,7 @@ async def test_each_rollback_gets_its_own_result_and_none_stops_the_rest(
         "007_half": "applying: 007_half.sql:3:1: division by zero",
         "008_needs_half": "applying, without 007 before it: 008_needs_half.sql:1:1: "
         'relation "half" does not exist',
-        "010_role": "010_role.sql: it changes memberships of roles and roles of the server, "
-        "which all its databases share",
+        "010_role": "010_role.sql: it changes roles of the server, which all its databases share",
         "011_server": "011_server.sql:1:1: it changes settings of the server, "
         "which all its databases share",
     }

@@ -4,7 +4,7 @@
 -- and whose transaction is in progress is one's own.
 SELECT CASE l.relation
     WHEN 'pg_catalog.pg_authid'::pg_catalog.regclass THEN 'roles'
-    WHEN 'pg_catalog.pg_auth_members'::pg_catalog.regclass THEN 'memberships of roles'
+    WHEN 'pg_catalog.pg_auth_members'::pg_catalog.regclass THEN 'roles'
     WHEN 'pg_catalog.pg_db_role_setting'::pg_catalog.regclass THEN 'settings of roles or databases'
     WHEN 'pg_catalog.pg_subscription'::pg_catalog.regclass THEN 'subscriptions'
     ELSE 'comments or labels of roles or databases' END
