@@ -62,6 +62,8 @@ def read_directives(text: str, path: str, problems: Problems, first_line: int = 
         match = _DIRECTIVE.match(comment)
         if not match:
             continue
+        if problems.is_full(path):
+            break
         for offset, name, value in _items(comment, match.end()):
             try:
                 if start >= header:

@@ -65,7 +65,8 @@ class FolderReader:
 
     def part(self, path: str, **rules: Any) -> Part:
         """A file that is one script, with other `rules`; empty where it has no text."""
-        return read_part(self.text(path) or "", path, self.problems, replace(self.rules, **rules))
+        changed = replace(self.rules, **rules) if rules else self.rules
+        return read_part(self.text(path) or "", path, self.problems, changed)
 
     def migration(
         self, version: Version, up: Part, down: Part | None = None, *, phase: Phase | None = None

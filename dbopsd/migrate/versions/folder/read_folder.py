@@ -49,7 +49,7 @@ def _recognised(tree: Tree) -> Layout:
 
 def _of_none(tree: Tree) -> Layout:
     """An empty folder is where a team starts."""
-    strange = [path for path in tree.walk() if path.endswith(".sql")]
+    strange = [path for files in tree.walk() for path in files if path.endswith(".sql")]
     if strange:
         seen = ", ".join(f"'{printable(path)}'" for path in strange[:_SHOWN])
         raise LayoutUnknown(tree.set, printable(str(tree.directory)), seen)

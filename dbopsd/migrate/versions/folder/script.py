@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from dbopsd.migrate.versions.folder.directives import Directives, read_directives
@@ -15,6 +15,7 @@ from dbopsd.migrate.versions.sql.positions import line_and_column, place
 from dbopsd.migrate.versions.sql.transactions import (
     closes_transaction,
     copies_from_client,
+    may_matter,
     opens_transaction,
     refuses_transaction,
     transaction_control,
@@ -98,31 +99,36 @@ def read_part(
     transactional = directives.transactional
     if transactional is None:
         transactional = rules.transactional and not content.runs_outside(rules)
-    script = replace(
-        content.script,
+    script = Script(
+        path,
+        content.text,
+        first_line,
         # Who writes BEGIN and COMMIT around everything wants a transaction: it is ours.
         transactional=transactional or wrapped,
         lock_timeout_ms=directives.lock_timeout_ms,
         statement_timeout_s=directives.statement_timeout_s,
         allowed=directives.allowed,
         statements=len(content.spans),
+        replaced=filled.replaced,
     )
     return Part(script, directives.phase, empty=not content.spans)
 
 
 class _Content:
-    """A script on its way to being run."""
+    """The text of a script on its way to being run."""
 
     def __init__(self, script: Script, problems: Problems) -> None:
-        self.script = script
+        self.text = script.text
         self.spans: tuple[tuple[int, int], ...] = ()
+        self._script = script
         self._problems = problems
 
     def prepare(self) -> bool:
         """Find what cannot run, and blank what need not; whether a transaction was around all."""
-        found = scan(self.script.text)
+        found = scan(self.text)
         self.spans = found.spans
-        copies = self._copy_from_client()
+        notable = [span for span in self.spans if may_matter(self.text, span[0])]
+        copies = self._copy_from_client(notable)
         escapes = self._refuse_escapes()
         if copies is not None:
             # What follows is data, and no SQL.
@@ -132,7 +138,7 @@ class _Content:
             self._problem("SYNTAX_ERROR", message, found.unterminated.start)
         self._drop_commands(found.commands)
         wrapped = self._unwrap()
-        self._refuse_control()
+        self._refuse_control(notable[1:-1] if wrapped else notable)
         return wrapped
 
     def runs_outside(self, rules: Rules) -> bool:
@@ -141,42 +147,46 @@ class _Content:
             return False
         if rules.lone_refusals_only and len(self.spans) > 1:
             return False
-        return all(refuses_transaction(self.script.text, *span) for span in self.spans)
+        return all(refuses_transaction(self.text, *span) for span in self.spans)
 
-    def _copy_from_client(self) -> int | None:
+    def _copy_from_client(self, notable: list[tuple[int, int]]) -> int | None:
         """Where the first COPY … FROM STDIN ends; None: there is none."""
-        for index, (start, end) in enumerate(self.spans):
-            if copies_from_client(self.script.text, start, end):
+        for start, end in notable:
+            if copies_from_client(self.text, start, end):
                 message = (
                     "COPY … FROM stdin needs its data from psql: write INSERT statements instead"
                 )
                 self._problem("COPY_FROM_STDIN", message, start)
-                self.spans = self.spans[: index + 1]
+                self.spans = tuple(span for span in self.spans if span[0] <= start)
+                notable[:] = [span for span in notable if span[0] <= start]
                 return end
         return None
 
     def _drop_commands(self, commands: tuple[Command, ...]) -> None:
         for command in commands:
-            if command.name in _DROPPED_COMMANDS:
-                self._blank(command.start, command.end)
-            else:
+            if command.name not in _DROPPED_COMMANDS:
                 message = f"\\{command.name} is a command of psql, not SQL: remove it"
                 self._problem("PSQL_COMMAND", message, command.start)
+        dropped = [command for command in commands if command.name in _DROPPED_COMMANDS]
+        self._blank([(command.start, command.end) for command in dropped])
 
     def _unwrap(self) -> bool:
         if len(self.spans) < 2:
             return False
-        text, first, last = self.script.text, self.spans[0], self.spans[-1]
-        if not (opens_transaction(text, *first) and closes_transaction(text, *last)):
+        first, last = self.spans[0], self.spans[-1]
+        if not (
+            may_matter(self.text, first[0])
+            and opens_transaction(self.text, *first)
+            and closes_transaction(self.text, *last)
+        ):
             return False
-        for start, end in (last, first):
-            self._blank(start, end + text.startswith(";", end))
+        self._blank([(start, end + self.text.startswith(";", end)) for start, end in (first, last)])
         self.spans = self.spans[1:-1]
         return True
 
-    def _refuse_control(self) -> None:
-        for start, end in self.spans:
-            if control := transaction_control(self.script.text, start, end):
+    def _refuse_control(self, notable: list[tuple[int, int]]) -> None:
+        for start, end in notable:
+            if control := transaction_control(self.text, start, end):
                 message = (
                     f"{control} stands between other statements: dbopsd begins and ends the "
                     "transaction, so remove it, or split the file"
@@ -188,12 +198,12 @@ class _Content:
 
         The setting has no effect on the message that it comes in, but one on the next.
         """
-        off = _STRINGS_OFF.search(self.script.text)
+        off = _STRINGS_OFF.search(self.text)
         if not off:
             return False
-        for start, end in quotes(self.script.text):
-            text = self.script.text[start:end]
-            if start > off.start() and text.startswith("'") and "\\" in text:
+        for start, end in quotes(self.text):
+            quote = self.text[start:end]
+            if start > off.start() and quote.startswith("'") and "\\" in quote:
                 message = (
                     "standard_conforming_strings is off here: write strings with backslashes as E''"
                 )
@@ -201,14 +211,19 @@ class _Content:
                 return True
         return False
 
-    def _blank(self, start: int, end: int) -> None:
-        text = self.script.text
-        blanks = _NOT_LINE_END.sub(" ", text[start:end])
-        self.script = replace(self.script, text=f"{text[:start]}{blanks}{text[end:]}")
+    def _blank(self, spans: list[tuple[int, int]]) -> None:
+        pieces: list[str] = []
+        passed = 0
+        for start, end in spans:
+            pieces += (self.text[passed:start], _NOT_LINE_END.sub(" ", self.text[start:end]))
+            passed = end
+        self.text = "".join((*pieces, self.text[passed:]))
 
     def _problem(self, reason: str, message: str, offset: int) -> None:
-        place_ = place(self.script, offset)
-        self._problems.add(reason, message, self.script.path, place=place_)
+        if not self._problems.is_full(self._script.path):
+            self._problems.add(
+                reason, message, self._script.path, place=place(self._script, offset)
+            )
 
 
 def _up_to(found: Scan, end: int) -> Scan:

@@ -1,6 +1,7 @@
 """The files of a set: listed and read beneath its directory only, each read once."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -59,17 +60,15 @@ class Tree:
             self._listings[below] = self._list(below)
         return self._listings[below]
 
-    def walk(self) -> list[str]:
-        """The paths of all files, those of directories below included."""
-        found: list[str] = []
+    def walk(self) -> Iterator[list[str]]:
+        """The paths of the files of each directory, then of those below it."""
         pending = [""]
         while pending:
             below = pending.pop()
             listing = self.listing(below)
             prefix = f"{below}/" if below else ""
-            found += (prefix + name for name in listing.files)
+            yield [prefix + name for name in listing.files]
             pending += (prefix + name for name in reversed(listing.directories))
-        return found
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a file; None: it cannot be read, which is among the problems."""
@@ -196,9 +195,12 @@ class Tree:
 def _all_of(descriptor: int, most: int) -> bytes:
     """The bytes of a file, at most that many: it may grow while it is read."""
     chunks: list[bytes] = []
-    while most > 0 and (chunk := os.read(descriptor, min(most, _CHUNK_BYTES))):
+    while most > 0:
+        chunk = os.read(descriptor, min(most, _CHUNK_BYTES))
         chunks.append(chunk)
         most -= len(chunk)
+        if len(chunk) < _CHUNK_BYTES:
+            break
     return b"".join(chunks)
 
 

@@ -53,7 +53,7 @@ def fill(
     dollars: bool = False,
 ) -> Filled:
     """The text with the values of its placeholders. `dollars`: `${NAME}` is one."""
-    if not _MAY_BE.search(text):
+    if ("{" not in text and ":" not in text) or not _MAY_BE.search(text):
         return Filled(text)
     code = _Code(text)
     pieces: list[str] = []

@@ -27,10 +27,18 @@ _NAME_CHAR: Final = re.compile(_NAME)
 _QUOTES: Final = rf"--[^\n\r]*+|/\*|'|\"|\\|\$(?:{_NAME_START}{_TAG}*+)?\$"
 _QUOTE: Final = re.compile(_QUOTES)
 _TOKEN: Final = re.compile(rf"{_QUOTES}|;")
+# As much as there is no dollar, no comment that may be nested, and no string that may have escapes.
+_PLAIN: Final = (
+    r"""(?:[^'"$;/\\eE-]++|[eE]++(?!')|'[^']*+'|"[^"]*+"|--[^\n\r]*+|-(?!-)|/(?!\*))*+"""
+)
+_PLAIN_STATEMENT: Final = re.compile(rf"(?:[ \t\n\r\f\v]++|--[^\n\r]*+)*+({_PLAIN});")
 # For the few statements that may have a semicolon in themselves.
 _CLOSE_TOKEN: Final = re.compile(rf"{_QUOTES}|[();]|{_NAME_START}{_NAME}*+")
 _WHAT: Final = {"'": "string", '"': "quoted name"}
-_HOLDS_SEMICOLONS: Final = frozenset({"FUNCTION", "PROCEDURE", "RULE"})
+_MAY_ENCLOSE: Final = re.compile(
+    r"create[ \t\n\r\f\v]*(?:or|function|procedure|rule|--|/\*)", re.IGNORECASE
+)
+_ATOMIC: Final = re.compile(r"atomic", re.IGNORECASE)
 _COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
 _ESCAPED: Final = re.compile(r"(?:[^'\\]++|\\.|'')*+'", re.DOTALL)
 # A string goes on after blanks with a line end among them, and keeps its escapes.
@@ -105,6 +113,13 @@ def scan(text: str) -> Scan:
     spans: list[tuple[int, int]] = []
     position = 0
     while len(spans) < MOST_STATEMENTS:
+        plain = lexer.plain_statement(position)
+        if plain:
+            position = plain[1] + 1
+            end = lexer.stripped(*plain)
+            if end > plain[0]:
+                spans.append((plain[0], end))
+            continue
         position = lexer.skip(position)
         if position >= len(text):
             break
@@ -181,6 +196,9 @@ class _Lexer:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._has_atomic = bool(_ATOMIC.search(text))
+        self._passed = 0
+        self._in_name = -1
         self.commands: list[Command] = []
         self.unterminated: Unterminated | None = None
 
@@ -193,6 +211,13 @@ class _Lexer:
                 return start
             start = self.after(start, self._text[start])
 
+    def plain_statement(self, start: int) -> tuple[int, int] | None:
+        """The next statement up to its semicolon, as most are; None: it needs a closer look."""
+        match = _PLAIN_STATEMENT.match(self._text, start)
+        if not match or self._may_hold_semicolons(match.start(1)):
+            return None
+        return match.span(1)
+
     def statement(self, start: int) -> tuple[int, int]:
         """The end of the statement that begins there, and where the next one may begin."""
         if self._may_hold_semicolons(start):
@@ -201,9 +226,9 @@ class _Lexer:
         while match := _TOKEN.search(text, position):
             found = match.group()
             if found == ";":
-                return self._stripped(start, match.start()), match.end()
+                return self.stripped(start, match.start()), match.end()
             position = match.end() if found[0] == "-" else self.after(match.start(), found)
-        return self._stripped(start, len(text)), len(text)
+        return self.stripped(start, len(text)), len(text)
 
     def _close_statement(self, start: int) -> tuple[int, int]:
         """The same for a statement that may have semicolons in parentheses or in BEGIN ATOMIC."""
@@ -213,7 +238,7 @@ class _Lexer:
             position = match.end()
             if found == ";":
                 if parentheses <= 0 and blocks <= 0:
-                    return self._stripped(start, match.start()), position
+                    return self.stripped(start, match.start()), position
             elif found == "(":
                 parentheses += 1
             elif found == ")":
@@ -223,19 +248,19 @@ class _Lexer:
             elif found[0] != "-":
                 blocks += self._block_change(match.start(), found.upper(), before, blocks)
                 before = found.upper()
-        return self._stripped(start, len(self._text)), len(self._text)
+        return self.stripped(start, len(self._text)), len(self._text)
 
     def _may_hold_semicolons(self, start: int) -> bool:
         """Whether it makes a rule, or a function that may have a body of SQL statements."""
-        if self._text[start] not in "cC":
+        if not _MAY_ENCLOSE.match(self._text, start):
             return False
         head = words(self._text, start, len(self._text))
-        if next(head, "") != "CREATE":
+        if next(head) != "CREATE":
             return False
         kind = next(head, "")
         if kind == "OR" and next(head, "") == "REPLACE":
             kind = next(head, "")
-        return kind in _HOLDS_SEMICOLONS
+        return kind == "RULE" or (kind in ("FUNCTION", "PROCEDURE") and self._has_atomic)
 
     def _block_change(self, start: int, word: str, before: str, blocks: int) -> int:
         """By how much a word changes the number of open BEGIN ATOMIC and CASE."""
@@ -247,24 +272,44 @@ class _Lexer:
 
     def after(self, start: int, found: str) -> int:
         """The first character after the quote, comment or command that begins there."""
+        if found[0] == "$" and self._is_in_name(start):
+            return start + 1
+        self._passed = self._after(start, found)
+        return self._passed
+
+    def _after(self, start: int, found: str) -> int:
         text = self._text
-        if found[0] == "\\":
-            return self._command(start)
-        if found[0] == "/":
-            return self._end(start, "comment", _comment_end(text, start))
-        if found[0] == "$":
-            if start and _NAME_CHAR.match(text, start - 1):
-                return start + 1  # a name may have it inside
-            end = text.find(found, start + len(found))
-            return self._end(start, "dollar-quoted string", end, len(found))
-        if found[0] == "'" and start and text[start - 1] in "eE" and self._has_escapes(start):
-            return self._end(start, "string", _escaped_end(text, start))
-        end = text.find(found[0], start + 1)
-        return end + 1 if end >= 0 else self._end(start, _WHAT[found[0]], end)
+        match found[0]:
+            case "\\":
+                return self._command(start)
+            case "/":
+                return self._end(start, "comment", _comment_end(text, start))
+            case "$":
+                end = text.find(found, start + len(found))
+                return self._end(start, "dollar-quoted string", end, len(found))
+            case "'" if self._has_escapes(start):
+                return self._end(start, "string", _escaped_end(text, start))
+            case quote:
+                return self._end(start, _WHAT[quote], text.find(quote, start + 1), 1)
+
+    def _is_in_name(self, start: int) -> bool:
+        """Whether the character goes on with a name, and not with a number or a quote before it."""
+        first = start
+        while first > self._passed and _NAME_CHAR.match(self._text, first - 1):
+            first -= 1
+            if first == self._in_name:
+                break
+        if first < start and (first == self._in_name or _WORD.match(self._text, first)):
+            # So that a name of many dollar signs is gone through once.
+            self._in_name = start
+            return True
+        return False
 
     def _has_escapes(self, start: int) -> bool:
-        """Whether the E before a string is a word of its own."""
-        return start < 2 or not _NAME_CHAR.match(self._text, start - 2)
+        """Whether an E stands before the string, as a word of its own."""
+        if start <= self._passed or self._text[start - 1] not in "eE":
+            return False
+        return not self._is_in_name(start - 1)
 
     def _end(self, start: int, what: str, end: int, length: int = 0) -> int:
         if end >= 0:
@@ -280,7 +325,8 @@ class _Lexer:
             self.commands.append(Command(match[1], start, end))
         return end
 
-    def _stripped(self, start: int, end: int) -> int:
+    def stripped(self, start: int, end: int) -> int:
+        """The end of a statement without the blanks before it."""
         while end > start and self._text[end - 1] in _WHITE:
             end -= 1
         return end

@@ -38,7 +38,15 @@ _REFUSES: Final = re.compile(
 _MAY_REFUSE: Final = re.compile(
     r"(?:CREATE|DROP|REINDEX|VACUUM|CLUSTER|ALTER|DISCARD|COMMIT|ROLLBACK)\b", re.IGNORECASE
 )
+_MAY_MATTER: Final = re.compile(
+    r"(?:BEGIN|START|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE|PREPARE|COPY)\b", re.IGNORECASE
+)
 _LONGEST: Final = 10_000
+
+
+def may_matter(text: str, start: int) -> bool:
+    """Whether the statement may be one that the functions below, but the last, look for."""
+    return bool(_MAY_MATTER.match(text, start))
 
 
 def opens_transaction(text: str, start: int, end: int) -> bool:

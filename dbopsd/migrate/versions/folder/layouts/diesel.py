@@ -14,11 +14,14 @@ from dbopsd.migrate.versions.model.migration_file import MigrationFile
 
 _UP: Final = "up.sql"
 _DOWN: Final = "down.sql"
+_LOOKED_AT: Final = 10
+"""How many directories are looked at to recognise the layout."""
 _METADATA: Final = "metadata.toml"
 
 
 def _fit(tree: Tree) -> Fit:
-    found = any(tree.exists(f"{name}/{_UP}") for name in tree.listing().directories)
+    directories = tree.listing().directories[:_LOOKED_AT]
+    found = any(tree.exists(f"{name}/{_UP}") for name in directories)
     return Fit.BY_MARK if found else Fit.NO
 
 

@@ -37,16 +37,18 @@ class _Settings:
 
 
 def _fit(tree: Tree) -> Fit:
-    names = tree.listing().files
-    if not any(name.endswith(".sql") for name in names):
-        names = tuple(path.rpartition("/")[2] for path in tree.walk())
-    return Fit.BY_MARK if any(map(_MARK.fullmatch, names)) else Fit.NO
+    """By the first directory that has SQL at all."""
+    for files in tree.walk():
+        names = [path.rpartition("/")[2] for path in files if path.endswith(".sql")]
+        if names:
+            return Fit.BY_MARK if any(map(_MARK.fullmatch, names)) else Fit.NO
+    return Fit.NO
 
 
 def _read(reader: FolderReader) -> list[MigrationFile]:
     ups: list[Version] = []
     downs: list[Version] = []
-    paths = reader.tree.walk()
+    paths = [path for files in reader.tree.walk() for path in files]
     settings = {path.removesuffix(".conf") for path in paths if path.endswith(".sql.conf")}
     for path in paths:
         name = path.rpartition("/")[2]

@@ -66,7 +66,7 @@ def _migration(reader: FolderReader, version: Version) -> MigrationFile | None:
         (" ".join(match["what"].upper().split()), match) for match in _ANNOTATION.finditer(text)
     ]
     for what, match in annotations:
-        if what not in _KNOWN:
+        if what not in _KNOWN and not reader.problems.is_full(version.path):
             message = f"'+goose {match['what']}' is not an annotation of goose"
             place = line_and_column(text, match.start())
             reader.problems.add("BAD_DIRECTIVE", message, version.path, place=place)

@@ -13,6 +13,8 @@ from dbopsd.migrate.versions.model.migration_file import MigrationFile
 
 _FILE: Final = "migration.sql"
 _LOCK: Final = "migration_lock.toml"
+_LOOKED_AT: Final = 10
+"""How many directories are looked at to recognise the layout."""
 # Newer versions of Drizzle have it beside the same file.
 _OTHERS: Final = "snapshot.json"
 
@@ -20,7 +22,7 @@ _OTHERS: Final = "snapshot.json"
 def _fit(tree: Tree) -> Fit:
     if _LOCK in tree.listing().files:
         return Fit.BY_MARK
-    directories = tree.listing().directories
+    directories = tree.listing().directories[:_LOOKED_AT]
     has_file = any(tree.exists(f"{name}/{_FILE}") for name in directories)
     has_other = any(tree.exists(f"{name}/{_OTHERS}") for name in directories[:1])
     return Fit.BY_MARK if has_file and not has_other else Fit.NO
@@ -33,6 +35,7 @@ def _read(reader: FolderReader) -> list[MigrationFile]:
     for name in reader.tree.listing().directories:
         path = f"{name}/{_FILE}"
         if reader.tree.exists(path):
+            reader.tree.read(path)  # while its directory is open
             versions.append(Version(name, (0, name), name.partition("_")[2], path))
         else:
             message = f"the directory '{name}' has no {_FILE}"

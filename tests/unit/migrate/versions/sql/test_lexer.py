@@ -33,6 +33,8 @@ ATOMIC = (
         (f"{DOLLARS}; select 1", [DOLLARS, "select 1"]),
         ("select a$b$c; select d$b$e", ["select a$b$c", "select d$b$e"]),
         ("select $$;$$, $1; select 2", ["select $$;$$, $1", "select 2"]),
+        ("do $$;$$$a$;$a$; select 1$a$;$a$", ["do $$;$$$a$;$a$", "select 1$a$;$a$"]),
+        (r"select $$;$$e'\';'; select 2", [r"select $$;$$e'\';'", "select 2"]),
         (f"{ATOMIC}; select 3", [ATOMIC, "select 3"]),
         ("create rule r as on insert to t do (a; b); select 1", None),
         ("create procedure p() begin atomic end; select 1", None),
@@ -94,9 +96,26 @@ def test_comments_and_what_is_left_without_quotes() -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["'", "$a$", "$", "/*", "*/", "E'\\", "E'a'\n", ";", "a;", "\\a", "\\", "--", "(", "$a", '"'],
+    [
+        "'",
+        "$a$",
+        "$",
+        "/*",
+        "*/",
+        "E'\\",
+        "E'a'\n",
+        ";",
+        "a;",
+        "\\a",
+        "\\",
+        "--",
+        "(",
+        "$a",
+        "a$",
+        '"',
+    ],
 )
 def test_every_text_ends(piece: str) -> None:
-    text = f"create rule {piece * 20_000}"
+    text = f"create rule {piece * 2_000}"
     assert len(scan(text).commands) <= 1000
     assert len(blanked(text, 0, len(text))) == len(text)
