@@ -21,13 +21,13 @@ _ALWAYS: Final = r"""
     \{\{-?\s*index\s+\.\w+\s+"(?P<index>[^"{}\n]+)"\s*-?\}\}
   | \{\{-?\s*\.?(?P<braces>\w[\w.]*)\s*-?\}\}
   | /\*\s*TEMPLATE:\s*(?P<comment>\w+)\s*\*/
-  | (?<![:\w\])"']):(?:
+  | (?:(?<![:\w\])"'])|(?<=[^:]::)):(?:
         (?P<bare>[A-Za-z_]\w*)(?![\w:=]) | "(?P<name>[^":\n]+)" | '(?P<literal>[^':\n]+)'
     )
 """
 _PLACEHOLDER: Final = re.compile(_ALWAYS, re.VERBOSE)
 _WITH_DOLLARS: Final = re.compile(rf"{_ALWAYS} | \$\{{(?P<dollar>[^{{}}$\n]*)\}}", re.VERBOSE)
-_MAY_BE: Final = re.compile(r"""\{[{%]|TEMPLATE:|\$\{|(?<![:\w\])"']):["'A-Za-z_]""")
+_MAY_BE: Final = re.compile(r"""\{[{%]|TEMPLATE:|\$\{|(?<![\w\])"']):["'A-Za-z_]""")
 # Of Go's templates, and of Jinja.
 _LOGIC: Final = re.compile(
     r"\{\{-?\s*(?:if|else|end|range|with|define|template|block)\b[^{}\n]*\}\}|\{%[^{}%\n]*%\}"

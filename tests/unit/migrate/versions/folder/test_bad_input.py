@@ -171,7 +171,7 @@ def test_values_of_variables_stand_in_place_of_each_placeholder(read_files: Read
     variables = {"S": "app", "schema": "river", "q": 'a"b', "t": "it's \\"}
     text = (
         "create table :S.t ();\n"
-        "create table :\"q\".t (); select :'t', ':Sx', x:S;\n"
+        "create table :\"q\".t (); select :'t', ':Sx', x:S, x:::S, x::S;\n"
         'select $$ {{ index .Options "S" }} :S{{S}} $$; create table /* TEMPLATE: schema */r ();'
     )
     folder = read_files({"1_a.sql": text}, variables=variables)
@@ -179,7 +179,7 @@ def test_values_of_variables_stand_in_place_of_each_placeholder(read_files: Read
     (migration,) = folder.migrations
     assert migration.up.text == (
         "create table app.t ();\n"
-        "create table \"a\"\"b\".t (); select  E'it''s \\\\', ':Sx', x:S;\n"
+        "create table \"a\"\"b\".t (); select  E'it''s \\\\', ':Sx', x:S, x::app, x::S;\n"
         "select $$ app appapp $$; create table river.r ();"
     )
     end = migration.up.text.index("r ();")
