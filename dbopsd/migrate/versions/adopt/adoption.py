@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final
 
 from dbopsd.migrate.versions.adopt.errors import HistoryContradicts
@@ -141,6 +142,7 @@ def _is_new(recorded: Recorded, runs: Sequence[LedgerRun]) -> bool:
 def _run(recorded: Recorded, file: MigrationFile, source: Source) -> NewRun:
     done = recorded.result is Result.DONE
     statements = recorded.statements or file.up.statements
+    started_at = recorded.started_at or datetime.now(UTC)
     run = replace(
         NewRun.of(
             file,
@@ -150,8 +152,8 @@ def _run(recorded: Recorded, file: MigrationFile, source: Source) -> NewRun:
             reason=source.reason,
         ),
         result=recorded.result,
-        started_at=recorded.started_at,
-        finished_at=recorded.finished_at or recorded.started_at,
+        started_at=started_at,
+        finished_at=recorded.finished_at or started_at,
         statements=statements,
         statements_done=statements if done else recorded.statements_done,
         problem=recorded.problem,

@@ -106,6 +106,8 @@ def _apply_time(applied: LedgerRun | None) -> datetime | None:
 def _duration_s(run: LedgerRun | None) -> float | None:
     if run is None or run.finished_at is None or run.direction not in _RAN:
         return None
+    if run.direction is Direction.ADOPT and run.finished_at == run.started_at:
+        return None  # the other tool did not say
     # A clock that was set back must not make a duration negative.
     return max(0.0, (run.finished_at - run.started_at).total_seconds())
 

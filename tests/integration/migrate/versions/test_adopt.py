@@ -16,7 +16,7 @@ from dbopsd.migrate.versions.ledger.ledger import Ledger
 from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.errors import MigrationFilesInvalid
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
-from dbopsd.migrate.versions.model.migration import State
+from dbopsd.migrate.versions.model.migration import Migration, State
 from dbopsd.migrate.versions.model.reports import AdoptReport
 from dbopsd.migrate.versions.model.requests import (
     AdoptMigrationsRequest,
@@ -54,11 +54,15 @@ async def ledger_runs(database: Database) -> list[LedgerRun]:
         return await Ledger.of(database).read(session)
 
 
-async def states(database: Database) -> dict[str, State]:
-    """The states of all migrations by their paths."""
+async def listed(database: Database) -> list[Migration]:
     (directory,) = database.config.migrations_dir
     folder = read_folder(directory, database.config.migrations)
-    return {each.path: each.state for each in migrations_of(folder, await ledger_runs(database))}
+    return list(migrations_of(folder, await ledger_runs(database)))
+
+
+async def states(database: Database) -> dict[str, State]:
+    """The states of all migrations by their paths."""
+    return {each.path: each.state for each in await listed(database)}
 
 
 @pytest.fixture
@@ -86,6 +90,10 @@ async def test_what_a_tool_has_applied_is_adopted(
     assert (report.unknown, report.mismatched, report.failed) == ((), (), ())
     assert report.source_table == recorded.source_table
     assert report.notes
+    timed = tool in (Tool.FLYWAY, Tool.SQLX, Tool.PRISMA, Tool.ATLAS)
+    assert [each.duration_s is not None for each in await listed(database) if each.apply_time] == [
+        timed for _ in recorded.applied
+    ]
     assert {
         path for path, state in (await states(database)).items() if state is State.ADOPTED
     } == set(recorded.applied)

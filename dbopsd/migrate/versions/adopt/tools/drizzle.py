@@ -8,7 +8,6 @@ version 1 have further columns (`up-migrations/pg.ts`).
 import json
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -29,8 +28,8 @@ from dbopsd.security.roots import open_folder
 _ALGORITHM: Final = "sha256"
 _MOST_JOURNAL_BYTES: Final = 16 * 1024 * 1024
 _NOTE: Final = (
-    "Drizzle records neither when a migration was applied nor by whom: its times are those at "
-    "which the migrations were generated"
+    "Drizzle records neither when a migration was applied nor by whom: its table has the time at "
+    "which it was generated"
 )
 
 
@@ -42,7 +41,6 @@ def _understand(rows: Rows, folder: Folder) -> History:
         agrees = file is not None
         if file is None:
             file = generated.get(created_at)
-        at = datetime.fromtimestamp(created_at / 1000, UTC) if created_at is not None else None
         recorded.append(
             Recorded(
                 file.version if file else digest[:12],
@@ -50,8 +48,6 @@ def _understand(rows: Rows, folder: Folder) -> History:
                 agrees=agrees if file else None,
                 checksum=digest,
                 checksum_algorithm=_ALGORITHM,
-                started_at=at,
-                finished_at=at,
             )
         )
     return History(tuple(recorded), (_NOTE,))
