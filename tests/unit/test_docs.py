@@ -1,11 +1,20 @@
-"""The TOML of the documentation's pages is a configuration that dbopsd takes."""
+"""What the pages show: TOML is a configuration that dbopsd takes, and a command is one."""
 
+import importlib
+import pkgutil
 import re
+import shlex
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
+from click.testing import CliRunner
+from dbops_client.cli.root import cli
+from dbops_client.cli.session import Session
 
 from dbopsd.config import load_config
+from dbopsd.migrate.versions.check import rules
+from dbopsd.migrate.versions.model.migration import State
 from dbopsd.telemetry.setup import start_telemetry
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -18,6 +27,12 @@ BLOCKS = {
     for number, text in enumerate(_BLOCK.findall(page.read_text()), 1)
     if not text.startswith("[rules.")
 }
+MIGRATIONS = (DOCS / "migrations.md").read_text()
+COMMANDS = [
+    line
+    for block in re.findall(r"^```sh\n(.*?)^```$", MIGRATIONS, re.DOTALL | re.MULTILINE)
+    for line in block.splitlines()
+] + re.findall(r"`(dbops [^`]+ main\b[^`]*)`", MIGRATIONS)
 PUSHES = {name: text for name, text in BLOCKS.items() if "otlp_endpoint" in text}
 
 
@@ -50,3 +65,30 @@ def test_headers_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("DBOPSD_TELEMETRY__OTLP_HEADERS", '{"dd-api-key": "secret"}')
     headers = load_config().telemetry.otlp_headers
     assert headers["dd-api-key"].get_secret_value() == "secret"
+
+
+class _CalledServer(Exception):
+    """The command line was right."""
+
+
+def _refuse_connection(_settings: Any) -> NoReturn:
+    raise _CalledServer
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_of_the_page_on_migrations_is_one(line: str) -> None:
+    name, *arguments = shlex.split(line, comments=True)
+    assert name == "dbops"
+    session = Session(connect=_refuse_connection)
+    ended = CliRunner().invoke(cli, arguments, obj=session, prog_name="dbops")
+    assert isinstance(ended.exception, _CalledServer), ended.output
+
+
+def test_the_page_on_migrations_names_every_rule_and_state() -> None:
+    found = {
+        importlib.import_module(f"{rules.__name__}.{module.name}").RULE.name
+        for module in pkgutil.iter_modules(rules.__path__)
+    }
+    assert len(found) > 30
+    assert [name for name in sorted(found) if f"`{name}`" not in MIGRATIONS] == []
+    assert [state.name for state in State if state.name not in MIGRATIONS] == []

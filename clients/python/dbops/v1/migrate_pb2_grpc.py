@@ -41,7 +41,7 @@ class MigrateServiceStub:
     - NOT_FOUND, `VERSION_NOT_FOUND`: neither the folder nor the ledger has that version.
     - FAILED_PRECONDITION, `MIGRATION_FILES_INVALID`: files cannot be run as they are; the message has the first one with
     its line and column, and the metadata its reason, such as `DUPLICATE_VERSION`, `NOT_UTF8`, `NUL_BYTE`,
-    `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `INVALID_DIRECTIVE`, `CANNOT_RUN`.
+    `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `BAD_DIRECTIVE`, `CANNOT_RUN`.
     - FAILED_PRECONDITION, `MIGRATION_CHANGED`, `MIGRATION_MISSING`, `MIGRATION_OUT_OF_ORDER`, `MIGRATION_INTERRUPTED`:
     the folder and the ledger do not go together.
     - FAILED_PRECONDITION, `FINDINGS`: a check found errors, and no `override_findings` was given.
@@ -178,7 +178,7 @@ class MigrateServiceServicer:
     - NOT_FOUND, `VERSION_NOT_FOUND`: neither the folder nor the ledger has that version.
     - FAILED_PRECONDITION, `MIGRATION_FILES_INVALID`: files cannot be run as they are; the message has the first one with
     its line and column, and the metadata its reason, such as `DUPLICATE_VERSION`, `NOT_UTF8`, `NUL_BYTE`,
-    `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `INVALID_DIRECTIVE`, `CANNOT_RUN`.
+    `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `BAD_DIRECTIVE`, `CANNOT_RUN`.
     - FAILED_PRECONDITION, `MIGRATION_CHANGED`, `MIGRATION_MISSING`, `MIGRATION_OUT_OF_ORDER`, `MIGRATION_INTERRUPTED`:
     the folder and the ledger do not go together.
     - FAILED_PRECONDITION, `FINDINGS`: a check found errors, and no `override_findings` was given.
@@ -409,7 +409,7 @@ class MigrateService:
     - NOT_FOUND, `VERSION_NOT_FOUND`: neither the folder nor the ledger has that version.
     - FAILED_PRECONDITION, `MIGRATION_FILES_INVALID`: files cannot be run as they are; the message has the first one with
     its line and column, and the metadata its reason, such as `DUPLICATE_VERSION`, `NOT_UTF8`, `NUL_BYTE`,
-    `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `INVALID_DIRECTIVE`, `CANNOT_RUN`.
+    `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `BAD_DIRECTIVE`, `CANNOT_RUN`.
     - FAILED_PRECONDITION, `MIGRATION_CHANGED`, `MIGRATION_MISSING`, `MIGRATION_OUT_OF_ORDER`, `MIGRATION_INTERRUPTED`:
     the folder and the ledger do not go together.
     - FAILED_PRECONDITION, `FINDINGS`: a check found errors, and no `override_findings` was given.

@@ -42,7 +42,7 @@ class MigrateServiceStub:
     - NOT_FOUND, `VERSION_NOT_FOUND`: neither the folder nor the ledger has that version.
     - FAILED_PRECONDITION, `MIGRATION_FILES_INVALID`: files cannot be run as they are; the message has the first one with
       its line and column, and the metadata its reason, such as `DUPLICATE_VERSION`, `NOT_UTF8`, `NUL_BYTE`,
-      `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `INVALID_DIRECTIVE`, `CANNOT_RUN`.
+      `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `BAD_DIRECTIVE`, `CANNOT_RUN`.
     - FAILED_PRECONDITION, `MIGRATION_CHANGED`, `MIGRATION_MISSING`, `MIGRATION_OUT_OF_ORDER`, `MIGRATION_INTERRUPTED`:
       the folder and the ledger do not go together.
     - FAILED_PRECONDITION, `FINDINGS`: a check found errors, and no `override_findings` was given.
@@ -164,7 +164,7 @@ class MigrateServiceAsyncStub(MigrateServiceStub):
     - NOT_FOUND, `VERSION_NOT_FOUND`: neither the folder nor the ledger has that version.
     - FAILED_PRECONDITION, `MIGRATION_FILES_INVALID`: files cannot be run as they are; the message has the first one with
       its line and column, and the metadata its reason, such as `DUPLICATE_VERSION`, `NOT_UTF8`, `NUL_BYTE`,
-      `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `INVALID_DIRECTIVE`, `CANNOT_RUN`.
+      `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `BAD_DIRECTIVE`, `CANNOT_RUN`.
     - FAILED_PRECONDITION, `MIGRATION_CHANGED`, `MIGRATION_MISSING`, `MIGRATION_OUT_OF_ORDER`, `MIGRATION_INTERRUPTED`:
       the folder and the ledger do not go together.
     - FAILED_PRECONDITION, `FINDINGS`: a check found errors, and no `override_findings` was given.
@@ -282,7 +282,7 @@ class MigrateServiceServicer(metaclass=_abc_1.ABCMeta):
     - NOT_FOUND, `VERSION_NOT_FOUND`: neither the folder nor the ledger has that version.
     - FAILED_PRECONDITION, `MIGRATION_FILES_INVALID`: files cannot be run as they are; the message has the first one with
       its line and column, and the metadata its reason, such as `DUPLICATE_VERSION`, `NOT_UTF8`, `NUL_BYTE`,
-      `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `INVALID_DIRECTIVE`, `CANNOT_RUN`.
+      `SYNTAX_ERROR`, `COPY_FROM_STDIN`, `TRANSACTION_CONTROL`, `BAD_DIRECTIVE`, `CANNOT_RUN`.
     - FAILED_PRECONDITION, `MIGRATION_CHANGED`, `MIGRATION_MISSING`, `MIGRATION_OUT_OF_ORDER`, `MIGRATION_INTERRUPTED`:
       the folder and the ledger do not go together.
     - FAILED_PRECONDITION, `FINDINGS`: a check found errors, and no `override_findings` was given.
