@@ -32,6 +32,8 @@ class RealHistory:
     directory: Path
     ordered: Callable[[Path], list[Path]]
     """Its files as the project's own tool runs them."""
+    layout: str = "dbops"
+    """What it is recognised as."""
     variables: Mapping[str, str] = field(default_factory=dict)
     before: str = ""
     """SQL that the project runs first."""
@@ -69,10 +71,18 @@ REAL_HISTORIES: Final[Mapping[str, RealHistory]] = {
         _installed("procrastinate", "procrastinate/sql/migrations"), _by_name
     ),
     "litellm-proxy-extras": RealHistory(
-        _installed("litellm-proxy-extras", "litellm_proxy_extras/migrations"), _by_directory
+        _installed("litellm-proxy-extras", "litellm_proxy_extras/migrations"),
+        _by_directory,
+        "prisma",
+    ),
+    "graphile-worker": RealHistory(
+        _VENDORED / "graphile_worker" / "sql",
+        _by_name,
+        variables={"GRAPHILE_WORKER_SCHEMA": "graphile_worker"},
+        before="CREATE SCHEMA graphile_worker",
     ),
     "workflow-world-postgres": RealHistory(
-        _VENDORED / "workflow_world_postgres" / "migrations", _by_journal
+        _VENDORED / "workflow_world_postgres" / "migrations", _by_journal, "drizzle"
     ),
     "elephantq": RealHistory(_VENDORED / "elephantq" / "migrations", _by_name),
 }

@@ -72,6 +72,7 @@ async def test_a_real_history_applies_whole(
         (str(file.relative_to(history.directory)), State.APPLIED) for file in history.files
     ]
     assert (listed.pending, listed.drifted) == (0, False)
+    assert [each.layout for each in listed.sets] == [history.layout]
     run_by_psql(postgres, by_psql, history, tmp_path)
     other = await open_migrated(by_psql, history.directory)
     assert listed.fingerprint == await fingerprint_of(other)
