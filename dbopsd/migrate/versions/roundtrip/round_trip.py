@@ -85,6 +85,7 @@ class _Trip:
         try:
             await self._scratch.run(file.up)
         except ReachesBeyond as error:
+            self._spoilt = not file.up.transactional
             return self._left_out(file, f"{file.up.path}: {error.message}")
         except StepFailed as error:
             return self._not_applied(file, error)
@@ -99,6 +100,7 @@ class _Trip:
         try:
             await self._scratch.run(down)
         except ReachesBeyond as error:
+            self._spoilt = not down.transactional
             return _not_tried(file, f"{down.path}: {error.message}")
         except StepFailed as error:
             self._spoilt = not error.undone

@@ -16,6 +16,8 @@ from dbopsd.migrate.versions.sql.statements import SqlStatement, SyntaxProblem, 
 
 # There are no rows but those that migrations insert.
 _STATEMENT_TIMEOUT_S: Final = 600.0
+# active_sql_transaction; invalid_transaction_termination, of what commits by itself.
+_NOT_IN_TRANSACTION: Final = frozenset({"25001", "2D000"})
 _RESET: Final = Statement("DISCARD ALL", "DISCARD")
 
 
@@ -39,7 +41,8 @@ async def run_script(session: Session, script: Script, statement_timeout_s: floa
     """Run a script as an apply does: whole in a transaction, or statement by statement.
 
     What it leaves in the session is discarded, before the next one. Raises `StepFailed`, and
-    `ReachesBeyond` for a transaction that changed what all databases of the server share.
+    `ReachesBeyond` for what changed what all databases of the server share: it is undone, the
+    statements before it are so in a transaction.
     """
     limit_s = script.statement_timeout_s or statement_timeout_s or _STATEMENT_TIMEOUT_S
     try:
@@ -64,11 +67,26 @@ async def _run_whole(session: Session, script: Script) -> None:
 
 
 async def _run_statements(session: Session, script: Script) -> None:
-    for statement in _statements(script.text):
+    for each in _statements(script.text):
+        statement = Statement(each.text, "MIGRATION")
         try:
-            await session.execute_script(Statement(statement.text, "MIGRATION"))
+            if not await _ran_in_transaction(session, statement):
+                await session.execute_script(statement)
         except ScriptFailed as error:
-            raise StepFailed(_located(script, error, statement.start), undone=False) from error
+            raise StepFailed(_located(script, error, each.start), undone=False) from error
+
+
+async def _ran_in_transaction(session: Session, statement: Statement) -> bool:
+    """Run it so that it can be undone if it reaches beyond; False: it does not run so."""
+    try:
+        async with session.transaction():
+            await session.execute_script(statement)
+            await refuse_to_reach_beyond(session)
+    except ScriptFailed as error:
+        if error.sqlstate in _NOT_IN_TRANSACTION:
+            return False
+        raise
+    return True
 
 
 def _statements(text: str) -> list[SqlStatement]:

@@ -121,3 +121,52 @@ async def test_each_rollback_gets_its_own_result_and_none_stops_the_rest(
     assert left_on(postgres) == []
     assert postgres.execute("SELECT FROM pg_roles WHERE rolname = 'dbops_round_trip_role'") == []
     assert run.progress_log[-1] == ("round trips", len(MIGRATIONS), len(MIGRATIONS), "migrations")
+
+
+async def test_what_reaches_beyond_its_database_is_undone_wherever_it_stands(
+    postgres: PostgresServer,
+    database_dsn: str,
+    tmp_path: Path,
+    open_migrated: Callable[..., Awaitable[Database]],
+    folder_of: Callable[..., Folder],
+) -> None:
+    role = "dbops_round_trip_role"
+    migrations = {
+        "001_half": (
+            (
+                "-- dbops: transaction=off\nCREATE TABLE t ();\n"
+                f"DO $$ BEGIN CREATE ROLE {role}; END $$;"
+            ),
+            "SELECT 1",
+        ),
+        "002_anew": ("CREATE TABLE t (); ALTER TABLE t ADD a integer", "DROP TABLE t"),
+        "003_privilege": (
+            (
+                "DO $$ BEGIN GRANT TEMPORARY ON DATABASE postgres TO pg_monitor;"
+                " EXCEPTION WHEN division_by_zero THEN NULL; END $$"
+            ),
+            "SELECT 1",
+        ),
+        "004_setting": ("DO $$ BEGIN ALTER ROLE CURRENT_USER SET jit = off; END $$", "SELECT 1"),
+        "005_down": ("CREATE TABLE u ()", f"DROP TABLE u; CREATE ROLE {role}"),
+        "006_commits": (
+            (
+                "-- dbops: transaction=off\n"
+                "DO $$ BEGIN CREATE TABLE c (); COMMIT; CREATE TABLE d (); END $$;"
+            ),
+            "DROP TABLE c, d",
+        ),
+    }
+    database = await open_migrated(database_dsn, tmp_path / "migrations")
+    results = await round_trip(OperationRun(database, tmp_path), [folder_of(database, migrations)])
+    assert [each.result.value for each in results] == [
+        *("NOT_TRIED", "RESTORED", "NOT_TRIED", "NOT_TRIED", "NOT_TRIED", "RESTORED"),
+    ]
+    assert [each.problem.partition(":")[2] for each in results if each.problem] == [
+        " it changes roles of the server, which all its databases share",
+        " it changes databases of the server, which all its databases share",
+        " it changes settings of roles or databases of the server, which all its databases share",
+        "1:15: it changes roles of the server, which all its databases share",
+    ]
+    assert postgres.execute(f"SELECT FROM pg_roles WHERE rolname = '{role}'") == []
+    assert left_on(postgres) == []
