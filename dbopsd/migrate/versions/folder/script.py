@@ -29,6 +29,12 @@ _STRINGS_OFF: Final = re.compile(
     r"\bSET\s+(?:SESSION\s+|LOCAL\s+)?standard_conforming_strings\s*(?:=|\bTO\b)\s*'?(?:off|no|false|0)\b",
     re.IGNORECASE,
 )
+# Those of dbmate, goose, sql-migrate, micrate, rambler, node-pg-migrate, MyBatis and Liquibase.
+_OTHER_TOOLS: Final = re.compile(
+    r"^--[ \t]*(?:migrate:down|\+(?:goose|migrate|micrate)[ \t]+down|rambler[ \t]+down"
+    r"|down[ \t]+migration|(?://[ \t]*)?@undo|liquibase[ \t]+formatted[ \t]+sql)\b[^\r\n]{0,40}",
+    re.IGNORECASE | re.MULTILINE,
+)
 _NOT_LINE_END: Final = re.compile(r"[^\r\n]")
 
 
@@ -136,7 +142,9 @@ class _Content:
         elif found.unterminated is not None and not escapes:
             message = f"a {found.unterminated.what} begins here and does not end"
             self._problem("SYNTAX_ERROR", message, found.unterminated.start)
-        self._drop_commands(found.commands)
+        if found.commands:
+            self._drop_commands(found.commands)
+        self._refuse_other_tools()
         wrapped = self._unwrap()
         self._refuse_control(notable[1:-1] if wrapped else notable)
         return wrapped
@@ -210,6 +218,16 @@ class _Content:
                 self._problem("STRINGS_NOT_STANDARD", message, start)
                 return True
         return False
+
+    def _refuse_other_tools(self) -> None:
+        """Refuse a file with sections that nobody here reads: its rollback would run at once."""
+        marker = _OTHER_TOOLS.search(self.text)
+        if marker:
+            message = (
+                f"'{marker.group().strip()}' is for another tool than the one of this layout: "
+                "what follows would run, too"
+            )
+            self._problem("CANNOT_RUN", message, marker.start())
 
     def _blank(self, spans: list[tuple[int, int]]) -> None:
         pieces: list[str] = []

@@ -148,7 +148,8 @@ class Tree:
         try:
             descriptor = self._open(below, name)
         except FileNotFoundError:
-            self.problems.add("FILE_UNREADABLE", "it vanished while the folder was read", path)
+            message = "it vanished while the folder was read, or is a link to nothing"
+            self.problems.add("FILE_UNREADABLE", message, path)
         except PathOutsideRoots:
             message = "it is a link that leads out of the configured directory"
             self.problems.add("PATH_OUTSIDE_FOLDER", message, path)

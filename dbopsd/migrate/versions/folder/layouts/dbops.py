@@ -1,5 +1,6 @@
 """dbopsd's own layout: `NNN_name.sql`, `NNN_name_rollback.sql` and the repeatable `R_name.sql`.
 
+Atlas' own files are read by it, too: `-- atlas:txmode none` at the top means no transaction.
 The name may be left out, a hyphen may stand before it, and a version may have several numbers, of
 which the last may follow an underscore: `000001.sql`, `0011-index.sql`, `03.00.00_01_pre_x.sql`.
 """
@@ -8,6 +9,7 @@ import re
 from typing import Final
 
 from dbopsd.migrate.versions.folder.layout import Fit, FolderReader, Layout, Order, Version
+from dbopsd.migrate.versions.folder.script import Part
 from dbopsd.migrate.versions.folder.tree import Tree
 from dbopsd.migrate.versions.model.migration_file import MigrationFile
 
@@ -17,6 +19,9 @@ _REPEATABLE: Final = re.compile(r"R_(?!_)(.+?)(_rollback)?\.sql")
 # golang-migrate and sqlx have these, and read them otherwise.
 _OTHERS: Final = re.compile(r".+\.(?:up|down)\.sql")
 _CODE: Final = re.compile(r"[0-9]+[._-].*\.(?:go|py|rb|php|[cm]?[jt]s|java|kt|rs|exs?|sh)")
+_ATLAS_OUTSIDE: Final = re.compile(
+    rb"(?:\s++|--(?![ \t]*atlas:txmode)[^\n]*+\n)*+--[ \t]*atlas:txmode[ \t]+none[ \t\r]*(?:\n|\Z)"
+)
 _VERSION: Final = re.compile(_NUMBERS)
 _NUMBER: Final = re.compile(r"[0-9]+")
 
@@ -49,7 +54,12 @@ def _read(reader: FolderReader) -> list[MigrationFile]:
             reader.problems.add("ROLLBACK_OF_REPEATABLE", message, name)
         else:
             (downs if found[1] else ups).append(found[0])
-    return reader.pairs(ups, downs, reader.part)
+
+    def part(path: str) -> Part:
+        outside = _ATLAS_OUTSIDE.match(reader.tree.read(path) or b"")
+        return reader.part(path, transactional=False) if outside else reader.part(path)
+
+    return reader.pairs(ups, downs, part)
 
 
 def _refuse(reader: FolderReader, name: str) -> None:

@@ -30,6 +30,7 @@ def _read(reader: FolderReader) -> list[MigrationFile]:
         reader.leave_out(name, "it is not in a directory of its own")
     ups: list[Version] = []
     downs: list[Version] = []
+    transactional: dict[str, bool] = {}
     for directory in reader.tree.listing().directories:
         files = reader.tree.listing(directory).files
         text, _, name = directory.partition("_")
@@ -39,15 +40,14 @@ def _read(reader: FolderReader) -> list[MigrationFile]:
             message = f"the directory '{directory}' has no {_UP}, or no version before its name"
             reader.problems.add("FILE_MISSING", message, f"{directory}/{_UP}")
             continue
+        metadata = f"{directory}/{_METADATA}"
+        transactional[directory] = _METADATA not in files or _is_transactional(reader, metadata)
         ups.append(Version(version, order, name, f"{directory}/{_UP}"))
         if _DOWN in files:
             downs.append(Version(version, order, name, f"{directory}/{_DOWN}"))
 
     def part(path: str) -> Part:
-        directory = path.rpartition("/")[0]
-        has_metadata = _METADATA in reader.tree.listing(directory).files
-        transactional = not has_metadata or _is_transactional(reader, f"{directory}/{_METADATA}")
-        return reader.part(path, transactional=transactional)
+        return reader.part(path, transactional=transactional[path.rpartition("/")[0]])
 
     return reader.pairs(ups, downs, part)
 

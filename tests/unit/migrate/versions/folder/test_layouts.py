@@ -44,17 +44,17 @@ FOLDERS: dict[str, tuple[str, Mapping[str, str], list[tuple[str, str, str]]]] = 
         },
         [("2", "two", "nt"), ("10", "ten", "t-"), ("", "view", "t-")],
     ),
-    "names of procrastinate, graphile-worker and supabase": (
+    "names of procrastinate, graphile-worker, supabase and Atlas": (
         "dbops",
         {
             "03.00.00_50_post_x.sql": UP,
             "03.00.00_01_pre_x.sql": UP,
             "000002.sql": UP,
             "000002_rollback.sql": DOWN,
-            "0001-a-b.sql": UP,
+            "0001-a-b.sql": f"-- index\n\n-- atlas:txmode none\n\n{CONCURRENTLY}",
         },
         [
-            ("0001", "a-b", "t-"),
+            ("0001", "a-b", "n-"),
             ("000002", "", "tt"),
             ("03.00.00_01", "pre_x", "t-"),
             ("03.00.00_50", "post_x", "t-"),
