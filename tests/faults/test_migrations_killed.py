@@ -156,7 +156,7 @@ async def test_whatever_dies_the_next_apply_ends_well(
     chance = soak.random()
     server = disposable_server()
     looks = 0
-    for round_ in range(soak.scale(3, 50)):
+    for round_ in range(soak.scale(1, 50)):
         dsn = server.dsn(dbname=server.create_database())
         directory = tmp_path / f"round-{round_}"
         async with migration_site(directory, dsn, Recording().telemetry) as site:
@@ -179,20 +179,23 @@ async def test_whatever_dies_the_next_apply_ends_well(
     assert looks > 0
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(600)
 async def test_many_appliers_at_once(
-    disposable_server: Callable[[], PostgresServer], tmp_path: Path
+    disposable_server: Callable[[], PostgresServer], tmp_path: Path, soak: Soak
 ) -> None:
     server = disposable_server()
     dsn = server.dsn(dbname=server.create_database())
+    clients = soak.scale(2, 5)
     async with migration_site(tmp_path / "a", dsn, Recording().telemetry) as site:
         write_migrations(site)
         (tmp_path / "b").mkdir()
         (tmp_path / "b" / "migrations").symlink_to(site.files)
         with watched(dsn) as watcher:
-            replicas = [applier(tmp_path / name, dsn, 5) for name in ("a", "b")]
+            replicas = [applier(tmp_path / name, dsn, clients) for name in ("a", "b")]
             outcomes = [line for each in replicas for line in each.communicate()[0].splitlines()]
         assert set(outcomes) <= {"SUCCEEDED", "NOTHING_TO_DO"}
-        assert len(outcomes) == 10
+        assert len(outcomes) == 2 * clients
         assert watcher.wrong == []
         assert_applied(site)
         assert all(run.statements_done == run.statements for run in await site.runs())

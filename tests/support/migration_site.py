@@ -136,6 +136,11 @@ class MigrationSite:
         async with self.database.session() as session:
             return await Ledger.of(self.database).read(session)
 
+    async def last_digest(self) -> str:
+        """The digest that drift is measured from."""
+        async with self.database.session() as session:
+            return await Ledger.of(self.database).last_digest(session)
+
     def ask(self, query: str) -> list[Any]:
         """The rows of the last statement, if it has any; the first column where there is one."""
         with psycopg.connect(self.dsn, autocommit=True) as connection:

@@ -1,5 +1,6 @@
 """Runs a plan, migration after migration."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +18,6 @@ from dbopsd.migrate.versions.model.ledger_run import Direction, Result
 from dbopsd.migrate.versions.model.migration import State
 from dbopsd.migrate.versions.model.reports import Blocker, MigrationRun
 from dbopsd.migrate.versions.plan.plan import PlannedRun
-from dbopsd.migrate.versions.sql.lexer import count_statements
 from dbopsd.operations.kind import Run
 
 UNIT: Final = "statements"
@@ -60,16 +60,26 @@ class PlanRun(PlanState):
         Raises `MigrationFailed`, `LockNotAcquired`, `MigrationInterrupted`, `TransactionEnded`,
         `CommitUnknown`, `LockLost`, and what else the database does.
         """
-        for index, planned in enumerate(self._plan):
-            with self._run.tracer.start_as_current_span(
-                f"migration {planned.direction.value}",
-                attributes={
-                    "dbops.migration.set": planned.file.set,
-                    "dbops.migration.key": planned.file.key,
-                },
-            ):
-                await self._migrate(index, planned)
-                await self._take_fingerprint(is_last=index == len(self._plan) - 1)
+        last = len(self._plan) - 1
+        try:
+            for index, planned in enumerate(self._plan):
+                with self._run.tracer.start_as_current_span(
+                    f"migration {planned.direction.value}",
+                    attributes={
+                        "dbops.migration.set": planned.file.set,
+                        "dbops.migration.key": planned.file.key,
+                    },
+                ):
+                    await self._migrate(index, planned)
+                    if index != last:
+                        await self._take_fingerprint()
+        except DbopsError:
+            if self._work.session.usable and any(each.statements_done for each in self.runs):
+                # Drift is measured from what was done, too.
+                with contextlib.suppress(DbopsError):
+                    await self._store_fingerprint()
+            raise
+        await self._store_fingerprint()
 
     async def _migrate(self, index: int, planned: PlannedRun) -> None:
         tally = Tally()
@@ -118,17 +128,23 @@ class PlanRun(PlanState):
             raise interruption(work, planned, planned.interrupted)
         await TransactionalRun(work, planned, self._new(index, planned), tally).run()
 
-    async def _take_fingerprint(self, *, is_last: bool) -> None:
-        """Record the schema after a run, once its locks are given back.
-
-        Between the two somebody else may change it, which then is no drift.
-        """
-        began_s = time.monotonic()
-        spent = self._fingerprints_s / max(began_s - self._began_s, 1e-9)
-        if not is_last and spent > _FINGERPRINT_SHARE:
+    async def _take_fingerprint(self) -> None:
+        """Record the schema's digest after a run, where that does not take too long in all."""
+        spent_s = time.monotonic() - self._began_s
+        if self._fingerprints_s > _FINGERPRINT_SHARE * spent_s:
             return
-        ledger, session = self._work.ledger, self._work.session
+        await self._record_fingerprint(store=False)
+
+    async def _store_fingerprint(self) -> None:
+        """Record the schema after the last run, and store what drift is measured from."""
         self._run.progress("fingerprint", self._done, self._total, UNIT)
+        await self._record_fingerprint(store=True)
+
+    async def _record_fingerprint(self, *, store: bool) -> None:
+        # Once the locks of the migration are given back: between the two somebody else may change
+        # the schema, which then is no drift.
+        began_s = time.monotonic()
+        ledger, session = self._work.ledger, self._work.session
         try:
             taken = await take_fingerprint(session, ledger_schema=ledger.schema)
         except (LockTimeout, QueryCanceled) as error:
@@ -136,7 +152,7 @@ class PlanRun(PlanState):
             return
         async with session.transaction():
             await ledger.set_fingerprint(session, await ledger.last_run(session), taken.digest)
-            if is_last:
+            if store:
                 await ledger.store_fingerprint(session, taken)
         self.fingerprint = taken.digest
         self._fingerprints_s += time.monotonic() - began_s
@@ -157,9 +173,10 @@ class PlanRun(PlanState):
 def not_begun(planned: PlannedRun) -> MigrationRun:
     """A migration of a plan before its turn."""
     file = planned.file
-    statements = count_statements(planned.script.text)
     state = _BEFORE[planned.direction] if planned.interrupted is None else State.INTERRUPTED
-    return MigrationRun(file.set, file.version, file.name, state, statements=statements)
+    return MigrationRun(
+        file.set, file.version, file.name, state, statements=planned.script.statements
+    )
 
 
 def _state(planned: PlannedRun, result: Result | None) -> State:

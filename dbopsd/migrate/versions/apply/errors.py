@@ -86,7 +86,7 @@ class CommitUnknown(DbopsError):
 class NotCommitted(CommitUnknown):
     """The connection was lost while a migration committed, and the ledger does not have it."""
 
-    reason: ClassVar[str] = "CONNECTION_LOST"
+    reason: ClassVar[str] = "COMMIT_LOST"
 
     @property
     def message(self) -> str:

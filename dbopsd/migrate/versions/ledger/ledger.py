@@ -136,11 +136,9 @@ class Ledger:
         )
 
     async def last_run(self, session: Session) -> int:
-        """The id of the run that was recorded last. Raises ValueError where there is none."""
+        """The id of the last run that may have changed the schema; 0: there is none."""
         row = await session.fetch_one(self.statement("last_run"))
-        if row is None or row[0] is None:
-            raise ValueError("the ledger has no run")
-        return int(row[0])
+        return 0 if row is None else int(row[0])
 
     async def set_fingerprint(self, session: Session, id_: int, digest: str) -> None:
         """Record the digest of the schema after a run."""

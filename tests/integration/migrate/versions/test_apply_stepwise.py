@@ -113,7 +113,13 @@ async def test_it_goes_on_at_the_statement_that_failed(site: MigrationSite) -> N
     assert [run.result for run in await site.runs()] == [Result.INTERRUPTED, Result.DONE]
 
 
-@pytest.mark.parametrize("build", ["CONCURRENTLY i", "CONCURRENTLY IF NOT EXISTS i"])
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param("CONCURRENTLY i", marks=pytest.mark.thorough),
+        "CONCURRENTLY IF NOT EXISTS i",
+    ],
+)
 async def test_an_invalid_index_is_dropped_and_made_again(site: MigrationSite, build: str) -> None:
     site.ask(ROWS)
     leave_invalid_index(site, "i")
@@ -153,7 +159,9 @@ async def test_leftovers_of_a_rebuild_are_dropped(site: MigrationSite) -> None:
     assert site.indexes() == [("i", True)]
 
 
-@pytest.mark.parametrize("left", ["nothing", "invalid", "valid"])
+@pytest.mark.parametrize(
+    "left", [pytest.param("nothing", marks=pytest.mark.thorough), "invalid", "valid"]
+)
 async def test_an_index_in_doubt_is_looked_up(site: MigrationSite, left: str) -> None:
     site.ask(ROWS)
     site.write("001_a", f"{OFF}CREATE INDEX CONCURRENTLY i ON t (x);\nCREATE TABLE u ();")

@@ -29,7 +29,7 @@ async def site(
 async def test_a_trial_leaves_nothing(site: MigrationSite) -> None:
     site.write("001_a", "CREATE TABLE a (id int PRIMARY KEY); SET search_path = pg_catalog;")
     site.write("002_b", "CREATE TABLE b (id int REFERENCES a);")
-    report = await site.apply(validate_only=True)
+    report = await site.apply_unchecked(validate_only=True)
     assert report.outcome is Outcome.VALIDATED
     assert [(m.state, m.statements_done, m.statements) for m in report.migrations] == [
         (State.PENDING, 2, 2),
@@ -89,7 +89,7 @@ async def test_rollbacks_go_back_one_by_one_with_a_backup_first(site: MigrationS
             f"DROP TABLE {name};"
         )
     before = (await site.apply_unchecked()).fingerprint_before
-    tried = await site.rollback(validate_only=True, to="001")
+    tried = await site.rollback_unchecked(validate_only=True, to="001")
     assert tried.outcome is Outcome.VALIDATED
     assert (site.tables(), site.backups) == (["a", "b", "c"], [])
     report = await site.rollback()

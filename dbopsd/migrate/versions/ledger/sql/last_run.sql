@@ -1,2 +1,2 @@
 -- summary: SELECT migration_runs
-SELECT pg_catalog.max(r.id) FROM {migration_runs} AS r
+SELECT coalesce(pg_catalog.max(r.id), 0) FROM {migration_runs} AS r WHERE r.result <> 'failed'
