@@ -116,3 +116,12 @@ def test_every_row_of_the_example_goes_into_the_tables_of_its_migrations(
         ):
             expected = here.execute(in_sqlite).fetchone()
             assert there.execute(in_postgresql.encode()).fetchone() == expected, in_postgresql
+    # Its revert gives the tables back as the migrations made them, and the last one can go.
+    importer.command("revert", done.report["operation"])
+    with psycopg.connect(importer.dsn, autocommit=True) as connection:
+        for target in targets.values():
+            assert connection.execute(f"SELECT count(*) FROM app.{target}".encode()).fetchone() == (
+                0,
+            )
+        (rollback,) = (EXAMPLE / "migrations").glob("007_*_rollback.sql")
+        connection.execute(rollback.read_bytes())

@@ -9,6 +9,12 @@ import psycopg
 import pytest
 from psycopg import Connection, errors
 
+from dbopsd.migrate.versions.check_migrations import check_migrations
+from dbopsd.migrate.versions.model.reports import RoundtripResult, Severity
+from dbopsd.migrate.versions.model.requests import CheckMigrationsRequest
+from tests.integration.migrate.versions.conftest import OpenMigrated
+from tests.support.operation_run import OperationRun
+
 MIGRATIONS = Path("examples/learning_assistant/migrations").absolute()
 UP = [each for each in sorted(MIGRATIONS.glob("*.sql")) if not each.stem.endswith("_rollback")]
 GRANTS = """
@@ -158,3 +164,16 @@ def test_the_last_rollback_loses_no_row_of_the_old_application(owner: Connection
     owner.execute(rollback)
     with pytest.raises(errors.NotNullViolation):
         owner.execute("UPDATE app.assessment_attempts SET score = NULL")
+
+
+async def test_they_pass_every_check_and_each_rollback_restores(
+    open_migrated: OpenMigrated, database_dsn: str, tmp_path: Path
+) -> None:
+    database = await open_migrated(database_dsn, MIGRATIONS)
+    request = CheckMigrationsRequest(drift=True, roundtrip=True, strict=True)
+    report = await check_migrations(OperationRun(database, tmp_path), request)
+    assert report.ok, report
+    assert [(each.version, each.result) for each in report.roundtrip] == [
+        (f"{number:03}", RoundtripResult.RESTORED) for number in range(1, 8)
+    ]
+    assert {each.severity for each in report.findings} <= {Severity.INFO}
