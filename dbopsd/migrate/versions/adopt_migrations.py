@@ -12,6 +12,7 @@ from dbopsd.db.errors import LockTimeout, QueryCanceled
 from dbopsd.db.session import Session
 from dbopsd.migrate.versions.adopt.adoption import Adoption, Source, plan_adoption
 from dbopsd.migrate.versions.adopt.detect import find_history
+from dbopsd.migrate.versions.adopt.errors import HistoryUnclear
 from dbopsd.migrate.versions.adopt.registry import ADOPTABLE
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
 from dbopsd.migrate.versions.folder.read_folder import read_folder
@@ -25,6 +26,9 @@ from dbopsd.migrate.versions.model.requests import AdoptMigrationsRequest
 from dbopsd.operations.kind import Run
 
 _APPLICATION_NAME: Final = "dbopsd migrate"
+_MOST_ROWS: Final = 100_000
+# Rows that a policy hides would look as if they had never been applied: an error instead.
+_SETTINGS: Final = {"row_security": "off"}
 
 
 async def adopt_migrations(run: Run, request: AdoptMigrationsRequest) -> AdoptReport:
@@ -37,7 +41,10 @@ async def adopt_migrations(run: Run, request: AdoptMigrationsRequest) -> AdoptRe
     folder = await _read_folder(run, request)
     ledger = Ledger.of(database)
     async with database.dedicated_session(
-        "write", application_name=_APPLICATION_NAME, query_timeout_s=None
+        "write",
+        application_name=_APPLICATION_NAME,
+        query_timeout_s=None,
+        settings=_SETTINGS,
     ) as session:
         if request.validate_only:
             async with session.transaction(isolation="REPEATABLE READ", read_only=True):
@@ -72,6 +79,8 @@ async def _compare(
     place = await find_history(session, name, tool, request.table)
     select = tool.select.with_identifiers(table=(place.schema, place.name))
     rows = await session.fetch_all(select)
+    if len(rows) > _MOST_ROWS:
+        raise HistoryUnclear(tool.table.title, f"{place} has more than {_MOST_ROWS:,} rows")
     run.progress(f"comparing {len(rows)} rows of {place} with the files")
     history = await asyncio.to_thread(tool.understand, rows, folder)
     source = Source(name, tool.table.title, str(place), run.operation, run.requester)

@@ -1,5 +1,7 @@
 """Histories of other tools are taken over into the ledger, and stay as they are."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +9,13 @@ import psycopg
 import pytest
 
 from dbopsd.db.database import Database
+from dbopsd.db.errors import PermissionMissing
 from dbopsd.errors import InvalidField
-from dbopsd.migrate.versions.adopt.errors import HistoryContradicts, HistoryNotFound
+from dbopsd.migrate.versions.adopt.errors import (
+    HistoryContradicts,
+    HistoryNotFound,
+    HistoryUnclear,
+)
 from dbopsd.migrate.versions.adopt_migrations import adopt_migrations
 from dbopsd.migrate.versions.apply_migrations import apply_migrations
 from dbopsd.migrate.versions.folder.read_folder import read_folder
@@ -247,6 +254,54 @@ async def test_what_cannot_be_adopted_changes_nothing(
     with pytest.raises(MigrationFilesInvalid):
         await adopt(database, tmp_path, Tool.GOLANG_MIGRATE)
     assert execute(database_dsn, "SELECT 1 FROM pg_namespace WHERE nspname = 'dbops'") == []
+
+
+async def test_two_at_once_record_everything_once(
+    open_migrated: OpenMigrated, database_dsn: str, directory: Path, tmp_path: Path
+) -> None:
+    migrated(database_dsn, directory, Tool.GOLANG_MIGRATE)
+    database = await open_migrated(database_dsn, directory)
+    reports = await asyncio.gather(
+        *(adopt(database, tmp_path, Tool.GOLANG_MIGRATE) for _ in range(2))
+    )
+    assert sorted(len(report.adopted) for report in reports) == [0, 2]
+    assert len(await ledger_runs(database)) == 2
+
+
+async def test_rows_that_a_policy_hides_are_not_taken_for_pending(
+    open_migrated: OpenMigrated,
+    make_database: Callable[..., str],
+    make_role: Callable[..., dict[str, str]],
+    directory: Path,
+    tmp_path: Path,
+) -> None:
+    dsn = make_database()
+    migrated(dsn, directory, Tool.DBMATE)
+    role = make_role()
+    execute(
+        dsn,
+        "ALTER TABLE schema_migrations ENABLE ROW LEVEL SECURITY;"
+        f" GRANT SELECT ON schema_migrations TO {role['user']}",
+    )
+    hidden = psycopg.conninfo.make_conninfo(dsn, **role)
+    database = await open_migrated(hidden, directory, layout="dbmate")
+    with pytest.raises(PermissionMissing, match="row-level security"):
+        await adopt(database, tmp_path, Tool.DBMATE, validate_only=True)
+    await database.close()
+    execute(dsn, f"DROP OWNED BY {role['user']}")
+
+
+async def test_a_table_that_is_too_long_is_no_history(
+    open_migrated: OpenMigrated, database_dsn: str, directory: Path, tmp_path: Path
+) -> None:
+    migrated(database_dsn, directory, Tool.DBMATE)
+    execute(
+        database_dsn,
+        "INSERT INTO schema_migrations SELECT n::text FROM generate_series(1, 100001) AS n",
+    )
+    database = await open_migrated(database_dsn, directory, layout="dbmate")
+    with pytest.raises(HistoryUnclear, match="more than 100,000 rows"):
+        await adopt(database, tmp_path, Tool.DBMATE)
 
 
 @pytest.mark.parametrize("table", ["schema_migrations", ".t", "s.", "a" * 64 + ".t"])

@@ -6,7 +6,8 @@ SELECT version::pg_catalog.text,
        total::pg_catalog.int8,
        executed_at::pg_catalog.timestamptz,
        execution_time::pg_catalog.int8,
-       error::pg_catalog.text,
+       pg_catalog.right(error::pg_catalog.text, 1000),
        hash::pg_catalog.text
   FROM {table}
  ORDER BY executed_at, version
+ LIMIT 100001

@@ -2,3 +2,4 @@
 SELECT version::pg_catalog.text, run_on::pg_catalog.timestamptz
   FROM {table}
  ORDER BY run_on, version
+ LIMIT 100001

@@ -9,3 +9,4 @@ SELECT version::pg_catalog.text,
        success
   FROM {table}
  ORDER BY installed_rank
+ LIMIT 100001

@@ -2,3 +2,4 @@
 SELECT version_id::pg_catalog.int8, is_applied, tstamp::pg_catalog.timestamptz
   FROM {table}
  ORDER BY id
+ LIMIT 100001

@@ -7,3 +7,4 @@ SELECT version::pg_catalog.int8,
        execution_time::pg_catalog.int8
   FROM {table}
  ORDER BY installed_on, version
+ LIMIT 100001
