@@ -43,7 +43,16 @@ async def read_object_rows(
     }
     [version, *_] = await session.fetch_one(_sql("settings"), settings) or (0,)
     parameters = {"ledger_schema": ledger_schema, "ledger_relations": list(_LEDGER_RELATIONS)}
-    return await session.fetch_all_as(ObjectRow, _objects(), parameters), version
+    rows = await session.fetch_all(_objects(), parameters)
+    return [
+        ObjectRow(_decoded(kind), _decoded(identity), _decoded(text), position, _decoded(grants))
+        for kind, identity, text, position, grants in rows
+    ], version
+
+
+def _decoded(value: str | bytes) -> str:
+    """A text; bytes, as a database without an encoding has, are most often UTF-8."""
+    return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
 
 
 @cache

@@ -112,6 +112,26 @@ async def test_names_of_functions_and_types_that_imitate_the_catalogs_do_not_mat
     }
 
 
+async def test_a_database_without_an_encoding_may_have_any_bytes(
+    postgres: PostgresServer, open_database: OpenDatabase
+) -> None:
+    name = "test_without_encoding"
+    postgres.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    try:
+        with psycopg.connect(postgres.dsn(dbname=name), client_encoding="SQL_ASCII") as connection:
+            connection.execute('CREATE TABLE "tä" ()'.encode())
+            connection.execute(b"COMMENT ON TABLE \"t\xc3\xa4\" IS '\xfc'")
+        database = await open_database(postgres.dsn(dbname=name))
+        async with database.session() as session:
+            taken = await take_fingerprint(session, ledger_schema="dbops")
+        await database.close()
+    finally:
+        postgres.drop_database(name)
+    definitions = {each.identity: each.definition for each in taken.objects}
+    assert definitions['public."tä"'] == "TABLE"
+    assert definitions['table public."tä"'] == r"\xfc"
+
+
 async def test_definitions_with_the_mark_of_what_was_dropped_are_taken_as_they_are(
     session: Session,
 ) -> None:

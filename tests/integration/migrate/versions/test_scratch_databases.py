@@ -205,6 +205,31 @@ async def test_migrations_begin_with_the_search_path_of_the_database(
     assert result.result is RoundtripResult.RESTORED
 
 
+async def test_a_scratch_database_has_the_encoding_and_the_locale_of_the_real_one(
+    postgres: PostgresServer, directory: Path, tmp_path: Path, open_migrated: OpenMigrated
+) -> None:
+    name = "test_round_trip_locale"
+    locale = "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C'" if postgres.version >= 17 else ""
+    postgres.execute(
+        f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' {locale}"
+        " LC_COLLATE 'C' LC_CTYPE 'C'"
+    )
+    facts = "encoding, datcollate, datctype, datlocprovider"
+    expected = postgres.execute(f"SELECT {facts} FROM pg_database WHERE datname = '{name}'")
+    (directory / "001_t.sql").write_text(
+        f"DO $$ BEGIN ASSERT (SELECT ({facts})::text FROM pg_database"
+        " WHERE datname = current_database()) = "
+        f"'({','.join(map(str, expected[0]))})'; END $$; CREATE TABLE t (a integer)"
+    )
+    try:
+        database = await open_migrated(postgres.dsn(dbname=name), directory)
+        [result] = await round_trip(OperationRun(database, tmp_path), [folder_of(database)])
+        await database.close()
+    finally:
+        postgres.drop_database(name)
+    assert (result.result, result.problem) == (RoundtripResult.RESTORED, "")
+
+
 async def test_nothing_of_a_folder_with_a_problem_is_tried(
     database_dsn: str, directory: Path, tmp_path: Path, open_migrated: OpenMigrated
 ) -> None:
