@@ -63,14 +63,14 @@ class MigrationOutOfOrder(MigrationInTheWay):
     reason: ClassVar[str] = "MIGRATION_OUT_OF_ORDER"
 
     newest: str
-    """The newest version that is applied."""
+    """The newest version that is applied, or begun."""
 
     @property
     def message(self) -> str:
         return (
-            f"{self.migration} was not applied to database '{self.database}', and the later "
-            f"version {self.newest} was: give it a version above {self.newest}, or apply it all "
-            "the same with --out-of-order"
+            f"{self.migration} was not applied to database '{self.database}' before version "
+            f"{self.newest}: give it a version above {self.newest}, or apply it all the same with "
+            "--out-of-order"
         )
 
 

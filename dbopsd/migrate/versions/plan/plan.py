@@ -68,9 +68,10 @@ def plan_apply(
         refuse_problems(database, folder.problems)
         state = read_set(folder, history, live)
         _refuse_history(database, state)
+        interrupted = _interrupted(database, state, Direction.UP)
         if not out_of_order:
             _refuse_out_of_order(database, state)
-        planned += _apply_set(database, state, request)
+        planned += _apply_set(database, state, request, interrupted)
     return tuple(planned[: request.count] if request.count else planned)
 
 
@@ -118,11 +119,13 @@ def count_pending(state: SetState, *, out_of_order: bool) -> int:
 
 
 def _apply_set(
-    database: str, state: SetState, request: ApplyMigrationsRequest
+    database: str,
+    state: SetState,
+    request: ApplyMigrationsRequest,
+    interrupted: MigrationState | None,
 ) -> Iterator[PlannedRun]:
     waiting = _up_to(database, state, request.to)
     chosen = _of_phase(waiting, request.phase)
-    interrupted = _interrupted(database, state, Direction.UP)
     if interrupted is not None:
         if interrupted not in chosen:
             raise _interruption(database, state.folder.set, interrupted)
@@ -146,7 +149,7 @@ def _up_to(database: str, state: SetState, to: str) -> list[MigrationState]:
     if last is None:
         raise VersionNotFound(database, state.folder.set, to)
     order = {file.key: index for index, file in enumerate(state.folder.migrations)}
-    return [each for each in waiting if not each.repeatable and order[each.key] <= order[last.key]]
+    return [each for each in waiting if order[each.key] <= order[last.key]]
 
 
 def _of_phase(waiting: list[MigrationState], phase: Phase | None) -> list[MigrationState]:
@@ -214,15 +217,11 @@ def _refuse_history(database: str, state: SetState) -> None:
 
 
 def _refuse_out_of_order(database: str, state: SetState) -> None:
-    newest = state.newest
-    if newest is None:
-        return
-    late = state.migrations.index(newest)
-    for each in state.migrations[:late]:
-        if each.state in WAITING_STATES and not each.repeatable:
-            raise MigrationOutOfOrder(
-                database, state.folder.set, each.version, each.title, newest.version
-            )
+    late = state.too_late
+    if late is not None:
+        raise MigrationOutOfOrder(
+            database, state.folder.set, late.version, late.title, state.newest_begun
+        )
 
 
 def _interrupted(database: str, state: SetState, direction: Direction) -> MigrationState | None:

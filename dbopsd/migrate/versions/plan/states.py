@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from dbopsd.migrate.versions.ledger.new_run import SHA256, checksum_of, normalised_checksum
+from dbopsd.migrate.versions.ledger.new_run import checksum_of, normalised_checksum
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
 from dbopsd.migrate.versions.model.migration import State
 from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile
@@ -73,15 +73,23 @@ class SetState:
     migrations: tuple[MigrationState, ...]
 
     @property
-    def newest(self) -> MigrationState | None:
-        """The applied one of the highest version, not by the time of its run."""
+    def current_version(self) -> str:
+        """The highest version that is applied, not the one that was applied last; empty: none."""
         applied = [each for each in self.migrations if _counts(each)]
-        return applied[-1] if applied else None
+        return applied[-1].version if applied else ""
 
     @property
-    def current_version(self) -> str:
-        """The highest version that is applied; empty: none."""
-        return "" if self.newest is None else self.newest.version
+    def too_late(self) -> MigrationState | None:
+        """The first that is not applied although a higher version is, or is begun; None: none."""
+        begun = [each for each in self.migrations if _counts(each) or _is_begun(each)]
+        before = self.migrations[: self.migrations.index(begun[-1])] if begun else ()
+        return next((each for each in before if each.state in WAITING_STATES), None)
+
+    @property
+    def newest_begun(self) -> str:
+        """The highest version that is applied or begun; empty: none."""
+        begun = [each for each in self.migrations if _counts(each) or _is_begun(each)]
+        return begun[-1].version if begun else ""
 
 
 def read_set(
@@ -135,8 +143,7 @@ def _state_of(
 ) -> MigrationState:
     applied, last = _effect(history)
     if last is not None and last.result in (Result.RUNNING, Result.INTERRUPTED):
-        running = last.result is Result.RUNNING and last.id in live
-        state = State.RUNNING if running else State.INTERRUPTED
+        state = State.RUNNING if last.id in live else State.INTERRUPTED
         return MigrationState(key, state, file, applied, last)
     is_gone = file is None and applied is not None
     if last is not None and _failed(last) and not is_gone:
@@ -179,8 +186,7 @@ def _compare(file: MigrationFile, applied: LedgerRun) -> tuple[bool, bool]:
     """Whether a file is the applied one, and whether it only is but for its line ends."""
     if not applied.checksum_algorithm or applied.checksum == file.checksum:
         return True, False
-    if applied.checksum_algorithm != SHA256 or not applied.normalised_checksum:
-        return False, False
+    # Other tools' checksums are of something else, and have none of this kind.
     same = applied.normalised_checksum == normalised_checksum(file.content)
     return same, same
 
@@ -202,10 +208,15 @@ def _mark_out_of_order(states: list[MigrationState]) -> list[MigrationState]:
     newest = max((index for index, each in enumerate(states) if _counts(each)), default=-1)
     return [
         replace(each, state=State.OUT_OF_ORDER)
-        if index < newest and each.state is State.PENDING and not each.repeatable
+        if index < newest and each.state is State.PENDING
         else each
         for index, each in enumerate(states)
     ]
+
+
+def _is_begun(state: MigrationState) -> bool:
+    """Whether some of it may be there."""
+    return state.state in (State.INTERRUPTED, State.RUNNING) and not state.repeatable
 
 
 def _counts(state: MigrationState) -> bool:

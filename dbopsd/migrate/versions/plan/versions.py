@@ -5,12 +5,9 @@ from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile
 
 
 def find_version(folder: Folder, version: str) -> MigrationFile | None:
-    """The versioned migration that is meant: exactly so, or by an equal version."""
-    versioned = [file for file in folder.migrations if not file.repeatable]
-    exact = [file for file in versioned if file.version == version]
-    if exact or (order := version_order(folder.layout, version)) is None:
-        return exact[0] if exact else None
-    return next((file for file in versioned if file.order == order), None)
+    """The versioned migration that is meant; None: the folder has none."""
+    order = version_order(folder.layout, version)
+    return next((file for file in folder.migrations if file.order == order), None)
 
 
 def place_of(version: str, folder: Folder) -> int:

@@ -171,6 +171,13 @@ def test_what_was_interrupted_is_gone_on_with_first() -> None:
     assert [each.interrupted for each in planned] == [runs[1], None, None]
 
 
+def test_what_came_too_late_for_one_that_is_begun() -> None:
+    broken = ran(TWO, result=Result.INTERRUPTED)
+    with pytest.raises(MigrationOutOfOrder, match=r"001_m001\.sql was not .* before version 002"):
+        applied(broken)
+    assert applied(broken, out_of_order=True) == ["002", "001", "003", "010"]
+
+
 @pytest.mark.parametrize(
     ("broken", "request_"),
     [
@@ -178,6 +185,8 @@ def test_what_was_interrupted_is_gone_on_with_first() -> None:
         (ran(migration("002", "SELECT 0;"), result=Result.INTERRUPTED), {}),
         (ran(TWO, Direction.DOWN, Result.INTERRUPTED), {}),
         (ran(TWO, Direction.DOWN, Result.RUNNING), {}),
+        # Another tool began it.
+        (ran(TWO, Direction.ADOPT, Result.INTERRUPTED), {}),
         # Its file is gone.
         (ran(migration("004"), result=Result.INTERRUPTED), {}),
         # It is not what was asked for.

@@ -77,6 +77,9 @@ def test_it_is_found_without_its_file_and_by_its_name() -> None:
     row = said(ran(gone, result=Result.INTERRUPTED), of="3")
     assert row is not None
     assert (row.key, row.checksum) == ("3", gone.checksum)
+    row = said(ran(gone), ran(gone, Direction.DOWN, Result.INTERRUPTED), of="3")
+    assert row is not None
+    assert row.checksum == gone.checksum
     row = said(ran(VIEW, result=Result.FAILED), of="totals")
     assert row is not None
     assert row.key == "R:totals"

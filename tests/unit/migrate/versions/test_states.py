@@ -148,6 +148,11 @@ def test_what_is_neither_there_nor_applied_is_not_listed() -> None:
 def test_the_end_of_what_has_no_file_can_be_unknown_too() -> None:
     runs = history(ran(migration("3"), result=Result.INTERRUPTED))
     assert states(*runs) == ["PENDING", "PENDING", "INTERRUPTED", "PENDING"]
+    [problem] = problems_of(read_set(FOLDER, runs))
+    assert problem.blocking
+    # An apply may be able to go on with one that has its file.
+    [problem] = problems_of(read_set(FOLDER, history(ran(ONE, result=Result.INTERRUPTED))))
+    assert not problem.blocking
 
 
 def test_a_repeatable_runs_again_when_its_text_is_another_or_it_failed() -> None:
@@ -172,10 +177,14 @@ def test_a_repeatable_without_a_file_is_in_nobodys_way() -> None:
     assert not any(each.blocking for each in problems_of(state))
     shown = migrations_of(FOLDER, runs)[-1]
     assert (shown.version, shown.name, shown.repeatable) == ("", "totals", True)
+    # It was there before it failed, and still is.
+    runs = history(*runs, ran(VIEW, result=Result.FAILED))
+    assert read_set(FOLDER, runs).migrations[-1].state is State.MISSING
 
 
 def test_what_has_not_run_has_the_statements_of_its_file() -> None:
     shown = migrations_of(FOLDER, history(ran(ONE, Direction.BASELINE)))
+    assert shown[0].duration_s is None
     assert [(each.statements_done, each.statements) for each in shown] == [(0, 1)] * 3
 
 
