@@ -74,6 +74,10 @@ class Folder:
         finally:
             os.close(descriptor)
 
+    def status(self) -> os.stat_result:
+        """What it is itself."""
+        return os.fstat(self._descriptor)
+
     def stat(self, name: str) -> os.stat_result | None:
         """What is there under that name, a link itself; None: nothing is."""
         try:

@@ -18,6 +18,7 @@ MOST_BYTES: Final = 512 * 2**20
 """How large all files of a set may be together: they are held in memory."""
 _MOST_DEPTH: Final = 16
 _CHUNK_BYTES: Final = 2**17
+_LEADS_OUT: Final = "it is a link that leads out of the configured directory, or in a circle"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Tree:
         self.directory = directory
         self.problems = problems
         self._opened: dict[str, Folder] = {}
+        self._listed: dict[tuple[int, int], str] = {}
         self._listings: dict[str, Listing] = {}
         self._contents: dict[str, bytes | None] = {}
         self._entries = 0
@@ -105,21 +107,32 @@ class Tree:
         return open_folder(str(self.directory / below), [self.directory])
 
     def _list(self, below: str) -> Listing:
+        """Raises `FolderUnreadable` for the root; of one below, that is a problem."""
         if below.count("/") >= _MOST_DEPTH:
             raise self._unreadable(f"'{below}' is more than {_MOST_DEPTH} directories deep")
+        try:
+            return self._names(below)
+        except PathOutsideRoots:
+            self.problems.add("PATH_OUTSIDE_FOLDER", _LEADS_OUT, below)
+        except OSError as error:
+            if not below:
+                raise self._unreadable(reason_of(error)) from error
+            message = f"the directory cannot be read: {reason_of(error)}"
+            self.problems.add("FILE_UNREADABLE", message, below)
+        return Listing()
+
+    def _names(self, below: str) -> Listing:
         files: list[str] = []
         directories: list[str] = []
-        try:
-            for entry in self._folder(below).entries():
-                self._count_entry()
-                if entry.name.startswith(".") or not self._has_a_name(below, entry.name):
-                    continue
-                is_directory = entry.is_dir(follow_symlinks=False) or (
-                    entry.is_symlink() and self._leads_to_directory(below, entry.name)
-                )
-                (directories if is_directory else files).append(entry.name)
-        except OSError as error:
-            raise self._unreadable(reason_of(error)) from error
+        folder = self._folder(below)
+        found = folder.status()
+        identity = (found.st_dev, found.st_ino)
+        if self._listed.setdefault(identity, below) != below:
+            return Listing()  # a link led here, perhaps in a circle
+        for entry in folder.entries():
+            self._count_entry()
+            if not entry.name.startswith(".") and self._has_a_name(below, entry.name):
+                (directories if _is_directory(entry) else files).append(entry.name)
         return Listing(tuple(sorted(files)), tuple(sorted(directories)))
 
     def _has_a_name(self, below: str, name: str) -> bool:
@@ -135,14 +148,6 @@ class Tree:
         if self._entries > MOST_ENTRIES:
             raise self._unreadable(f"it has more than {MOST_ENTRIES:,} files")
 
-    def _leads_to_directory(self, below: str, name: str) -> bool:
-        """Whether a link leads to a directory beneath; one that does not is read, and refused."""
-        try:
-            with open_folder(str(self.directory / below / name), [self.directory]):
-                return True
-        except (OSError, PathOutsideRoots):
-            return False
-
     def _read(self, path: str) -> bytes | None:
         below, _, name = path.rpartition("/")
         try:
@@ -151,8 +156,7 @@ class Tree:
             message = "it vanished while the folder was read, or is a link to nothing"
             self.problems.add("FILE_UNREADABLE", message, path)
         except PathOutsideRoots:
-            message = "it is a link that leads out of the configured directory"
-            self.problems.add("PATH_OUTSIDE_FOLDER", message, path)
+            self.problems.add("PATH_OUTSIDE_FOLDER", _LEADS_OUT, path)
         except NotARegularFile as error:
             self.problems.add("FILE_UNREADABLE", f"it is a {error.kind}, not a file", path)
         except OSError as error:
@@ -191,6 +195,14 @@ class Tree:
 
     def _unreadable(self, problem: str) -> FolderUnreadable:
         return FolderUnreadable(self.set, printable(str(self.directory)), printable(problem))
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    """Whether it is one, or a link to one. A link in a circle is a file that cannot be read."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _all_of(descriptor: int, most: int) -> bytes:

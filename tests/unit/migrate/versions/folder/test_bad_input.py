@@ -214,19 +214,38 @@ def test_links_may_not_lead_out_of_the_directory(tmp_path: Path) -> None:
     (directory / "..data/2_b.sql").write_text(UP)
     (directory / "2_b.sql").symlink_to("..data/2_b.sql")
     (directory / "1_a.sql").symlink_to(outside)
-    (directory / "3_c.sql").symlink_to("nowhere")
+    (directory / "3_c.sql").symlink_to("3_c.sql")
+    (directory / "3_d.sql").symlink_to("nowhere")
     os.mkfifo(directory / "4_d.sql")
     (directory / "5_e.sql").write_text(UP)
     (directory / "5_e.sql").chmod(0)
     folder = _read(directory)
     expected = [
         ("PATH_OUTSIDE_FOLDER", "1_a.sql"),
-        *(("FILE_UNREADABLE", x) for x in ("3_c.sql", "4_d.sql")),
+        ("PATH_OUTSIDE_FOLDER", "3_c.sql"),
+        ("FILE_UNREADABLE", "3_d.sql"),
+        ("FILE_UNREADABLE", "4_d.sql"),
     ]
     if os.geteuid():
         expected.append(("FILE_UNREADABLE", "5_e.sql"))
     assert [found[:2] for found in problems(folder)] == expected
     assert folder.migrations[0].version == "2"
+
+
+def test_links_to_directories_are_followed_beneath(tmp_path: Path) -> None:
+    directory = tmp_path / "files"
+    for name in ("files/real", "outside"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "V1__a.sql").write_text(UP)
+    (directory / ".hidden").symlink_to("real")
+    (directory / "link").symlink_to("real")
+    (directory / "real/circle").symlink_to("..")
+    (directory / "out").symlink_to("../outside")
+    found = _read(directory)
+    assert [each.up.path for each in found.migrations] == ["link/V1__a.sql"]
+    assert problems(found) == [("PATH_OUTSIDE_FOLDER", "out", 0, 0)]
+    (directory / "link").unlink()
+    assert [each.up.path for each in _read(directory).migrations] == ["real/V1__a.sql"]
 
 
 def test_names_that_cannot_be_shown(tmp_path: Path) -> None:
