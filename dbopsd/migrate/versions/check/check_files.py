@@ -1,6 +1,7 @@
 """The check of files that are to run: problems, which stop them, and findings."""
 
 import asyncio
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,12 +17,12 @@ from dbopsd.migrate.versions.check.live_tables import LiveTables, read_live_tabl
 from dbopsd.migrate.versions.check.severity import PlanTables
 from dbopsd.migrate.versions.check.squawk import LintAnswer, Squawk, program
 from dbopsd.migrate.versions.check.syntax import ServerSyntax
+from dbopsd.migrate.versions.check.tree import SMALL_SCRIPT_CHARS
 from dbopsd.migrate.versions.model.errors import MigrationFilesInvalid
 from dbopsd.migrate.versions.model.migration import MigrationProblem
 from dbopsd.migrate.versions.model.migration_file import Script
 from dbopsd.migrate.versions.model.reports import Finding, Severity
 from dbopsd.migrate.versions.plan.plan import PlannedRun
-from dbopsd.operations.gather_or_cancel import gather_or_cancel
 from dbopsd.operations.kind import Run
 
 _VERSION: Final = Statement(
@@ -91,9 +92,9 @@ def _judge(
     findings: list[Finding] = []
     problems: list[MigrationProblem] = []
     for each in files:
-        findings += sorted(each.findings(), key=lambda one: (one.line, one.column))
-        problems += sorted(each.problems(), key=lambda one: (one.line, one.column))
-        each.note_tables()
+        of_file = each.judge()
+        problems += of_file[0]
+        findings += of_file[1]
     return tuple(findings), tuple(problems)
 
 
@@ -107,19 +108,34 @@ async def _major(session: Session | None) -> int:
 async def _look_into(
     run: Run, scripts: Sequence[Script], major: int, notes: list[str]
 ) -> tuple[list[Inspected], list[LintAnswer]]:
-    """What the grammar with the rules of our own, and squawk, have to say, side by side."""
+    """What the grammar with the rules of our own, and squawk, have to say of each script."""
     installed = program()
     if installed is None:
         notes.append("squawk is not installed beside dbopsd: its rules were not checked")
         return await inspect(run, scripts), [LintAnswer()] * len(scripts)
-    linted: list[LintAnswer] = []
+    squawk = Squawk(run, installed, major)
+    modes = [each.transactional for each in scripts]
+    if all(len(each.text) <= SMALL_SCRIPT_CHARS for each in scripts):
+        linting = asyncio.create_task(squawk.lint([each.text for each in scripts], modes))
+        try:
+            return await inspect(run, scripts), await linting
+        finally:
+            linting.cancel()
+            await asyncio.wait({linting})
+    # Of a large one, squawk may take minutes over what there is no room for in a tree either.
+    inspected = await inspect(run, scripts)
+    return inspected, await squawk.lint(list(map(_readable, scripts, inspected)), modes)
 
-    async def lint() -> list[Inspected]:
-        linted.extend(await Squawk(run, installed, major).lint(scripts))
-        return []
 
-    inspected, _ = await gather_or_cancel((inspect(run, scripts), lint()))
-    return inspected, linted
+def _readable(script: Script, inspected: Inspected) -> str:
+    """The text, with blanks for what was not looked into."""
+    if inspected.refusal or inspected.failure:
+        return ""
+    parts, passed = [], 0
+    for start, end in inspected.skipped:
+        parts += [script.text[passed:start], re.sub(r"[^\n]", " ", script.text[start:end])]
+        passed = end
+    return "".join((*parts, script.text[passed:]))
 
 
 async def _live(

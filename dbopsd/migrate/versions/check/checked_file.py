@@ -46,62 +46,81 @@ class CheckedFile:
         self._linted = LintAnswer() if unread else linted
         self._tables = tables
         self._columns = columns
+        self._passed = 0
         self._dismissed = {
             rule: [each for each in inspected.dismissed if each.rule == rule]
             for rule in {each.rule for each in inspected.dismissed}
         }
 
-    def problems(self) -> Iterator[MigrationProblem]:
-        """Why it cannot run."""
+    def judge(self) -> tuple[list[MigrationProblem], list[Finding]]:
+        """Why it cannot run, and what else is to be said of it, each in order of their places.
+
+        Once, and file by file: it makes the tables that the file creates known to those after it.
+        """
+        findings = [*self._not_inspected(), *self._directives()]
+        problems = list(self._syntax())
+        said: list[Place | Linted] = [*self._inspected.places, *self._linted.places]
+        for each in sorted(said, key=lambda one: one.position):
+            self._pass_statements(each.position)
+            if isinstance(each, Linted):
+                findings += self._of_squawk(each)
+            elif (rule := all_rules()[each.rule]).problem:
+                problems += self._own_problem(rule, each)
+            else:
+                findings += self._own(rule, each)
+        self._pass_statements(len(self._script.text) + 1)
+        findings.sort(key=lambda one: (one.line, one.column))
+        problems.sort(key=lambda one: (one.line, one.column))
+        return problems, findings
+
+    def _pass_statements(self, position: int) -> None:
+        """Have known what the statements that end before a place have made."""
+        statements = self._inspected.statements
+        while self._passed < len(statements) and statements[self._passed].end < position:
+            statement = statements[self._passed]
+            self._tables.create(statement.created)
+            if statement.renamed:
+                self._tables.rename(*statement.renamed)
+            self._passed += 1
+
+    def _syntax(self) -> Iterator[MigrationProblem]:
         refusal = self._verdict.refusal
         if refusal is not None and self._verdict.certain:
             yield self._problem(SYNTAX_ERROR, refusal.message, refusal.position)
-        for place in self._inspected.places:
-            rule = all_rules()[place.rule]
-            if rule.problem and self._severity(rule, place) is not None:
-                yield self._problem(rule.problem, f"{place.message}. {rule.advice}", place.position)
 
-    def findings(self) -> Iterator[Finding]:
-        """What else is to be said of it."""
-        yield from self._own()
-        yield from self._of_squawk()
-        yield from self._not_inspected()
+    def _directives(self) -> Iterator[Finding]:
         for rule, severity, position, message, advice in about_directives(self._script):
             yield self._finding(rule, severity, position, message, advice)
 
-    def note_tables(self) -> None:
-        """Have the tables that it creates known to those that come after it."""
-        for each in self._inspected.statements:
-            self._note(each)
+    def _own_problem(self, rule: Rule, place: Place) -> Iterator[MigrationProblem]:
+        if self._severity(rule, place) is not None:
+            yield self._problem(rule.problem, f"{place.message}. {rule.advice}", place.position)
 
-    def _note(self, statement: Extent) -> None:
-        self._tables.create(statement.created)
-        if statement.renamed:
-            self._tables.rename(*statement.renamed)
-
-    def _own(self) -> Iterator[Finding]:
-        for place in self._inspected.places:
-            rule = all_rules()[place.rule]
-            severity = None if rule.problem else self._severity(rule, place)
-            if severity is not None:
-                yield self._finding(rule.name, severity, place.position, place.message, rule.advice)
+    def _own(self, rule: Rule, place: Place) -> Iterator[Finding]:
+        severity = self._severity(rule, place)
+        if severity is not None:
+            yield self._finding(rule.name, severity, place.position, place.message, rule.advice)
 
     def _severity(self, rule: Rule, place: Place) -> Severity | None:
         return weighed(rule.severity, rule.weight, place.tables, self._tables, new=place.new)
 
-    def _of_squawk(self) -> Iterator[Finding]:
-        for linted in self._linted.places:
-            undoes = self._planned.direction is Direction.DOWN and is_for_rollbacks(linted.rule)
-            if undoes or self._is_dismissed(linted):
-                continue
-            standing = squawk_rules.standing(linted.rule)
-            statement = self._statement_at(linted.position)
-            tables = statement.tables if statement else ()
-            severity = weighed(standing.severity, standing.weight, tables, self._tables, new=False)
-            if severity is not None:
-                yield self._finding(
-                    linted.rule, severity, linted.position, linted.message, linted.advice
-                )
+    def _of_squawk(self, linted: Linted) -> Iterator[Finding]:
+        undoes = self._planned.direction is Direction.DOWN and is_for_rollbacks(linted.rule)
+        if undoes or self._is_dismissed(linted):
+            return
+        standing = squawk_rules.standing(linted.rule)
+        statement = self._statement_at(linted.position)
+        severity = weighed(
+            standing.severity,
+            standing.weight,
+            statement.tables if statement else (),
+            self._tables,
+            new=False,
+        )
+        if severity is not None:
+            yield self._finding(
+                linted.rule, severity, linted.position, linted.message, linted.advice
+            )
 
     def _is_dismissed(self, linted: Linted) -> bool:
         dismissed = self._dismissed.get(linted.rule, ())

@@ -19,6 +19,7 @@ from dbopsd.migrate.versions.check.rule import Match, Rule
 from dbopsd.migrate.versions.check.rules import rules_for
 from dbopsd.migrate.versions.check.tree import (
     LARGE_STATEMENT_CHARS,
+    SMALL_SCRIPT_CHARS,
     Name,
     Node,
     Script,
@@ -40,8 +41,6 @@ _BYTES_PER_CPU_S: Final = 100_000
 # libpg_query and json go down a tree by recursion: a hundred thousand `||` need most of it.
 _STACK_BYTES: Final = 512 * 2**20
 _MOST_DEPTH: Final = 200_000
-_SMALL_SCRIPT_CHARS: Final = 2**16
-"""Up to here a script is parsed once, and not each of its statements again."""
 _OF_DEFAULTS: Final = frozenset({"adding-serial-column", "adding-volatile-default"})
 _MOST_MATCHES: Final = 1_000
 """Of one script."""
@@ -82,7 +81,7 @@ def _statements(text: str) -> Iterator[Statement]:
 
     Raises `SyntaxProblem`.
     """
-    if len(text) > _SMALL_SCRIPT_CHARS:
+    if len(text) > SMALL_SCRIPT_CHARS:
         for each in split(text):
             kind, node = _tree_of(each)
             yield Statement(kind, node, each.start, each.end, each.text, each.start)

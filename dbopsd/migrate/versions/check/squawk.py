@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import shutil
 import sys
 import sysconfig
@@ -15,17 +14,14 @@ from typing import Any, Final
 
 from dbopsd.migrate.versions.check.exits import reason_of
 from dbopsd.migrate.versions.check.squawk_rules import EXCLUDED, SYNTAX
-from dbopsd.migrate.versions.check.tree import LARGE_STATEMENT_CHARS
-from dbopsd.migrate.versions.model.migration_file import Script
-from dbopsd.migrate.versions.sql.lexer import statements
 from dbopsd.operations.errors import ChildOutputTooLarge
 from dbopsd.operations.kind import Run
 
 _LIMITED: Final = str(Path(__file__).with_name("limited_program.py"))
 _MEMORY_BYTES: Final = 2**30
-_CPU_S: Final = 30
-_BYTES_PER_CPU_S: Final = 100_000
-"""A twentieth of what it takes with real files."""
+_CPU_S: Final = 10
+_BYTES_PER_CPU_S: Final = 200_000
+"""A tenth of what it takes of real files."""
 _TIMEOUT_S: Final = 120.0
 _MOST_FILES: Final = 2_000
 """Of one call, whose arguments they are."""
@@ -78,15 +74,14 @@ class Squawk:
         self._major = major
         self._calls_left = _MOST_CALLS
 
-    async def lint(self, scripts: Sequence[Script]) -> list[LintAnswer]:
-        """What it says of each script, in one call for `_MOST_FILES` of a transaction mode."""
-        answers = [LintAnswer()] * len(scripts)
-        for transactional in (True, False):
-            chosen = [n for n, each in enumerate(scripts) if each.transactional is transactional]
+    async def lint(self, texts: Sequence[str], transactional: Sequence[bool]) -> list[LintAnswer]:
+        """What it says of each text, in one call for `_MOST_FILES` of a transaction mode."""
+        answers = [LintAnswer()] * len(texts)
+        for mode in (True, False):
+            chosen = [n for n, each in enumerate(transactional) if each is mode and texts[n]]
             for start in range(0, len(chosen), _MOST_FILES):
                 part = chosen[start : start + _MOST_FILES]
-                texts = [_without_large(scripts[number].text) for number in part]
-                said = await self._lint_part(texts, transactional=transactional)
+                said = await self._lint_part([texts[n] for n in part], transactional=mode)
                 for number, answer in zip(part, said, strict=True):
                     answers[number] = answer
         return answers
@@ -132,18 +127,6 @@ class Squawk:
             )
         finally:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
-
-
-def _without_large(text: str) -> str:
-    """The text with blanks for statements that are too large to look into: rows to insert."""
-    if len(text) <= LARGE_STATEMENT_CHARS:
-        return text
-    parts, passed = [], 0
-    for each in statements(text):
-        if len(each.text) > LARGE_STATEMENT_CHARS:
-            parts += [text[passed : each.start], re.sub(r"[^\n]", " ", each.text)]
-            passed = each.end
-    return "".join((*parts, text[passed:]))
 
 
 def _write_files(directory: Path, texts: Sequence[str]) -> list[str]:

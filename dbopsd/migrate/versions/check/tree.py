@@ -16,6 +16,8 @@ Node = dict[str, Any]
 Name = tuple[str, str]
 """A schema, empty where none is named, and what is in it."""
 
+SMALL_SCRIPT_CHARS: Final = 2**16
+"""Up to here a script is parsed once, and not each of its statements again."""
 LARGE_STATEMENT_CHARS: Final = 2**20
 """A tree is a hundred times its statement. The only ones of that size are rows to insert."""
 
