@@ -228,10 +228,10 @@ async def test_contract_migrations_wait_for_older_applications(
     with (
         psycopg.connect(database_dsn, application_name="shop-v1.9") as old,
         psycopg.connect(database_dsn, application_name="shop-v2.0"),
-        pytest.raises(ContractBlocked) as blocked,
     ):
-        await refuse_old_sessions(session, "main", "^shop-v1")
-    said = f"pid {old.info.backend_pid} (application 'shop-v1.9', user '{old.info.user}')"
+        said = f"pid {old.info.backend_pid} (application 'shop-v1.9', user '{old.info.user}')"
+        with pytest.raises(ContractBlocked) as blocked:
+            await refuse_old_sessions(session, "main", "^shop-v1")
     assert (blocked.value.count, blocked.value.sessions) == (1, said)
     with pytest.raises(ConfigurationError, match="old_applications"):
         await refuse_old_sessions(session, "main", "(")
