@@ -104,7 +104,11 @@ class DatabaseMigrationsConfig(Section):
     """Whether migrations that are older than applied ones are applied too."""
 
     backup_before: Literal["none", "schema", "full"] = "none"
-    """The backup that is taken before a rollback."""
+    """The backup that is taken before a rollback.
+
+    `schema`: a logical one of the database, its rows included, which restores single tables too.
+    `full`: a physical one of the whole cluster.
+    """
 
     old_applications: str | None = None
     """A regular expression of PostgreSQL that matches the `application_name` of older application

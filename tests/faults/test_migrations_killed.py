@@ -3,6 +3,7 @@
 A watcher looks at the ledger and the catalog in one snapshot, over and over.
 """
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -199,3 +200,36 @@ async def test_many_appliers_at_once(
         assert watcher.wrong == []
         assert_applied(site)
         assert all(run.statements_done == run.statements for run in await site.runs())
+
+
+async def test_a_commit_whose_answer_is_lost_is_looked_up(
+    disposable_server: Callable[[], PostgresServer], tmp_path: Path
+) -> None:
+    server = disposable_server()
+    dsn = server.dsn(dbname=server.create_database())
+
+    def wait_for_standbys(names: str) -> None:
+        server.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
+        server.execute("SELECT pg_reload_conf()")
+
+    async with migration_site(tmp_path, dsn, Recording().telemetry) as site:
+        site.write("001_a", "CREATE TABLE a ();\nSELECT pg_advisory_xact_lock(77);")
+        site.write("002_b", "CREATE TABLE b ();")
+        with psycopg.connect(dsn, autocommit=True) as holder:
+            holder.execute("SELECT pg_advisory_lock(77)")
+            task = asyncio.create_task(site.apply_unchecked(lock_wait_s=60))
+            at_work = "application_name = 'dbopsd migrate' AND wait_event"
+            await site.until(f"SELECT 1 FROM pg_stat_activity WHERE {at_work}_type = 'Lock'")
+            # From now on a COMMIT waits for a standby that there is not, once it is done here.
+            wait_for_standbys("nobody")
+        await site.until(f"SELECT 1 FROM pg_stat_activity WHERE {at_work} = 'SyncRep'")
+        killed = (
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {at_work} = 'SyncRep'"
+        )
+        assert site.ask(killed) == [True]
+        wait_for_standbys("")
+        report = await task
+        assert report.outcome is Outcome.SUCCEEDED
+        assert [m.version for m in report.migrations] == ["001", "002"]
+        assert site.tables() == ["a", "b"]
+        assert [run.key for run in await site.runs()] == ["001", "002"]

@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -179,9 +179,14 @@ class MigrationSite:
 
 @asynccontextmanager
 async def migration_site(
-    directory: Path, dsn: str, telemetry: Telemetry, **migrations: Any
+    directory: Path,
+    dsn: str,
+    telemetry: Telemetry,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    **migrations: Any,
 ) -> AsyncIterator[MigrationSite]:
-    """`migrations`: what `[databases.NAME.migrations]` has."""
+    """`migrations`: what `[databases.NAME.migrations]` has; `settings`: what is above it."""
     files = directory / "migrations"
     files.mkdir(parents=True, exist_ok=True)
     config = DatabaseConfig.model_validate(
@@ -190,6 +195,7 @@ async def migration_site(
             "migrations_dir": str(files),
             "migrations": migrations,
             "pool": {"min_size": 0},
+            **(settings or {}),
         }
     )
     database = Database("main", config, tracer=telemetry.tracer, meter=telemetry.meter)

@@ -39,7 +39,10 @@ async def rollback_migrations(
         backup = ""
         if config.backup_before != "none" and not request.validate_only:
             run.progress(f"backup before the rollback ({config.backup_before})")
-            backup = await take_backup(run, config.backup_before)
+            # Once: an attempt that comes after this one would take the backup of half of it.
+            backup = await run.step(
+                "backup", lambda: take_backup(run, config.backup_before), returns=str
+            )
         return Admission(backup=backup, notes=checked.notes)
 
     execution = Execution(

@@ -122,6 +122,8 @@ class Execution:
             if unknown is not None and not _is_among(unknown, earlier):
                 raise NotCommitted(unknown.database, unknown.set, unknown.key, unknown.cause)
             self._earlier = [_reported(each) for each in earlier]
+            backup = next((each.backup for each in earlier if each.backup), "")
+            self._admission = Admission(backup=backup)
             plan = self.plan(runs, live, len(earlier))
             self._current = kind(run, work, plan)
             if self._fingerprint_before is None:

@@ -1,16 +1,22 @@
 """`validate_only`: a plan in a transaction that is rolled back; and rollbacks with their backup."""
 
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from dbopsd.app.migration_backups import take_backup_before
 from dbopsd.migrate.versions.apply.errors import MigrationFailed
+from dbopsd.migrate.versions.kinds import rollback_migrations_kind
 from dbopsd.migrate.versions.model.ledger_run import Direction
 from dbopsd.migrate.versions.model.migration import State
 from dbopsd.migrate.versions.model.reports import Outcome
+from dbopsd.migrate.versions.model.requests import RollbackMigrationsRequest
+from tests.support.backed_up import repository_of
 from tests.support.migration_site import MigrationSite, migration_site
 from tests.support.recording import Recording
+from tests.support.servers import PostgresServer
 
 OFF = "-- dbops: transaction=off\n"
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_|information_schema|public'"
@@ -106,6 +112,33 @@ async def test_rollbacks_go_back_one_by_one_with_a_backup_first(site: MigrationS
     again = await site.rollback()
     assert again.outcome is Outcome.NOTHING_TO_DO
     assert len(site.backups) == 1, "none before nothing"
+
+
+async def test_the_backup_before_a_rollback_is_in_the_store(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    # The name keeps what pg_dump asks out of the comparison of statements with spans.
+    dbname = f"fault_{uuid.uuid4().hex[:12]}"
+    postgres.execute(f"CREATE DATABASE {dbname}")
+    store = {"backup": {"store": (tmp_path / "store").as_uri()}, "pg_bin": postgres.bin_dir}
+    telemetry, dsn = Recording().telemetry, postgres.dsn(dbname=dbname)
+    try:
+        async with migration_site(
+            tmp_path, dsn, telemetry, settings=store, backup_before="schema"
+        ) as site:
+            site.write("001_a", "CREATE TABLE a (id int);", "DROP TABLE a;")
+            await site.apply_unchecked()
+            kind = rollback_migrations_kind(take_backup_before)
+            report = await kind.run(site.run("back"), RollbackMigrationsRequest())
+            async with repository_of(site.database) as repository:
+                (system,) = await repository.systems()
+                (backup,) = (await repository.catalog(system)).backups
+            assert report.backup == f"databases/main/backups/{backup.id}"
+            assert backup.record is not None
+            assert backup.record.label == "before operations/back"
+            assert (await site.runs())[-1].backup == report.backup
+    finally:
+        postgres.execute(f"DROP DATABASE {dbname} WITH (FORCE)")
 
 
 async def test_a_rollback_that_fails_leaves_the_migration_applied(site: MigrationSite) -> None:
