@@ -60,7 +60,8 @@ class MigrateServiceStub:
     - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
     - ABORTED, `LOCK_LOST`: a migration gave the lock of migrations back, and somebody else has it.
     - ABORTED, `MIGRATIONS_BUSY`, `MIGRATION_RUNNING`: somebody else changes the database by migrations now.
-    - UNAVAILABLE, `COMMIT_UNKNOWN`: the connection was lost while a migration committed, and the ledger cannot be asked.
+    - UNAVAILABLE, `COMMIT_UNKNOWN`, `COMMIT_LOST`: the connection was lost while a migration committed, and the ledger
+    cannot be asked, or does not have it: it is not applied.
     - RESOURCE_EXHAUSTED, `TOO_MANY_READERS`: others ask about the same migrations already, and get no answer.
 
     An import reads one consistent state of a SQLite file and never changes the file. It creates the tables, keys,
@@ -197,7 +198,8 @@ class MigrateServiceServicer:
     - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
     - ABORTED, `LOCK_LOST`: a migration gave the lock of migrations back, and somebody else has it.
     - ABORTED, `MIGRATIONS_BUSY`, `MIGRATION_RUNNING`: somebody else changes the database by migrations now.
-    - UNAVAILABLE, `COMMIT_UNKNOWN`: the connection was lost while a migration committed, and the ledger cannot be asked.
+    - UNAVAILABLE, `COMMIT_UNKNOWN`, `COMMIT_LOST`: the connection was lost while a migration committed, and the ledger
+    cannot be asked, or does not have it: it is not applied.
     - RESOURCE_EXHAUSTED, `TOO_MANY_READERS`: others ask about the same migrations already, and get no answer.
 
     An import reads one consistent state of a SQLite file and never changes the file. It creates the tables, keys,
@@ -428,7 +430,8 @@ class MigrateService:
     - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
     - ABORTED, `LOCK_LOST`: a migration gave the lock of migrations back, and somebody else has it.
     - ABORTED, `MIGRATIONS_BUSY`, `MIGRATION_RUNNING`: somebody else changes the database by migrations now.
-    - UNAVAILABLE, `COMMIT_UNKNOWN`: the connection was lost while a migration committed, and the ledger cannot be asked.
+    - UNAVAILABLE, `COMMIT_UNKNOWN`, `COMMIT_LOST`: the connection was lost while a migration committed, and the ledger
+    cannot be asked, or does not have it: it is not applied.
     - RESOURCE_EXHAUSTED, `TOO_MANY_READERS`: others ask about the same migrations already, and get no answer.
 
     An import reads one consistent state of a SQLite file and never changes the file. It creates the tables, keys,
