@@ -53,9 +53,9 @@ def test_concurrently_only_all_attempts_are_limited() -> None:
         (
             (CLIENT,),
             (
-                "in the way: pid 4711 (application 'billing', user 'shop', idle in transaction, begun "
-                "12.3 s ago, RowExclusiveLock on public.orders, statement: UPDATE orders SET paid = "
-                "true); let it finish, or end it: `dbops sessions terminate main 4711`"
+                "in the way: pid 4711 (application 'billing', user 'shop', idle in transaction, "
+                "begun 12.3 s ago, RowExclusiveLock on public.orders, statement: UPDATE orders "
+                "SET paid = true); let it finish, or end it: `dbops sessions terminate main 4711`"
             ),
         ),
         (
@@ -72,8 +72,8 @@ def test_concurrently_only_all_attempts_are_limited() -> None:
         (
             (Blocker(pid=0, state="prepared transaction"),),
             (
-                "in the way: a prepared transaction; end it with COMMIT PREPARED or ROLLBACK PREPARED, "
-                "see pg_prepared_xacts"
+                "in the way: a prepared transaction; end it with COMMIT PREPARED or ROLLBACK "
+                "PREPARED, see pg_prepared_xacts"
             ),
         ),
         ((), "deadlock detected; apply again later"),
