@@ -8,9 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from postgast.native import lib
-
-from dbopsd.migrate.versions.sql.statements import SyntaxProblem
+from dbopsd.migrate.versions.sql.grammar import parse_tree
 
 Node = dict[str, Any]
 Name = tuple[str, str]
@@ -85,19 +83,9 @@ def parse(text: str) -> list[Node]:
 
     Raises `SyntaxProblem`, `RecursionError`.
     """
-    # Not `postgast.parse`: its protobuf messages nest a hundred levels at most, which are used up
-    # by fifty `||` in a row.
-    result = lib.pg_query_parse(text.encode())
-    try:
-        if result.error:
-            error = result.error.contents
-            # It counts characters, from 1.
-            position = error.cursorpos - 1 if error.cursorpos > 0 else None
-            raise SyntaxProblem(error.message.decode(errors="replace"), position)
-        found: list[Node] = json.loads(result.parse_tree.decode()).get("stmts", [])
-        return found
-    finally:
-        lib.pg_query_free_parse_result(result)
+    # As JSON: as messages of protobuf they nest a hundred levels, which fifty `||` use up.
+    found: list[Node] = json.loads(parse_tree(text)).get("stmts", [])
+    return found
 
 
 def parse_statement(text: str) -> tuple[str, Node]:
