@@ -17,7 +17,7 @@ from dbopsd.migrate.versions.adopt.detect import FoundHistory, histories
 from dbopsd.migrate.versions.apply.pooler import refuse_pooler
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
 from dbopsd.migrate.versions.fingerprint.known_digests import KnownDigests
-from dbopsd.migrate.versions.folder.read_folder import read_folder
+from dbopsd.migrate.versions.folder.known_folders import KnownFolders
 from dbopsd.migrate.versions.folder.sets import chosen_sets, single_set
 from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock, lock_holder
 from dbopsd.migrate.versions.ledger.errors import MigrationsBusy
@@ -73,6 +73,7 @@ class MigrationReader:
         """`wait_s`: how long a caller waits for those who ask already, in seconds."""
         self._databases = databases
         self._wait_s = wait_s
+        self._folders = KnownFolders()
         self._digests = KnownDigests()
         self._free = {name: asyncio.Semaphore(_AT_ONCE) for name in databases}
 
@@ -81,7 +82,7 @@ class MigrationReader:
         configured = self._databases[database]
         sets = chosen_sets(database, configured.config, set_)
         folders, live = await asyncio.gather(
-            asyncio.to_thread(_read_folders, configured, sets), self._look(configured)
+            asyncio.to_thread(self._read_folders, configured, sets), self._look(configured)
         )
         states = [read_set(folder, live.runs, live.live) for folder in folders]
         return _listed(configured, states, live)
@@ -105,7 +106,7 @@ class MigrationReader:
         """
         configured = self._databases[database]
         directory = single_set(database, configured.config, set_)
-        (folder,) = await asyncio.to_thread(_read_folders, configured, (directory,))
+        (folder,) = await asyncio.to_thread(self._read_folders, configured, (directory,))
         asked = _Asked(database, folder, version, resolution, reason, who)
         if validate_only:
             async with self._session(configured) as session:
@@ -115,6 +116,12 @@ class MigrationReader:
             "write", application_name="dbopsd migrate", query_timeout_s=_STATEMENT_TIMEOUT_S
         ) as session:
             return await _resolve(session, Ledger.of(configured), asked)
+
+    def _read_folders(
+        self, database: Database, sets: Sequence[MigrationSetConfig]
+    ) -> Sequence[Folder]:
+        config = database.config.migrations
+        return [self._folders.read(database.name, each, config) for each in sets]
 
     async def _look(self, database: Database) -> _Live:
         async with self._session(database) as session:
@@ -189,10 +196,6 @@ async def _opened(stack: AsyncExitStack, database: Database) -> Session:
         if not database.dsn.is_cluster:
             raise
         return await on("probe")
-
-
-def _read_folders(database: Database, sets: Sequence[MigrationSetConfig]) -> list[Folder]:
-    return [read_folder(each, database.config.migrations) for each in sets]
 
 
 async def _look(session: Session, ledger: Ledger, digests: KnownDigests) -> _Live:

@@ -22,12 +22,21 @@ def read_folder(directory: MigrationSetConfig, config: DatabaseMigrationsConfig)
     Blocks, and parses nothing: it takes linear time on any file. Raises `FolderUnreadable`,
     `LayoutAmbiguous` and `LayoutUnknown`.
     """
-    problems = Problems(directory.set)
-    with Tree(directory.set, Path(directory.dir), problems) as tree:
-        layout = _recognised(tree) if config.layout == "auto" else LAYOUTS[config.layout]
-        reader = FolderReader(tree, problems, Rules(variables=config.variables))
-        migrations = _in_order(reader, layout.read(reader))
-    return Folder(directory.set, layout.name, str(directory.dir), tuple(migrations), problems.found)
+    with open_tree(directory) as tree:
+        return read_tree(tree, config)
+
+
+def open_tree(directory: MigrationSetConfig) -> Tree:
+    """The files of a set, to be opened by `with`."""
+    return Tree(directory.set, Path(directory.dir), Problems(directory.set))
+
+
+def read_tree(tree: Tree, config: DatabaseMigrationsConfig) -> Folder:
+    """What `read_folder` does, of an open tree that nothing was read of."""
+    layout = _recognised(tree) if config.layout == "auto" else LAYOUTS[config.layout]
+    reader = FolderReader(tree, tree.problems, Rules(variables=config.variables))
+    migrations = tuple(_in_order(reader, layout.read(reader)))
+    return Folder(tree.set, layout.name, str(tree.directory), migrations, tree.problems.found)
 
 
 def version_order(layout: str, version: str) -> Order | None:

@@ -1,7 +1,7 @@
 """The files of a set: listed and read beneath its directory only, each read once."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -30,6 +30,15 @@ class Listing:
     directories: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What was looked at in a tree, by path."""
+
+    listings: Mapping[str, Listing]
+    contents: Mapping[str, bytes | None]
+    existing: Mapping[str, bool]
+
+
 class Tree:
     """The directory of a set. `with` opens it; problems with single files go to `problems`.
 
@@ -44,6 +53,7 @@ class Tree:
         self._listed: dict[tuple[int, int], str] = {}
         self._listings: dict[str, Listing] = {}
         self._contents: dict[str, bytes | None] = {}
+        self._existing: dict[str, bool] = {}
         self._entries = 0
         self._bytes = 0
 
@@ -80,6 +90,29 @@ class Tree:
 
     def exists(self, path: str) -> bool:
         """Whether there is something of that name; False also where it cannot be known."""
+        if path not in self._existing:
+            self._existing[path] = self._exists(path)
+        return self._existing[path]
+
+    @property
+    def size_bytes(self) -> int:
+        """How large the files are together that were read."""
+        return self._bytes
+
+    @property
+    def seen(self) -> Seen:
+        """All that was looked at."""
+        return Seen(dict(self._listings), dict(self._contents), dict(self._existing))
+
+    def is_like(self, seen: Seen) -> bool:
+        """Whether all that was looked at then is the same now. Each of those files is read."""
+        return (
+            all(self.listing(below) == found for below, found in seen.listings.items())
+            and all(self.read(path) == found for path, found in seen.contents.items())
+            and all(self.exists(path) == found for path, found in seen.existing.items())
+        )
+
+    def _exists(self, path: str) -> bool:
         below, _, name = path.rpartition("/")
         try:
             return self._folder(below).stat(name) is not None
