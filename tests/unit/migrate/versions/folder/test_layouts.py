@@ -213,6 +213,18 @@ def test_sections_have_the_lines_of_their_file(read_files: ReadFiles) -> None:
     assert migration.phase is not None
 
 
+def test_directives_of_a_section_go_before_those_of_the_file(read_files: ReadFiles) -> None:
+    file = "-- dbops: transaction=off lock_timeout=1s statement_timeout=2s\n-- dbops: allow=a: b\n"
+    up = "-- dbops: transaction=on lock_timeout=3s statement_timeout=4s\n-- dbops: allow=c: d\n"
+    (migration,) = read_files({"1_a.sql": file + GOOSE.format(up + UP, DOWN)}).migrations
+    found = [
+        (each.transactional, each.lock_timeout_ms, each.statement_timeout_s, each.allowed)
+        for each in (migration.up, migration.down)
+        if each
+    ]
+    assert found == [(True, 3000, 4.0, {"a": "b", "c": "d"}), (False, 1000, 2.0, {"a": "b"})]
+
+
 def test_what_goose_and_drizzle_separate_needs_no_semicolon(read_files: ReadFiles) -> None:
     text = "-- +goose Up\n-- +goose StatementBegin\nselect 1\n-- +goose StatementEnd\nselect 2;\n"
     (migration,) = read_files({"1_a.sql": text}).migrations

@@ -36,6 +36,7 @@ ATOMIC = (
         ("do $$;$$$a$;$a$; select 1$a$;$a$", ["do $$;$$$a$;$a$", "select 1$a$;$a$"]),
         (r"select $$;$$e'\';'; select 2", [r"select $$;$$e'\';'", "select 2"]),
         (f"{ATOMIC}; select 3", [ATOMIC, "select 3"]),
+        (f"{ATOMIC.upper()}; SELECT 3", [ATOMIC.upper(), "SELECT 3"]),
         ("create rule r as on insert to t do (a; b); select 1", None),
         ("create procedure p() begin atomic end; select 1", None),
         ("create table function (begin int, atomic int); select 1", None),
