@@ -92,21 +92,6 @@ def statements(text: str) -> list[SqlStatement]:
     return [SqlStatement(text[start:end], start, end) for start, end in scan(text).spans]
 
 
-def count_statements(text: str) -> int:
-    """How many statements there are."""
-    return len(scan(text).spans)
-
-
-def is_empty(text: str) -> bool:
-    """Whether there are only blanks, comments and semicolons."""
-    start = 0
-    while True:
-        start = skip_blanks(text, start)
-        if not text.startswith(";", start):
-            return start == len(text)
-        start += 1
-
-
 def scan(text: str) -> Scan:
     """Everything in one pass."""
     lexer = _Lexer(text)

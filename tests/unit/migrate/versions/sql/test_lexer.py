@@ -7,8 +7,6 @@ from dbopsd.migrate.versions.sql.lexer import (
     Unterminated,
     blanked,
     comments,
-    count_statements,
-    is_empty,
     scan,
     statements,
     words,
@@ -53,13 +51,12 @@ def test_semicolons_in_quotes_comments_and_bodies_end_nothing(
         expected = [text.removesuffix("; select 1"), "select 1"]
     assert [each.text for each in found] == expected
     assert all(text[each.start : each.end] == each.text for each in found)
-    assert count_statements(text) == len(expected)
 
 
 @pytest.mark.parametrize("text", ["", " \n", "-- a", "/* a /* b */ c */ ;; -- d\n;"])
 def test_a_text_without_a_statement_is_empty(text: str) -> None:
-    assert is_empty(text)
-    assert not is_empty(f"{text}\nselect 1")
+    assert scan(text).spans == ()
+    assert len(scan(f"{text}\nselect 1").spans) == 1
 
 
 @pytest.mark.parametrize(
