@@ -64,7 +64,7 @@ CREATE TABLE app.users (
     born date DEFAULT DATE '2001-02-03',
     seen timestamptz DEFAULT TIMESTAMPTZ '2001-02-03 04:05:06+07',
     every interval DEFAULT INTERVAL '1 day 2 hours',
-    ratio float8 DEFAULT 0.1,
+    ratio float8 DEFAULT float8 '0.30000000000000004',
     data bytea DEFAULT '\xdeadbeef',
     amount numeric(12, 2) DEFAULT 10.50,
     name_length integer GENERATED ALWAYS AS (length(name)) STORED,

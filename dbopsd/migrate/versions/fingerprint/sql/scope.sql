@@ -38,6 +38,12 @@ relations AS (
             SELECT FROM members AS m
             WHERE m.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND m.objid = c.oid
         )
+        -- Of a composite type, the type is the member.
+        AND NOT EXISTS (
+            SELECT FROM members AS m
+            WHERE c.relkind = 'c' AND m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
+                AND m.objid = c.reltype
+        )
         AND NOT EXISTS (
             SELECT FROM pg_catalog.pg_depend AS d
             WHERE c.relkind = 'S' AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
