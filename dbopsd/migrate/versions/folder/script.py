@@ -10,7 +10,7 @@ from dbopsd.migrate.versions.folder.problems import Problems
 from dbopsd.migrate.versions.folder.variables import fill
 from dbopsd.migrate.versions.model.migration import Phase
 from dbopsd.migrate.versions.model.migration_file import Script
-from dbopsd.migrate.versions.sql.lexer import Command, Scan, quotes, scan
+from dbopsd.migrate.versions.sql.lexer import Command, Scan, blanked, quotes, scan
 from dbopsd.migrate.versions.sql.positions import line_and_column, place
 from dbopsd.migrate.versions.sql.transactions import (
     closes_transaction,
@@ -206,12 +206,14 @@ class _Content:
 
         The setting has no effect on the message that it comes in, but one on the next.
         """
-        off = _STRINGS_OFF.search(self.text)
-        if not off:
+        if not _STRINGS_OFF.search(self.text):
             return False
+        code = blanked(self.text, 0, len(self.text))
+        offs = (match.start() for match in _STRINGS_OFF.finditer(self.text))
+        off = next((start for start in offs if code[start] != " "), len(code))
         for start, end in quotes(self.text):
-            quote = self.text[start:end]
-            if start > off.start() and quote.startswith("'") and "\\" in quote:
+            is_plain = self.text[start] == "'" and self.text[start - 1] not in "eE"
+            if start > off and is_plain and "\\" in self.text[start:end]:
                 message = (
                     "standard_conforming_strings is off here: write strings with backslashes as E''"
                 )

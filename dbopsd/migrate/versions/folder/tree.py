@@ -14,7 +14,7 @@ from dbopsd.security.roots import LED_OUT, Folder, open_folder, open_parent
 MOST_ENTRIES: Final = 100_000
 """How many names the directories of a set may have in all."""
 MOST_FILE_BYTES: Final = 64 * 2**20
-MOST_BYTES: Final = 512 * 2**20
+MOST_BYTES: Final = 256 * 2**20
 """How large all files of a set may be together: they are held in memory."""
 _MOST_DEPTH: Final = 16
 _CHUNK_BYTES: Final = 2**17

@@ -85,6 +85,8 @@ def test_contents(
         "-- select 'a :x {{ .x }}\nselect 1; -- it's \\d",
         "select json_object('a' : 1, 'b':c);",
         "set standard_conforming_strings = on; select 'a\\b';",
+        "-- set standard_conforming_strings = off\nselect 'a\\b';",
+        "select 'a\\b', E'\\''; set standard_conforming_strings to 'off'; select E'\\'';",
         "prepare x as select 1; create table begin_ (a int);",
         "\\restrict abc'\nselect 1;\n\\unrestrict abc'\n",
         "copy t to stdout; copy t from program 'cat';",
