@@ -95,6 +95,8 @@ PREPARE kept AS SELECT 1;
 DECLARE kept CURSOR WITH HOLD FOR SELECT 1;
 LISTEN kept;
 SELECT pg_advisory_unlock_all();
+CREATE TABLE held AS SELECT count(*) FROM pg_locks
+WHERE locktype = 'advisory' AND pid = pg_backend_pid();
 SET ROLE {role};
 SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;
 """
@@ -124,6 +126,7 @@ async def test_nothing_of_a_file_reaches_the_next_one(
         try:
             await site.apply_unchecked()
             [state] = site.ask("SELECT * FROM state")
+            assert site.ask("SELECT * FROM other.held") == [1], "a file cannot give the lock away"
         finally:
             site.ask(f'DROP OWNED BY "{role}"; DROP ROLE "{role}"')
     assert state == ("public", "500ms", "0", "UTF8", "", None, True, 0, 0, 0, 1)
