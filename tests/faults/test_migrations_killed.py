@@ -4,6 +4,7 @@ A watcher looks at the ledger and the catalog in one snapshot, over and over.
 """
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -17,9 +18,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from dbops_client import DbopsClient
 
 from dbopsd.migrate.versions.model.reports import Outcome
+from tests.support.daemon import Daemon
+from tests.support.demo.daemon import worker_processes
 from tests.support.migration_site import MigrationSite, migration_site
+from tests.support.patience import eventually_blocking
 from tests.support.recording import Recording
 from tests.support.servers import PostgresServer
 from tests.support.soak import Soak
@@ -233,3 +238,53 @@ async def test_a_commit_whose_answer_is_lost_is_looked_up(
         assert [m.version for m in report.migrations] == ["001", "002"]
         assert site.tables() == ["a", "b"]
         assert [run.key for run in await site.runs()] == ["001", "002"]
+
+
+@pytest.mark.thorough
+def test_a_worker_that_is_killed_is_followed_by_one_that_does_what_is_left(
+    disposable_server: Callable[[], PostgresServer], tmp_path: Path
+) -> None:
+    server = disposable_server()
+    dsn = server.dsn(dbname=server.create_database())
+    texts = {
+        "001_a": "CREATE TABLE a (id int);",
+        "002_b": "CREATE TABLE b (id int);\nSELECT pg_sleep(2);",
+        "003_c": f"{OFF}CREATE TABLE c (id int);\nSELECT pg_sleep(2);\n"
+        "CREATE INDEX CONCURRENTLY c_id ON c (id);",
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.sql").write_text(text)
+    config = (
+        f"[databases.main]\ndsn = {json.dumps(dsn)}\nmigrations_dir = {json.dumps(str(tmp_path))}\n"
+        "[operations]\nheartbeat_s = 0.5\ntakeover_after_s = 3\n"
+    )
+    asleep = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE %s"
+
+    def sleeps(part: str) -> bool:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            return connection.execute(asleep, (f"%{part}%",)).fetchone() is not None
+
+    with (
+        Daemon(config, server={"workers": 1}) as daemon,
+        DbopsClient(daemon.wait_until_serving().grpc_address, timeout_s=60) as client,
+    ):
+        operation = client.migrations.apply("main")
+        for part in ("TABLE b", "statements_done = 2"):
+            eventually_blocking(lambda part=part: sleeps(part), 60)
+            for pid in worker_processes(daemon):
+                os.kill(pid, signal.SIGKILL)
+        report = operation.wait(timeout_s=120).result()
+        assert operation.metadata.attempt == 3
+    assert [(m.version, m.statements_done) for m in report.migrations] == [
+        ("001", 1),
+        ("002", 2),
+        ("003", 3),
+    ]
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        runs = "SELECT key, result, statements_done FROM dbops.migration_runs ORDER BY id"
+        assert connection.execute(runs).fetchall() == [
+            ("001", "done", 1),
+            ("002", "done", 2),
+            ("003", "interrupted", 1),
+            ("003", "done", 3),
+        ]

@@ -118,7 +118,18 @@ class StepwiseRun:
             await self._go_on(interrupted)
         done = self._tally.statements_done
         new = replace(self._new, statements=len(self._steps), statements_done=done)
-        self._run_id = await work.ledger.begin(work.session, new)
+        async with work.session.transaction():
+            await work.session.execute_script(load("own_role"))
+            if interrupted is not None and interrupted.result is Result.RUNNING:
+                await work.ledger.finish(
+                    work.session,
+                    interrupted.id,
+                    Result.INTERRUPTED,
+                    interrupted.statements_done,
+                    in_doubt=interrupted.in_doubt,
+                    problem="its process ended, and another one went on",
+                )
+            self._run_id = await work.ledger.begin(work.session, new)
         self._tally.result = Result.RUNNING
 
     async def _go_on(self, interrupted: LedgerRun) -> None:

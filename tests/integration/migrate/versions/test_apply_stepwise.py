@@ -176,6 +176,7 @@ async def test_an_index_in_doubt_is_looked_up(site: MigrationSite, left: str) ->
     await site.apply_unchecked()
     assert site.indexes() == [("i", True)]
     assert (site.ask("SELECT 'i'::regclass::oid") == [oid]) is (left == "valid")
+    assert [run.result for run in await site.runs()] == [Result.INTERRUPTED, Result.DONE]
     assert site.tables() == ["t", "u"]
 
 
