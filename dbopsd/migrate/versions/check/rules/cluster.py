@@ -17,5 +17,5 @@ RULE = Rule(
     advice="Use pg_repack outside of migrations",
     find=_find,
     kinds=frozenset({"ClusterStmt"}),
-    weight=Weight.DATA,
+    weight=Weight.LOCK,
 )

@@ -20,5 +20,5 @@ RULE = Rule(
     "how long it waits for them",
     find=_find,
     kinds=frozenset({"LockStmt"}),
-    weight=Weight.DATA,
+    weight=Weight.LOCK,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dbopsd.migrate.versions.check.rule import Match, Rule
+from dbopsd.migrate.versions.check.rule import Match, Rule, Weight
 from dbopsd.migrate.versions.check.tree import Script, Statement, is_on, option
 from dbopsd.migrate.versions.model.reports import Severity
 
@@ -18,4 +18,5 @@ RULE = Rule(
     advice="Use pg_repack, or plain VACUUM, outside of migrations",
     find=_find,
     kinds=frozenset({"VacuumStmt"}),
+    weight=Weight.LOCK,
 )
