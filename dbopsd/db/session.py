@@ -88,6 +88,8 @@ class Session:
         self._savepoints = itertools.count(1)
         self._cursors = itertools.count(1)
         self._depth = 0
+        # What the server says to a second statement, in its language.
+        self._second_statement: str | None = None
         # Whether the connection may go to another caller once this one is done with it.
         self._shareable = True
 
@@ -140,10 +142,11 @@ class Session:
 
         Not in a transaction, which it would fail. `text` has no NUL character, which would end it.
         """
-        expected = await self._parse(TWO_STATEMENTS)
+        if self._second_statement is None:
+            answer = await self._parse(TWO_STATEMENTS)
+            self._second_statement = "" if answer is None else answer.diag.message_primary
         answer = await self._parse(parse_only(text))
-        told = None if expected is None else expected.diag.message_primary
-        return None if answer is None else refusal(answer, told)
+        return None if answer is None else refusal(answer, self._second_statement)
 
     async def _parse(self, statement: Statement) -> psycopg.Error | None:
         """The server's answer to more than one statement by the extended protocol."""

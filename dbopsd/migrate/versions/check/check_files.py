@@ -13,6 +13,7 @@ from dbopsd.migrate.versions.check.checked_file import CheckedFile
 from dbopsd.migrate.versions.check.column_types import LiveColumn, read_live_columns
 from dbopsd.migrate.versions.check.errors import FindingsBlock
 from dbopsd.migrate.versions.check.inspection import Inspected, inspect
+from dbopsd.migrate.versions.check.kept_verdicts import Verdict, kept_verdicts
 from dbopsd.migrate.versions.check.live_tables import LiveTables, read_live_tables
 from dbopsd.migrate.versions.check.severity import PlanTables
 from dbopsd.migrate.versions.check.squawk import LintAnswer, Squawk, program
@@ -71,16 +72,17 @@ async def check_files(
     scripts = [each.script for each in planned]
     notes: list[str] = []
     major = await _major(session)
-    inspected, linted = await _look_into(run, scripts, major, notes)
+    verdicts = await _verdicts(run, scripts, major, notes)
+    inspected = [found for found, _ in verdicts]
     server = ServerSyntax(session, major)
-    verdicts = await server.verdicts(scripts, inspected)
+    syntax = await server.verdicts(scripts, inspected)
     if server.failure:
         notes.append(f"the server was not asked about syntax: {server.failure}")
     live, columns = await _live(session, inspected, notes)
     tables = PlanTables(live)
     files = [
-        CheckedFile(*said, tables, columns)
-        for said in zip(planned, inspected, verdicts, linted, strict=True)
+        CheckedFile(each, found, said, linted, tables, columns)
+        for each, (found, linted), said in zip(planned, verdicts, syntax, strict=True)
     ]
     return CheckResult(*await asyncio.to_thread(_judge, files), tuple(notes), len(planned))
 
@@ -105,26 +107,39 @@ async def _major(session: Session | None) -> int:
     return int(version) // 10_000
 
 
-async def _look_into(
+async def _verdicts(
     run: Run, scripts: Sequence[Script], major: int, notes: list[str]
-) -> tuple[list[Inspected], list[LintAnswer]]:
+) -> list[Verdict]:
     """What the grammar with the rules of our own, and squawk, have to say of each script."""
     installed = program()
     if installed is None:
         notes.append("squawk is not installed beside dbopsd: its rules were not checked")
-        return await inspect(run, scripts), [LintAnswer()] * len(scripts)
+        return [(found, LintAnswer()) for found in await inspect(run, scripts)]
+    kept = kept_verdicts()
+    verdicts = {n: kept.get(script, major) for n, script in enumerate(scripts)}
+    new = [n for n, verdict in verdicts.items() if verdict is None]
     squawk = Squawk(run, installed, major)
+    for n, verdict in zip(
+        new, await _look_into(run, [scripts[n] for n in new], squawk), strict=True
+    ):
+        kept.keep(scripts[n], major, verdict)
+        verdicts[n] = verdict
+    return [verdict for verdict in verdicts.values() if verdict is not None]
+
+
+async def _look_into(run: Run, scripts: Sequence[Script], squawk: Squawk) -> list[Verdict]:
     modes = [each.transactional for each in scripts]
     if all(len(each.text) <= SMALL_SCRIPT_CHARS for each in scripts):
         linting = asyncio.create_task(squawk.lint([each.text for each in scripts], modes))
         try:
-            return await inspect(run, scripts), await linting
+            return list(zip(await inspect(run, scripts), await linting, strict=True))
         finally:
             linting.cancel()
             await asyncio.wait({linting})
     # Of a large one, squawk may take minutes over what there is no room for in a tree either.
     inspected = await inspect(run, scripts)
-    return inspected, await squawk.lint(list(map(_readable, scripts, inspected)), modes)
+    readable = list(map(_readable, scripts, inspected))
+    return list(zip(inspected, await squawk.lint(readable, modes), strict=True))
 
 
 def _readable(script: Script, inspected: Inspected) -> str:

@@ -17,6 +17,7 @@ from dbopsd.migrate.versions.check.rules import all_rules
 from dbopsd.migrate.versions.model.errors import MigrationFilesInvalid
 from dbopsd.migrate.versions.model.ledger_run import Direction
 from dbopsd.migrate.versions.plan.plan import PlannedRun
+from dbopsd.operations.errors import ChildNotStarted
 from tests.support.checked_statements import CASES, LIVE, OUTSIDE
 from tests.support.migration_files import migration
 from tests.support.operation_run import OperationRun
@@ -69,6 +70,7 @@ async def test_each_statement_is_judged_as_it_should_be(
     session: Session,
     database: Database,
     database_dsn: str,
+    postgres_version: int,
     tmp_path: Path,
     transactional: bool,
 ) -> None:
@@ -87,6 +89,9 @@ async def test_each_statement_is_judged_as_it_should_be(
         each.file.version: {_as_found(one) for one in cases[each.script.text].split()}
         for each in files
     }
+    for each in files:
+        if "VIRTUAL" in each.script.text and postgres_version < 18:
+            expected[each.file.version].add("SYNTAX_ERROR")
     wrong = {
         each.script.text: (found[each.file.version], expected[each.file.version])
         for each in files
@@ -235,3 +240,25 @@ async def test_contract_migrations_wait_for_older_applications(
     assert (blocked.value.count, blocked.value.sessions) == (1, said)
     with pytest.raises(ConfigurationError, match="old_applications"):
         await refuse_old_sessions(session, "main", "(")
+
+
+async def test_an_older_server_is_asked_about_every_file(
+    session: Session, database: Database, postgres_version: int, tmp_path: Path
+) -> None:
+    virtual = "CREATE TABLE v (a bigint,\n b bigint GENERATED ALWAYS AS (a) VIRTUAL);"
+    files = planned("SELECT 'ü€😀' -- no semicolon", virtual, "SELECT 1;", virtual)
+    result = await check_files(OperationRun(database, tmp_path), files, session)
+    known = [] if postgres_version >= 18 else [("002", 2, 35), ("004", 2, 35)]
+    assert [(each.version, each.line, each.column) for each in result.problems] == known
+
+
+async def test_the_same_text_is_looked_into_once(database: Database, tmp_path: Path) -> None:
+    run = OperationRun(database, tmp_path)
+    files = planned(f"DROP SCHEMA {tmp_path.name};", f"SELECT '{tmp_path.name}';")
+    first = await check_files(run, files, None)
+    # Whatever would start a process now fails.
+    await run.close()
+    assert await check_files(run, files, None) == first
+    assert [each.rule for each in first.findings] == ["ban-drop-schema"]
+    with pytest.raises(ChildNotStarted):
+        await check_files(run, planned(f"SELECT 2, '{tmp_path.name}'"), None)
