@@ -43,6 +43,10 @@ SELECT 'comment', f.kind || ' ' || f.identity, d.description, 0, ''
 FROM found AS f
 JOIN pg_catalog.pg_description AS d
     ON d.objoid = f.objoid AND d.classoid = f.classoid AND d.objsubid = f.objsubid
+-- Of what initdb made, which is most, these alone are looked at.
+WHERE d.objoid >= 16384 OR d.classoid IN (
+    'pg_catalog.pg_namespace'::pg_catalog.regclass, 'pg_catalog.pg_extension'::pg_catalog.regclass
+)
 
 UNION ALL
 SELECT 'security label', f.kind || ' ' || f.identity || ' FOR ' || pg_catalog.quote_ident(l.provider),
