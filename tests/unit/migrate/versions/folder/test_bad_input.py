@@ -191,6 +191,15 @@ def test_values_of_variables_stand_in_place_of_each_placeholder(read_files: Read
     assert place(migration.up, end) == (3, text.splitlines()[2].index("r ();") + 1)
 
 
+@pytest.mark.parametrize(("value", "expected"), [("", "t"), ("app", "app.t"), ("app.", "app.t")])
+def test_the_schema_of_river_ends_with_a_dot(
+    read_files: ReadFiles, value: str, expected: str
+) -> None:
+    text = "table /* TEMPLATE: schema */t; select /* TEMPLATE: x */1;"
+    (migration,) = read_files({"1_a.sql": text}, variables={"schema": value, "x": "y"}).migrations
+    assert migration.up.text == f"table {expected}; select y1;"
+
+
 def test_dollar_placeholders_are_flyways(read_files: ReadFiles) -> None:
     folder = read_files(
         {

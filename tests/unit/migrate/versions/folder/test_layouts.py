@@ -149,12 +149,15 @@ FOLDERS: dict[str, tuple[str, Mapping[str, str], list[tuple[str, str, str]]]] = 
             "20210101000000_c/up.sql": UP,
             "20210101000000_c/down.sql": "-- not reversible",
             "20210101000000_c/metadata.toml": "run_in_transaction = false",
+            "20220101000000_d/up.sql": UP,
+            "20220101000000_d/metadata.toml": "other = 1",
             ".hidden/x": "",
         },
         [
             ("00000000000000", "diesel_setup", "t-"),
             ("20200102000000", "b", "tt"),
             ("20210101000000", "c", "n-"),
+            ("20220101000000", "d", "n-"),
         ],
     ),
 }
@@ -172,6 +175,16 @@ def test_versions_order_and_transactions(read_files: ReadFiles, name: str) -> No
         each.order for each in versioned
     ]
     assert read_files({}, layout=layout).migrations == folder.migrations
+
+
+def test_versions_that_are_the_same_or_none() -> None:
+    assert version_order("flyway", "0.0") == version_order("flyway", "0") == (0, 0)
+    assert version_order("dbops", "01.0") == version_order("dbops", "1") == (0, 1)
+    for layout in ("dbops", "flyway", "golang-migrate", "sqlx", "goose", "dbmate", "drizzle"):
+        assert version_order(layout, "x1") is None
+    assert version_order("sqlx", str(2**63)) is None
+    assert version_order("golang-migrate", str(2**64)) is None
+    assert version_order("goose", "0") is None
 
 
 def test_an_empty_folder_has_no_migrations(read_files: ReadFiles) -> None:

@@ -15,7 +15,7 @@ from dbopsd.migrate.versions.sql.lexer import (
 DOLLARS = "create function f() returns text language sql as $f$ select ';$g$;' $f$"
 ATOMIC = (
     "create or replace function f() returns int begin atomic "
-    "select case when true then 1 end as end; select 2; end"
+    "select case when true then 1 end as end, a.case, a.end; select 2; end"
 )
 
 
