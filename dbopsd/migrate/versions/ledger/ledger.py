@@ -73,6 +73,8 @@ class Ledger:
         The caller has the lock of migrations. Raises `LedgerNewer` and `LedgerPermissionMissing`.
         """
         if await self._version(session) == LEDGER_VERSION:
+            # Before anything runs, not when the first row is written.
+            await self._check_privileges(session)
             return
         try:
             async with session.transaction():
@@ -268,8 +270,14 @@ class Ledger:
         self, session: Session, error: PermissionMissing
     ) -> PermissionMissing | LedgerPermissionMissing:
         """What helps. The error as it is where nothing can be asked in the same transaction."""
-        if not session.usable:
-            return error
+        return await self._with_grant(session, error.cause) if session.usable else error
+
+    async def _check_privileges(self, session: Session) -> None:
+        row = await session.fetch_one(self.statement("may_write"), {"schema": self.schema})
+        if row != (True,):
+            raise await self._with_grant(session, "permission denied to write its tables")
+
+    async def _with_grant(self, session: Session, cause: str) -> LedgerPermissionMissing:
         row = await session.fetch_one(self.statement("role_and_database"))
         role, database = ("", "") if row is None else row
         schema_exists, ledger_exists = await self._found(session)
@@ -279,7 +287,7 @@ class Ledger:
             grant = f"GRANT USAGE, CREATE ON SCHEMA {quoted(self.schema)} TO {quoted(role)}"
         else:
             grant = f"make {quoted(role)} a member of the owner of schema {quoted(self.schema)}"
-        return LedgerPermissionMissing(self.database, self.schema, error.cause, grant)
+        return LedgerPermissionMissing(self.database, self.schema, cause, grant)
 
 
 @cache

@@ -249,6 +249,16 @@ async def test_the_error_says_which_grant_helps(
         ask(owner_dsn, f"REVOKE USAGE ON SCHEMA dbops FROM {name}")
         with pytest.raises(LedgerPermissionMissing) as caught:
             await ledger.read(session)
+        # Somebody else made it, for all to read.
+        ask(
+            owner_dsn,
+            "ALTER TABLE dbops.migration_runs OWNER TO current_user;"
+            f"GRANT USAGE ON SCHEMA dbops TO {name};"
+            f"GRANT SELECT, INSERT ON dbops.migration_runs TO {name}",
+        )
+        assert await ledger.read(session) == []
+        with pytest.raises(LedgerPermissionMissing, match="a member of the owner"):
+            await ledger.prepare(session)
         ask(owner_dsn, "DROP SCHEMA dbops CASCADE")
 
 
@@ -265,7 +275,10 @@ async def test_a_fingerprint_is_stored_in_place_of_the_one_before(session: Sessi
     id_ = await ledger.done(session, FIRST)
     await ledger.set_fingerprint(session, id_, "one")
     assert await ledger.last_fingerprint(session) == first
-    changed = (dataclasses.replace(objects[0], definition="other"), objects[2])
+    changed = (
+        dataclasses.replace(objects[0], definition="other"),
+        dataclasses.replace(objects[2], owner_and_grants="another"),
+    )
     second = Fingerprint("two", changed)
     for _ in range(2):
         await ledger.store_fingerprint(session, second)
@@ -338,7 +351,8 @@ async def test_one_at_a_time_and_the_waiter_is_told_for_whom(
         ):
             pass
     await asyncio.wait_for(waiting, 10)
-    async with database_lock(session, ledger, wait_s=0):
+    # It is given back though its session stays.
+    async with dedicated(database) as other, database_lock(other, ledger, wait_s=0):
         pass
 
 

@@ -140,6 +140,8 @@ async def test_drift_is_what_nobody_migrated(
     do(database_dsn, "CREATE TABLE by_hand (id int)")
     drifted = await reader.list("main", "")
     assert drifted.drifted
+    async with database_lock(session, Ledger.of(database)):
+        assert not (await reader.list("main", "")).drifted
     assert drifted.fingerprint != found.fingerprint
     # A migration whose fingerprint nobody took may have made it.
     await record(session, database, new_run(database, "002"), settled=False)
