@@ -220,6 +220,9 @@ async def test_an_attempt_that_comes_after_another_does_what_is_left(site: Migra
     report = await site.rollback_unchecked(run, count=2)
     assert [m.version for m in report.migrations] == ["003", "002"]
     assert site.tables() == ["t001"]
+    run.attempt = 1
+    report = await site.rollback_unchecked(run, count=1)
+    assert [m.version for m in report.migrations] == ["001"], "what was done before is not its own"
 
 
 async def test_who_is_in_the_way_is_in_the_report(site: MigrationSite) -> None:
