@@ -138,6 +138,8 @@ def _outputs(tokens: Sequence[_Token], relation: str) -> Iterator[tuple[str, str
     start = outer.index("SELECT") + 1
     if outer[start : start + 2] == ["DISTINCT", "ON"]:
         start = outer.index(")", start) + 1
+    elif outer[start : start + 1] == ["DISTINCT"]:
+        start += 1
     item: list[str] = []
     for text in (*outer[start:], ","):
         if text != ",":

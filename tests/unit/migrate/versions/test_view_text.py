@@ -85,6 +85,10 @@ from dbopsd.migrate.versions.fingerprint.view_text import without_table_prefixes
                 " ORDER BY CASE WHEN b THEN b ELSE b END, t.c, COALESCE(b, c);"
             ),
         ),
+        (
+            "SELECT DISTINCT t.a, t.b AS c FROM t ORDER BY t.a, t.b;",
+            "SELECT DISTINCT a, b AS c FROM t ORDER BY a, b;",
+        ),
     ],
 )
 def test_columns_of_an_only_relation_lose_its_name(fifteen: str, later: str) -> None:
