@@ -262,6 +262,12 @@ class TestReport:
         assert " ".join(row) == "002 orders APPLIED 4 of 4 2 s 2 510 ms -"
         assert "Note: 003_later.sql was not tried" in ran.stdout
 
+    def test_a_problem_is_told_once(self, migrate):
+        told = report(Report.FAILED, problem="a.sql:1:1: no")
+        told.migrations[0].problem = told.problem
+        shown = migrate(*APPLY, ending=operation(response=told)).stdout
+        assert (shown.count("a.sql:1:1: no"), shown.count("as above")) == (1, 1)
+
     def test_nothing_to_do_is_no_failure(self, migrate):
         told = Report(outcome=Report.NOTHING_TO_DO)
         ran = migrate(*APPLY, ending=operation(response=told))

@@ -79,7 +79,7 @@ for _command in (baseline, adopt, resolve):
 @click.option(
     "--state",
     "states",
-    type=EnumName(_State),
+    type=EnumName(_State.DESCRIPTOR),
     multiple=True,
     help="Only migrations in this state. May be repeated.",
 )
@@ -152,7 +152,7 @@ def check(
 )
 @click.option(
     "--phase",
-    type=EnumName(migrations_pb2.Migration.Phase),
+    type=EnumName(migrations_pb2.Migration.Phase.DESCRIPTOR),
     help="Only migrations of this phase; contract is the only way to run those of that phase.  "
     "[default: up to the first one of phase contract]",
 )

@@ -63,7 +63,7 @@ def baseline(
 @click.option(
     "--from",
     "tool",
-    type=EnumName(_Tool),
+    type=EnumName(_Tool.DESCRIPTOR),
     required=True,
     help="The tool that applied the migrations so far.",
 )

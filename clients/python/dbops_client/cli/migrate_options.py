@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any
 
 import click
-from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 
 from dbops_client._errors import DbopsError
@@ -36,8 +36,8 @@ _REFUSALS = frozenset(
 class EnumName(click.Choice[str]):
     """A value of one of the contract's enums, in lower case with dashes or as JSON has it."""
 
-    def __init__(self, enum: EnumTypeWrapper) -> None:
-        names = [name for name, number in enum.items() if number]
+    def __init__(self, enum: EnumDescriptor) -> None:
+        names = [value.name for value in enum.values if value.number]
         super().__init__([name.lower().replace("_", "-") for name in names], case_sensitive=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:

@@ -174,13 +174,14 @@ def report_view(report: _Report) -> RenderableType:
             summary.append(f"\n{label}{plain(text)}")
     blocks: list[RenderableType] = [summary]
     if report.migrations:
-        blocks += [Text(), _run_table(report.migrations)]
+        blocks += [Text(), _run_table(report)]
     if report.blockers:
         blocks += [Text(), Text("In the way:", style="bold red"), _blocker_table(report.blockers)]
     return Group(*blocks, *notes_below(report.notes))
 
 
-def _run_table(runs: Sequence[migrations_pb2.MigrationRun]) -> RenderableType:
+def _run_table(report: _Report) -> RenderableType:
+    runs = report.migrations
     several = len({each.set for each in runs}) > 1
     table = new_table(
         *(["SET"] if several else []),
@@ -197,7 +198,7 @@ def _run_table(runs: Sequence[migrations_pb2.MigrationRun]) -> RenderableType:
             cell(_took(each.duration) if each.HasField("duration") else "-"),
             cell(str(each.lock_attempts or "-")),
             cell(_took(each.lock_wait) if each.HasField("lock_wait") else "-"),
-            cell(each.problem or "-"),
+            cell("as above" if each.problem == report.problem != "" else each.problem or "-"),
         )
     return table
 
