@@ -153,8 +153,8 @@ def check(
 @click.option(
     "--phase",
     type=EnumName(migrations_pb2.Migration.Phase.DESCRIPTOR),
-    help="Only migrations of this phase; contract is the only way to run those of that phase.  "
-    "[default: up to the first one of phase contract]",
+    help="Up to the first migration of the phase contract, or up to and with the last of them.  "
+    "[default: expand]",
 )
 @click.option(
     "--out-of-order", is_flag=True, help="And migrations that are older than applied ones."
