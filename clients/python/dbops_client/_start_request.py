@@ -42,23 +42,18 @@ def start_request(
     timeout_s: float | None = values.pop("timeout_s", None)
     metadata: Metadata = values.pop("metadata", ())
     values["request_id"] = request_id_or_new(values.get("request_id"))
-    values = _with_durations(values)
+    operation_timeout_s = values.pop("operation_timeout_s", None)
+    lock_wait_s = values.pop("lock_wait_s", None)
+    for field, name, value_s in (
+        ("timeout", "operation_timeout_s", operation_timeout_s),
+        ("lock_wait", "lock_wait_s", lock_wait_s),
+    ):
+        if value_s is not None:
+            values[field] = _duration(seconds(name, value_s))
     request = request_type()
     for name, value in values.items():
         _set(request, name, value)
     return request, timeout_s, metadata
-
-
-def _with_durations(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options with those in seconds, `lock_wait_s`, as the fields that they set."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if not name.endswith("_s"):
-            found[name] = value
-        elif value is not None:
-            field = name.removesuffix("_s").removeprefix("operation_")
-            found[field] = _duration(seconds(name, value))
-    return found
 
 
 def _set(request: Message, name: str, value: Any) -> None:
