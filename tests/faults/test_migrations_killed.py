@@ -32,6 +32,8 @@ from tests.support.soak import Soak
 OFF = "-- dbops: transaction=off\n"
 PAUSE = "SELECT pg_sleep(0.03);\n"
 MIGRATIONS = 9
+PATIENCE_S = 120.0
+"""How long a process may take to start on a machine with much else to do."""
 # For each migration the tables that it makes, and how many statements of it are done. A table of
 # one that is not in a transaction has the number of the statement that makes it in its name.
 WATCHED = """
@@ -170,7 +172,8 @@ async def test_whatever_dies_the_next_apply_ends_well(
             fault = chance.choice([None, None, *SERVER_FAULTS])
             what = f"--seed={soak.seed}, round {round_}: {fault and fault.__name__}"
             with watched(dsn) as watcher, applier(directory, dsn) as process:
-                await site.until("SELECT 1 FROM pg_namespace WHERE nspname = 'dbops'")
+                ledger = "SELECT 1 FROM pg_namespace WHERE nspname = 'dbops'"
+                await site.until(ledger, PATIENCE_S)
                 time.sleep(chance.uniform(0, 1.5))
                 if fault is not None:
                     fault(server, dsn)

@@ -150,13 +150,13 @@ class MigrationSite:
             rows = cursor.fetchall() if cursor.description else []
         return [row[0] if len(row) == 1 else row for row in rows]
 
-    async def until(self, query: str) -> None:
+    async def until(self, query: str, timeout_s: float = 20.0) -> None:
         """Wait until the query, about this database's activity or not, has rows."""
 
         async def has_rows() -> bool:
             return bool(await asyncio.to_thread(self.ask, query))
 
-        await eventually(has_rows)
+        await eventually(has_rows, timeout_s)
 
     @staticmethod
     def statement(text: str) -> Statement:
