@@ -329,25 +329,25 @@ class Session:
 
     @asynccontextmanager
     async def script_transaction(
-        self, opening: Statement, script: Statement
+        self, opening: Sequence[Statement], script: Statement
     ) -> AsyncIterator[ScriptDone]:
-        """A transaction that begins with `opening`, one statement, and a script, in one message.
+        """A transaction that begins with the `opening` statements and a script, in one message.
 
         Otherwise as `transaction`, with what the script did. Raises what `execute_script` does.
         """
 
-        async def send(begin: str, statements: int) -> ScriptDone:
-            text, before = script.query_text, f"{begin}{opening.query_text};\n"
-            whole = Statement(before + text, script.summary, script.sensitive)
-            sent = Script(self._connection, text, before, statements)
-            return await self._send_script(whole, sent)
+        async def send(*begin: Statement) -> ScriptDone:
+            before = [*begin, *opening]
+            text, head = script.query_text, "".join(f"{each.query_text};\n" for each in before)
+            whole = Statement(head + text, script.summary, script.sensitive)
+            return await self._send_script(whole, Script(self._connection, text, head, len(before)))
 
         if self._is_in_transaction:
             # Of a message with a syntax error nothing is run, also not its SAVEPOINT.
             async with self.transaction():
-                yield await send("", 1)
+                yield await send()
         else:
-            async with self._transaction(lambda begin: send(f"{begin.query_text};\n", 2)) as done:
+            async with self._transaction(send) as done:
                 yield done
 
     @asynccontextmanager

@@ -155,7 +155,7 @@ async def test_a_script_that_ends_its_transaction_is_known(
                 assert done.ends_transaction is ends
 
 
-OPENING = Statement("SELECT 1, '€'", "SELECT 1")
+OPENING = (Statement("SELECT 1, '€'", "SELECT 1"), Statement("SELECT 2", "SELECT 2"))
 
 
 async def test_a_transaction_begins_with_its_script_in_one_message(

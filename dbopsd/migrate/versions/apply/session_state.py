@@ -1,5 +1,6 @@
 """The session that migrations run on: what each of them finds, and what none leaves to the next."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _SQL: Final = "dbopsd.migrate.versions.apply.sql"
 # not, what a killed daemon left runs to its end, and the lock of migrations is held until then.
 _CLIENT_CHECK: Final = {"client_connection_check_interval": "200ms"}
 _UTF8: Final = "UTF8"
+_SETS_MODES: Final = re.compile(r"\bSET\s+TRANSACTION\b|\btransaction_isolation\b", re.IGNORECASE)
 # Timeouts of a role that suit an application: a migration is limited by its own.
 _WITHOUT_LIMIT: Final = {
     "idle_in_transaction_session_timeout": "0",
@@ -78,12 +80,21 @@ class WorkingSession:
         """Change settings of the session."""
         await _set(self.session, settings)
 
-    def opening(self, script: Script, limits: LockLimits, lock_key: LockKey) -> Statement:
-        """What to send with the BEGIN of the transaction that a file runs in: one statement."""
+    def opening(
+        self, script: Script, limits: LockLimits, lock_key: LockKey
+    ) -> tuple[Statement, ...]:
+        """What to send with the BEGIN of the transaction that a file runs in."""
+        timeouts = self.timeouts(script, limits)
+        if _SETS_MODES.search(script.text):
+            # After a SELECT it would be too late for them.
+            return tuple(
+                Statement(f"SET LOCAL {name} = {literal(value)}", "SET LOCAL")
+                for name, value in timeouts.items()
+            )
         begin = load("begin_file")
-        settings = _set_calls(self.timeouts(script, limits), local=True)
+        settings = _set_calls(timeouts, local=True)
         text = begin.query_text.format(lock_key=lock_key.value, settings=settings)
-        return Statement(text, begin.summary)
+        return (Statement(text, begin.summary),)
 
     async def end_file(self, lock_key: LockKey, last: Statement | None = None) -> None:
         """Undo what a file did to the session, in its transaction or outside one, and run `last`.

@@ -142,6 +142,17 @@ async def test_a_file_may_have_limits_of_its_own(site: MigrationSite) -> None:
     assert [run.result for run in await site.runs()] == [Result.FAILED]
 
 
+async def test_a_file_may_choose_the_modes_of_its_transaction(site: MigrationSite) -> None:
+    site.write(
+        "001_a",
+        "-- dbops: statement_timeout=7s\nSET TRANSACTION ISOLATION LEVEL SERIALIZABLE;\n"
+        "CREATE TABLE a AS SELECT current_setting('transaction_isolation') AS isolation,"
+        " current_setting('statement_timeout') AS statement_timeout;",
+    )
+    await site.apply_unchecked()
+    assert site.ask("SELECT * FROM a") == [("serializable", "7s")]
+
+
 @pytest.mark.parametrize(
     "text",
     [
