@@ -53,9 +53,9 @@ class MigrateServiceStub:
     - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
     - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`: a newer dbopsd has changed the ledger, or the role
       may not create or use it.
-    - FAILED_PRECONDITION, `HISTORY_NOT_FOUND`, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the database has
-      no history of that tool, or one that the tool does not write, or that says something else than the ledger; or the
-      ledger has migrations of the set already.
+    - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.
+    - FAILED_PRECONDITION, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the history is not as the tool writes
+      it, or says something else than the ledger; or the ledger has migrations of the set already.
     - FAILED_PRECONDITION, `NOT_RESOLVABLE`: what is so of the migration is known.
     - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
     - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
@@ -176,9 +176,9 @@ class MigrateServiceAsyncStub(MigrateServiceStub):
     - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
     - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`: a newer dbopsd has changed the ledger, or the role
       may not create or use it.
-    - FAILED_PRECONDITION, `HISTORY_NOT_FOUND`, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the database has
-      no history of that tool, or one that the tool does not write, or that says something else than the ledger; or the
-      ledger has migrations of the set already.
+    - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.
+    - FAILED_PRECONDITION, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the history is not as the tool writes
+      it, or says something else than the ledger; or the ledger has migrations of the set already.
     - FAILED_PRECONDITION, `NOT_RESOLVABLE`: what is so of the migration is known.
     - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
     - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
@@ -295,9 +295,9 @@ class MigrateServiceServicer(metaclass=_abc_1.ABCMeta):
     - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
     - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`: a newer dbopsd has changed the ledger, or the role
       may not create or use it.
-    - FAILED_PRECONDITION, `HISTORY_NOT_FOUND`, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the database has
-      no history of that tool, or one that the tool does not write, or that says something else than the ledger; or the
-      ledger has migrations of the set already.
+    - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.
+    - FAILED_PRECONDITION, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the history is not as the tool writes
+      it, or says something else than the ledger; or the ledger has migrations of the set already.
     - FAILED_PRECONDITION, `NOT_RESOLVABLE`: what is so of the migration is known.
     - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
     - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
