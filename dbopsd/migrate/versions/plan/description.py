@@ -32,23 +32,22 @@ def migrations_of(
 
 def describe(state: MigrationState, set_: str) -> Migration:
     """A migration as callers see it."""
-    file, applied, last = state.file, state.applied, state.last
-    shown = last or applied
+    file, brought, shown = state.file, state.brought, state.last
     return Migration(
         set=set_,
         version=_version_of(state),
         name=file.name if file else (shown.name if shown else ""),
         state=state.state,
         checksum=file.checksum if file else "",
-        applied_checksum=_shown_checksum(applied),
+        applied_checksum=_shown_checksum(state.applied),
         transactional=file.up.transactional if file else False,
         phase=file.phase if file else None,
         repeatable=state.repeatable,
         has_rollback=file is not None and file.down is not None,
         path=file.up.path if file else "",
-        apply_time=_apply_time(applied),
+        apply_time=_apply_time(brought),
         duration_s=_duration_s(shown),
-        applied_by=applied.who if applied else "",
+        applied_by=brought.who if brought else "",
         operation=f"operations/{shown.operation}" if shown and shown.operation else "",
         statements_done=shown.statements_done if shown else 0,
         statements=_statements(state),

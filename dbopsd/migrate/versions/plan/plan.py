@@ -100,7 +100,7 @@ def plan_rollback(
         [each for each in folder.problems if not each.version or each.version in versions],
     )
     for each in chosen:
-        if each.state is State.BASELINED:
+        if each.brought is not None and each.brought.direction is Direction.BASELINE:
             raise RollbackBeyondBaseline(database, folder.set, each.version)
     return tuple(_down_runs(database, folder.set, chosen))
 
@@ -191,7 +191,7 @@ def _chosen_rollbacks(
             raise VersionNotFound(database, state.folder.set, request.to)
         first = keys.index(key) + 1
     applied = [each for each in versioned[first:] if each.state in APPLIED_STATES]
-    newest_first = sorted(applied, key=lambda each: each.applied.id if each.applied else 0)[::-1]
+    newest_first = sorted(applied, key=lambda each: each.brought.id if each.brought else 0)[::-1]
     return newest_first if request.to else newest_first[: request.count or 1]
 
 

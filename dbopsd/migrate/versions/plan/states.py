@@ -27,8 +27,10 @@ class MigrationState:
     state: State
     file: MigrationFile | None
     """None: the folder does not have it."""
+    brought: LedgerRun | None
+    """The run since which the database has it, and by which rollbacks go; None: it does not."""
     applied: LedgerRun | None
-    """The run by which the database has it; None: it does not."""
+    """The run that says with which file it is applied: `brought`, or a later resolution."""
     last: LedgerRun | None
     """Its last run that left something or ended in failure; None: there is none."""
     line_endings: bool = False
@@ -141,22 +143,25 @@ def _histories(
 def _state_of(
     key: str, file: MigrationFile | None, history: Sequence[LedgerRun], live: Collection[int]
 ) -> MigrationState:
-    applied, last = _effect(history)
+    brought, applied = _effect(history)
+    last = history[-1] if history else None
     if last is not None and last.result in (Result.RUNNING, Result.INTERRUPTED):
         state = State.RUNNING if last.id in live else State.INTERRUPTED
-        return MigrationState(key, state, file, applied, last)
+        return MigrationState(key, state, file, brought, applied, last)
     is_gone = file is None and applied is not None
     if last is not None and _failed(last) and not is_gone:
-        return MigrationState(key, State.FAILED, file, applied, last)
-    if applied is None:
-        return MigrationState(key, State.PENDING, file, None, last)
+        return MigrationState(key, State.FAILED, file, brought, applied, last)
+    if brought is None or applied is None:
+        return MigrationState(key, State.PENDING, file, None, None, last)
     if file is None:
-        return MigrationState(key, State.MISSING, None, applied, last)
+        return MigrationState(key, State.MISSING, None, brought, applied, last)
     same, line_endings = _compare(file, applied)
     if not same:
         state = State.PENDING if file.repeatable else State.CHANGED
-        return MigrationState(key, state, file, applied, last)
-    return MigrationState(key, _STATES[applied.direction], file, applied, last, line_endings)
+        return MigrationState(key, state, file, brought, applied, last)
+    return MigrationState(
+        key, _STATES[brought.direction], file, brought, applied, last, line_endings
+    )
 
 
 _STATES: Final = {
@@ -168,13 +173,16 @@ _STATES: Final = {
 
 
 def _effect(history: Sequence[LedgerRun]) -> tuple[LedgerRun | None, LedgerRun | None]:
-    """The run by which the database has a migration, and the last run."""
+    """The run since which the database has a migration, and the one that says with which file."""
+    brought: LedgerRun | None = None
     applied: LedgerRun | None = None
     for run in history:
         if run.result in _NOT_APPLIED:
             continue
         applied = run if run.direction in _STATES else None
-    return applied, history[-1] if history else None
+        if applied is None or brought is None or run.direction is Direction.UP:
+            brought = applied
+    return brought, applied
 
 
 def _failed(run: LedgerRun) -> bool:

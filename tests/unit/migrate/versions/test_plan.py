@@ -243,6 +243,33 @@ def test_the_last_applied_is_rolled_back_first() -> None:
     assert rolled_back(ran(ONE), ran(gone), ran(TEN), to="4") == ["010"]
 
 
+def test_what_was_resolved_later_keeps_its_place() -> None:
+    """Somebody reformats the file of an old migration, and says that the database has it."""
+    reformatted = ran(migration("001", "SELECT  1;"))
+    runs = [reformatted, ran(TWO), ran(THREE), ran(ONE, Direction.RESOLVE_APPLIED)]
+    assert rolled_back(*runs) == ["003"]
+    assert rolled_back(*runs, count=3) == ["003", "002", "001"]
+    # Its rollback was interrupted, and undone by hand.
+    broken = ran(TWO, Direction.DOWN, Result.INTERRUPTED)
+    runs = [ran(ONE), ran(TWO), broken, ran(TWO, Direction.RESOLVE_APPLIED), ran(THREE)]
+    assert rolled_back(*runs, count=3) == ["003", "002", "001"]
+    # It was completed by hand: that is when the database got it.
+    broken = ran(TWO, result=Result.INTERRUPTED)
+    runs = [ran(ONE), broken, ran(THREE), ran(TWO, Direction.RESOLVE_APPLIED)]
+    assert rolled_back(*runs, count=2) == ["002", "003"]
+    # It was rolled back, and applied again.
+    runs = [ran(ONE), ran(TWO), ran(ONE, Direction.DOWN), ran(ONE)]
+    assert rolled_back(*runs) == ["001"]
+
+
+def test_a_baseline_stays_one_when_its_file_was_resolved() -> None:
+    reformatted = ran(migration("001", "SELECT  1;"), Direction.BASELINE)
+    with pytest.raises(RollbackBeyondBaseline):
+        rolled_back(reformatted, ran(ONE, Direction.RESOLVE_APPLIED))
+    with pytest.raises(RollbackBeyondBaseline):
+        rolled_back(reformatted)
+
+
 def test_every_rollback_that_lacks_is_named_before_anything_starts() -> None:
     of = folder(ONE, migration("2", down=None), THREE)
     runs = [ran(ONE), ran(migration("2", down=None)), ran(THREE), ran(migration("4"))]

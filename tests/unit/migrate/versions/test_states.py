@@ -214,6 +214,19 @@ def test_what_is_shown_of_a_run() -> None:
     assert shown.path == "001_m001.sql"
 
 
+def test_a_resolution_says_with_which_file_and_not_since_when() -> None:
+    first = dataclasses.replace(ran(migration("001", "SELECT 0;"), Direction.ADOPT), who="ann")
+    said = dataclasses.replace(ran(ONE, Direction.RESOLVE_APPLIED), who="bob")
+    [shown] = migrations_of(folder(ONE), history(first, said))
+    assert (shown.state, shown.applied_by) == (State.ADOPTED, "ann")
+    assert shown.applied_checksum == ONE.checksum
+    # A repeatable one that ran again was applied then.
+    again = dataclasses.replace(ran(VIEW), who="bob")
+    runs = history(dataclasses.replace(ran(VIEW, Direction.ADOPT), who="ann"), again)
+    [shown] = migrations_of(folder(VIEW), runs)
+    assert (shown.state, shown.applied_by) == (State.APPLIED, "bob")
+
+
 def test_a_file_that_was_rolled_back_may_change() -> None:
     runs = history(ran(migration("001", "SELECT 0;")), ran(ONE, Direction.DOWN))
     assert states(*runs, of=folder(ONE)) == ["PENDING"]
