@@ -37,7 +37,7 @@ class FindingsBlock(DbopsError):
             line=found.line,
             column=found.column,
         )
-        more = f", and {self.findings - 1} more errors" if self.findings > 1 else ""
+        more = f", and {self.findings - 1} more" if self.findings > 1 else ""
         return (
             f"{located(place)}{more}: `dbops migrate check {self.database}` lists all with advice; "
             f"`-- dbops: allow={found.rule}: REASON` in the file's header allows it, and an ADMIN "

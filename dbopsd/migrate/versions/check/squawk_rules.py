@@ -30,11 +30,27 @@ class Standing:
     weight: Weight = Weight.ALWAYS
 
 
+# Warnings, in any case. Some of them squawk only has when its configuration asks for them.
+_OTHERS: Final = (
+    *("ban-add-column", "ban-add-composite-attribute", "ban-add-enum-value"),
+    *("ban-alter-database-options", "ban-alter-extension", "ban-alter-function-options"),
+    *("ban-alter-generated-expression", "ban-alter-identity", "ban-alter-policy-roles"),
+    *("ban-alter-role-options", "ban-alter-row-level-security", "ban-alter-sequence-values"),
+    *("ban-alter-system-options", "ban-alter-view-options", "ban-create-policy"),
+    *("ban-detach-inheritance", "ban-disable-trigger", "ban-drop-constraint", "ban-drop-default"),
+    *("ban-drop-domain", "ban-drop-extension", "ban-drop-function"),
+    *("ban-drop-generated-expression", "ban-drop-index", "ban-drop-policy", "ban-drop-sequence"),
+    *("ban-drop-trigger", "ban-drop-type", "ban-drop-view", "ban-duplicate-column-assignments"),
+    *("ban-new-write-restriction", "ban-replace-view-function", "ban-replica-identity"),
+    *("ban-revoke", "ban-set-default", "ban-set-schema", "renaming-object"),
+    "require-table-schema",
+)
 _LOCKS: Final = Standing(Severity.WARNING, Weight.SIZE)
 _BRIEF: Final = Standing(Severity.WARNING, Weight.LOCK)
 _STYLE: Final = Standing(Severity.INFO)
 
 KNOWN: Final = {
+    **dict.fromkeys(_OTHERS, Standing(Severity.WARNING)),
     "adding-field-with-default": _LOCKS,
     "adding-foreign-key-constraint": _LOCKS,
     "adding-not-nullable-field": _LOCKS,
