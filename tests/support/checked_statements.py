@@ -81,6 +81,7 @@ CASES: Final[dict[str, str]] = {
     "ALTER TABLE t ADD COLUMN b bigint GENERATED ALWAYS AS (a + 1) STORED": (
         "adding-field-with-default:W"
     ),
+    "ALTER TABLE t ADD COLUMN b bigint GENERATED ALWAYS AS (a + 1) VIRTUAL": "",
     "ALTER TABLE t ADD COLUMN b bigint GENERATED ALWAYS AS (a + 1) VIRTUAL, "
     "ADD COLUMN c bigint GENERATED ALWAYS AS (a + 1) STORED": "adding-field-with-default:W",
     "ALTER TABLE t SET LOGGED": "set-logged:W",

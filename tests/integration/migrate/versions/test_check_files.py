@@ -40,8 +40,10 @@ def planned(*texts: str, transactional: bool = True) -> list[PlannedRun]:
 
 
 async def test_problems_and_findings_have_their_places(
-    session: Session, database: Database, tmp_path: Path
+    session: Session, database: Database, database_dsn: str, tmp_path: Path
 ) -> None:
+    with psycopg.connect(database_dsn, autocommit=True) as connection:
+        connection.execute("CREATE TABLE u (id bigint)")
     result = await check_files(
         OperationRun(database, tmp_path),
         planned(
@@ -49,6 +51,7 @@ async def test_problems_and_findings_have_their_places(
             "select 'ü€😀'; update t set id = 1; create index concurrently i on t(id);",
             "selec 1",
             "alter table t\nadd column c int; -- squawk-ignore\n drop table other;",
+            'alter table u add column "ü€😀" text, add column b bigserial;',
         ),
         session,
     )
@@ -56,13 +59,15 @@ async def test_problems_and_findings_have_their_places(
         ("002_m002.sql", "whole-table-update", 1, 15),
         ("004_m004.sql", "prefer-bigint-over-int", 2, 14),
         ("004_m004.sql", "squawk-ignore", 2, 22),
+        ("005_m005.sql", "adding-serial-column", 1, 49),
+        ("005_m005.sql", "prefer-identity", 1, 51),
     ]
     assert [(each.path, each.reason, each.line, each.column) for each in result.problems] == [
         ("002_m002.sql", "NOT_IN_TRANSACTION", 1, 36),
         ("003_m003.sql", "SYNTAX_ERROR", 1, 1),
     ]
-    assert (result.notes, result.files) == ((), 4)
-    assert [each.rule for each in blocking(result.findings)] == ["whole-table-update"]
+    assert (result.notes, result.files) == ((), 5)
+    assert [each.version for each in blocking(result.findings)] == ["002", "005"]
 
 
 @pytest.mark.parametrize("transactional", [True, False])
