@@ -9,16 +9,25 @@ from dbopsd.migrate.versions.check.tree import Script, Statement
 from dbopsd.migrate.versions.model.reports import Severity
 
 _UNLOCK: Final = "pg_advisory_unlock_all"
+_LOSES: Final = "would give up the lock that keeps a second apply away"
 
 
 def _find(statement: Statement, _script: Script) -> Iterator[Match]:
-    if statement.kind == "DiscardStmt":
-        if statement.node.get("target") == "DISCARD_ALL":
-            yield Match(
-                "DISCARD ALL would give up the lock that no second apply may have meanwhile"
-            )
-    elif _UNLOCK in functions_called({statement.kind: statement.node}):
-        yield Match(f"{_UNLOCK}() would give up the lock that no second apply may have meanwhile")
+    match statement.kind:
+        case "DiscardStmt":
+            if statement.node.get("target") == "DISCARD_ALL":
+                yield Match(f"DISCARD ALL {_LOSES}")
+        case "DoStmt":
+            if any(_UNLOCK in text.lower() for text in _bodies(statement)):
+                yield Match(f"{_UNLOCK}() {_LOSES}")
+        case _:
+            if _UNLOCK in functions_called({statement.kind: statement.node}):
+                yield Match(f"{_UNLOCK}() {_LOSES}")
+
+
+def _bodies(statement: Statement) -> Iterator[str]:
+    for each in statement.node.get("args", ()):
+        yield each.get("DefElem", {}).get("arg", {}).get("String", {}).get("sval", "")
 
 
 RULE = Rule(
@@ -26,6 +35,11 @@ RULE = Rule(
     severity=Severity.ERROR,
     advice="Leave it out: what a file sets in its session is reset after it",
     find=_find,
-    kinds=frozenset({"DiscardStmt", "SelectStmt"}),
+    kinds=frozenset(
+        {
+            *("DiscardStmt", "DoStmt", "SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt"),
+            *("CreateTableAsStmt", "ExplainStmt", "CallStmt", "MergeStmt", "PrepareStmt"),
+        }
+    ),
     problem="CANNOT_RUN",
 )
