@@ -25,7 +25,7 @@ def migration(
     content = up.encode()
     order: tuple[int | str, ...]
     if repeatable:
-        name, order, stem = version, (0, version), f"R_{version}"
+        name, order, stem = version, (1, version), f"R_{version}"
         version = ""
     else:
         name = name or f"m{version}"

@@ -24,7 +24,7 @@ from dbopsd.migrate.versions.ledger.errors import MigrationsBusy
 from dbopsd.migrate.versions.ledger.ledger import Ledger
 from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.errors import TooManyReaders
-from dbopsd.migrate.versions.model.ledger_run import LedgerRun
+from dbopsd.migrate.versions.model.ledger_run import LedgerRun, Result
 from dbopsd.migrate.versions.model.migration import (
     Migration,
     MigrationList,
@@ -46,6 +46,10 @@ _FINGERPRINT_TIMEOUT_S: Final = 2.0
 # Whoever has locked a table exclusively may do so for long; the states do not wait for that.
 _FINGERPRINT_LOCK_TIMEOUT_S: Final = 0.5
 _NOT_TAKEN: Final = "FINGERPRINT_NOT_TAKEN"
+_DRIFT_UNKNOWN: Final = (
+    "the schema after the last run was not recorded, as when its worker was killed, so drift is "
+    "not known: an apply, also one with nothing to do, records it"
+)
 
 
 @dataclass(frozen=True)
@@ -81,11 +85,12 @@ class MigrationReader:
         """The migrations of a set with their states; an empty name: of all sets."""
         configured = self._databases[database]
         sets = chosen_sets(database, configured.config, set_)
-        folders, live = await asyncio.gather(
-            asyncio.to_thread(self._read_folders, configured, sets), self._look(configured)
-        )
-        states = [read_set(folder, live.runs, live.live) for folder in folders]
-        return _listed(configured, states, live)
+        async with self._admitted(configured):
+            folders, live = await asyncio.gather(
+                asyncio.to_thread(self._read_folders, configured, sets), self._look(configured)
+            )
+            # Thousands of migrations would keep other callers waiting.
+            return await asyncio.to_thread(_listed, configured, folders, live)
 
     async def resolve(
         self,
@@ -106,16 +111,18 @@ class MigrationReader:
         """
         configured = self._databases[database]
         directory = single_set(database, configured.config, set_)
-        (folder,) = await asyncio.to_thread(self._read_folders, configured, (directory,))
-        asked = _Asked(database, folder, version, resolution, reason, who)
-        if validate_only:
-            async with self._session(configured) as session:
-                return await _try_to_resolve(session, Ledger.of(configured), asked)
-        await refuse_pooler(configured)
-        async with configured.dedicated_session(
-            "write", application_name="dbopsd migrate", query_timeout_s=_STATEMENT_TIMEOUT_S
-        ) as session:
-            return await _resolve(session, Ledger.of(configured), asked)
+        async with self._admitted(configured):
+            (folder,) = await asyncio.to_thread(self._read_folders, configured, (directory,))
+            asked = _Asked(database, folder, version, resolution, reason, who)
+            if validate_only:
+                async with AsyncExitStack() as stack:
+                    session = await _opened(stack, configured)
+                    return await _try_to_resolve(session, Ledger.of(configured), asked)
+            await refuse_pooler(configured)
+            async with configured.dedicated_session(
+                "write", application_name="dbopsd migrate", query_timeout_s=_STATEMENT_TIMEOUT_S
+            ) as session:
+                return await _resolve(session, Ledger.of(configured), asked)
 
     def _read_folders(
         self, database: Database, sets: Sequence[MigrationSetConfig]
@@ -124,12 +131,13 @@ class MigrationReader:
         return [self._folders.read(database.name, each, config) for each in sets]
 
     async def _look(self, database: Database) -> _Live:
-        async with self._session(database) as session:
+        async with AsyncExitStack() as stack:
+            session = await _opened(stack, database)
             return await _look(session, Ledger.of(database), self._digests)
 
     @asynccontextmanager
-    async def _session(self, database: Database) -> AsyncIterator[Session]:
-        """A session to look only, a few at a time. Raises `TooManyReaders` and `ConnectFailed`."""
+    async def _admitted(self, database: Database) -> AsyncIterator[None]:
+        """A few at a time read folders and ask a database. Raises `TooManyReaders`."""
         free = self._free[database.name]
         try:
             async with asyncio.timeout(self._wait_s):
@@ -137,8 +145,7 @@ class MigrationReader:
         except TimeoutError:
             raise TooManyReaders(database.name, _AT_ONCE) from None
         try:
-            async with AsyncExitStack() as stack:
-                yield await _opened(stack, database)
+            yield
         finally:
             free.release()
 
@@ -209,6 +216,8 @@ async def _look(session: Session, ledger: Ledger, digests: KnownDigests) -> _Liv
     # What is being changed, or was since the ledger was read, is no drift.
     settled = holder is None and expected == await ledger.last_digest(session)
     drifted = bool(settled and expected and digest and expected != digest)
+    if holder is None and not expected and any(run.result is not Result.FAILED for run in runs):
+        problems.append(MigrationProblem("DRIFT_UNKNOWN", _DRIFT_UNKNOWN))
     if not runs:
         problems += [_other_history(ledger.database, each) for each in await histories(session)]
     return _Live(runs, live, digest, drifted, tuple(problems))
@@ -250,7 +259,8 @@ def _other_history(database: str, found: FoundHistory) -> MigrationProblem:
     return MigrationProblem("OTHER_HISTORY", message)
 
 
-def _listed(database: Database, states: Sequence[SetState], live: _Live) -> MigrationList:
+def _listed(database: Database, folders: Sequence[Folder], live: _Live) -> MigrationList:
+    states = [read_set(folder, live.runs, live.live) for folder in folders]
     out_of_order = database.config.migrations.out_of_order
     sets = tuple(
         MigrationSet(

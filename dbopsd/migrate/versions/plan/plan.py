@@ -90,10 +90,9 @@ def plan_rollback(
     """
     state = read_set(folder, runs, live)
     interrupted = _interrupted(database, state, Direction.DOWN)
-    chosen = _chosen_rollbacks(database, state, request)
-    if interrupted is not None:
-        left = (request.count or 1) - 1
-        chosen = [interrupted, *(chosen if request.to else chosen[:left])]
+    chosen = _chosen_rollbacks(database, state, request, interrupted)
+    if interrupted is not None and interrupted not in chosen:
+        raise _interruption(database, folder.set, interrupted)
     versions = {each.key for each in chosen}
     refuse_problems(
         database,
@@ -179,8 +178,12 @@ def _is_contract(state: MigrationState) -> bool:
 
 
 def _chosen_rollbacks(
-    database: str, state: SetState, request: RollbackMigrationsRequest
+    database: str,
+    state: SetState,
+    request: RollbackMigrationsRequest,
+    interrupted: MigrationState | None,
 ) -> list[MigrationState]:
+    """What is to be rolled back, the last one first; one that was interrupted in its place."""
     versioned = [each for each in state.migrations if not each.repeatable]
     first = 0
     if request.to:
@@ -190,7 +193,9 @@ def _chosen_rollbacks(
         if key not in keys:
             raise VersionNotFound(database, state.folder.set, request.to)
         first = keys.index(key) + 1
-    applied = [each for each in versioned[first:] if each.state in APPLIED_STATES]
+    applied = [
+        each for each in versioned[first:] if each.state in APPLIED_STATES or each is interrupted
+    ]
     newest_first = sorted(applied, key=lambda each: each.brought.id if each.brought else 0)[::-1]
     return newest_first if request.to else newest_first[: request.count or 1]
 

@@ -22,13 +22,17 @@ _ALLOWED: Final = {
     State.FAILED: frozenset(Resolution),
     # The database has what the file says now.
     State.CHANGED: frozenset({Resolution.APPLIED}),
+    # It was recorded by mistake, or is to be forgotten: nothing is run.
+    State.BASELINED: frozenset({Resolution.NOT_APPLIED}),
+    State.ADOPTED: frozenset({Resolution.NOT_APPLIED}),
+    State.MISSING: frozenset({Resolution.NOT_APPLIED}),
 }
 _INSTEAD: Final = {
-    State.CHANGED: "it can be resolved with --applied if the database has the change already",
+    State.CHANGED: "--applied is for one whose change the database has already",
     State.PENDING: "apply it, or record with `dbops migrate baseline` that it is there",
     State.OUT_OF_ORDER: "apply it with --out-of-order",
-    State.MISSING: "restore its file",
     State.RUNNING: "wait for its end",
+    State.APPLIED: "to take it back, roll it back",
 }
 
 
@@ -46,10 +50,10 @@ class NotResolvable(DbopsError):
 
     @property
     def message(self) -> str:
-        instead = _INSTEAD.get(State(self.state), "to take it back, roll it back")
+        instead = _INSTEAD.get(State(self.state), "--not-applied is for one that is not there")
         return (
-            f"migration {self.version} of database '{self.database}' is {self.state}, and only one "
-            f"that is INTERRUPTED, FAILED or CHANGED can be resolved: {instead}"
+            f"migration {self.version} of database '{self.database}' is {self.state}, which "
+            f"cannot be resolved so: {instead}"
         )
 
 
@@ -60,7 +64,8 @@ def find_migration(database: str, state: SetState, version: str) -> MigrationSta
     """
     file = find_version(state.folder, version)
     keys = (version if file is None else file.key, f"R:{version}")
-    found = next((each for key in keys for each in state.migrations if each.key == key), None)
+    known = (*state.migrations, *state.forgotten)
+    found = next((each for key in keys for each in known if each.key == key), None)
     if found is None:
         raise VersionNotFound(database, state.folder.set, version)
     return found

@@ -1,14 +1,15 @@
 """The state of each migration of a set: what its folder has, joined with what the ledger has."""
 
+from bisect import bisect
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from dbopsd.migrate.versions.folder.read_folder import version_order
 from dbopsd.migrate.versions.ledger.new_run import checksum_of, normalised_checksum
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
 from dbopsd.migrate.versions.model.migration import State
 from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile
-from dbopsd.migrate.versions.plan.versions import find_version, place_of
 
 APPLIED_STATES: Final = frozenset(
     {State.APPLIED, State.CHANGED, State.MISSING, State.BASELINED, State.ADOPTED}
@@ -17,6 +18,8 @@ APPLIED_STATES: Final = frozenset(
 
 WAITING_STATES: Final = frozenset({State.PENDING, State.FAILED, State.OUT_OF_ORDER})
 """The states of migrations that the database does not have, and can get."""
+
+_NOT_APPLIED: Final = frozenset({Result.FAILED, Result.INTERRUPTED, Result.RUNNING})
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class SetState:
 
     folder: Folder
     migrations: tuple[MigrationState, ...]
+    forgotten: tuple[MigrationState, ...] = ()
+    """Those that are neither applied nor have a file any more."""
 
     @property
     def current_version(self) -> str:
@@ -106,17 +111,14 @@ def read_set(
     histories = _histories(folder, files, runs)
     states = [_state_of(key, file, histories.get(key, ()), live) for key, file in files.items()]
     lost = [
-        state
+        _state_of(key, None, history, live)
         for key, history in histories.items()
         if key not in files
-        for state in [_state_of(key, None, history, live)]
-        # What is neither there nor applied is nothing.
-        if state.state not in WAITING_STATES
     ]
-    return SetState(folder, tuple(_mark_out_of_order(_in_order(states, lost, folder))))
-
-
-_NOT_APPLIED: Final = frozenset({Result.FAILED, Result.INTERRUPTED, Result.RUNNING})
+    forgotten = tuple(each for each in lost if each.state in WAITING_STATES)
+    missing = [each for each in lost if each.state not in WAITING_STATES]
+    migrations = _mark_out_of_order(_in_order(states, missing, folder))
+    return SetState(folder, tuple(migrations), forgotten)
 
 
 def _histories(
@@ -126,6 +128,7 @@ def _histories(
 
     Those of an equal version go together: a file may have been renamed from `1` to `001`.
     """
+    keys_by_order = {file.order: file.key for file in folder.migrations}
     keys: dict[str, str] = {}
     histories: dict[str, list[LedgerRun]] = {}
     for run in runs:
@@ -134,8 +137,8 @@ def _histories(
         if run.key not in keys:
             keys[run.key] = run.key
             if run.key not in files and run.version:
-                file = find_version(folder, run.version)
-                keys[run.key] = run.key if file is None else file.key
+                order = version_order(folder.layout, run.version)
+                keys[run.key] = run.key if order is None else keys_by_order.get(order, run.key)
         histories.setdefault(keys[run.key], []).append(run)
     return histories
 
@@ -200,16 +203,21 @@ def _compare(file: MigrationFile, applied: LedgerRun) -> tuple[bool, bool]:
 
 
 def _in_order(
-    states: list[MigrationState], lost: list[MigrationState], folder: Folder
+    states: list[MigrationState], missing: list[MigrationState], folder: Folder
 ) -> list[MigrationState]:
-    files = folder.migrations
-    places = [(place_of(each.version, folder), each) for each in lost if not each.repeatable]
-    places += [(len(files), each) for each in lost if each.repeatable]
-    ordered = list(states)
-    # From the end, so that a place stays what it is; the sort is stable.
-    for place, each in sorted(places, key=lambda pair: pair[0], reverse=True):
-        ordered.insert(place, each)
-    return ordered
+    """All of them, those without a file before the file of the next version."""
+    orders = [file.order for file in folder.migrations]
+    first_repeatable = sum(not file.repeatable for file in folder.migrations)
+    before: dict[int, list[MigrationState]] = {}
+    for each in missing:
+        order = None if each.repeatable else version_order(folder.layout, each.version)
+        place = len(orders) if each.repeatable else first_repeatable
+        place = place if order is None else bisect(orders, order)
+        before.setdefault(place, []).append(each)
+    ordered: list[MigrationState] = []
+    for index, state in enumerate(states):
+        ordered += [*before.get(index, ()), state]
+    return ordered + before.get(len(states), [])
 
 
 def _mark_out_of_order(states: list[MigrationState]) -> list[MigrationState]:

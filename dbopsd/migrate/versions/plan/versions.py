@@ -8,16 +8,3 @@ def find_version(folder: Folder, version: str) -> MigrationFile | None:
     """The versioned migration that is meant; None: the folder has none."""
     order = version_order(folder.layout, version)
     return next((file for file in folder.migrations if file.order == order), None)
-
-
-def place_of(version: str, folder: Folder) -> int:
-    """Where a version without a file belongs: before the file with this index."""
-    order = version_order(folder.layout, version)
-    return next(
-        (
-            index
-            for index, file in enumerate(folder.migrations)
-            if file.repeatable or (order is not None and file.order > order)
-        ),
-        len(folder.migrations),
-    )

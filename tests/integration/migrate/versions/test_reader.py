@@ -145,7 +145,8 @@ async def test_drift_is_what_nobody_migrated(
     assert drifted.fingerprint != found.fingerprint
     # A migration whose fingerprint nobody took may have made it.
     await record(session, database, new_run(database, "002"), settled=False)
-    assert not (await reader.list("main", "")).drifted
+    unknown = await reader.list("main", "")
+    assert (unknown.drifted, reasons(unknown)) == (False, ["DRIFT_UNKNOWN"])
 
 
 async def test_a_list_while_somebody_migrates(
@@ -174,7 +175,7 @@ async def test_a_run_of_a_backend_that_is_gone_was_interrupted(
     await record(session, database, new_run(database, "001", Result.RUNNING), settled=False)
     found = await reader.list("main", "")
     assert states(found)["001"] == "INTERRUPTED"
-    assert reasons(found) == ["MIGRATION_INTERRUPTED"]
+    assert reasons(found) == ["MIGRATION_INTERRUPTED", "DRIFT_UNKNOWN"]
     assert found.current_version == ""
 
 
@@ -220,7 +221,7 @@ async def test_what_is_known_is_not_resolved(
         ("totals", Resolution.APPLIED, "PENDING"),
     ):
         for validate_only in (True, False):
-            with pytest.raises(NotResolvable, match=f"is {state}, and only"):
+            with pytest.raises(NotResolvable, match=f"is {state}, which cannot"):
                 await resolved(reader, version, resolution, validate_only=validate_only)
     with pytest.raises(VersionNotFound):
         await resolved(reader, "3", Resolution.APPLIED)
@@ -249,6 +250,11 @@ async def test_one_without_its_file_is_resolved(
     (directory / "002_orders.sql").unlink()
     migration = await resolved(reader, "002", Resolution.APPLIED)
     assert migration.state is State.MISSING
+    # A folder was pruned on purpose.
+    for _ in range(2):
+        migration = await resolved(reader, "002", Resolution.NOT_APPLIED)
+        assert (migration.version, migration.state) == ("002", State.PENDING)
+    assert "002" not in states(await reader.list("main", ""))
 
 
 async def test_sets_have_histories_of_their_own(

@@ -297,13 +297,28 @@ def test_adopted_ones_roll_back_and_the_baseline_is_the_floor() -> None:
         rolled_back(*runs, count=2)
 
 
-def test_an_interrupted_rollback_is_gone_on_with_first() -> None:
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [({}, ["002"]), ({"count": 2}, ["002", "001"]), ({"to": "1"}, ["002"])],
+)
+def test_an_interrupted_rollback_is_gone_on_with(
+    request_: dict[str, Any], expected: list[str]
+) -> None:
     broken = ran(TWO, Direction.DOWN, Result.INTERRUPTED)
     runs = history(ran(ONE), ran(TWO), broken)
-    for request, expected in (({}, ["002"]), ({"count": 2}, ["002", "001"])):
-        planned = plan_rollback("main", FOLDER, runs, (), RollbackMigrationsRequest(**request))
-        assert [each.file.key for each in planned] == expected
-        assert planned[0].interrupted == runs[2]
+    planned = plan_rollback("main", FOLDER, runs, (), RollbackMigrationsRequest(**request_))
+    assert [each.file.key for each in planned] == expected
+    assert [each.interrupted for each in planned] == [runs[2], None][: len(planned)]
+
+
+def test_an_interrupted_rollback_stands_in_its_place_or_in_the_way() -> None:
+    broken = ran(TWO, Direction.DOWN, Result.INTERRUPTED)
+    runs = [ran(ONE), ran(TWO), ran(THREE), broken]
+    assert rolled_back(*runs, count=2) == ["003", "002"]
+    # Of these one is not to be rolled back, and the other one stays.
+    for request in ({}, {"to": "002"}):
+        with pytest.raises(MigrationInterrupted):
+            rolled_back(*runs, **request)
     with pytest.raises(MigrationInterrupted):
         rolled_back(ran(ONE), ran(TWO, result=Result.INTERRUPTED))
 

@@ -34,8 +34,8 @@ def said(*runs: LedgerRun, of: str = "001", resolution: Resolution = APPLIED) ->
         (ran(ONE, result=Result.INTERRUPTED), (APPLIED, NOT_APPLIED)),
         (ran(ONE, result=Result.RUNNING), (APPLIED, NOT_APPLIED)),
         (ran(ONE, Direction.DOWN, Result.INTERRUPTED), (APPLIED, NOT_APPLIED)),
-        (ran(ONE, Direction.BASELINE), ()),
-        (ran(ONE, Direction.ADOPT), ()),
+        (ran(ONE, Direction.BASELINE), (NOT_APPLIED,)),
+        (ran(ONE, Direction.ADOPT), (NOT_APPLIED,)),
         (ran(OTHER), (APPLIED,)),
         (ran(OTHER, Direction.ADOPT), (APPLIED,)),
     ],
@@ -83,6 +83,12 @@ def test_it_is_found_without_its_file_and_by_its_name() -> None:
     row = said(ran(VIEW, result=Result.FAILED), of="totals")
     assert row is not None
     assert row.key == "R:totals"
+    # A folder that was pruned: what is gone on purpose is to be forgotten.
+    row = said(ran(gone), of="3", resolution=NOT_APPLIED)
+    assert row is not None
+    assert row.direction is Direction.RESOLVE_NOT_APPLIED
+    with pytest.raises(NotResolvable):
+        said(ran(gone), of="3")
     with pytest.raises(VersionNotFound):
         said(of="4")
 
