@@ -1,8 +1,10 @@
 """What is wrong with one file: all that was said of it, weighed."""
 
 import bisect
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Final
 
 from dbopsd.migrate.versions.check import squawk_rules
@@ -166,7 +168,7 @@ class CheckedFile:
         self, rule: str, severity: Severity, position: int, message: str, advice: str = ""
     ) -> Finding:
         file, script = self._planned.file, self._script
-        line, column = positions.place(script, position)
+        line, column = self._place(position)
         if self._planned.direction is Direction.DOWN:
             severity = in_rollback(severity)
             message = f"in the rollback: {message}"
@@ -183,6 +185,17 @@ class CheckedFile:
             script.allowed.get(rule, ""),
         )
 
+    def _place(self, position: int) -> tuple[int, int]:
+        """The line and the column of a character, from 1. A file may have thousands to ask for."""
+        if self._script.replaced:
+            return positions.place(self._script, position)
+        line = bisect.bisect_right(self._line_starts, position)
+        return self._script.first_line + line - 1, position - self._line_starts[line - 1] + 1
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(match.end() for match in re.finditer("\n", self._script.text))]
+
     def _problem(self, reason: str, message: str, position: int | None) -> MigrationProblem:
         file, script = self._planned.file, self._script
         problem = MigrationProblem(
@@ -190,5 +203,5 @@ class CheckedFile:
         )
         if position is None:
             return problem
-        line, column = positions.place(script, position)
+        line, column = self._place(position)
         return replace(problem, line=line, column=column)
