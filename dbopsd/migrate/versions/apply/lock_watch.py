@@ -118,10 +118,22 @@ class LockWatch:
         if self._task is not None:
             if isinstance(exc, asyncio.CancelledError):
                 self._task.cancel()
-            # A cancellation that is on its way must not reach what the caller does next.
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await self._end(self._task)
         self._note_end()
+
+    async def _end(self, task: asyncio.Task[None]) -> None:
+        """Wait for the end of the watch: what it has sent must not reach what is done next.
+
+        A caller who is cancelled meanwhile is told so: `await task` would take that for the task's.
+        """
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task})
+            raise
+        if not task.cancelled():
+            task.result()
 
     def _begin(self) -> None:
         self._task = asyncio.create_task(self._watch())

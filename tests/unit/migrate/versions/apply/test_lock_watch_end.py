@@ -1,0 +1,60 @@
+"""The end of a watch over locks, whatever the watch is doing then."""
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from dbopsd.migrate.versions.apply.lock_watch import LockWatch
+
+if TYPE_CHECKING:
+    from dbopsd.db.session import Session
+
+
+class SlowSession:
+    """Stands in for the watcher's session: its server does not answer."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.given_up = asyncio.Event()
+
+    async def fetch_one(self, *_: object) -> None:
+        self.asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.given_up.set()
+
+
+async def test_a_cancel_is_not_lost_in_a_look() -> None:
+    session = SlowSession()
+    reached: list[str] = []
+
+    async def migrate() -> None:
+        async with LockWatch(cast("Session", session), 4711, 0.01):
+            await session.asked.wait()
+            reached.append("end of the file")
+        reached.append("COMMIT")
+
+    task = asyncio.create_task(migrate())
+    await session.asked.wait()
+    while not reached:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert reached == ["end of the file"]
+    # Nor does the watch outlive it.
+    assert session.given_up.is_set()
+
+
+async def test_an_error_of_the_watch_is_not_lost() -> None:
+    class BrokenSession:
+        async def fetch_one(self, *_: object) -> None:
+            asked.set()
+            raise ZeroDivisionError
+
+    asked = asyncio.Event()
+    with pytest.raises(ZeroDivisionError):
+        async with LockWatch(cast("Session", BrokenSession()), 4711, 0.01):
+            await asked.wait()
