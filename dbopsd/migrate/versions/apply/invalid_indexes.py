@@ -4,7 +4,6 @@ The next CREATE INDEX of that name fails for them, and IF NOT EXISTS takes them 
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,20 +14,17 @@ from dbopsd.migrate.versions.apply.attempts import LockNotAcquired
 from dbopsd.migrate.versions.apply.errors import MigrationFailed
 from dbopsd.migrate.versions.apply.lock_watch import LockWatch
 from dbopsd.migrate.versions.apply.session_state import load
+from dbopsd.migrate.versions.apply.skipping_builds import may_have_skipping_builds, skipping_builds
 from dbopsd.migrate.versions.apply.statement_kinds import (
     IndexBuild,
     IndexRebuild,
     Name,
     StatementKind,
-    read_kind,
 )
 from dbopsd.migrate.versions.apply.work import Work, attempts_at, limits_of
 from dbopsd.migrate.versions.model.migration import MigrationProblem
 from dbopsd.migrate.versions.plan.plan import PlannedRun
-from dbopsd.migrate.versions.sql.lexer import statements
 
-# Cheap, for every file: most have none of these.
-_MAY_SKIP: Final = re.compile(r"\bINDEX\b.*\bEXISTS\b", re.IGNORECASE | re.DOTALL)
 _POLL_S: Final = 0.2
 
 
@@ -40,15 +36,18 @@ class _Index:
     """Whether somebody else may be building it."""
 
 
-async def drop_skipped(work: Work, planned: PlannedRun) -> None:
-    """Drop invalid indexes that a file in a transaction would take for those that it creates."""
-    for build in _skipping_builds(planned):
+async def drop_skipped(work: Work, planned: PlannedRun) -> tuple[IndexBuild, ...]:
+    """Drop invalid indexes that a file in a transaction would take for those that it creates.
+
+    Returns what creates them, for `refuse_invalid_of` once the file has run.
+    """
+    text = planned.script.text
+    if not may_have_skipping_builds(text):
+        return ()
+    builds = await asyncio.to_thread(skipping_builds, text)
+    for build in builds:
         await drop_invalid(work, planned, build)
-
-
-async def refuse_invalid(work: Work, planned: PlannedRun) -> None:
-    """Raise `MigrationFailed` where an index that a file in a transaction creates is invalid."""
-    await refuse_invalid_of(work, planned, _skipping_builds(planned))
+    return builds
 
 
 async def refuse_invalid_of(
@@ -123,12 +122,3 @@ async def _drop(work: Work, planned: PlannedRun, name: Name) -> None:
             await work.session.execute_script(statement)
 
     await attempts_at(work, planned, limits_of(work, planned).concurrently).run(attempt)
-
-
-def _skipping_builds(planned: PlannedRun) -> list[IndexBuild]:
-    """The CREATE INDEX IF NOT EXISTS of a file."""
-    text = planned.script.text
-    if not _MAY_SKIP.search(text):
-        return []
-    kinds = (read_kind(each.text) for each in statements(text) if _MAY_SKIP.search(each.text))
-    return [kind for kind in kinds if isinstance(kind, IndexBuild) and kind.if_not_exists]

@@ -13,6 +13,7 @@ from dbopsd.errors import DbopsError
 from dbopsd.migrate.versions.apply import invalid_indexes
 from dbopsd.migrate.versions.apply.errors import CommitUnknown, TransactionEnded
 from dbopsd.migrate.versions.apply.lock_watch import LockWatch
+from dbopsd.migrate.versions.apply.statement_kinds import IndexBuild
 from dbopsd.migrate.versions.apply.work import (
     Tally,
     Work,
@@ -31,6 +32,9 @@ from dbopsd.migrate.versions.sql.lexer import statements as split_roughly
 class TransactionalRun:
     """Runs one migration."""
 
+    _skipping: tuple[IndexBuild, ...] = ()
+    """What it builds unless an index of that name is there."""
+
     def __init__(self, work: Work, planned: PlannedRun, new: NewRun, tally: Tally) -> None:
         self._work = work
         self._planned = planned
@@ -48,7 +52,7 @@ class TransactionalRun:
         """
         attempts = attempts_at(self._work, self._planned, self._limits)
         try:
-            await invalid_indexes.drop_skipped(self._work, self._planned)
+            self._skipping = await invalid_indexes.drop_skipped(self._work, self._planned)
             await attempts.run(self._attempt)
         except (ConnectionLost, QueryTimeout) as error:
             raise self._lost(error) from error
@@ -84,7 +88,7 @@ class TransactionalRun:
         work = self._work
         row = self._row(Result.DONE, statements_done)
         try:
-            await invalid_indexes.refuse_invalid(work, self._planned)
+            await invalid_indexes.refuse_invalid_of(work, self._planned, self._skipping)
             await work.working.end_file(work.ledger.lock_key, work.ledger.done_statement(row))
         except ScriptFailed as error:
             # Its position is not one in the file.
