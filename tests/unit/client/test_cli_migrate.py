@@ -192,7 +192,10 @@ class TestList:
             migration("", Migration.PENDING, name="views", repeatable=True, has_rollback=False),
             pending=2,
             drifted=True,
-            problems=[PROBLEM],
+            problems=[
+                PROBLEM,
+                migrations_pb2.MigrationProblem(reason="LINE_ENDINGS", path="a.sql", message="x"),
+            ],
         )
         shown = migrate("list", "main").stdout
         for text in (
@@ -203,6 +206,7 @@ class TestList:
             "phase contract; not in a transaction",
             "repeatable",
             "002_x.sql:3:7: error: byte 40 is not UTF-8 [NOT_UTF8]",
+            "a.sql: warning: x [LINE_ENDINGS]",
         ):
             assert text in shown
 

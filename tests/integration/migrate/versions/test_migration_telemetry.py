@@ -8,8 +8,12 @@ import psycopg
 import pytest
 
 from dbopsd.db.database import Database
+from dbopsd.migrate.versions.apply.metrics import MigrationMetrics
 from dbopsd.migrate.versions.apply_migrations import apply_migrations
 from dbopsd.migrate.versions.check_migrations import check_migrations
+from dbopsd.migrate.versions.model.ledger_run import Direction
+from dbopsd.migrate.versions.model.migration import State
+from dbopsd.migrate.versions.model.reports import MigrationReport, MigrationRun, Outcome
 from dbopsd.migrate.versions.model.requests import ApplyMigrationsRequest, CheckMigrationsRequest
 from dbopsd.operations.errors import FailedWithResult
 from tests.integration.migrate.versions.conftest import OpenMigrated
@@ -96,12 +100,32 @@ async def test_attempts_after_the_first_are_retries(
     assert retries == {("default", "up", "done"): applied.lock_attempts - 1}
 
 
+def test_what_was_interrupted_is_told_apart(recording: Recording) -> None:
+    def ended(direction: Direction, state: State, duration_s: float | None = 1.0) -> None:
+        run = MigrationRun("default", "001", "a", state, duration_s=duration_s)
+        MigrationMetrics(recording.telemetry.meter, "main").ended(
+            direction, MigrationReport("operations/1", Outcome.FAILED, migrations=(run,))
+        )
+
+    ended(Direction.UP, State.INTERRUPTED)
+    ended(Direction.DOWN, State.PENDING)
+    ended(Direction.DOWN, State.APPLIED)
+    ended(Direction.UP, State.PENDING, duration_s=None)
+    assert points(recording, "dbops.migration.count") == {
+        ("default", "up", "interrupted"): 1,
+        ("default", "down", "done"): 1,
+        ("default", "down", "failed"): 1,
+    }
+
+
 async def test_drift_is_the_number_of_objects_that_differ(
     database: Database, tmp_path: Path, recording: Recording, database_dsn: str
 ) -> None:
     run = run_on(database, tmp_path, recording)
     await apply_migrations(run, ApplyMigrationsRequest(count=1))
-    for number, statement in enumerate(("SELECT 1", "ALTER TABLE users ADD email text")):
+    # Privileges are compared too, and are no drift.
+    changes = ("GRANT SELECT ON users TO PUBLIC", "ALTER TABLE users ADD email text")
+    for number, statement in enumerate(changes):
         with psycopg.connect(database_dsn, autocommit=True) as other:
             other.execute(statement.encode())
         await check_migrations(run, CheckMigrationsRequest(drift=True))
