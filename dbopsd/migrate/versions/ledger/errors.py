@@ -48,6 +48,27 @@ class LedgerPermissionMissing(DbopsError):
 
 
 @dataclass(eq=False)
+class LedgerNotOurs(DbopsError):
+    """The ledger's schema or tables belong to a role that this one does not trust."""
+
+    reason: ClassVar[str] = "LEDGER_NOT_OURS"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    database: str
+    schema: str
+    strangers: str
+    """What belongs to whom."""
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the ledger of migrations in schema '{self.schema}' of database '{self.database}' is "
+            f"not trusted: {self.strangers}, who could have code run with the rights of dbopsd's "
+            "role; give it to that role with ALTER … OWNER TO, or set another migrations.schema"
+        )
+
+
+@dataclass(eq=False)
 class MigrationsBusy(DbopsError):
     """Somebody else changes the database by migrations now."""
 

@@ -18,7 +18,11 @@ from dbopsd.db.errors import PermissionMissing
 from dbopsd.db.identifiers import literal, quoted
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement, load_sql
-from dbopsd.migrate.versions.ledger.errors import LedgerNewer, LedgerPermissionMissing
+from dbopsd.migrate.versions.ledger.errors import (
+    LedgerNewer,
+    LedgerNotOurs,
+    LedgerPermissionMissing,
+)
 from dbopsd.migrate.versions.ledger.lock_key import LockKey
 from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
@@ -50,8 +54,8 @@ _RESULTS: Final = {each.value: each for each in Result}
 class Ledger:
     """The ledger in a schema of a database. Every method is done within the session's transaction.
 
-    Methods that read raise `LedgerNewer`, and `LedgerPermissionMissing`; nothing is created but by
-    `prepare`, which whoever writes calls first.
+    Methods that read raise `LedgerNewer`, `LedgerNotOurs` and `LedgerPermissionMissing`; nothing is
+    created but by `prepare`, which whoever writes calls first.
     """
 
     database: str
@@ -256,9 +260,12 @@ class Ledger:
         return version
 
     async def _found(self, session: Session) -> tuple[bool, bool]:
-        """Whether the schema and the ledger in it exist."""
+        """Whether the schema and the ledger in it exist. Raises `LedgerNotOurs`."""
         row = await session.fetch_one(self.statement("ledger_found"), {"schema": self.schema})
-        return (False, False) if row is None else (row[0], row[1])
+        schema_exists, ledger_exists, strangers = row or (False, False, "")
+        if strangers:
+            raise LedgerNotOurs(self.database, self.schema, strangers)
+        return schema_exists, ledger_exists
 
     async def _insert(self, session: Session, run: NewRun) -> int:
         row = await session.fetch_one(self.statement("insert_run"), _parameters(run))

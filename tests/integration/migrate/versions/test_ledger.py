@@ -15,6 +15,7 @@ from dbopsd.db.statement import Statement
 from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock, lock_holder
 from dbopsd.migrate.versions.ledger.errors import (
     LedgerNewer,
+    LedgerNotOurs,
     LedgerPermissionMissing,
     MigrationsBusy,
 )
@@ -260,6 +261,50 @@ async def test_the_error_says_which_grant_helps(
         with pytest.raises(LedgerPermissionMissing, match="a member of the owner"):
             await ledger.prepare(session)
         ask(owner_dsn, "DROP SCHEMA dbops CASCADE")
+
+
+@pytest.mark.parametrize(
+    ("made", "given"),
+    [
+        ("SCHEMA dbops", ""),
+        ("TABLE dbops.ledger_version (version int)", "SCHEMA dbops"),
+        ("VIEW dbops.ledger_version AS SELECT 2", "SCHEMA dbops, VIEW dbops.ledger_version"),
+    ],
+)
+async def test_a_ledger_that_somebody_else_laid_out_is_not_touched(
+    session: Session, database_dsn: str, make_role: Any, made: str, given: str
+) -> None:
+    """A trigger or a view of theirs would run with the rights of dbopsd's role."""
+    name = make_role()["user"]
+    [(database,)] = ask(database_dsn, "SELECT quote_ident(current_database())")
+    ask(database_dsn, f"GRANT CREATE ON DATABASE {database} TO {name}")
+    schema = "" if made.startswith("SCHEMA") else "CREATE SCHEMA dbops;"
+    ask(database_dsn, f"SET ROLE {name}; {schema} CREATE {made}")
+    for each in filter(None, given.split(", ")):
+        ask(database_dsn, f"ALTER {each} OWNER TO current_user")
+    ledger = Ledger("main")
+    for refused in (ledger.prepare(session), ledger.read(session), ledger.last_digest(session)):
+        with pytest.raises(LedgerNotOurs):
+            await refused
+    ask(database_dsn, f"DROP SCHEMA dbops CASCADE; DROP OWNED BY {name}")
+    await ledger.prepare(session)
+
+
+async def test_an_administrator_who_is_no_superuser_may_make_the_schema(
+    open_database: Any, make_database: Callable[..., str], make_role: Any
+) -> None:
+    owner_dsn, role, administrator = make_database(), make_role(), make_role()["user"]
+    database = await open_database(psycopg.conninfo.make_conninfo(owner_dsn, **role))
+    ask(owner_dsn, f"CREATE SCHEMA dbops AUTHORIZATION {administrator}")
+    ask(owner_dsn, f"GRANT USAGE, CREATE ON SCHEMA dbops TO {role['user']}")
+    async with dedicated(database) as session:
+        await Ledger("main").prepare(session)
+        assert await Ledger("main").read(session) == []
+        # One of its tables is another one now.
+        ask(owner_dsn, f"ALTER TABLE dbops.migration_runs OWNER TO {administrator}")
+        with pytest.raises(LedgerNotOurs, match="relation migration_runs of role"):
+            await Ledger("main").read(session)
+    ask(owner_dsn, "DROP SCHEMA dbops CASCADE")
 
 
 async def test_a_fingerprint_is_stored_in_place_of_the_one_before(session: Session) -> None:

@@ -1,8 +1,34 @@
 -- summary: SELECT pg_namespace
+-- Whether the schema and the ledger are there, and what of it belongs to somebody who could have code run
+-- with the rights of this role: by a view in the place of a table, a trigger, a default.
+WITH me AS (
+    SELECT r.oid, r.rolsuper FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user
+), found (what, owner, is_kind) AS (
+    SELECT 'schema ' || n.nspname::pg_catalog.text, n.nspowner, true
+    FROM pg_catalog.pg_namespace AS n
+    WHERE n.nspname = %(schema)s::pg_catalog.text
+    UNION ALL
+    SELECT 'relation ' || c.relname::pg_catalog.text, c.relowner, c.relkind = 'r'
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = %(schema)s::pg_catalog.text
+        AND c.relname IN ('migration_runs', 'schema_objects', 'schema_fingerprint', 'ledger_version')
+)
 SELECT
-    EXISTS (SELECT FROM pg_catalog.pg_namespace AS n WHERE n.nspname = %(schema)s::pg_catalog.text),
-    EXISTS (
-        SELECT FROM pg_catalog.pg_class AS c
-        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = %(schema)s::pg_catalog.text AND c.relname = 'ledger_version'::pg_catalog.text
-    )
+    EXISTS (SELECT FROM found AS f WHERE f.what LIKE 'schema %%'),
+    EXISTS (SELECT FROM found AS f WHERE f.what = 'relation ledger_version'),
+    coalesce((
+        SELECT pg_catalog.string_agg(f.what || ' of role ' || o.rolname::pg_catalog.text, ', ' ORDER BY f.what)
+        FROM found AS f
+        CROSS JOIN me
+        JOIN pg_catalog.pg_roles AS o ON o.oid = f.owner
+        WHERE NOT f.is_kind
+            OR NOT (
+                o.oid = me.oid OR o.rolsuper OR o.rolname = 'pg_database_owner'
+                -- A superuser is a member of every role, and has more rights than each.
+                OR NOT me.rolsuper AND pg_catalog.pg_has_role(me.oid, o.oid, 'MEMBER')
+                -- An administrator who is no superuser may have made it. What is put in the place of a
+                -- table shows by its owner.
+                OR NOT me.rolsuper AND f.what LIKE 'schema %%'
+            )
+    ), '')
