@@ -51,8 +51,8 @@ class MigrateServiceStub:
     - FAILED_PRECONDITION, `CONTRACT_BLOCKED`: sessions of an older application version are still connected.
     - FAILED_PRECONDITION, `TRANSACTION_ENDED`: a migration ended the transaction that it was to run in.
     - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
-    - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`: a newer dbopsd has changed the ledger, or the role
-      may not create or use it.
+    - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`, `LEDGER_NOT_OURS`: a newer dbopsd has changed the
+      ledger, or the role may not create or use it, or another role could have code run in it.
     - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.
     - FAILED_PRECONDITION, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the history is not as the tool writes
       it, or says something else than the ledger; or the ledger has migrations of the set already.
@@ -174,8 +174,8 @@ class MigrateServiceAsyncStub(MigrateServiceStub):
     - FAILED_PRECONDITION, `CONTRACT_BLOCKED`: sessions of an older application version are still connected.
     - FAILED_PRECONDITION, `TRANSACTION_ENDED`: a migration ended the transaction that it was to run in.
     - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
-    - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`: a newer dbopsd has changed the ledger, or the role
-      may not create or use it.
+    - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`, `LEDGER_NOT_OURS`: a newer dbopsd has changed the
+      ledger, or the role may not create or use it, or another role could have code run in it.
     - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.
     - FAILED_PRECONDITION, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the history is not as the tool writes
       it, or says something else than the ledger; or the ledger has migrations of the set already.
@@ -293,8 +293,8 @@ class MigrateServiceServicer(metaclass=_abc_1.ABCMeta):
     - FAILED_PRECONDITION, `CONTRACT_BLOCKED`: sessions of an older application version are still connected.
     - FAILED_PRECONDITION, `TRANSACTION_ENDED`: a migration ended the transaction that it was to run in.
     - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
-    - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`: a newer dbopsd has changed the ledger, or the role
-      may not create or use it.
+    - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`, `LEDGER_NOT_OURS`: a newer dbopsd has changed the
+      ledger, or the role may not create or use it, or another role could have code run in it.
     - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.
     - FAILED_PRECONDITION, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the history is not as the tool writes
       it, or says something else than the ledger; or the ledger has migrations of the set already.
