@@ -15,7 +15,10 @@ _CLOSES: Final = frozenset(
     (word, *more) for word in ("COMMIT", "END") for more in ((), ("WORK",), ("TRANSACTION",))
 )
 _COPY: Final = re.compile(r"COPY\b", re.IGNORECASE)
-_COPY_FROM_STDIN: Final = re.compile(r"COPY\b[^()]*(?:\([^()]*\))?\s*FROM\s+STDIN\b", re.IGNORECASE)
+# Nothing in the expressions goes back over what it has passed, so that the time is linear.
+_COPY_FROM_STDIN: Final = re.compile(
+    r"COPY\b(?:(?!\bFROM\s++STDIN\b)[^()])*+(?:\([^()]*+\)\s*+)?FROM\s++STDIN\b", re.IGNORECASE
+)
 # PreventInTransactionBlock of PostgreSQL 15 to 18. What depends on the catalog is not
 # among them, such as REINDEX of a partitioned table.
 _REFUSES: Final = re.compile(
@@ -26,10 +29,10 @@ _REFUSES: Final = re.compile(
     | REINDEX\b[^;]*?\bCONCURRENTLY\b
     | REINDEX\s*(?:\([^()]*\)\s*)?(?:SCHEMA|DATABASE|SYSTEM)\b
     | VACUUM\b
-    | CLUSTER\s*(?:\([^()]*\)|VERBOSE\b)?\s*$
+    | CLUSTER\s*+(?:(?:\([^()]*+\)|VERBOSE\b)\s*+)?$
     | ALTER\s+SYSTEM\b
     | ALTER\s+DATABASE\b.*\bSET\s+TABLESPACE\b
-    | ALTER\s+TABLE\b.*\bDETACH\s+PARTITION\b.*\bCONCURRENTLY\s*$
+    | ALTER\s+TABLE\b(?>.*?\bDETACH\s++PARTITION\b).*\bCONCURRENTLY\s*+$
     | DISCARD\s+ALL\b
     | (?:COMMIT|ROLLBACK)\s+PREPARED\b
     """,
