@@ -20,11 +20,13 @@ import psycopg
 import pytest
 from dbops_client import DbopsClient
 
+from dbopsd.migrate.versions.model.migration import State
 from dbopsd.migrate.versions.model.reports import Outcome
 from tests.support.daemon import Daemon
 from tests.support.demo.daemon import worker_processes
 from tests.support.migration_site import MigrationSite, migration_site
 from tests.support.patience import eventually_blocking
+from tests.support.proxy import Proxy
 from tests.support.recording import Recording
 from tests.support.servers import PostgresServer
 from tests.support.soak import Soak
@@ -180,6 +182,7 @@ async def test_whatever_dies_the_next_apply_ends_well(
                     time.sleep(chance.uniform(0, 0.2))
                 process.kill()
                 process.wait()
+                await site.until("SELECT 1", PATIENCE_S)  # the server may be recovering
                 report = await site.apply_unchecked()
                 assert report.outcome in (Outcome.SUCCEEDED, Outcome.NOTHING_TO_DO), what
             assert watcher.wrong == [], what
@@ -241,6 +244,54 @@ async def test_a_commit_whose_answer_is_lost_is_looked_up(
         assert [m.version for m in report.migrations] == ["001", "002"]
         assert site.tables() == ["a", "b"]
         assert [run.key for run in await site.runs()] == ["001", "002"]
+
+
+class CommitEater(Proxy):
+    """Cuts a connection at the next COMMIT that it is to forward, once it is `hungry`."""
+
+    hungry = False
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(64 * 1024):
+            if self.hungry and b"COMMIT\0" in piece:
+                self.hungry = False
+                raise ConnectionResetError
+            await self._flowing.wait()
+            writer.write(piece)
+            await writer.drain()
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_commit_that_does_not_arrive_is_no_success(
+    postgres: PostgresServer, database_dsn: str, tmp_path: Path, away: bool
+) -> None:
+    with (
+        CommitEater(postgres.host, postgres.port) as proxy,
+        psycopg.connect(database_dsn) as holder,
+    ):
+        dsn = f"{database_dsn} host={proxy.host} port={proxy.port}"
+        async with migration_site(tmp_path, dsn, Recording().telemetry) as site:
+            site.dsn = database_dsn
+            site.away_s = 0.5
+            site.write("001_a", "CREATE TABLE a ();\nSELECT pg_advisory_xact_lock(77);")
+            holder.execute("SELECT pg_advisory_lock(77)")
+            task = asyncio.create_task(site.failure(site.apply_unchecked(lock_wait_s=60)))
+            await site.until(
+                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+                " AND application_name = 'dbopsd migrate' AND wait_event_type = 'Lock'"
+            )
+            proxy.hungry = True
+            if away:
+                proxy.refuse_new()
+            holder.execute("SELECT pg_advisory_unlock(77)")
+            failed = await task
+            assert failed.error.reason == ("COMMIT_UNKNOWN" if away else "COMMIT_LOST")
+            assert failed.report is not None
+            [migration] = failed.report.migrations
+            assert migration.state is (State.INTERRUPTED if away else State.PENDING)
+            assert site.tables() == []
+            proxy.heal()
+            assert (await site.apply_unchecked()).outcome is Outcome.SUCCEEDED
 
 
 @pytest.mark.thorough

@@ -53,6 +53,8 @@ class MigrationSite:
     database: Database
     backups: list[str] = field(default_factory=list)
     """The kinds of backup that rollbacks have taken."""
+    away_s: float = 60.0
+    """`Execution.away_s`."""
     _operations: Any = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -109,7 +111,9 @@ class MigrationSite:
         async def admit(_plan: Sequence[PlannedRun], _session: Session) -> Admission:
             return Admission()
 
-        execution = Execution(run or self.run(), direction, plan, admit, asked.lock_wait_s)
+        execution = Execution(
+            run or self.run(), direction, plan, admit, asked.lock_wait_s, away_s=self.away_s
+        )
         return await (execution.try_out() if asked.validate_only else execution.execute())
 
     async def rollback(self, run: OperationRun | None = None, **request: Any) -> MigrationReport:

@@ -47,6 +47,10 @@ class Proxy:
         """Reset every connection and refuse new ones."""
         self._thread.run(self._cut())
 
+    def refuse_new(self) -> None:
+        """Refuse new connections; those that there are go on."""
+        self._thread.run(self._refuse_new())
+
     def freeze(self) -> None:
         """A black hole: connections stay and are taken, and nothing passes either way."""
         self._thread.run(self._freeze())
@@ -84,10 +88,13 @@ class Proxy:
             listener = _bound_socket(self.port)
             self._server = await asyncio.start_server(self._accept, sock=listener)
 
-    async def _cut(self) -> None:
+    async def _refuse_new(self) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
+
+    async def _cut(self) -> None:
+        await self._refuse_new()
         tasks = list(self._tasks)
         for writer in list(self._links):
             _reset(writer)

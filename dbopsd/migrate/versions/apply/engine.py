@@ -23,7 +23,7 @@ from dbopsd.operations.kind import Run
 UNIT: Final = "statements"
 # Of the time of a plan. With thousands of objects and small migrations it would be most of it.
 _FINGERPRINT_SHARE: Final = 0.05
-_BEFORE: Final = {Direction.UP: State.PENDING, Direction.DOWN: State.APPLIED}
+BEFORE: Final = {Direction.UP: State.PENDING, Direction.DOWN: State.APPLIED}
 VERBS: Final = {Direction.UP: "apply", Direction.DOWN: "roll back"}
 AFTER: Final = {Direction.UP: State.APPLIED, Direction.DOWN: State.PENDING}
 
@@ -60,6 +60,9 @@ class PlanRun(PlanState):
         Raises `MigrationFailed`, `LockNotAcquired`, `MigrationInterrupted`, `TransactionEnded`,
         `CommitUnknown`, `LockLost`, and what else the database does.
         """
+        if not self._plan:
+            await self._begin_anew()
+            return
         last = len(self._plan) - 1
         try:
             for index, planned in enumerate(self._plan):
@@ -128,6 +131,15 @@ class PlanRun(PlanState):
             raise interruption(work, planned, planned.interrupted)
         await TransactionalRun(work, planned, self._new(index, planned), tally).run()
 
+    async def _begin_anew(self) -> None:
+        """Store the schema where a kill has left none to measure drift from."""
+        ledger, session = self._work.ledger, self._work.session
+        if await ledger.last_run(session) and not await ledger.last_digest(session):
+            await self._store_fingerprint()
+            self.notes.append(
+                "the schema after the last run was not known: drift is measured from that of now"
+            )
+
     async def _take_fingerprint(self) -> None:
         """Record the schema's digest after a run, where that does not take too long in all."""
         spent_s = time.monotonic() - self._began_s
@@ -173,7 +185,7 @@ class PlanRun(PlanState):
 def not_begun(planned: PlannedRun) -> MigrationRun:
     """A migration of a plan before its turn."""
     file = planned.file
-    state = _BEFORE[planned.direction] if planned.interrupted is None else State.INTERRUPTED
+    state = BEFORE[planned.direction] if planned.interrupted is None else State.INTERRUPTED
     return MigrationRun(
         file.set, file.version, file.name, state, statements=planned.script.statements
     )
@@ -186,4 +198,4 @@ def _state(planned: PlannedRun, result: Result | None) -> State:
         return State.INTERRUPTED
     if result is Result.FAILED and planned.direction is Direction.UP:
         return State.FAILED
-    return _BEFORE[planned.direction]
+    return BEFORE[planned.direction]

@@ -83,10 +83,16 @@ class CommitUnknown(DbopsError):
 
 
 @dataclass(eq=False)
-class NotCommitted(CommitUnknown):
+class CommitLost(DbopsError):
     """The connection was lost while a migration committed, and the ledger does not have it."""
 
     reason: ClassVar[str] = "COMMIT_LOST"
+    code: ClassVar[StatusCode] = StatusCode.UNAVAILABLE
+
+    database: str
+    set: str
+    key: str
+    cause: str
 
     @property
     def message(self) -> str:

@@ -5,13 +5,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from dbopsd.db.errors import LockTimeout, QueryCanceled
+from dbopsd.db.errors import DatabaseError, LockTimeout, QueryCanceled
 from dbopsd.db.retry import retried
 from dbopsd.db.session import Session
 from dbopsd.errors import DbopsError
 from dbopsd.migrate.versions.apply.autovacuum import settings_against_autovacuum
-from dbopsd.migrate.versions.apply.engine import AFTER, PlanRun
-from dbopsd.migrate.versions.apply.errors import CommitUnknown, LockLost, NotCommitted
+from dbopsd.migrate.versions.apply.engine import AFTER, BEFORE, PlanRun
+from dbopsd.migrate.versions.apply.errors import CommitLost, CommitUnknown, LockLost
 from dbopsd.migrate.versions.apply.lock_watch import watching_session
 from dbopsd.migrate.versions.apply.metrics import MigrationMetrics
 from dbopsd.migrate.versions.apply.pooler import refuse_pooler
@@ -27,7 +27,6 @@ from dbopsd.migrate.versions.plan.plan import PlannedRun
 from dbopsd.operations.errors import FailedWithResult
 from dbopsd.operations.kind import Run
 
-# How long a database may be away before it cannot be told whether a migration committed.
 _AWAY_S: Final = 60.0
 
 Planner = Callable[[list[LedgerRun], frozenset[int], int], tuple[PlannedRun, ...]]
@@ -58,6 +57,8 @@ class Execution:
     plan: Planner
     admit: Callable[[Sequence[PlannedRun], Session], Awaitable[Admission]]
     lock_wait_s: float | None = None
+    away_s: float = _AWAY_S
+    """How long the database may be away before nobody knows whether a migration committed."""
     _first_id: int | None = None
     _earlier: list[MigrationRun] = field(default_factory=list)
     _current: PlanRun | PlanTrial | None = None
@@ -80,7 +81,7 @@ class Execution:
         """Do it in a transaction that is rolled back. Raises as `execute`."""
         await refuse_pooler(self.run.database)
         try:
-            await self._once(PlanTrial)
+            await self._once(PlanTrial, await self._connect(None))
         except DbopsError as error:
             if self._current is None:
                 raise
@@ -97,48 +98,75 @@ class Execution:
         await refuse_pooler(self.run.database)
         unknown: CommitUnknown | None = None
         while True:
+            connected = await self._connect(unknown)
             try:
-                return await self._once(PlanRun, unknown)
+                return await self._once(PlanRun, connected, unknown)
             except CommitUnknown as error:
                 unknown = error
             except LockLost:
-                # The migration is recorded; whoever has the lock now may do the rest.
+                # What is done is recorded; whoever had the lock meanwhile may have done the rest.
                 unknown = None
 
     async def _once(
-        self, kind: type[PlanRun] | type[PlanTrial], unknown: CommitUnknown | None = None
+        self,
+        kind: type[PlanRun] | type[PlanTrial],
+        connected: tuple[AsyncExitStack, Work],
+        unknown: CommitUnknown | None = None,
     ) -> None:
         """Do what the ledger says is left. `unknown`: the migration whose commit is asked for."""
-        run, ledger = self.run, Ledger.of(self.run.database)
-        connect = self._connect
-        if unknown is not None:
-            run.progress(f"waiting for database {run.database.name}")
-            stack, work = await retried(connect, idempotent=True, attempts=None, timeout_s=_AWAY_S)
-        else:
-            stack, work = await connect()
+        run, (stack, work) = self.run, connected
+        ledger = work.ledger
         async with stack, database_lock(work.session, ledger, waiting=self._tell_holder):
             runs, live = await ledger.read_with_live(work.session)
             earlier = self._done_already(runs)
             if unknown is not None and not _is_among(unknown, earlier):
-                raise NotCommitted(unknown.database, unknown.set, unknown.key, unknown.cause)
+                raise self._lost(unknown)
+            plan = self.plan(runs, live, len(earlier))
             self._earlier = [_reported(each) for each in earlier]
             backup = next((each.backup for each in earlier if each.backup), "")
             self._admission = Admission(backup=backup)
-            plan = self.plan(runs, live, len(earlier))
             self._current = kind(run, work, plan)
             if self._fingerprint_before is None:
                 self._fingerprint_before = await _fingerprint(work)
-            if not plan:
-                return
-            self._admission = await self.admit(plan, work.session)
-            if kind is PlanRun:
+            if plan:
+                async with work.working.looking_up():
+                    self._admission = await self.admit(plan, work.session)
+            if kind is PlanRun and (plan or runs):
                 await ledger.prepare(work.session)
             admitted = replace(work, reason=self._admission.reason, backup=self._admission.backup)
             self._current = kind(run, admitted, plan)
             await self._current.run()
 
-    async def _connect(self) -> tuple[AsyncExitStack, Work]:
-        """The two connections, which end with the stack."""
+    async def _connect(self, unknown: CommitUnknown | None) -> tuple[AsyncExitStack, Work]:
+        """The connections, which end with the stack.
+
+        To ask for a commit as soon as the database is back. Raises `CommitUnknown` if it is away
+        for too long.
+        """
+        if unknown is None:
+            return await self._connections()
+        self.run.progress(f"waiting for database {self.run.database.name}")
+        try:
+            return await retried(
+                self._connections, idempotent=True, attempts=None, timeout_s=self.away_s
+            )
+        except DatabaseError as error:
+            raise replace(unknown, cause=error.message) from error
+
+    def _lost(self, unknown: CommitUnknown) -> CommitLost:
+        """What to raise for a commit that did not take effect, which the report says, too."""
+        lost = CommitLost(unknown.database, unknown.set, unknown.key, unknown.cause)
+        if self._current is not None:
+            before = BEFORE[self.direction]
+            self._current.runs = [
+                replace(each, state=before, problem=lost.message)
+                if each.problem == unknown.message
+                else each
+                for each in self._current.runs
+            ]
+        return lost
+
+    async def _connections(self) -> tuple[AsyncExitStack, Work]:
         database = self.run.database
         async with AsyncExitStack() as stack:
             watcher = await stack.enter_async_context(watching_session(database))

@@ -45,8 +45,9 @@ async def drop_skipped(work: Work, planned: PlannedRun) -> tuple[IndexBuild, ...
     if not may_have_skipping_builds(text):
         return ()
     builds = await asyncio.to_thread(skipping_builds, text)
-    for build in builds:
-        await drop_invalid(work, planned, build)
+    async with work.working.looking_up():
+        for build in builds:
+            await drop_invalid(work, planned, build)
     return builds
 
 

@@ -45,6 +45,9 @@ class WorkingSession:
     session: Session
     backend_pid: int
     settings: dict[str, str]
+    """At rest. Its own statements pick no function or operator that others have made."""
+    search_path: str
+    """Of files."""
     config: DatabaseMigrationsConfig
     clock_ahead: timedelta
     """By how much the server's clock is ahead of this machine's."""
@@ -57,18 +60,21 @@ class WorkingSession:
         known = {name for (name,) in rows}
         settings = {
             "client_encoding": _UTF8,
+            "search_path": "pg_catalog",
             "lock_timeout": f"{config.lock_timeout_ms}ms",
             "statement_timeout": _milliseconds(config.statement_timeout_s),
             **{name: value for name, value in _WITHOUT_LIMIT.items() if name in known},
         }
-        if config.search_path is not None:
-            settings["search_path"] = config.search_path
         if await _can_set(session, {n: v for n, v in _CLIENT_CHECK.items() if n in known}):
             settings |= _CLIENT_CHECK
         backend = await session.fetch_one(load("backend"))
         if backend is None:
             raise ValueError("SELECT without FROM returned no row")
-        prepared = cls(session, backend[0], settings, config, backend[1] - datetime.now(UTC))
+        pid, clock, search_path = backend
+        if config.search_path is not None:
+            search_path = config.search_path
+        ahead = clock - datetime.now(UTC)
+        prepared = cls(session, pid, settings, search_path, config, ahead)
         await prepared.set(settings)
         return prepared
 
@@ -80,20 +86,18 @@ class WorkingSession:
         """Change settings of the session."""
         await _set(self.session, settings)
 
-    def opening(
+    async def opening(
         self, script: Script, limits: LockLimits, lock_key: LockKey
     ) -> tuple[Statement, ...]:
         """What to send with the BEGIN of the transaction that a file runs in."""
-        timeouts = self.timeouts(script, limits)
+        settings = self.file_settings(script, limits)
         if _SETS_MODES.search(script.text):
             # After a SELECT it would be too late for them.
-            return tuple(
-                Statement(f"SET LOCAL {name} = {literal(value)}", "SET LOCAL")
-                for name, value in timeouts.items()
-            )
+            await self.set(settings)
+            return ()
         begin = load("begin_file")
-        settings = _set_calls(timeouts, local=True)
-        text = begin.query_text.format(lock_key=lock_key.value, settings=settings)
+        calls = _set_calls(settings, local=True)
+        text = begin.query_text.format(lock_key=lock_key.value, settings=calls)
         return (Statement(text, begin.summary),)
 
     async def end_file(self, lock_key: LockKey, last: Statement | None = None) -> None:
@@ -127,15 +131,26 @@ class WorkingSession:
         row = await self.session.fetch_one(load("lock_held"), lock_key.parameters)
         return row == (True,)
 
-    def timeouts(self, script: Script, limits: LockLimits) -> dict[str, str]:
-        """`lock_timeout` and `statement_timeout` of a file."""
+    def file_settings(self, script: Script, limits: LockLimits) -> dict[str, str]:
+        """What a file finds, besides what the session has at rest."""
         statement_timeout_s = script.statement_timeout_s
         if statement_timeout_s is None:
             statement_timeout_s = self.config.statement_timeout_s
         return {
+            "search_path": self.search_path,
             "lock_timeout": f"{limits.lock_timeout_ms}ms",
             "statement_timeout": _milliseconds(statement_timeout_s),
         }
+
+    @asynccontextmanager
+    async def looking_up(self) -> AsyncIterator[None]:
+        """The search path of files, for who looks up their names."""
+        await self.set({"search_path": self.search_path})
+        try:
+            yield
+        finally:
+            if self.session.usable:
+                await self.set({"search_path": self.settings["search_path"]})
 
 
 @asynccontextmanager

@@ -84,7 +84,7 @@ StatementKind = (
 )
 
 _FIRST_WORDS: Final = frozenset(
-    {"ALTER", "CHECKPOINT", "CLUSTER", "CREATE", "DISCARD", "DROP"}
+    {"ALTER", "CHECKPOINT", "CLUSTER", "CREATE", "DISCARD", "DROP", "SELECT"}
     | {"REINDEX", "RESET", "SET", "VACUUM", "ANALYZE", "ANALYSE"}
 )
 _REPEATABLE: Final = frozenset(
@@ -97,6 +97,9 @@ _REPEATABLE: Final = frozenset(
         "VacuumStmt",
     }
 )
+
+
+_SET_CONFIG: Final = {("", "set_config"), ("pg_catalog", "set_config")}
 
 
 def read_kind(text: str) -> StatementKind:
@@ -113,6 +116,15 @@ def read_kind(text: str) -> StatementKind:
         return SettingChange()
     read = _READERS.get(kind)
     return read(node) if read else None
+
+
+def _read_select(node: Node) -> StatementKind:
+    """Of `SELECT set_config(…)`, as dumps have it, and nothing besides."""
+    targets = [each.get("val", {}) for each in nodes(node.get("targetList"), "ResTarget")]
+    calls = [each["FuncCall"] for each in targets if "FuncCall" in each]
+    names = {qualified(strings(call.get("funcname"))) for call in calls}
+    only = "fromClause" not in node and len(calls) == len(targets)
+    return SettingChange() if only and names and names <= _SET_CONFIG else None
 
 
 def _read_index_build(node: Node) -> StatementKind:
@@ -153,4 +165,5 @@ _READERS: Final = {
     "DropStmt": _read_drop,
     "IndexStmt": _read_index_build,
     "ReindexStmt": _read_rebuild,
+    "SelectStmt": _read_select,
 }

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from dbopsd.db.errors import ConnectionLost, QueryTimeout, ScriptFailed
@@ -41,12 +42,15 @@ from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
 from dbopsd.migrate.versions.plan.plan import PlannedRun
 from dbopsd.migrate.versions.sql import lexer
+from dbopsd.migrate.versions.sql.lexer import words
 from dbopsd.migrate.versions.sql.statements import SqlStatement, SyntaxProblem, split
 from dbopsd.migrate.versions.sql.transactions import refuses_transaction
 
 # In a message of several statements: active_sql_transaction, invalid_transaction_termination. Both
 # undo all of it.
 _WANTS_NO_TRANSACTION: Final = frozenset({"25001", "2D000"})
+_SESSION_STATE: Final = frozenset({"DECLARE", "LOAD", "PREPARE"})
+_TEMPORARY: Final = frozenset({"TEMP", "TEMPORARY"})
 # How long the last words about a run that was cancelled may take.
 _RECORD_S: Final = 5.0
 
@@ -60,11 +64,27 @@ class _Step:
     alone: bool
 
     @property
-    def concurrently(self) -> bool:
-        """Whether it stops nobody while it waits, and leaves something when it is cut off."""
+    def patient(self) -> bool:
+        """Whether its locks have no limit but that on all waits: it leaves something when cut off.
+
+        CONCURRENTLY stops nobody while it waits; what commits by itself must not be repeated.
+        """
         builds = isinstance(self.kind, IndexBuild) and self.kind.concurrently
         others = isinstance(self.kind, IndexDrop | IndexRebuild | PartitionDetach)
-        return self.alone and (builds or others)
+        return self.alone and (builds or others or not self.repeatable)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may be sent again after a failure of its own."""
+        return self.kind is not None or not self.alone
+
+
+class _NotAgain(Exception):
+    """A statement failed that may have committed part of what it does."""
+
+    def __init__(self, error: ScriptFailed) -> None:
+        super().__init__()
+        self.error = error
 
 
 class StepwiseRun:
@@ -113,7 +133,7 @@ class StepwiseRun:
 
     async def _begin(self) -> None:
         work, interrupted = self._work, self._planned.interrupted
-        await work.working.set(work.working.timeouts(self._planned.script, self._limits))
+        await work.working.set(work.working.file_settings(self._planned.script, self._limits))
         if interrupted is not None:
             await self._go_on(interrupted)
         done = self._tally.statements_done
@@ -136,6 +156,8 @@ class StepwiseRun:
         """Find out where the run ended that was cut off. Raises `MigrationInterrupted`."""
         done = interrupted.statements_done
         if interrupted.direction is Direction.ADOPT or done > len(self._steps):
+            raise interruption(self._work, self._planned, interrupted)
+        if any(_makes_session_state(step.statement.text) for step in self._steps[:done]):
             raise interruption(self._work, self._planned, interrupted)
         for step in self._steps[:done]:
             if isinstance(step.kind, SettingChange):
@@ -165,20 +187,27 @@ class StepwiseRun:
 
     async def _try_step(self, index: int) -> None:
         step = self._steps[index]
-        limits = self._limits.concurrently if step.concurrently else self._limits
+        limits = self._limits.concurrently if step.patient else self._limits
         attempts = attempts_at(self._work, self._planned, limits)
 
         async def attempt(watch: LockWatch) -> None:
             # Others may have made an index of a name that the server chose.
             if self._in_doubt or not _chooses_name(step.kind):
                 await drop_invalid(self._work, self._planned, step.kind)
-            if step.alone:
-                await self._run_alone(index, step, watch)
-            else:
+            if not step.alone:
                 await self._run_recorded(index, step, watch)
+                return
+            try:
+                await self._run_alone(index, step, watch)
+            except ScriptFailed as error:
+                if step.repeatable:
+                    raise
+                raise _NotAgain(error) from error
 
         try:
             await attempts.run(attempt)
+        except _NotAgain as stop:
+            raise stop.error from stop
         finally:
             self._tally.add(attempts)
 
@@ -205,7 +234,7 @@ class StepwiseRun:
             await ledger.progress(session, self._run_id, index, in_doubt=True)
         self._in_doubt = True
         instead = await in_its_place(session, step.kind)
-        limited = working.without_lock_timeout() if step.concurrently else contextlib.nullcontext()
+        limited = working.without_lock_timeout() if step.patient else contextlib.nullcontext()
         async with limited, watch:
             await session.execute_script(instead or self._statement(step))
         async with session.transaction():
@@ -288,6 +317,12 @@ def _steps(planned: PlannedRun) -> list[_Step]:
         _Step(each, read_kind(each.text), refuses_transaction(text, each.start, each.end))
         for each in statements
     ]
+
+
+def _makes_session_state(text: str) -> bool:
+    """Whether a statement makes what only its session has, such as a temporary table."""
+    first, *others = (*islice(words(text, 0, len(text)), 4), "")
+    return first in _SESSION_STATE or (first == "CREATE" and not _TEMPORARY.isdisjoint(others))
 
 
 def _chooses_name(kind: StatementKind) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from dbopsd.db.errors import ConnectionLost, DatabaseError, QueryTimeout, ScriptFailed
 from dbopsd.errors import DbopsError
 from dbopsd.migrate.versions.apply import invalid_indexes
-from dbopsd.migrate.versions.apply.errors import CommitUnknown, TransactionEnded
+from dbopsd.migrate.versions.apply.errors import CommitUnknown, LockLost, TransactionEnded
 from dbopsd.migrate.versions.apply.lock_watch import LockWatch
 from dbopsd.migrate.versions.apply.statement_kinds import IndexBuild
 from dbopsd.migrate.versions.apply.work import (
@@ -41,6 +41,7 @@ class TransactionalRun:
         self._new = new
         self._tally = tally
         self._limits = limits_of(work, planned)
+        self._attempts = attempts_at(work, planned, self._limits)
         self._started_at = work.working.now()
         self._recorded = False
         """Whether only the COMMIT of the last attempt was left."""
@@ -50,10 +51,12 @@ class TransactionalRun:
 
         Raises `MigrationFailed`, `LockNotAcquired`, `TransactionEnded` and `CommitUnknown`.
         """
-        attempts = attempts_at(self._work, self._planned, self._limits)
         try:
             self._skipping = await invalid_indexes.drop_skipped(self._work, self._planned)
-            await attempts.run(self._attempt)
+            await self._attempts.run(self._attempt)
+        except LockLost:
+            # Whoever has the lock now may have run it.
+            raise
         except (ConnectionLost, QueryTimeout) as error:
             raise self._lost(error) from error
         except ScriptFailed as error:
@@ -65,12 +68,16 @@ class TransactionalRun:
             await self._record(Result.FAILED, error)
             raise
         finally:
-            self._tally.add(attempts)
+            self._tally.add(self._attempts)
 
     async def _attempt(self, watch: LockWatch) -> None:
         work, script = self._work, self._planned.script
+        if self._attempts.count > 1:
+            # The transaction that failed had a lock of its own, and the file may have given the
+            # session's back.
+            await work.refuse_lost_lock()
         self._recorded = False
-        opening = work.working.opening(script, self._limits, work.ledger.lock_key)
+        opening = await work.working.opening(script, self._limits, work.ledger.lock_key)
         text = script_of(self._planned, script.text)
         async with AsyncExitStack() as watching:
             await watching.enter_async_context(watch)
@@ -83,6 +90,8 @@ class TransactionalRun:
                 self._recorded = True
         self._tally.statements_done = done.statements
         self._tally.result = Result.DONE
+        if not opening:
+            await work.refuse_lost_lock()
 
     async def _end_file(self, statements_done: int) -> None:
         work = self._work
@@ -114,13 +123,16 @@ class TransactionalRun:
         """What to raise once the connection is lost, with which all but a commit is undone."""
         if not self._recorded:
             return error
+        # Nobody knows until the ledger is asked.
+        self._tally.result = Result.RUNNING
         file = self._planned.file
         return CommitUnknown(self._work.database, file.set, file.key, error.message)
 
     async def _record(self, result: Result, problem: DbopsError) -> None:
         row = replace(self._row(result, 0), problem=problem.message)
         # The failure itself is what the caller is to hear of.
-        with contextlib.suppress(DatabaseError):
+        with contextlib.suppress(DatabaseError, LockLost):
+            await self._work.refuse_lost_lock()
             await self._work.ledger.record(self._work.session, [row])
             self._tally.result = result
 

@@ -72,7 +72,7 @@ class PlanTrial(PlanState):
 
     async def _try(self, index: int, planned: PlannedRun) -> None:
         work, key = self._work, self._work.ledger.lock_key
-        opening = work.working.opening(planned.script, limits_of(work, planned), key)
+        opening = await work.working.opening(planned.script, limits_of(work, planned), key)
         text = script_of(planned, planned.script.text)
         async with work.session.script_transaction(opening, text) as done:
             self.runs[index] = replace(self.runs[index], statements_done=done.statements)

@@ -46,6 +46,11 @@ class Work:
         """The one that does the work."""
         return self.working.session
 
+    async def refuse_lost_lock(self) -> None:
+        """Raise `LockLost` where a file gave back the lock of migrations."""
+        if not await self.working.holds(self.ledger.lock_key):
+            raise LockLost(self.database)
+
     async def keep_lock(self) -> None:
         """Take the lock of migrations again if a file gave it back. Raises `LockLost`."""
         key = self.ledger.lock_key

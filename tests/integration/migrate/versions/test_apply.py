@@ -283,6 +283,46 @@ async def test_several_appliers_at_once_do_each_migration_once(site: MigrationSi
     assert len(await site.runs()) == 5
 
 
+async def test_a_file_that_gives_the_lock_back_and_fails_runs_once(site: MigrationSite) -> None:
+    site.ask("CREATE TABLE t (id int)")
+    site.write(
+        "001_a",
+        "CREATE TABLE a (id int); DO $$BEGIN PERFORM pg_advisory_unlock_all(); END$$;"
+        " ALTER TABLE t ADD COLUMN x int;",
+    )
+    async with site.database.session() as other:
+        async with other.transaction():
+            await other.execute(site.statement("LOCK TABLE t IN SHARE MODE"))
+            first = asyncio.create_task(site.apply_unchecked())
+            # It has rolled back once, and waits before it tries again, without the lock.
+            await site.until(
+                "SELECT 1 FROM pg_stat_activity WHERE application_name = 'dbopsd migrate'"
+                " AND state = 'idle' AND query = 'ROLLBACK'"
+            )
+            second = asyncio.create_task(site.apply_unchecked())
+            await site.until(
+                "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        reports = await asyncio.gather(first, second)
+    assert {report.outcome for report in reports} <= {Outcome.SUCCEEDED, Outcome.NOTHING_TO_DO}
+    assert [run.result for run in await site.runs()] == [Result.DONE]
+
+
+async def test_drift_is_measured_again_after_a_kill_before_the_fingerprint(
+    site: MigrationSite,
+) -> None:
+    site.write("001_a", "CREATE TABLE a (id int);")
+    report = await site.apply_unchecked()
+    site.ask("UPDATE dbops.migration_runs SET fingerprint = ''")
+    assert await site.last_digest() == ""
+    again = await site.apply_unchecked()
+    assert again.outcome is Outcome.NOTHING_TO_DO
+    assert "drift is measured from that of now" in again.notes[0]
+    assert await site.last_digest() == report.fingerprint_after == again.fingerprint_after
+    assert (await site.apply_unchecked()).notes == ()
+
+
 async def test_a_cancelled_apply_leaves_nothing_of_its_migration(site: MigrationSite) -> None:
     site.write("001_a", "CREATE TABLE a (id int);")
     site.write("002_b", "CREATE TABLE b (id int); SELECT pg_sleep(60);")

@@ -213,6 +213,70 @@ async def test_a_detach_that_was_cut_off_is_finalized(site: MigrationSite) -> No
     assert site.ask("SELECT 1 FROM pg_inherits") == []
 
 
+async def test_what_commits_by_itself_is_not_repeated(site: MigrationSite) -> None:
+    site.ask(
+        "CREATE TABLE counted (id int); CREATE TABLE t (id int);"
+        " CREATE PROCEDURE p() LANGUAGE plpgsql AS"
+        " 'BEGIN INSERT INTO counted VALUES (1); COMMIT; LOCK TABLE t; END'"
+    )
+    site.write("001_a", f"{OFF}CALL p();")
+    async with site.database.session() as other, other.transaction():
+        await other.execute(site.statement("LOCK TABLE t"))
+        failed = await site.failure(site.apply_unchecked(lock_wait_s=1.5))
+    assert isinstance(failed.error, MigrationFailed)
+    assert site.ask("SELECT count(*) FROM counted") == [1]
+    [run] = await site.runs()
+    assert (run.result, run.in_doubt) == (Result.INTERRUPTED, True)
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, MigrationInterrupted)
+
+
+async def test_a_search_path_by_set_config_holds_again_before_anything_is_looked_up(
+    site: MigrationSite,
+) -> None:
+    site.ask("CREATE SCHEMA app; CREATE TABLE app.t (id int)")
+    site.write(
+        "001_a",
+        f"{OFF}SELECT pg_catalog.set_config('search_path', 'app', false);\n"
+        "DROP INDEX CONCURRENTLY i;\nCREATE TABLE u ();",
+    )
+    failed = await site.failure(site.apply_unchecked())
+    assert str(failed.error).startswith('001_a.sql:3:1: index "i" does not exist')
+    site.ask("CREATE INDEX i ON app.t (id)")
+    await interrupt(site, 1, in_doubt=True)
+    await site.apply_unchecked()
+    assert site.ask("SELECT to_regclass('app.i')::text, to_regclass('app.u')::text") == [
+        (None, "app.u")
+    ]
+
+
+async def test_what_only_its_session_had_is_for_somebody_to_resolve(site: MigrationSite) -> None:
+    site.write(
+        "001_a", f"{OFF}CREATE TEMP TABLE kept (id int);\nSELECT 1 / 0;\nCREATE TABLE kept ();"
+    )
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, MigrationFailed)
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, MigrationInterrupted)
+
+
+async def test_nobodys_operator_is_taken_for_the_servers(site: MigrationSite) -> None:
+    site.ask(
+        "CREATE SCHEMA app; CREATE TABLE app.called ();"
+        "CREATE FUNCTION app.eq(int8, int8) RETURNS bool LANGUAGE plpgsql AS"
+        " 'BEGIN DROP TABLE IF EXISTS app.called; RETURN $1 OPERATOR(pg_catalog.=) $2; END';"
+        "CREATE OPERATOR app.= (LEFTARG = int8, RIGHTARG = int8, FUNCTION = app.eq)"
+    )
+    site.write(
+        "001_a",
+        f"{OFF}SET search_path = app, pg_catalog;\nCREATE TABLE t (id int);\nVACUUM t;\n"
+        "SELECT 1 / 0;",
+    )
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, MigrationFailed)
+    assert site.ask("SELECT to_regclass('app.called')::text") == ["app.called"]
+
+
 async def test_nothing_of_a_file_reaches_the_next_one(site: MigrationSite) -> None:
     [role] = site.ask("SELECT 'stepwise_' || pg_backend_pid()")
     site.ask(f"CREATE ROLE {role}; GRANT ALL ON SCHEMA public TO {role}")

@@ -6,5 +6,6 @@ JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) a.usesysid
 WHERE r.rolname OPERATOR(pg_catalog.<>) session_user;
 SELECT
     pg_catalog.set_config('role', 'none', true),
+    pg_catalog.set_config('search_path', 'pg_catalog', true),
     pg_catalog.set_config('lock_timeout', '0', true),
     pg_catalog.set_config('statement_timeout', '0', true);
