@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import grpc
-from dbops.v1 import operations_pb2
+from dbops.v1 import operations_pb2, options_pb2
 from google.longrunning import operations_pb2 as longrunning_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -29,6 +29,7 @@ from dbopsd.rpc.operation_methods import OperationMethod
 from dbopsd.rpc.status import make_status
 from dbopsd.rpc.times import duration, timestamp
 from dbopsd.rpc.validation import SEGMENT
+from dbopsd.security.caller import Role, current_caller
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +62,8 @@ def encode_operation(
     """An operation with its metadata and, once it has ended, its result.
 
     A failure whose kind tells more of it has that result among the error's details. Without a
-    response where the result's type is not known here, or is another version's.
+    response where the result's type is not known here, or is another version's. What the caller
+    may not see of a result is left out.
     """
     encoded = longrunning_pb2.Operation(
         name=operation_name(operation.id), done=operation.state.done
@@ -156,7 +158,7 @@ def _result(
     if method is None or result is None:
         return None
     try:
-        return method.encode(result)
+        encoded = method.encode(result)
     except ValueError:
         # It must not take the whole list with it. Without the text, which quotes the result.
         _log.warning(
@@ -165,6 +167,19 @@ def _result(
             operation.kind,
         )
         return None
+    _clear_hidden(encoded, operation.database)
+    return encoded
+
+
+def _clear_hidden(message: Message, database: str) -> None:
+    """Clear the fields that need another role than the caller has, at every depth."""
+    for field, value in message.ListFields():
+        role = field.GetOptions().Extensions[options_pb2.field_role]
+        if role and not current_caller.get().may(Role(role), database):
+            message.ClearField(field.name)
+        elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
+            for each in value if field.is_repeated else (value,):
+                _clear_hidden(each, database)
 
 
 def _error(failure: Failure, result: Message | None) -> status_pb2.Status:

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import grpc
 import pytest
-from dbops.v1 import operations_pb2
+from dbops.v1 import migrations_pb2, operations_pb2
 from google.rpc import error_details_pb2
 
 from dbopsd.errors import InvalidField
+from dbopsd.migrate.versions.kinds import APPLY_MIGRATIONS
 from dbopsd.operations.record import (
     Failure,
     Operation,
@@ -25,7 +26,8 @@ from dbopsd.rpc.operation_encode import (
     encode_worker,
     operation_id,
 )
-from dbopsd.rpc.operation_methods import by_kind
+from dbopsd.rpc.operation_methods import OperationMethod, by_kind
+from dbopsd.security.caller import ANONYMOUS, Caller, Role, current_caller
 from tests.support.demo.feature import METHODS
 from tests.support.demo.generated import demo_pb2
 
@@ -172,6 +174,36 @@ class TestErrors:
         (only,) = encoded.error.details
         assert only.Is(error_details_pb2.ErrorInfo.DESCRIPTOR)
         assert encoded.error.message == "too long"
+
+
+@pytest.mark.parametrize(
+    ("caller", "query"),
+    [
+        (Caller("vic", Role.VIEWER), ""),
+        (Caller("vic", Role.VIEWER, (("other", Role.ADMIN),)), ""),
+        (Caller("olga", None, (("main", Role.OPERATOR),)), "UPDATE users SET password = 'x'"),
+        (ANONYMOUS, "UPDATE users SET password = 'x'"),
+    ],
+)
+@pytest.mark.parametrize("state", [State.FAILED, State.SUCCEEDED])
+def test_what_a_caller_may_not_see_of_a_result_is_left_out(state, caller, query):
+    blocker = {"pid": 7, "query": "UPDATE users SET password = 'x'", "relation": "public.users"}
+    result = json.dumps({"operation": "o", "outcome": "FAILED", "blockers": [blocker]})
+    failure = Failure("ABORTED", "LOCK_NOT_ACQUIRED", "in the way: pid 7", {}, result)
+    ended = replace(QUEUED, kind="apply", state=state, failure=failure, result=result)
+    methods = {
+        "apply": OperationMethod(APPLY_MIGRATIONS, "dbops.v1.MigrateService/ApplyMigrations")
+    }
+    token = current_caller.set(caller)
+    try:
+        encoded = encode_operation(ended, methods)
+    finally:
+        current_caller.reset(token)
+    report = migrations_pb2.MigrationReport()
+    packed = encoded.response if state is State.SUCCEEDED else encoded.error.details[-1]
+    assert packed.Unpack(report)
+    (found,) = report.blockers
+    assert (found.pid, found.relation, found.query) == (7, "public.users", query)
 
 
 def test_a_schedule():

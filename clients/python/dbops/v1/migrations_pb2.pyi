@@ -960,7 +960,7 @@ class MigrationBlocker(_message.Message):
     state: _builtins.str
     """Its state, such as `idle in transaction`; `autovacuum` for a worker of autovacuum."""
     query: _builtins.str
-    """Its current or last statement, cut to 200 characters."""
+    """Its current or last statement, cut to 200 characters. Empty for callers below OPERATOR."""
     relation: _builtins.str
     """The relation that it has locked, with its schema. Empty: no relation."""
     mode: _builtins.str

@@ -82,6 +82,8 @@ role: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, G
 here.
 """
 field_role: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Role.ValueType]
-"""The minimum role for setting this field of a request, where that is more than calling the method needs."""
+"""The minimum role for setting this field of a request, where that is more than calling the method needs; of the
+result of an operation, for seeing it.
+"""
 method_role: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FileOptions, _containers.RepeatedCompositeFieldContainer[Global___MethodRole]]
 """The roles of methods that this server implements but other packages declare."""

@@ -103,7 +103,10 @@ def waited_for(blockers: tuple[Blocker, ...]) -> str:
 
 
 def described(blocker: Blocker) -> str:
-    """Who it is, since when, and what it has."""
+    """Who it is, since when, and what it has.
+
+    Without its statement: the text goes into the ledger, and to callers who may not see that.
+    """
     facts = [f"application '{blocker.application}'"] if blocker.application else []
     if blocker.user:
         facts.append(f"user '{blocker.user}'")
@@ -113,8 +116,6 @@ def described(blocker: Blocker) -> str:
         facts.append(f"begun {blocker.age_s:.1f} s ago")
     if blocker.relation:
         facts.append(f"{blocker.mode} on {blocker.relation}")
-    if blocker.query:
-        facts.append(f"statement: {blocker.query}")
     return f"{_name(blocker)} ({', '.join(facts)})" if facts else _name(blocker)
 
 
