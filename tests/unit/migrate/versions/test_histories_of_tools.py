@@ -131,6 +131,11 @@ class TestFlyway:
             "Flyway has it as a migration of the type JDBC, which is no SQL"
         ]
 
+    @pytest.mark.parametrize("version", ["9" * 5_000, "1." + "9" * 5_000])
+    def test_a_version_that_no_file_can_have_is_unknown(self, version: str) -> None:
+        history = understand(Tool.FLYWAY, [self.row(version)], folder(ONE))
+        assert [each[:2] for each in shown(history)] == [(version, "")]
+
     def test_a_repeatable_one_is_found_by_its_description(self) -> None:
         file = migration("user_names", "CREATE VIEW v AS SELECT 1;", repeatable=True)
         rows = [

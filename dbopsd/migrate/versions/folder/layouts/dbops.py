@@ -13,7 +13,9 @@ from dbopsd.migrate.versions.folder.script import Part
 from dbopsd.migrate.versions.folder.tree import Tree
 from dbopsd.migrate.versions.model.migration_file import MigrationFile
 
-_NUMBERS: Final = r"[0-9]+(?:\.[0-9]+)+(?:_[0-9]+)?|[0-9]+"
+# As many digits as the name of a file may have: Python refuses to read numbers of thousands.
+_DIGITS: Final = "[0-9]{1,255}"
+_NUMBERS: Final = rf"{_DIGITS}(?:\.{_DIGITS})+(?:_{_DIGITS})?|{_DIGITS}"
 _VERSIONED: Final = re.compile(rf"({_NUMBERS})(?:[_-](?!rollback\.sql)(.+?))?([_-]rollback)?\.sql")
 _REPEATABLE: Final = re.compile(r"R_(?!_)(.+?)(_rollback)?\.sql")
 # golang-migrate and sqlx have these, and read them otherwise.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from dbopsd.migrate.versions.folder.errors import LayoutAmbiguous, LayoutUnknown
+from dbopsd.migrate.versions.folder.layouts import LAYOUTS
 from dbopsd.migrate.versions.folder.read_folder import version_order
 from dbopsd.migrate.versions.model.migration_file import Folder
 from tests.unit.migrate.versions.folder.conftest import ReadFiles
@@ -185,6 +186,12 @@ def test_versions_that_are_the_same_or_none() -> None:
     assert version_order("sqlx", str(2**63)) is None
     assert version_order("golang-migrate", str(2**64)) is None
     assert version_order("goose", "0") is None
+
+
+@pytest.mark.parametrize("version", ["9" * 5_000, "1." + "9" * 5_000, "1.1_" + "9" * 5_000])
+@pytest.mark.parametrize("layout", sorted(set(LAYOUTS) - {"dbmate", "diesel", "prisma"}))
+def test_no_version_has_more_digits_than_a_file_can(layout: str, version: str) -> None:
+    assert version_order(layout, version) is None
 
 
 def test_an_empty_folder_has_no_migrations(read_files: ReadFiles) -> None:
