@@ -6,17 +6,10 @@ from typing import Final
 
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement, load_sql
+from dbopsd.migrate.versions.model.ledger_run import LEDGER_RELATIONS
 
 _PACKAGE: Final = "dbopsd.migrate.versions.fingerprint"
 _PARTS: Final = ("relations", "table_parts", "types", "routines", "text_search", "database")
-_LEDGER_RELATIONS: Final = (
-    "ledger_version",
-    "migration_runs",
-    "migrations",
-    "schema_fingerprint",
-    "schema_objects",
-)
-"""The relations of the ledger, whose schema may be that of other objects too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +35,7 @@ async def read_object_rows(
         "statement_timeout": str(statement_timeout_ms),
     }
     [version, *_] = await session.fetch_one(_sql("settings"), settings) or (0,)
-    parameters = {"ledger_schema": ledger_schema, "ledger_relations": list(_LEDGER_RELATIONS)}
+    parameters = {"ledger_schema": ledger_schema, "ledger_relations": list(LEDGER_RELATIONS)}
     rows = await session.fetch_all(_objects(), parameters)
     return [
         ObjectRow(_decoded(kind), _decoded(identity), _decoded(text), position, _decoded(grants))

@@ -25,7 +25,7 @@ from dbopsd.migrate.versions.ledger.errors import (
 )
 from dbopsd.migrate.versions.ledger.lock_key import LockKey
 from dbopsd.migrate.versions.ledger.new_run import NewRun
-from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
+from dbopsd.migrate.versions.model.ledger_run import LEDGER_RELATIONS, Direction, LedgerRun, Result
 from dbopsd.migrate.versions.model.schema_object import (
     FINGERPRINT_FORMAT,
     Fingerprint,
@@ -33,14 +33,6 @@ from dbopsd.migrate.versions.model.schema_object import (
 )
 
 LEDGER_VERSION: Final = 2
-RELATIONS: Final = (
-    "migration_runs",
-    "schema_objects",
-    "schema_fingerprint",
-    "ledger_version",
-    "migrations",
-)
-"""The tables of a ledger, and its view."""
 
 _SQL: Final = "dbopsd.migrate.versions.ledger.sql"
 _COLUMNS: Final = frozenset(field.name for field in dataclasses.fields(LedgerRun))
@@ -303,7 +295,7 @@ def _statement(schema: str, name: str) -> Statement:
     if "%" in statement.query_text:
         # It has parameters, and a percent sign in a name must not be taken for one.
         schema = schema.replace("%", "%%")
-    names = {name: (schema, name) for name in RELATIONS}
+    names = {name: (schema, name) for name in LEDGER_RELATIONS}
     return statement.with_identifiers(schema=schema, **names)
 
 

@@ -3,6 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import Final
+
+LEDGER_RELATIONS: Final = (
+    "migration_runs",
+    "schema_objects",
+    "schema_fingerprint",
+    "ledger_version",
+    "migrations",
+)
+"""The tables of a ledger, and its view: they are no part of the schema that migrations make."""
 
 
 class Direction(Enum):

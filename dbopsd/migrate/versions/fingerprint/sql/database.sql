@@ -134,12 +134,12 @@ WHERE NOT EXISTS (
 )
 
 UNION ALL
--- Where it connects to, only superusers may see.
+-- Where it connects to, only superusers may see. The server disables one that fails, where it is to.
 SELECT 'subscription', pg_catalog.quote_ident(b.subname),
     'PUBLICATION ' || coalesce((
         SELECT pg_catalog.string_agg(pg_catalog.quote_ident(u.name), ', ' ORDER BY u.name COLLATE "C")
         FROM pg_catalog.unnest(b.subpublications) AS u (name)
-    ), '') || CASE WHEN b.subenabled THEN '' ELSE ' DISABLED' END,
+    ), ''),
     0, b.subowner, NULL, NULL, 'pg_catalog.pg_subscription'::pg_catalog.regclass, b.oid, 0
 FROM pg_catalog.pg_subscription AS b
 WHERE b.subdbid = (
