@@ -14,6 +14,12 @@ from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile
 from dbopsd.migrate.versions.model.reports import AdoptEntry, AdoptReport
 
 _NO_FILE: Final = "the folder has no file for it"
+_THEIRS: Final = {
+    Result.DONE: "applied",
+    Result.FAILED: "failed",
+    Result.INTERRUPTED: "unfinished",
+    Result.RUNNING: "unfinished",
+}
 _HAS_IT: Final = frozenset(
     {Direction.UP, Direction.BASELINE, Direction.ADOPT, Direction.RESOLVE_APPLIED}
 )
@@ -93,18 +99,17 @@ def _new(
 ) -> list[tuple[Recorded, MigrationFile]]:
     """What the ledger does not have yet, with its file."""
     new: dict[str, tuple[Recorded, MigrationFile]] = {}
-    contradicted: list[tuple[str, str]] = []
+    contradicted: list[tuple[str, str, str]] = []
     for each in recorded:
         if each.file is None:
             continue
         runs = known.get(each.file.key, [])
         if contradiction := _contradiction(each, runs):
-            contradicted.append((each.file.key, contradiction))
+            contradicted.append((each.file.key, _THEIRS[each.result], contradiction))
         elif _is_new(each, runs):
             new[each.file.key] = (each, each.file)
     if contradicted:
-        key, says = contradicted[0]
-        raise HistoryContradicts(source.database, set_, key, says, len(contradicted))
+        raise HistoryContradicts(source.database, set_, *contradicted[0], len(contradicted))
     return list(new.values())
 
 

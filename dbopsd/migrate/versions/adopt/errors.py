@@ -51,6 +51,8 @@ class HistoryContradicts(DbopsError):
     database: str
     set: str
     version: str
+    theirs: str
+    """What the other tool says of it."""
     ledger: str
     """What the ledger says of it."""
     versions: int
@@ -61,6 +63,7 @@ class HistoryContradicts(DbopsError):
         more = f" (and {self.versions - 1} more)" if self.versions > 1 else ""
         return (
             f"set '{self.set}' of database '{self.database}': the other tool has '{self.version}' "
-            f"as applied, and the ledger has it {self.ledger}{more}; nothing was adopted: say what "
-            f"is so with `dbops migrate resolve {self.database} {self.version}`, then adopt again"
+            f"as {self.theirs}, and the ledger has it as {self.ledger}, by a run of dbopsd's "
+            f"own{more}; nothing was adopted: mend the other tool's table, or leave it: dbopsd "
+            "goes by its ledger"
         )

@@ -59,7 +59,7 @@ class SetRequired(DbopsError):
 
 @dataclass(eq=False)
 class VersionNotFound(DbopsError):
-    """Neither the folder nor the ledger has that version."""
+    """Neither the folder nor the ledger has that version. `hint`: what else may be meant."""
 
     reason: ClassVar[str] = "VERSION_NOT_FOUND"
     code: ClassVar[StatusCode] = StatusCode.NOT_FOUND
@@ -67,12 +67,13 @@ class VersionNotFound(DbopsError):
     database: str
     set: str
     version: str
+    hint: str = ""
 
     @property
     def message(self) -> str:
         return (
             f"set '{self.set}' of database '{self.database}' has no migration '{self.version}': "
-            f"`dbops migrate list {self.database}` shows what it has"
+            f"`dbops migrate list {self.database}` shows what it has{self.hint and '; '}{self.hint}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from dbopsd.config.migrations import DatabaseMigrationsConfig
 from dbopsd.migrate.versions.model.errors import (
@@ -33,6 +34,8 @@ from dbopsd.migrate.versions.plan.states import (
     read_set,
 )
 from dbopsd.migrate.versions.plan.versions import find_version
+
+_ROLL_BACK_ALL: Final = "to roll back all of them, give --count a number that is large enough"
 
 
 @dataclass(frozen=True)
@@ -191,7 +194,7 @@ def _chosen_rollbacks(
         key = request.to if stays is None else stays.key
         keys = [each.key for each in versioned]
         if key not in keys:
-            raise VersionNotFound(database, state.folder.set, request.to)
+            raise VersionNotFound(database, state.folder.set, request.to, _ROLL_BACK_ALL)
         first = keys.index(key) + 1
     applied = [
         each for each in versioned[first:] if each.state in APPLIED_STATES or each is interrupted

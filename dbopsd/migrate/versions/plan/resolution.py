@@ -32,7 +32,7 @@ _INSTEAD: Final = {
     State.PENDING: "apply it, or record with `dbops migrate baseline` that it is there",
     State.OUT_OF_ORDER: "apply it with --out-of-order",
     State.RUNNING: "wait for its end",
-    State.APPLIED: "to take it back, roll it back",
+    State.APPLIED: "to take it back, roll it back, or undo it by a new migration",
 }
 
 

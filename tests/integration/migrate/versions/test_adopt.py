@@ -218,7 +218,7 @@ async def test_a_ledger_that_says_something_else_is_not_overruled(
         run = NewRun("default", "000001", "000001", "create_users", direction, result, checksum="0")
         await ledger.record(session, [run])
     if says:
-        with pytest.raises(HistoryContradicts, match=f"'000001' as applied.* it {says}"):
+        with pytest.raises(HistoryContradicts, match=f"'000001' as applied.* it as {says}"):
             await adopt(database, tmp_path, Tool.GOLANG_MIGRATE)
         assert len(await ledger_runs(database)) == 1
     else:

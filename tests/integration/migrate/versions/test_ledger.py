@@ -362,6 +362,10 @@ async def test_the_view_has_one_row_a_version(session: Session, database_dsn: st
     for run, state in expected:
         await ledger.record(session, [run])
         assert ask(database_dsn, "SELECT key, state FROM dbops.migrations") == [("001", state)]
+    await ledger.begin(session, FIRST)
+    # Its backend is gone: another one has the same process id.
+    ask(database_dsn, "UPDATE dbops.migration_runs SET backend_start = '2020-01-01'")
+    assert ask(database_dsn, "SELECT state FROM dbops.migrations") == [("INTERRUPTED",)]
 
 
 @asynccontextmanager

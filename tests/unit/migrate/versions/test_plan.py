@@ -236,8 +236,9 @@ def test_the_last_applied_is_rolled_back_first() -> None:
     # Down to a version: those above it, whenever they were applied.
     assert rolled_back(*runs, to="2") == ["003", "010"]
     assert rolled_back(*runs, to="010") == []
-    with pytest.raises(VersionNotFound):
-        rolled_back(*runs, to="4")
+    for to in ("4", "0"):
+        with pytest.raises(VersionNotFound, match="to roll back all of them, give --count"):
+            rolled_back(*runs, to=to)
     # It may be gone from the folder.
     gone = migration("4")
     assert rolled_back(ran(ONE), ran(gone), ran(TEN), to="4") == ["010"]

@@ -55,7 +55,12 @@ SELECT DISTINCT ON (r.set, r.key)
     CASE
         WHEN r.direction = 'resolve-applied' THEN 'APPLIED'
         WHEN r.direction = 'resolve-not-applied' THEN 'PENDING'
-        WHEN r.result = 'running' THEN 'RUNNING'
+        WHEN r.result = 'running' AND EXISTS (
+            SELECT FROM pg_catalog.pg_stat_activity AS a
+            -- The start is hidden from roles that may not see other roles' sessions.
+            WHERE a.pid = r.backend_pid AND coalesce(a.backend_start = r.backend_start, true)
+        ) THEN 'RUNNING'
+        WHEN r.result = 'running' THEN 'INTERRUPTED'
         WHEN r.result = 'interrupted' THEN 'INTERRUPTED'
         WHEN r.result = 'failed' THEN 'FAILED'
         WHEN r.direction = 'down' THEN 'PENDING'
@@ -69,4 +74,4 @@ FROM {migration_runs} AS r
 -- A rollback that failed left nothing behind: the migration is what it was.
 WHERE NOT (r.direction = 'down' AND r.result = 'failed')
 ORDER BY r.set, r.key, r.id DESC;
-COMMENT ON VIEW {migrations} IS 'The state of each migration as far as the ledger knows, without the files; RUNNING may have been interrupted';
+COMMENT ON VIEW {migrations} IS 'The state of each migration as far as the ledger knows, without the files';
