@@ -14,6 +14,7 @@ from dbopsd.migrate.versions.adopt.adoption import Adoption, Source, plan_adopti
 from dbopsd.migrate.versions.adopt.detect import find_history
 from dbopsd.migrate.versions.adopt.errors import HistoryUnclear
 from dbopsd.migrate.versions.adopt.registry import ADOPTABLE
+from dbopsd.migrate.versions.apply.pooler import refuse_pooler
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
 from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.folder.sets import single_set
@@ -34,11 +35,12 @@ _SETTINGS: Final = {"row_security": "off"}
 async def adopt_migrations(run: Run, request: AdoptMigrationsRequest) -> AdoptReport:
     """Record what another tool has applied; with `validate_only`, say what would be recorded.
 
-    Raises `HistoryNotFound`, `HistoryUnclear`, `HistoryContradicts`, `MigrationFilesInvalid` and
-    what the ledger and its lock raise.
+    Raises `HistoryNotFound`, `HistoryUnclear`, `HistoryContradicts`, `MigrationFilesInvalid`,
+    `PoolerInTheWay` and what the ledger and its lock raise.
     """
     database = run.database
     folder = await _read_folder(run, request)
+    await refuse_pooler(database)
     ledger = Ledger.of(database)
     async with database.dedicated_session(
         "write",

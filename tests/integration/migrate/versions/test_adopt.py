@@ -17,6 +17,7 @@ from dbopsd.migrate.versions.adopt.errors import (
     HistoryUnclear,
 )
 from dbopsd.migrate.versions.adopt_migrations import adopt_migrations
+from dbopsd.migrate.versions.apply.pooler import PoolerInTheWay
 from dbopsd.migrate.versions.apply_migrations import apply_migrations
 from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.ledger.ledger import Ledger
@@ -34,6 +35,7 @@ from dbopsd.migrate.versions.plan.description import migrations_of
 from tests.integration.migrate.versions.conftest import OpenMigrated
 from tests.support.operation_run import OperationRun
 from tests.support.recorded_histories import RECORDED
+from tests.support.transaction_pooler import TransactionPooler
 
 GOLANG_MIGRATE = RECORDED[Tool.GOLANG_MIGRATE]
 
@@ -116,6 +118,18 @@ async def test_validating_creates_nothing(
     migrated(database_dsn, directory, Tool.GOLANG_MIGRATE)
     database = await open_migrated(database_dsn, directory)
     await adopt(database, tmp_path, Tool.GOLANG_MIGRATE, validate_only=True)
+    assert execute(database_dsn, "SELECT 1 FROM pg_namespace WHERE nspname = 'dbops'") == []
+
+
+async def test_nothing_is_adopted_through_a_pooler_in_transaction_mode(
+    open_migrated: OpenMigrated, database_dsn: str, directory: Path, tmp_path: Path
+) -> None:
+    migrated(database_dsn, directory, Tool.GOLANG_MIGRATE)
+    with TransactionPooler(database_dsn, size=2, oldest_first=True) as pooler:
+        login = f"host=127.0.0.1 port={pooler.port} user=anybody dbname=any"
+        database = await open_migrated(login, directory)
+        with pytest.raises(PoolerInTheWay):
+            await adopt(database, tmp_path, Tool.GOLANG_MIGRATE)
     assert execute(database_dsn, "SELECT 1 FROM pg_namespace WHERE nspname = 'dbops'") == []
 
 
