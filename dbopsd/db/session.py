@@ -100,6 +100,14 @@ class Session:
         return idle and self._shareable
 
     @property
+    def has_news(self) -> bool:
+        """Whether the idle connection has something to read: most often, that it has ended.
+
+        `usable` does not know of that before the next statement.
+        """
+        return self._connection.has_news
+
+    @property
     def client_encoding(self) -> str:
         """The encoding of texts on their way, as the server names it."""
         return self._connection.info.parameter_status("client_encoding") or ""

@@ -167,8 +167,9 @@ class LockAttempts:
 
     async def _attempt(self, work: Callable[[LockWatch], Awaitable[T]]) -> T:
         self.count += 1
-        if not self._watcher.usable:
-            # It was lost during an attempt, which went on: not one more begins unwatched.
+        if not self._watcher.usable or self._watcher.has_news:
+            # It was lost while it was idle, or during an attempt, which went on: none begins
+            # unwatched.
             await lock_wait(self._watcher, self._backend_pid)
         watch = LockWatch(
             self._watcher,

@@ -17,6 +17,7 @@ from dbopsd.db.database import Database
 from dbopsd.db.dsn import CATALOG_ONLY
 from dbopsd.db.errors import DatabaseError
 from dbopsd.db.session import Session
+from dbopsd.db.statement import load_sql
 from dbopsd.migrate.versions.apply.autovacuum import cancel_autovacuum
 from dbopsd.migrate.versions.apply.blockers import AUTOVACUUM, LockWait, cancel_wait, lock_wait
 from dbopsd.migrate.versions.model.reports import Blocker
@@ -24,6 +25,7 @@ from dbopsd.migrate.versions.model.reports import Blocker
 OnWait = Callable[[float, tuple[Blocker, ...]], None]
 """Told of a wait that goes on: how long, in seconds, and who is in the way."""
 
+_BACKEND: Final = load_sql("dbopsd.migrate.versions.apply.sql", "backend_seen.sql").statement
 _POLL_S: Final = 0.02
 # Of a short budget there are several looks, too.
 _LOOKS: Final = 5
@@ -44,6 +46,15 @@ async def watching_session(database: Database) -> AsyncIterator[Session]:
         replace_bad_text=True,
     ) as session:
         yield session
+
+
+async def is_beside(watcher: Session, working: Session, backend_pid: int) -> bool:
+    """Whether the watcher is on the server of the session that does the work.
+
+    On another one, the process `backend_pid` would be somebody else's, and is cancelled.
+    """
+    seen = [await each.fetch_one(_BACKEND, {"pid": backend_pid}) for each in (working, watcher)]
+    return seen[0] is not None and seen[0] == seen[1]
 
 
 @dataclass

@@ -29,6 +29,13 @@ TABLES = """
 """
 ALTER_THREE = "; ".join(f"ALTER TABLE {table} ADD COLUMN w int" for table in "abc")
 BACKEND_PID = Statement("SELECT pg_backend_pid()", "SELECT pg_backend_pid")
+KILL_WATCHER = Statement(
+    """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE application_name = 'dbopsd migrate watch' AND pid <> pg_backend_pid()
+    """,
+    "SELECT pg_terminate_backend",
+)
 
 PATIENT = LockLimits(lock_timeout_ms=20_000, budget_ms=20_000, wait_s=60.0)
 """Nothing ends by these."""
@@ -309,14 +316,16 @@ async def test_no_attempt_begins_unwatched(site: Site, hold: Hold) -> None:
     with pytest.raises(ExceptionGroup) as failed:
         async with site.applying(ALTER_THREE, limits) as attempts:
             await site.waits(pid_of(client))
-            kill = Statement(
-                """
-                SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                WHERE application_name = 'dbopsd migrate watch' AND pid <> pg_backend_pid()
-                """,
-                "SELECT pg_terminate_backend",
-            )
-            await site.witness.fetch_all(kill)
+            await site.witness.fetch_all(KILL_WATCHER)
     (error,) = failed.value.exceptions
     assert isinstance(error, ConnectionLost)
     assert attempts.count == 2
+
+
+async def test_nor_does_the_first_where_the_watcher_was_ended_while_idle(site: Site) -> None:
+    await site.witness.fetch_all(KILL_WATCHER)
+    await eventually(lambda: site.watcher.has_news, what="the end of the watcher is known here")
+    attempts = site.attempts(PATIENT)
+    with pytest.raises(ConnectionLost):
+        await site.apply(attempts, ALTER_THREE, PATIENT)
+    assert await columns(site, "a") == ["id", "v"]
