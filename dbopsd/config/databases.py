@@ -161,6 +161,12 @@ class DatabaseConfig(Section):
         return {**values, "schedules": with_default_schedules(schedules)}
 
     @model_validator(mode="after")
+    def _backups_before_rollbacks_have_a_store(self) -> Self:
+        if self.migrations.backup_before != "none" and self.backup is None:
+            raise ValueError("migrations.backup_before needs [databases.NAME.backup]")
+        return self
+
+    @model_validator(mode="after")
     def _password_has_a_login(self) -> Self:
         if self.embedded and self.password_file is not None:
             raise ValueError(

@@ -42,7 +42,8 @@ async def watching_session(database: Database) -> AsyncIterator[Session]:
         "primary",
         application_name="dbopsd migrate watch",
         query_timeout_s=_ANSWER_TIMEOUT_S,
-        settings=CATALOG_ONLY,
+        # It is idle for as long as a migration waits for none.
+        settings={**CATALOG_ONLY, "idle_session_timeout": "0"},
         replace_bad_text=True,
     ) as session:
         yield session

@@ -16,6 +16,7 @@ from dbopsd.db.statement import Statement, load_sql
 from dbopsd.migrate.versions.apply.attempts import LockLimits
 from dbopsd.migrate.versions.ledger.lock_key import LockKey
 from dbopsd.migrate.versions.model.migration_file import Script
+from dbopsd.migrate.versions.sql.lexer import statements
 
 APPLICATION_NAME: Final = "dbopsd migrate"
 
@@ -24,7 +25,10 @@ _SQL: Final = "dbopsd.migrate.versions.apply.sql"
 # not, what a killed daemon left runs to its end, and the lock of migrations is held until then.
 _CLIENT_CHECK: Final = {"client_connection_check_interval": "200ms"}
 _UTF8: Final = "UTF8"
-_SETS_MODES: Final = re.compile(r"\bSET\s+TRANSACTION\b|\btransaction_isolation\b", re.IGNORECASE)
+_MAY_SET_MODES: Final = re.compile(r"\bSET\b[^;]{0,100}\btransaction", re.IGNORECASE)
+_SETS_MODES: Final = re.compile(
+    r"SET\s+(?:LOCAL\s+|SESSION\s+)?transaction(?:_isolation|_deferrable)?\b", re.IGNORECASE
+)
 # Timeouts of a role that suit an application: a migration is limited by its own.
 _WITHOUT_LIMIT: Final = {
     "idle_in_transaction_session_timeout": "0",
@@ -91,7 +95,7 @@ class WorkingSession:
     ) -> tuple[Statement, ...]:
         """What to send with the BEGIN of the transaction that a file runs in."""
         settings = self.file_settings(script, limits)
-        if _SETS_MODES.search(script.text):
+        if _sets_modes(script.text):
             # After a SELECT it would be too late for them.
             await self.set(settings)
             return ()
@@ -177,6 +181,13 @@ async def _can_set(session: Session, settings: dict[str, str]) -> bool:
         # The server's system cannot tell (it has no POLLRDHUP), or a role may not.
         return False
     return True
+
+
+def _sets_modes(text: str) -> bool:
+    """Whether a statement of the file sets a mode of its transaction, such as its isolation."""
+    if not _MAY_SET_MODES.search(text):
+        return False
+    return any(_SETS_MODES.match(each.text) for each in statements(text))
 
 
 def _set_calls(settings: Mapping[str, str], *, local: bool) -> str:

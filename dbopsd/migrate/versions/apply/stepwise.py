@@ -180,6 +180,10 @@ class StepwiseRun:
             # What its words do not tell, such as a CALL of a procedure that commits.
             self._steps[index] = replace(step, alone=True)
             await self._try_step(index)
+        if _resets_all(self._steps[index].statement.text):
+            working = self._work.working
+            settings = working.file_settings(self._planned.script, self._limits)
+            await working.set({**working.settings, **settings})
         self._in_doubt = False
         self._tally.statements_done = index + 1
         self._told(index + 1)
@@ -229,10 +233,13 @@ class StepwiseRun:
     async def _run_alone(self, index: int, step: _Step, watch: LockWatch) -> None:
         """Run a statement that refuses a transaction, between two records."""
         session, ledger, working = self._work.session, self._work.ledger, self._work.working
-        async with session.transaction():
-            await session.execute_script(load("own_role"))
-            await ledger.progress(session, self._run_id, index, in_doubt=True)
-        self._in_doubt = True
+        # What is there before it, such as another index of that name, makes it fail: nobody may take
+        # that for its work.
+        if await look_up(session, step.kind) is not Verdict.DONE:
+            async with session.transaction():
+                await session.execute_script(load("own_role"))
+                await ledger.progress(session, self._run_id, index, in_doubt=True)
+            self._in_doubt = True
         instead = await in_its_place(session, step.kind)
         limited = working.without_lock_timeout() if step.patient else contextlib.nullcontext()
         async with limited, watch:
@@ -323,6 +330,11 @@ def _makes_session_state(text: str) -> bool:
     """Whether a statement makes what only its session has, such as a temporary table."""
     first, *others = (*islice(words(text, 0, len(text)), 4), "")
     return first in _SESSION_STATE or (first == "CREATE" and not _TEMPORARY.isdisjoint(others))
+
+
+def _resets_all(text: str) -> bool:
+    """Whether a statement takes back what the session had before the file."""
+    return (*islice(words(text, 0, len(text)), 2),) in (("RESET", "ALL"), ("DISCARD", "ALL"))
 
 
 def _chooses_name(kind: StatementKind) -> bool:

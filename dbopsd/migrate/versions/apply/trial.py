@@ -6,7 +6,7 @@ from typing import Final
 
 from dbopsd.db.errors import DeadlockDetected, LockTimeout, QueryCanceled, ScriptFailed
 from dbopsd.errors import DbopsError
-from dbopsd.migrate.versions.apply.attempts import LockAttempts
+from dbopsd.migrate.versions.apply.attempts import LockAttempts, LockLimits
 from dbopsd.migrate.versions.apply.engine import UNIT, VERBS, PlanState, not_begun
 from dbopsd.migrate.versions.apply.lock_watch import LockWatch
 from dbopsd.migrate.versions.apply.work import (
@@ -38,7 +38,7 @@ class PlanTrial(PlanState):
         attempts = LockAttempts(
             self._work.watcher,
             self._work.working.backend_pid,
-            limits_of(self._work, self._plan[0]),
+            min((limits_of(self._work, each) for each in self._plan), key=_strictness),
             database=self._work.database,
             migration="the plan",
         )
@@ -91,6 +91,10 @@ class PlanTrial(PlanState):
         failed = statement_failed(self._work, planned, found, error.statements_done, error)
         self.runs[index] = replace(self.runs[index], problem=failed.message)
         return failed
+
+
+def _strictness(limits: LockLimits) -> tuple[int, int]:
+    return (limits.budget_ms or 0, limits.lock_timeout_ms)
 
 
 def _untestable(error: ScriptFailed, untried: Sequence[str]) -> str:

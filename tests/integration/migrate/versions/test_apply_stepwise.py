@@ -213,6 +213,32 @@ async def test_a_detach_that_was_cut_off_is_finalized(site: MigrationSite) -> No
     assert site.ask("SELECT 1 FROM pg_inherits") == []
 
 
+async def test_another_index_of_that_name_is_not_its_own(site: MigrationSite) -> None:
+    site.ask(f"{ROWS} CREATE INDEX i ON t (id)")
+    site.write("001_a", f"{OFF}CREATE TABLE u ();\nCREATE INDEX CONCURRENTLY i ON t (x);")
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, MigrationFailed)
+    assert failed.error.sqlstate == "42P07"
+    [run] = await site.runs()
+    assert (run.result, run.statements_done, run.in_doubt) == (Result.INTERRUPTED, 1, False)
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, MigrationFailed), "it is not taken for done"
+
+
+async def test_a_reset_leaves_the_settings_that_a_file_begins_with(site: MigrationSite) -> None:
+    shown = (
+        "current_setting('client_connection_check_interval') AS client,"
+        " current_setting('lock_timeout') AS lock"
+    )
+    site.write(
+        "001_a",
+        f"{OFF}SET lock_timeout = 0;\nRESET ALL;\nCREATE TABLE a AS SELECT {shown};\n"
+        f"DISCARD ALL;\nINSERT INTO a SELECT {shown};",
+    )
+    await site.apply_unchecked()
+    assert site.ask("SELECT * FROM a") == [("200ms", "500ms")] * 2
+
+
 async def test_what_commits_by_itself_is_not_repeated(site: MigrationSite) -> None:
     site.ask(
         "CREATE TABLE counted (id int); CREATE TABLE t (id int);"

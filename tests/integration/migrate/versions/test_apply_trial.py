@@ -26,8 +26,9 @@ SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_|information_s
 async def site(
     tmp_path: Path, database_dsn: str, recording: Recording
 ) -> AsyncIterator[MigrationSite]:
+    store = {"backup": {"store": (tmp_path / "store").as_uri()}}
     async with migration_site(
-        tmp_path, database_dsn, recording.telemetry, backup_before="full"
+        tmp_path, database_dsn, recording.telemetry, settings=store, backup_before="full"
     ) as site:
         yield site
 
