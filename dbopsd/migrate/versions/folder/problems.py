@@ -5,7 +5,8 @@ from typing import Final
 
 from dbopsd.migrate.versions.model.migration import MigrationProblem
 
-_MOST_PROBLEMS: Final = 1_000
+_MOST: Final = {True: 1_000, False: 200}
+"""How many problems that block are kept, and how many that do not."""
 _MOST_OF_A_FILE: Final = 20
 _MOST_CHARS: Final = 500
 
@@ -16,22 +17,26 @@ class Problems:
     def __init__(self, set_: str) -> None:
         self._set = set_
         self._found: list[MigrationProblem] = []
-        self._of_files: Counter[str] = Counter()
-        self._left_out = False
+        self._kept: Counter[bool] = Counter()
+        self._of_files: Counter[tuple[str, bool]] = Counter()
+        self._left_out: set[bool] = set()
 
     @property
     def found(self) -> tuple[MigrationProblem, ...]:
         """All of them, in the order in which they were added."""
         if not self._left_out:
             return tuple(self._found)
-        message = "there are more problems: mend these first"
-        more = MigrationProblem("MORE_PROBLEMS", message, set=self._set, blocking=True)
+        blocking = True in self._left_out
+        message = "there are more problems" + (": mend these first" if blocking else "")
+        more = MigrationProblem("MORE_PROBLEMS", message, set=self._set, blocking=blocking)
         return (*self._found, more)
 
-    def is_full(self, path: str) -> bool:
+    def is_full(self, path: str, *, blocking: bool = True) -> bool:
         """Whether no more problems of a file are taken, so that nobody need look for them."""
-        full = self._of_files[path] >= _MOST_OF_A_FILE or len(self._found) >= _MOST_PROBLEMS
-        self._left_out = self._left_out or full
+        of_file = self._of_files[path, blocking]
+        full = of_file >= _MOST_OF_A_FILE or self._kept[blocking] >= _MOST[blocking]
+        if full:
+            self._left_out.add(blocking)
         return full
 
     def add(
@@ -45,9 +50,10 @@ class Problems:
         blocking: bool = True,
     ) -> None:
         """Add one. `place`: line and column in the file, from 1."""
-        if self.is_full(path):
+        if self.is_full(path, blocking=blocking):
             return
-        self._of_files[path] += 1
+        self._kept[blocking] += 1
+        self._of_files[path, blocking] += 1
         self._found.append(
             MigrationProblem(
                 reason,

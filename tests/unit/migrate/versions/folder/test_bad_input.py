@@ -291,6 +291,16 @@ def test_more_problems_than_an_answer_holds(read_files: ReadFiles) -> None:
     assert len(folder.problems) == 1001
 
 
+def test_more_warnings_than_an_answer_holds_block_nothing(read_files: ReadFiles) -> None:
+    left_out = {f"report_{number}.sql": "" for number in range(1_100)}
+    folder = read_files({"V1__a.sql": UP, **left_out})
+    assert problems(folder) == []
+    assert folder.problems[-1].reason == "MORE_PROBLEMS"
+    assert len(folder.problems) == 201
+    folder = read_files({"V2__b.sql": "commit;"})
+    assert [found[0] for found in problems(folder)] == ["TRANSACTION_CONTROL"]
+
+
 def test_sets() -> None:
     none = DatabaseConfig()
     one = DatabaseConfig.model_validate({"migrations_dir": "/a"})
