@@ -32,8 +32,8 @@ class HistoryExists(DbopsError):
     def message(self) -> str:
         return (
             f"set '{self.set}' of database '{self.database}' has a history already: migration "
-            f"{self.version} is {self.state}; a baseline is for a database without one, and "
-            f"`dbops migrate resolve {self.database} VERSION --applied` for a single migration"
+            f"{self.version} is {self.state}; a baseline is for a database without one: take a "
+            "mistaken one back first, with `dbops migrate resolve … --not-applied`"
         )
 
 

@@ -39,7 +39,7 @@ def describe(state: MigrationState, set_: str) -> Migration:
         name=file.name if file else (shown.name if shown else ""),
         state=state.state,
         checksum=file.checksum if file else "",
-        applied_checksum=_shown_checksum(state.applied),
+        applied_checksum=shown_checksum(state.applied),
         transactional=file.up.transactional if file else False,
         phase=file.phase if file else None,
         repeatable=state.repeatable,
@@ -90,7 +90,8 @@ def _version_of(state: MigrationState) -> str:
     return "" if state.repeatable else state.key
 
 
-def _shown_checksum(applied: LedgerRun | None) -> str:
+def shown_checksum(applied: LedgerRun | None) -> str:
+    """The checksum of an applied file; one that is no SHA-256 with its algorithm before it."""
     if applied is None:
         return ""
     if applied.checksum_algorithm in ("", SHA256):
@@ -141,5 +142,6 @@ def _interruption(last: LedgerRun | None) -> str:
     if last is None:
         return ""
     what = "its rollback" if last.direction is Direction.DOWN else "it"
-    after = f"{what} was interrupted after {last.statements_done} of {last.statements} statements"
-    return f"{after}: {last.problem}" if last.problem else after
+    if last.problem:
+        return f"{what} was interrupted: {last.problem}"
+    return f"{what} was interrupted after {last.statements_done} of {last.statements} statements"

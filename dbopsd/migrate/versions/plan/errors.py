@@ -35,9 +35,9 @@ class MigrationChanged(MigrationInTheWay):
     def message(self) -> str:
         return (
             f"{self.migration} was changed after it was applied to database '{self.database}' "
-            f"(SHA-256 {self.checksum[:12]}…, applied {self.applied_checksum[:12]}…): restore the "
-            "file and put the change into a new migration; if the database has the change already, "
-            f"`dbops migrate resolve {self.database} {self.version} --applied --reason …`"
+            f"(SHA-256 {self.checksum[:12]}…, applied {_short(self.applied_checksum)}): restore "
+            "the file and put the change into a new migration; if the database has the change "
+            f"already, `dbops migrate resolve {self.database} {self.version} --applied --reason …`"
         )
 
 
@@ -82,13 +82,16 @@ class MigrationInterrupted(MigrationInTheWay):
 
     statements_done: int
     statements: int
+    changed: bool = False
+    """Whether its file is not the one any more that ran."""
 
     @property
     def message(self) -> str:
+        changed = ", and its file was changed since" if self.changed else ""
         return (
             f"{self.migration} was interrupted on database '{self.database}' after "
-            f"{self.statements_done} of {self.statements} statements: complete it by hand and "
-            f"`dbops migrate resolve {self.database} {self.version} --applied --reason …`, or undo "
+            f"{self.statements_done} of {self.statements} statements{changed}: complete it by hand "
+            f"and `dbops migrate resolve {self.database} {self.version} --applied --reason …`, or undo "
             "what was done and resolve it with --not-applied"
         )
 
@@ -149,3 +152,8 @@ class RollbackBeyondBaseline(DbopsError):
             f"version {self.version} of set '{self.set}' is the baseline of database "
             f"'{self.database}': what was there before it is not rolled back"
         )
+
+
+def _short(checksum: str) -> str:
+    """The beginning of a SHA-256; another tool's checksum whole."""
+    return checksum if ":" in checksum else f"{checksum[:12]}…"

@@ -17,6 +17,7 @@ from dbopsd.migrate.versions.model.requests import (
     ApplyMigrationsRequest,
     RollbackMigrationsRequest,
 )
+from dbopsd.migrate.versions.plan.description import shown_checksum
 from dbopsd.migrate.versions.plan.errors import (
     MigrationChanged,
     MigrationInterrupted,
@@ -218,7 +219,12 @@ def _refuse_history(database: str, state: SetState) -> None:
     for each in state.migrations:
         if each.state is State.CHANGED and each.file and each.applied:
             raise MigrationChanged(
-                database, set_, each.version, each.title, each.file.checksum, each.applied.checksum
+                database,
+                set_,
+                each.version,
+                each.title,
+                each.file.checksum,
+                shown_checksum(each.applied),
             )
         if each.state is State.MISSING and not each.repeatable:
             raise MigrationMissing(database, set_, each.version, each.title)
@@ -249,6 +255,14 @@ def _interrupted(database: str, state: SetState, direction: Direction) -> Migrat
 
 
 def _interruption(database: str, set_: str, state: MigrationState) -> MigrationInterrupted:
-    last = state.last
+    last, file = state.last, state.file
     done, statements = (last.statements_done, last.statements) if last else (0, 0)
-    return MigrationInterrupted(database, set_, state.version, state.title, done, statements)
+    changed = (
+        last is not None
+        and file is not None
+        and last.direction is Direction.UP
+        and last.checksum != file.checksum
+    )
+    return MigrationInterrupted(
+        database, set_, state.version, state.title, done, statements, changed
+    )

@@ -29,7 +29,7 @@ _ALLOWED: Final = {
 }
 _INSTEAD: Final = {
     State.CHANGED: "--applied is for one whose change the database has already",
-    State.PENDING: "apply it, or record with `dbops migrate baseline` that it is there",
+    State.PENDING: "apply it; with IF NOT EXISTS it copes with what is there already",
     State.OUT_OF_ORDER: "apply it with --out-of-order",
     State.RUNNING: "wait for its end",
     State.APPLIED: "to take it back, roll it back, or undo it by a new migration",

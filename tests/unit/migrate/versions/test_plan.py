@@ -127,6 +127,9 @@ def test_a_changed_file_blocks() -> None:
         applied(ran(migration("001", "SELECT 0;")), to="002")
     assert caught.value.metadata["version"] == "001"
     assert caught.value.checksum == ONE.checksum != caught.value.applied_checksum
+    foreign = dataclasses.replace(ran(ONE), checksum="-12", checksum_algorithm="crc32")
+    with pytest.raises(MigrationChanged, match=r"applied crc32:-12\)"):
+        applied(dataclasses.replace(foreign, normalised_checksum=""))
 
 
 def test_a_missing_file_is_called_missing() -> None:
@@ -196,6 +199,13 @@ def test_what_came_too_late_for_one_that_is_begun() -> None:
 def test_else_somebody_has_to_look(broken: LedgerRun, request_: dict[str, Any]) -> None:
     with pytest.raises(MigrationInterrupted, match="dbops migrate resolve main 00"):
         applied(ran(ONE), ran(TWO), broken, **request_)
+
+
+def test_whether_the_file_was_changed_since_it_was_interrupted() -> None:
+    with pytest.raises(MigrationInterrupted, match="and its file was changed since"):
+        applied(ran(ONE), ran(migration("002", "SELECT 0;"), result=Result.INTERRUPTED))
+    with pytest.raises(MigrationInterrupted, match="statements: complete"):
+        applied(ran(ONE), ran(TWO, result=Result.INTERRUPTED), to="001")
 
 
 def test_what_still_runs_is_left_alone() -> None:
