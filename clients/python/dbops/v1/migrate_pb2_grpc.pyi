@@ -51,6 +51,7 @@ class MigrateServiceStub:
     - FAILED_PRECONDITION, `CONTRACT_BLOCKED`: sessions of an older application version are still connected.
     - FAILED_PRECONDITION, `TRANSACTION_ENDED`: a migration ended the transaction that it was to run in.
     - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
+    - UNAVAILABLE, `SERVERS_DIFFER`: two connections to the database lead to different servers.
     - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`, `LEDGER_NOT_OURS`: a newer dbopsd has changed the
       ledger, or the role may not create or use it, or another role could have code run in it.
     - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.
@@ -174,6 +175,7 @@ class MigrateServiceAsyncStub(MigrateServiceStub):
     - FAILED_PRECONDITION, `CONTRACT_BLOCKED`: sessions of an older application version are still connected.
     - FAILED_PRECONDITION, `TRANSACTION_ENDED`: a migration ended the transaction that it was to run in.
     - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
+    - UNAVAILABLE, `SERVERS_DIFFER`: two connections to the database lead to different servers.
     - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`, `LEDGER_NOT_OURS`: a newer dbopsd has changed the
       ledger, or the role may not create or use it, or another role could have code run in it.
     - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.
@@ -293,6 +295,7 @@ class MigrateServiceServicer(metaclass=_abc_1.ABCMeta):
     - FAILED_PRECONDITION, `CONTRACT_BLOCKED`: sessions of an older application version are still connected.
     - FAILED_PRECONDITION, `TRANSACTION_ENDED`: a migration ended the transaction that it was to run in.
     - FAILED_PRECONDITION, `POOLER_IN_THE_WAY`: a pooler in transaction mode is between dbopsd and the server.
+    - UNAVAILABLE, `SERVERS_DIFFER`: two connections to the database lead to different servers.
     - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`, `LEDGER_NOT_OURS`: a newer dbopsd has changed the
       ledger, or the role may not create or use it, or another role could have code run in it.
     - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.

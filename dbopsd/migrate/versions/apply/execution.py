@@ -1,7 +1,7 @@
 """An apply or a rollback from its plan to its report, whatever happens to the connection."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -12,7 +12,11 @@ from dbopsd.errors import DbopsError
 from dbopsd.migrate.versions.apply.autovacuum import settings_against_autovacuum
 from dbopsd.migrate.versions.apply.engine import AFTER, BEFORE, PlanRun
 from dbopsd.migrate.versions.apply.errors import CommitLost, CommitUnknown, LockLost
-from dbopsd.migrate.versions.apply.lock_watch import watching_session
+from dbopsd.migrate.versions.apply.lock_watch import (
+    ServersDiffer,
+    check_same_server,
+    watching_session,
+)
 from dbopsd.migrate.versions.apply.metrics import MigrationMetrics
 from dbopsd.migrate.versions.apply.pooler import refuse_pooler
 from dbopsd.migrate.versions.apply.session_state import working_session
@@ -167,11 +171,19 @@ class Execution:
         return lost
 
     async def _connections(self) -> tuple[AsyncExitStack, Work]:
+        """As `_both`; once more where the two came to different servers, as in a failover."""
+        with suppress(ServersDiffer):
+            return await self._both()
+        return await self._both()
+
+    async def _both(self) -> tuple[AsyncExitStack, Work]:
+        """The working connection and its watcher, on one server. Raises `ServersDiffer`."""
         database = self.run.database
         async with AsyncExitStack() as stack:
             watcher = await stack.enter_async_context(watching_session(database))
             settings = await settings_against_autovacuum(watcher)
             working = await stack.enter_async_context(working_session(database, settings))
+            await check_same_server(database.name, watcher, working.session, working.backend_pid)
             work = Work(
                 database.name,
                 working,

@@ -11,13 +11,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from dbopsd.db.database import Database
 from dbopsd.db.dsn import CATALOG_ONLY
 from dbopsd.db.errors import DatabaseError
 from dbopsd.db.session import Session
 from dbopsd.db.statement import load_sql
+from dbopsd.errors import DbopsError, StatusCode
 from dbopsd.migrate.versions.apply.autovacuum import cancel_autovacuum
 from dbopsd.migrate.versions.apply.blockers import AUTOVACUUM, LockWait, cancel_wait, lock_wait
 from dbopsd.migrate.versions.model.reports import Blocker
@@ -35,6 +36,23 @@ _ANSWER_TIMEOUT_S: Final = 5.0
 _TELL_EVERY_S: Final = 1.0
 
 
+@dataclass(eq=False)
+class ServersDiffer(DbopsError):
+    """The session that does the work and the one that watches it are on different servers."""
+
+    reason: ClassVar[str] = "SERVERS_DIFFER"
+    code: ClassVar[StatusCode] = StatusCode.UNAVAILABLE
+
+    database: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"two connections to database '{self.database}' lead to different servers: let "
+            f"databases.{self.database}.dsn lead to one, and apply again once a failover is over"
+        )
+
+
 @asynccontextmanager
 async def watching_session(database: Database) -> AsyncIterator[Session]:
     """A connection for `LockWatch`, beside the one that does the work."""
@@ -49,13 +67,16 @@ async def watching_session(database: Database) -> AsyncIterator[Session]:
         yield session
 
 
-async def is_beside(watcher: Session, working: Session, backend_pid: int) -> bool:
-    """Whether the watcher is on the server of the session that does the work.
+async def check_same_server(
+    database: str, watcher: Session, working: Session, backend_pid: int
+) -> None:
+    """Raise `ServersDiffer` unless the watcher sees the backend of the session that does the work.
 
-    On another one, the process `backend_pid` would be somebody else's, and is cancelled.
+    On another server, the process of that number is somebody else's, and would be cancelled.
     """
     seen = [await each.fetch_one(_BACKEND, {"pid": backend_pid}) for each in (working, watcher)]
-    return seen[0] is not None and seen[0] == seen[1]
+    if seen[0] is None or seen[0] != seen[1]:
+        raise ServersDiffer(database)
 
 
 @dataclass

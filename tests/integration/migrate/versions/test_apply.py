@@ -2,11 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dbopsd.db.database import Database
 from dbopsd.db.errors import ConnectionLost
+from dbopsd.db.session import Session
+from dbopsd.db.statement import Statement
+from dbopsd.migrate.versions.apply import execution, lock_watch
 from dbopsd.migrate.versions.apply.attempts import LockNotAcquired
 from dbopsd.migrate.versions.apply.errors import MigrationFailed, TransactionEnded
 from dbopsd.migrate.versions.model.ledger_run import Result
@@ -334,3 +340,34 @@ async def test_a_cancelled_apply_leaves_nothing_of_its_migration(site: Migration
     assert site.tables() == ["a"]
     assert [run.key for run in await site.runs()] == ["001"]
     assert site.ask("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'") == []
+
+
+async def test_no_watcher_looks_at_another_server(
+    site: MigrationSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There, the process of that number is somebody else's."""
+    site.write("001_a", "CREATE TABLE a (id int);")
+    elsewhere = [True, True]
+
+    @asynccontextmanager
+    async def watching(database: Database) -> AsyncIterator[Session]:
+        async with lock_watch.watching_session(database) as session:
+            ask = session.fetch_one
+
+            async def fetch_one(statement: Statement, parameters: Any = None) -> Any:
+                row = await ask(statement, parameters)
+                if "pg_postmaster_start_time" not in statement.text:
+                    return row
+                return ("another server", *row[1:]) if elsewhere.pop() else row
+
+            monkeypatch.setattr(session, "fetch_one", fetch_one)
+            yield session
+
+    monkeypatch.setattr(execution, "watching_session", watching)
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, lock_watch.ServersDiffer)
+    assert (elsewhere, site.tables()) == ([], [])
+    # Once a failover is over, both come to the new primary.
+    elsewhere.extend([False, True])
+    report = await site.apply_unchecked()
+    assert (report.outcome, elsewhere, site.tables()) == (Outcome.SUCCEEDED, [], ["a"])
