@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from dbopsd.db.errors import DatabaseError, LockTimeout, QueryCanceled
+from dbopsd.db.errors import DatabaseError
 from dbopsd.db.retry import retried
 from dbopsd.db.session import Session
 from dbopsd.errors import DbopsError
@@ -19,10 +19,10 @@ from dbopsd.migrate.versions.apply.lock_watch import (
 )
 from dbopsd.migrate.versions.apply.metrics import MigrationMetrics
 from dbopsd.migrate.versions.apply.pooler import refuse_pooler
+from dbopsd.migrate.versions.apply.schema_before import SchemaBefore, schema_before
 from dbopsd.migrate.versions.apply.session_state import working_session
 from dbopsd.migrate.versions.apply.trial import PlanTrial
 from dbopsd.migrate.versions.apply.work import Work
-from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
 from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock
 from dbopsd.migrate.versions.ledger.ledger import Ledger
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
@@ -67,7 +67,7 @@ class Execution:
     _earlier: list[MigrationRun] = field(default_factory=list)
     _current: PlanRun | PlanTrial | None = None
     _admission: Admission = field(default_factory=Admission)
-    _fingerprint_before: str | None = None
+    _before: SchemaBefore | None = None
 
     async def execute(self) -> MigrationReport:
         """Do it. Raises `FailedWithResult` once there is a plan, and else what was in its way."""
@@ -130,8 +130,8 @@ class Execution:
             backup = next((each.backup for each in earlier if each.backup), "")
             self._admission = Admission(backup=backup)
             self._current = kind(run, work, plan)
-            if self._fingerprint_before is None:
-                self._fingerprint_before = await _fingerprint(work)
+            if self._before is None:
+                self._before = await schema_before(work.session, ledger)
             if plan:
                 async with work.working.looking_up():
                     self._admission = await self.admit(plan, work.session)
@@ -218,27 +218,18 @@ class Execution:
 
     def _report(self, outcome: Outcome, problem: str = "") -> MigrationReport:
         current = self._current
-        before = self._fingerprint_before or ""
+        before = self._before or SchemaBefore()
         return MigrationReport(
             operation=f"operations/{self.run.operation}",
             outcome=outcome,
             problem=problem,
             migrations=tuple(self._runs()),
-            fingerprint_before=before,
-            fingerprint_after=(current.fingerprint if current else "") or before,
+            fingerprint_before=before.digest,
+            fingerprint_after=(current.fingerprint if current else "") or before.digest,
             backup=self._admission.backup,
             blockers=current.blockers if current else (),
-            notes=(*self._admission.notes, *(current.notes if current else ())),
+            notes=(*before.notes, *self._admission.notes, *(current.notes if current else ())),
         )
-
-
-async def _fingerprint(work: Work) -> str:
-    """The digest of the schema; empty where somebody's locks keep it from being written down."""
-    try:
-        taken = await take_fingerprint(work.session, ledger_schema=work.ledger.schema)
-    except (LockTimeout, QueryCanceled):
-        return ""
-    return taken.digest
 
 
 def _is_among(unknown: CommitUnknown, runs: Sequence[LedgerRun]) -> bool:

@@ -329,6 +329,23 @@ async def test_drift_is_measured_again_after_a_kill_before_the_fingerprint(
     assert (await site.apply_unchecked()).notes == ()
 
 
+async def test_what_had_drifted_before_is_said_before_it_is_taken_for_expected(
+    site: MigrationSite,
+) -> None:
+    site.write("001_a", "CREATE TABLE a (id int);")
+    assert (await site.apply_unchecked()).notes == ()
+    site.ask("CREATE TABLE b (x int, y int, z int); GRANT SELECT ON a TO PUBLIC")
+    site.write("002_c", "CREATE TABLE c (id int);")
+    report = await site.apply_unchecked()
+    assert report.notes == (
+        (
+            "the schema had drifted since the last run, by 4 objects: "
+            "table public.b, column public.b.x, column public.b.y, …"
+        ),
+    )
+    assert (await site.apply_unchecked()).notes == ()
+
+
 async def test_a_cancelled_apply_leaves_nothing_of_its_migration(site: MigrationSite) -> None:
     site.write("001_a", "CREATE TABLE a (id int);")
     site.write("002_b", "CREATE TABLE b (id int); SELECT pg_sleep(60);")
