@@ -150,6 +150,12 @@ class DatabaseConfig(Section):
         """This configuration for the database at `dsn`."""
         return self.model_copy(update={"dsn": SecretStr(dsn)})
 
+    @model_validator(mode="after")
+    def _backups_before_rollbacks_can_be_taken(self) -> Self:
+        if self.migrations.backup_before != "none" and self.backup is None:
+            raise ValueError("migrations.backup_before needs a store: set backup.store")
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _backups_have_schedules(cls, values: Any) -> Any:

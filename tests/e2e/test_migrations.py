@@ -226,7 +226,7 @@ def test_the_history_of_another_tool_is_adopted(site: Site) -> None:
     assert states(site.json("list", "adopted")) == {"1": "ADOPTED", "2": "ADOPTED", "3": "PENDING"}
     assert site.sql("adopted", "SELECT * FROM schema_migrations") == [(2, False)]
     nothing = site.run("adopt", "adopted", "--from", "flyway")
-    assert nothing.code == 1
+    assert nothing.code == 3
     assert "HISTORY_NOT_FOUND" in nothing.err
 
 

@@ -193,12 +193,14 @@ async def migration_site(
     """`migrations`: what `[databases.NAME.migrations]` has; `settings`: what is above it."""
     files = directory / "migrations"
     files.mkdir(parents=True, exist_ok=True)
+    store = {"backup": {"store": "file:///dev/null/none"}} if "backup_before" in migrations else {}
     config = DatabaseConfig.model_validate(
         {
             "dsn": SecretStr(dsn),
             "migrations_dir": str(files),
             "migrations": migrations,
             "pool": {"min_size": 0},
+            **store,
             **(settings or {}),
         }
     )

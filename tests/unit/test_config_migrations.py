@@ -49,6 +49,7 @@ def test_several_sets_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ('migrations = { layout = "rails" }', "layout"),
         ('migrations = { shema = "x" }', "did you mean 'schema'"),
         ("migrations = { lock_budget_ms = 0 }", "lock_budget_ms"),
+        ('migrations = { backup_before = "full" }', "set backup.store"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, keys: str, problem: str) -> None:

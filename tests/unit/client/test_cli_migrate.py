@@ -245,6 +245,19 @@ class TestCheck:
             in ran.stderr
         )
 
+    def test_what_was_asked_for_and_is_well_is_said(self, migrate):
+        well = check(notes=[], files=0)
+        well.roundtrip.add(result="RESTORED")
+        well.roundtrip.add(result="NO_ROLLBACK")
+        shown = migrate(*CHECK, "--drift", "--roundtrip", ending=operation(response=well)).stdout
+        assert "OK  nothing is waiting to be applied, no finding" in shown
+        assert "No drift: the schema is as the last migration left it." in shown
+        assert "Round trip: 1 of 2 restored the schema." in shown
+        unknown = check(notes=["drift is not known: nothing was applied"])
+        assert (
+            "No drift" not in migrate(*CHECK, "--drift", ending=operation(response=unknown)).stdout
+        )
+
     def test_nothing_found(self, migrate):
         ran = migrate(*CHECK, ending=operation(response=check(notes=[])))
         assert (ran.exit_code, ran.stdout) == (0, "OK  2 files checked, no finding\n")
@@ -272,6 +285,12 @@ class TestReport:
         shown = migrate(*APPLY, ending=operation(response=told)).stdout
         assert (shown.count("a.sql:1:1: no"), shown.count("as above")) == (1, 1)
 
+    def test_a_plan_that_was_refused_says_that_nothing_was_begun(self, migrate):
+        told = report(Report.FAILED, problem="findings")
+        told.migrations[0].ClearField("duration")
+        shown = migrate(*APPLY, ending=operation(response=told)).stdout
+        assert shown.startswith("FAILED  nothing was begun\n")
+
     def test_nothing_to_do_is_no_failure(self, migrate):
         told = Report(outcome=Report.NOTHING_TO_DO)
         ran = migrate(*APPLY, ending=operation(response=told))
@@ -286,9 +305,10 @@ class TestReport:
 
     def test_who_is_in_the_way_is_named(self, migrate):
         told = report(Report.FAILED, problem="4711 was in the way", blockers=[BLOCKER])
+        told.migrations[0].problem = "in the way"
         ran = migrate(*APPLY, ending=self.failed(told))
         assert ran.exit_code == 1
-        assert ran.stdout.startswith("FAILED  1 migration")
+        assert ran.stdout.startswith("FAILED  0 of 1 migration done in 2 s")
         (row,) = [line for line in ran.stdout.splitlines() if line.startswith("4711  ")]
         for text in ("billing", "idle in transaction", "90 s", "public.orders", "AccessShareLock"):
             assert text in row
@@ -308,7 +328,8 @@ class TestReport:
         )
 
     @pytest.mark.parametrize(
-        ("reason", "code"), [("SET_REQUIRED", 3), ("VERSION_NOT_FOUND", 3), ("FINDINGS", 1)]
+        ("reason", "code"),
+        [("SET_REQUIRED", 3), ("VERSION_NOT_FOUND", 3), ("HISTORY_NOT_FOUND", 3), ("FINDINGS", 1)],
     )
     def test_what_is_wrong_with_the_request_is_a_refusal(self, migrate, reason, code):
         ending = operation(error=("INVALID_ARGUMENT", "no", reason))
@@ -320,6 +341,9 @@ class TestHistory:
         assert "BASELINED" in migrate(*BASELINE, ending=operation(response=BASELINED)).stdout
         shown = migrate(*ADOPT, ending=operation(response=ADOPTED)).stdout
         assert "1 migration adopted from public.flyway_schema_history" in shown
+        assert "Nothing was recorded" not in shown
+        tried = migrate(*ADOPT, "--validate-only", ending=operation(response=ADOPTED)).stdout
+        assert "Nothing was recorded" in tried
         for text in ("has no file", "the checksum differs", "does not record who rolled back"):
             assert text in shown
 

@@ -1,6 +1,7 @@
 """`dbops migrate`: versioned migrations of a schema."""
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -116,6 +117,18 @@ def _check_without_result(
     return migrations_pb2.CheckMigrationsResponse(ok=False, notes=[error.message])
 
 
+def _what_is_well(
+    options: dict[str, Any], found: migrations_pb2.CheckMigrationsResponse
+) -> Iterator[str]:
+    """Say of what was asked for, and is in order, that it is."""
+    unknown = any(note.startswith("drift is not known") for note in found.notes)
+    if options.get("drift") and not found.drift and not unknown:
+        yield "No drift: the schema is as the last migration left it."
+    if options.get("roundtrip"):
+        restored = sum(each.result == each.RESTORED for each in found.roundtrip)
+        yield f"Round trip: {restored} of {len(found.roundtrip)} restored the schema."
+
+
 def _report_of_failure(operation: str, error: DbopsError) -> migrations_pb2.MigrationReport:
     return migrations_pb2.MigrationReport(
         operation=operation, outcome=migrations_pb2.MigrationReport.FAILED, problem=error.message
@@ -134,7 +147,7 @@ def _report_of_failure(operation: str, error: DbopsError) -> migrations_pb2.Migr
     help="And whether each rollback restores the schema, on a scratch database.",
 )
 @click.option("--strict", is_flag=True, help="Warnings fail the check, too.")
-@starts_migration_operation(_check_without_result)
+@starts_migration_operation(_check_without_result, remarks=_what_is_well)
 def check(
     client: DbopsClient, database: str, /, **options: Any
 ) -> Operation[migrations_pb2.CheckMigrationsResponse]:

@@ -59,8 +59,9 @@ def check_view(response: _Response) -> RenderableType:
 def _verdict(response: _Response) -> Text:
     verdict = ("OK", "green") if response.ok else ("NOT OK", "bold red")
     findings = _plural(len(response.findings), "finding") or "no finding"
-    files = _plural(response.files, "file") or "no file"
-    return Text.assemble(verdict, f"  {files} checked, {findings}")
+    files = _plural(response.files, "file")
+    checked = f"{files} checked" if files else "nothing is waiting to be applied"
+    return Text.assemble(verdict, f"  {checked}, {findings}")
 
 
 def _finding(finding: _Finding) -> Iterator[RenderableType]:

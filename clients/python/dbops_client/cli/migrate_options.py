@@ -1,15 +1,17 @@
 """The options of `dbops migrate`, and how its commands start an operation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
 import click
 from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
+from rich.text import Text
 
 from dbops_client._errors import DbopsError
 from dbops_client._sync.operations import Operation
+from dbops_client.cli.operation_views import result_of
 from dbops_client.cli.options import global_options
 from dbops_client.cli.run_operation import run_operation, show_result
 from dbops_client.cli.session import ExitCode, Session
@@ -24,6 +26,7 @@ from dbops_client.cli.start_options import (
 # What is wrong with the request, of which only a worker knows: as good as a refused call.
 _REFUSALS = frozenset(
     {
+        "HISTORY_NOT_FOUND",
         "INVALID_FIELD",
         "MIGRATIONS_NOT_CONFIGURED",
         "SET_REQUIRED",
@@ -71,6 +74,14 @@ lock_wait_option = click.option(
     metavar="SECONDS",
     help="How long each migration tries to get its locks.  [default: as configured]",
 )
+
+
+def nothing_recorded(options: dict[str, Any], _result: Any) -> Iterable[str]:
+    """Say that a result is only what would be recorded."""
+    if options.get("validate_only"):
+        yield "Nothing was recorded: this is what would be."
+
+
 _start_options = option_group(request_id_option, operation_timeout_option, no_wait_option)
 
 
@@ -84,12 +95,15 @@ def extent_options(to: str, count: str) -> Callable[..., Any]:
 
 def starts_migration_operation(
     substitute: Callable[[str, DbopsError], Message] | None = None,
+    *,
+    remarks: Callable[[dict[str, Any], Any], Iterable[str]] | None = None,
 ) -> Callable[[Callable[..., Operation[Any]]], Callable[..., ExitCode]]:
     """Return what makes a command of a function that starts an operation on migrations.
 
     The function gets the client, the database, and by name the options that were given. The
     command has the argument DATABASE, --set and the options of all such commands too. `substitute`
-    makes the JSON of an operation, by its name, that failed without a result.
+    makes the JSON of an operation, by its name, that failed without a result. `remarks` are lines
+    for people below a result, of the options that were given and the result.
     """
 
     def make(start: Callable[..., Operation[Any]]) -> Callable[..., ExitCode]:
@@ -105,7 +119,12 @@ def starts_migration_operation(
             asked = given({**options, "set": set_})
 
             def show(session: Session, ended: Operation[Any]) -> ExitCode:
-                return _show(session, ended, substitute)
+                code = _show(session, ended, substitute)
+                result = result_of(ended)
+                if remarks and result is not None and session.settings.output != "json":
+                    for line in remarks(asked, result):
+                        session.console().print(Text(line))
+                return code
 
             if asked.get("to") and asked.get("count"):
                 raise click.UsageError("--to does not go with --count: choose one.")

@@ -166,9 +166,14 @@ def report_view(report: _Report) -> RenderableType:
     known = report.outcome in _Report.Outcome.values()
     outcome = _Report.Outcome.Name(report.outcome) if known else f"OUTCOME_{report.outcome}"
     took_s = sum(_seconds(each.duration) for each in report.migrations)
-    amount = f"  {_plural(len(report.migrations), 'migration')}"
+    amount = _plural(len(report.migrations), "migration")
+    if report.outcome == _Report.FAILED and report.migrations:
+        done = sum(each.HasField("duration") and not each.problem for each in report.migrations)
+        amount = f"{done} of {amount} done"
+        if not any(each.HasField("duration") for each in report.migrations):
+            amount = "nothing was begun"
     amount += f" in {duration(took_s)}" if took_s else ""
-    summary = Text.assemble((outcome, _OUTCOME_STYLES.get(report.outcome, "")), amount)
+    summary = Text.assemble((outcome, _OUTCOME_STYLES.get(report.outcome, "")), f"  {amount}")
     for label, text in (("", report.problem), ("Backup: ", backup_id(report.backup))):
         if text:
             summary.append(f"\n{label}{plain(text)}")

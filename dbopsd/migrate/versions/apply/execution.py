@@ -95,7 +95,11 @@ class Execution:
 
     def _measured(self, report: MigrationReport) -> MigrationReport:
         database = self.run.database
-        MigrationMetrics(database.meter, database.name).ended(self.direction, report)
+        metrics = MigrationMetrics(database.meter, database.name)
+        metrics.ended(self.direction, report)
+        if self._current is not None and self._current.fingerprint:
+            # Drift is measured from that schema now.
+            metrics.drifted(0)
         return report
 
     async def _until_done(self) -> None:

@@ -130,3 +130,7 @@ async def test_drift_is_the_number_of_objects_that_differ(
             other.execute(statement.encode())
         await check_migrations(run, CheckMigrationsRequest(drift=True))
         assert points(recording, "dbops.migration.drift") == {(None, None, None): number}
+    # The next one leaves the schema that drift is measured from then.
+    (tmp_path / "migrations" / "002_wrong.sql").write_text("CREATE TABLE other (id bigint);")
+    await apply_migrations(run, ApplyMigrationsRequest())
+    assert points(recording, "dbops.migration.drift") == {(None, None, None): 0}
