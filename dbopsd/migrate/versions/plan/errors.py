@@ -91,8 +91,8 @@ class MigrationInterrupted(MigrationInTheWay):
         return (
             f"{self.migration} was interrupted on database '{self.database}' after "
             f"{self.statements_done} of {self.statements} statements{changed}: complete it by hand "
-            f"and `dbops migrate resolve {self.database} {self.version} --applied --reason …`, or undo "
-            "what was done and resolve it with --not-applied"
+            f"and `dbops migrate resolve {self.database} {self.version} --applied --reason …`, or "
+            "undo what was done and resolve it with --not-applied"
         )
 
 
