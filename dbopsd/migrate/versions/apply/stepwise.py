@@ -233,8 +233,8 @@ class StepwiseRun:
     async def _run_alone(self, index: int, step: _Step, watch: LockWatch) -> None:
         """Run a statement that refuses a transaction, between two records."""
         session, ledger, working = self._work.session, self._work.ledger, self._work.working
-        # What is there before it, such as another index of that name, makes it fail: nobody may take
-        # that for its work.
+        # What is there before it, such as another index of that name, makes it fail: it is not
+        # marked, so that nobody takes that for its work.
         if await look_up(session, step.kind) is not Verdict.DONE:
             async with session.transaction():
                 await session.execute_script(load("own_role"))
