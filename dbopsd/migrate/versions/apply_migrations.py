@@ -6,11 +6,13 @@ from dataclasses import replace
 
 from dbopsd.db.database import Database
 from dbopsd.db.session import Session
+from dbopsd.migrate.versions.adopt.applied_elsewhere import refuse_applied_elsewhere
 from dbopsd.migrate.versions.apply.execution import Admission, Execution, Planner
 from dbopsd.migrate.versions.check.check_files import blocking, check_files, refuse
 from dbopsd.migrate.versions.check.contract_phase import refuse_old_sessions
 from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.folder.sets import chosen_sets
+from dbopsd.migrate.versions.ledger.ledger import Ledger
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
 from dbopsd.migrate.versions.model.migration import Phase
 from dbopsd.migrate.versions.model.migration_file import Folder
@@ -34,6 +36,9 @@ async def apply_migrations(run: Run, request: ApplyMigrationsRequest) -> Migrati
     async def admit(planned: Sequence[PlannedRun], session: Session) -> Admission:
         checked = await check_files(run, planned, session)
         refuse(database.name, checked, request.override_findings)
+        if not request.override_findings and not await Ledger.of(database).read(session):
+            files = [each.file for each in planned]
+            await refuse_applied_elsewhere(session, database.name, folders, files)
         if any(each.file.phase is Phase.CONTRACT for each in planned):
             await refuse_old_sessions(session, database.name, config.old_applications)
         overridden = request.override_findings if blocking(checked.findings) else ""

@@ -53,6 +53,8 @@ class MigrateServiceStub:
     - UNAVAILABLE, `SERVERS_DIFFER`: two connections to the database lead to different servers.
     - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`, `LEDGER_NOT_OURS`: a newer dbopsd has changed the
     ledger, or the role may not create or use it, or another role could have code run in it.
+    - FAILED_PRECONDITION, `APPLIED_ELSEWHERE`: nothing is in the ledger, and another tool's history has what would be
+    applied. Adopt it, or give `override_findings`.
     - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.
     - FAILED_PRECONDITION, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the history is not as the tool writes
     it, or says something else than the ledger; or the ledger has migrations of the set already.
@@ -192,6 +194,8 @@ class MigrateServiceServicer:
     - UNAVAILABLE, `SERVERS_DIFFER`: two connections to the database lead to different servers.
     - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`, `LEDGER_NOT_OURS`: a newer dbopsd has changed the
     ledger, or the role may not create or use it, or another role could have code run in it.
+    - FAILED_PRECONDITION, `APPLIED_ELSEWHERE`: nothing is in the ledger, and another tool's history has what would be
+    applied. Adopt it, or give `override_findings`.
     - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.
     - FAILED_PRECONDITION, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the history is not as the tool writes
     it, or says something else than the ledger; or the ledger has migrations of the set already.
@@ -425,6 +429,8 @@ class MigrateService:
     - UNAVAILABLE, `SERVERS_DIFFER`: two connections to the database lead to different servers.
     - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`, `LEDGER_NOT_OURS`: a newer dbopsd has changed the
     ledger, or the role may not create or use it, or another role could have code run in it.
+    - FAILED_PRECONDITION, `APPLIED_ELSEWHERE`: nothing is in the ledger, and another tool's history has what would be
+    applied. Adopt it, or give `override_findings`.
     - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.
     - FAILED_PRECONDITION, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the history is not as the tool writes
     it, or says something else than the ledger; or the ledger has migrations of the set already.

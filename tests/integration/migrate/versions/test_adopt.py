@@ -11,6 +11,7 @@ import pytest
 from dbopsd.db.database import Database
 from dbopsd.db.errors import PermissionMissing
 from dbopsd.errors import InvalidField
+from dbopsd.migrate.versions.adopt.applied_elsewhere import AppliedElsewhere
 from dbopsd.migrate.versions.adopt.errors import (
     HistoryContradicts,
     HistoryNotFound,
@@ -32,6 +33,7 @@ from dbopsd.migrate.versions.model.requests import (
     Tool,
 )
 from dbopsd.migrate.versions.plan.description import migrations_of
+from dbopsd.operations.errors import FailedWithResult
 from tests.integration.migrate.versions.conftest import OpenMigrated
 from tests.support.operation_run import OperationRun
 from tests.support.recorded_histories import RECORDED
@@ -193,6 +195,32 @@ async def test_what_follows_is_applied(
     report = await apply_migrations(OperationRun(database, tmp_path), ApplyMigrationsRequest())
     assert [each.version for each in report.migrations] == ["000003"]
     assert execute(database_dsn, "SELECT age FROM users") == []
+
+
+async def test_what_another_tool_has_applied_is_not_applied_again(
+    open_migrated: OpenMigrated, database_dsn: str, directory: Path, tmp_path: Path
+) -> None:
+    migrated(database_dsn, directory, Tool.FLYWAY)
+    database = await open_migrated(database_dsn, directory, layout="flyway")
+    with pytest.raises(FailedWithResult) as refused:
+        await apply_migrations(OperationRun(database, tmp_path), ApplyMigrationsRequest())
+    error = refused.value.cause
+    assert isinstance(error, AppliedElsewhere)
+    first, *others = RECORDED[Tool.FLYWAY].applied
+    assert (error.tool, error.path, error.files) == ("Flyway", first, 1 + len(others))
+    assert "--from flyway --table" in error.message
+    assert execute(database_dsn, "SELECT 1 FROM pg_namespace WHERE nspname = 'dbops'") == []
+
+
+async def test_an_empty_history_of_another_tool_is_in_nobodys_way(
+    open_migrated: OpenMigrated, database_dsn: str, directory: Path, tmp_path: Path
+) -> None:
+    execute(database_dsn, RECORDED[Tool.GOLANG_MIGRATE].table)
+    execute(database_dsn, "DELETE FROM schema_migrations")
+    (directory / "000001_a.up.sql").write_text("CREATE TABLE a ()")
+    database = await open_migrated(database_dsn, directory)
+    report = await apply_migrations(OperationRun(database, tmp_path), ApplyMigrationsRequest())
+    assert [each.state for each in report.migrations] == [State.APPLIED]
 
 
 async def test_the_schema_is_the_one_that_drift_is_measured_from(
