@@ -1,7 +1,9 @@
 """A plan in one transaction that is rolled back: what `validate_only` asks for."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from dbopsd.db.errors import DeadlockDetected, LockTimeout, QueryCanceled, ScriptFailed
@@ -26,7 +28,8 @@ _NEEDS_COMMIT: Final = "55P04"
 class PlanTrial(PlanState):
     """Tries a plan. Its locks are held until all is rolled back.
 
-    Nothing stays but for numbers of sequences.
+    No longer than the migrations may wait for their locks: writers stand behind them. Nothing stays
+    but for numbers of sequences.
     """
 
     async def run(self) -> None:
@@ -35,40 +38,53 @@ class PlanTrial(PlanState):
         Raises `MigrationFailed`, `LockNotAcquired`, `TransactionEnded`, and what else the database
         does.
         """
+        limits = min((limits_of(self._work, each) for each in self._plan), key=_strictness)
         attempts = LockAttempts(
             self._work.watcher,
             self._work.working.backend_pid,
-            min((limits_of(self._work, each) for each in self._plan), key=_strictness),
+            limits,
             database=self._work.database,
             migration="the plan",
         )
         try:
-            await attempts.run(self._attempt)
+            await attempts.run(partial(self._attempt, limits.wait_s))
         finally:
             self.blockers = attempts.blockers
 
-    async def _attempt(self, watch: LockWatch) -> None:
+    async def _attempt(self, longest_s: float, watch: LockWatch) -> None:
         self.runs = [not_begun(each) for each in self._plan]
         self.notes = []
+        limit = asyncio.timeout(longest_s)
+        try:
+            async with limit, self._work.session.trial(), watch:
+                await self._try_all()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self.notes.append(
+                f"not tried to the end: it was rolled back after {longest_s:g} s, for writers wait "
+                "behind its locks; a longer --lock-wait lets them wait for longer"
+            )
+
+    async def _try_all(self) -> None:
         untried: list[str] = []
         done = 0
-        async with self._work.session.trial(), watch:
-            for index, planned in enumerate(self._plan):
-                path = planned.script.path
-                self._run.progress(f"try {VERBS[planned.direction]}", done, self._total, UNIT)
-                done += self.runs[index].statements
-                if not planned.script.transactional or planned.interrupted is not None:
-                    untried.append(path)
-                    self.notes.append(f"{path} was not tried: it is not in a transaction")
-                    continue
-                try:
-                    await self._try(index, planned)
-                except ScriptFailed as error:
-                    reason = _untestable(error, untried)
-                    if not reason:
-                        raise self._failed(index, planned, error) from error
-                    self.notes.append(f"{path} and what follows could not be tried: {reason}")
-                    return
+        for index, planned in enumerate(self._plan):
+            path = planned.script.path
+            self._run.progress(f"try {VERBS[planned.direction]}", done, self._total, UNIT)
+            done += self.runs[index].statements
+            if not planned.script.transactional or planned.interrupted is not None:
+                untried.append(path)
+                self.notes.append(f"{path} was not tried: it is not in a transaction")
+                continue
+            try:
+                await self._try(index, planned)
+            except ScriptFailed as error:
+                reason = _untestable(error, untried)
+                if not reason:
+                    raise self._failed(index, planned, error) from error
+                self.notes.append(f"{path} and what follows could not be tried: {reason}")
+                return
 
     async def _try(self, index: int, planned: PlannedRun) -> None:
         work, key = self._work, self._work.ledger.lock_key

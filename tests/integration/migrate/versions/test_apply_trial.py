@@ -62,6 +62,24 @@ async def test_a_trial_finds_what_fails_and_says_what_would_have_been_done(
     assert site.tables() == []
 
 
+async def test_a_trial_does_not_hold_its_locks_for_long(site: MigrationSite) -> None:
+    site.write("001_a", "CREATE TABLE a (id int);")
+    site.write("002_b", "SELECT pg_sleep(600);")
+    report = await site.apply_unchecked(validate_only=True, lock_wait_s=0.5)
+    assert report.outcome is Outcome.VALIDATED
+    (note,) = report.notes
+    assert note.startswith("not tried to the end: it was rolled back after 0.5 s")
+    assert [(m.state, m.statements_done) for m in report.migrations] == [
+        (State.PENDING, 1),
+        (State.PENDING, 0),
+    ]
+    await site.until(
+        "SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_stat_activity"
+        " WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%')"
+    )
+    assert site.tables() == []
+
+
 async def test_a_trial_names_what_it_could_not_try(site: MigrationSite) -> None:
     site.write("001_a", "CREATE TABLE a (id int);")
     site.write("002_b", f"{OFF}CREATE TABLE b (id int);\nCREATE INDEX CONCURRENTLY i ON b (id);")
