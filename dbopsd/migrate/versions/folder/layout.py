@@ -58,6 +58,12 @@ class FolderReader:
     rules: Rules
     """Those of a file without a rule of its layout."""
 
+    def flat_files(self) -> tuple[str, ...]:
+        """The names of the files, in a layout without directories. What is below is left out."""
+        for path in self.tree.files_below():
+            self.leave_out(path, "it is in a directory of its own")
+        return self.tree.listing().files
+
     def text(self, path: str) -> str | None:
         """The text of a file; None: it has none, which is a problem."""
         content = self.tree.read(path)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final, Self
 
@@ -81,6 +82,22 @@ class Tree:
             prefix = f"{below}/" if below else ""
             yield [prefix + name for name in listing.files]
             pending += (prefix + name for name in reversed(listing.directories))
+
+    def files_below(self) -> list[str]:
+        """The paths of the files in the directories below, for a layout that has none.
+
+        What cannot be listed is passed over, and is no problem: it may be anything.
+        """
+        found: list[str] = []
+        problems, self.problems = self.problems, Problems(self.set)
+        try:
+            for files in islice(self.walk(), 1, None):
+                found += files
+        except FolderUnreadable:
+            pass  # there is more below than is looked at
+        finally:
+            self.problems = problems
+        return found
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a file; None: it cannot be read, which is among the problems."""

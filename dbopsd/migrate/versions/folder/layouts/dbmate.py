@@ -25,7 +25,7 @@ def _fit(tree: Tree) -> Fit:
 
 
 def _read(reader: FolderReader) -> list[MigrationFile]:
-    found = (_migration(reader, name) for name in reader.tree.listing().files)
+    found = (_migration(reader, name) for name in reader.flat_files())
     return [migration for migration in found if migration]
 
 

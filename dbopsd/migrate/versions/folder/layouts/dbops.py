@@ -47,7 +47,7 @@ def _fit(tree: Tree) -> Fit:
 def _read(reader: FolderReader) -> list[MigrationFile]:
     ups: list[Version] = []
     downs: list[Version] = []
-    for name in reader.tree.listing().files:
+    for name in reader.flat_files():
         found = _version(name)
         if found is None:
             _refuse(reader, name)

@@ -24,7 +24,7 @@ def _fit(tree: Tree) -> Fit:
 
 def _read(reader: FolderReader) -> list[MigrationFile]:
     versions: dict[str, list[Version]] = {"up": [], "down": []}
-    for name in reader.tree.listing().files:
+    for name in reader.flat_files():
         match = _NAME.fullmatch(name)
         if not match:
             reader.leave_out(name, "its name is neither N_name.up.sql nor N_name.down.sql")

@@ -44,7 +44,7 @@ def _fit(tree: Tree) -> Fit:
 
 def _read(reader: FolderReader) -> list[MigrationFile]:
     found: list[MigrationFile] = []
-    for name in reader.tree.listing().files:
+    for name in reader.flat_files():
         match = _NAME.fullmatch(name)
         order = _order(match[1]) if match else None
         if match and order:

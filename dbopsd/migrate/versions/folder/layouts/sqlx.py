@@ -40,7 +40,7 @@ def _is_outside(content: bytes | None) -> bool:
 def _read(reader: FolderReader) -> list[MigrationFile]:
     ups: list[Version] = []
     downs: list[Version] = []
-    for name in reader.tree.listing().files:
+    for name in reader.flat_files():
         match = _NAME.fullmatch(name)
         order = _order(match[1]) if match else None
         if match and order:

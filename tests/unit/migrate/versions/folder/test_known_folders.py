@@ -28,6 +28,7 @@ def read(tmp_path: Path) -> Callable[[], tuple[Folder, Folder]]:
     directory = MigrationSetConfig(set="default", dir=tmp_path)
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
+    (tmp_path / "below").mkdir()
     return lambda: (known.read("main", directory, config), read_folder(directory, config))
 
 
@@ -55,6 +56,7 @@ def test_it_is_understood_once_while_nothing_changes(
         lambda at: (at / "R_v.sql").unlink(),
         lambda at: (at / "002_b.sql").write_bytes(b"\xff"),
         lambda at: (at / "new").mkdir(),
+        lambda at: (at / "below/005_x.sql").write_text(""),
     ],
 )
 def test_every_change_shows(

@@ -1,6 +1,7 @@
 """Each layout, by the rules of its own tool."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -257,7 +258,30 @@ def test_what_goose_and_drizzle_separate_needs_no_semicolon(read_files: ReadFile
 
 
 def test_files_that_the_tool_leaves_out_are_named(read_files: ReadFiles) -> None:
-    folder = read_files({"1_a.up.sql": UP, "seed.sql": "", "sub/2_b.up.sql": UP})
+    folder = read_files({"1_a.up.sql": UP, "seed.sql": ""})
     (problem,) = folder.problems
     assert (problem.reason, problem.path, problem.blocking) == ("FILE_LEFT_OUT", "seed.sql", False)
     assert len(folder.migrations) == 1
+
+
+@pytest.mark.parametrize("layout", ["dbops", "golang-migrate", "sqlx", "goose", "dbmate"])
+def test_files_in_directories_of_a_flat_layout_are_named(
+    read_files: ReadFiles, layout: str
+) -> None:
+    _, files, expected = next(each for each in FOLDERS.values() if each[0] == layout)
+    below = {"2026/01/2_b.sql": UP, "2026/a.txt": "", "x/3_c.sql": ""}
+    folder = read_files({**files, **below}, layout)
+    assert [(each.reason, each.path, each.blocking) for each in folder.problems] == [
+        ("FILE_LEFT_OUT", "2026/01/2_b.sql", False),
+        ("FILE_LEFT_OUT", "x/3_c.sql", False),
+    ]
+    assert summary(folder) == expected
+
+
+def test_directories_of_a_flat_layout_that_cannot_be_listed_are_no_problem(
+    read_files: ReadFiles, tmp_path: Path
+) -> None:
+    (tmp_path / "out").symlink_to("/")
+    (tmp_path / "circle").symlink_to("circle")
+    deep = "/".join("d" * 30)
+    assert read_files({"1_a.sql": UP, f"{deep}/2_b.sql": UP, "x/a\nb": ""}).problems == ()
