@@ -32,6 +32,7 @@ from dbopsd.migrate.versions.apply.work import (
     Tally,
     Work,
     attempts_at,
+    connection_lost,
     interruption,
     limits_of,
     script_of,
@@ -258,13 +259,24 @@ class StepwiseRun:
     async def _failed(self, error: ScriptFailed) -> DbopsError:
         """What to raise for a statement that failed, once the ledger has it."""
         if isinstance(error.error, ConnectionLost):
-            return error.error
+            return connection_lost(self._planned, error.error)
         done = self._tally.statements_done
         statements = [step.statement for step in self._steps]
         offset = statements[done].start if done < len(statements) else 0
         failed = statement_failed(self._work, self._planned, statements, done, error, offset)
         await self._record_failure(failed)
-        return failed
+        if self._tally.result is not Result.INTERRUPTED:
+            return failed
+        problem = failed.problem
+        return replace(
+            failed, problem=replace(problem, message=f"{problem.message}; {self._way_on()}")
+        )
+
+    def _way_on(self) -> str:
+        """What to do about a statement that failed, in a few words."""
+        if self._in_doubt and self._steps[self._tally.statements_done].kind is None:
+            return "what it had committed stays: look at the database, then `dbops migrate resolve`"
+        return "what was done before it stays: with the same file, the next apply goes on here"
 
     async def _record_failure(self, problem: DbopsError) -> None:
         """The failure itself is what the caller is to hear of, whatever comes of this."""

@@ -18,6 +18,7 @@ from dbopsd.migrate.versions.apply.work import (
     Tally,
     Work,
     attempts_at,
+    connection_lost,
     limits_of,
     script_of,
     statement_failed,
@@ -111,7 +112,7 @@ class TransactionalRun:
             await self._record(Result.INTERRUPTED, ended)
             return ended
         if isinstance(error.error, ConnectionLost):
-            return error.error
+            return connection_lost(self._planned, error.error)
         text = self._planned.script.text
         failed = statement_failed(
             self._work, self._planned, split_roughly(text), error.statements_done, error

@@ -1,9 +1,9 @@
 """What every migration of a plan is run with, and what is known of it while it runs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from dbopsd.db.errors import ScriptFailed
+from dbopsd.db.errors import ConnectionLost, ScriptFailed
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.migrate.versions.apply.attempts import LockAttempts, LockLimits, OnLockWait
@@ -128,6 +128,11 @@ def statement_failed(
     return MigrationFailed(
         work.database, problem, done + 1 if known else 0, len(statements), error.sqlstate
     )
+
+
+def connection_lost(planned: PlannedRun, error: ConnectionLost) -> ConnectionLost:
+    """`error`, which names the file that it came upon."""
+    return replace(error, statement=planned.script.path)
 
 
 def transaction_ended(work: Work, planned: PlannedRun) -> TransactionEnded:

@@ -206,6 +206,7 @@ async def test_a_connection_that_is_lost_leaves_nothing_and_says_so(site: Migrat
     site.write("001_a", "CREATE TABLE a (id int); SELECT pg_terminate_backend(pg_backend_pid());")
     failed = await site.failure(site.apply_unchecked())
     assert isinstance(failed.error, ConnectionLost)
+    assert failed.error.message.startswith("'001_a.sql' failed on database 'main': ")
     assert failed.report is not None
     [migration] = failed.report.migrations
     assert (migration.state, migration.problem) == (State.PENDING, failed.error.message)

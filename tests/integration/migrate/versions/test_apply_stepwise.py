@@ -99,7 +99,10 @@ async def test_it_goes_on_at_the_statement_that_failed(site: MigrationSite) -> N
         "\nCREATE TABLE u ();",
     )
     failed = await site.failure(site.apply_unchecked())
-    assert str(failed.error) == "001_a.sql:4:1: division by zero (statement 4 of 5)"
+    assert str(failed.error) == (
+        "001_a.sql:4:1: division by zero; what was done before it stays: with the same file, the"
+        " next apply goes on here (statement 4 of 5)"
+    )
     assert failed.report is not None
     [migration] = failed.report.migrations
     assert (migration.state, migration.statements_done) == (State.INTERRUPTED, 3)
