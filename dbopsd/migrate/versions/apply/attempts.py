@@ -133,6 +133,7 @@ class LockAttempts:
         database: str,
         migration: str,
         on_wait: OnLockWait | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._watcher = watcher
         self._backend_pid = backend_pid
@@ -140,6 +141,7 @@ class LockAttempts:
         self._database = database
         self._migration = migration
         self._on_wait = on_wait
+        self._clock = clock
         self._began = 0.0
         self.count = 0
         """How many there were."""
@@ -159,7 +161,7 @@ class LockAttempts:
         It is done again after a lock timeout, a deadlock, a failed serialization, and when the
         watch has cancelled it; every other error ends it. Raises `LockNotAcquired`.
         """
-        self._began = time.monotonic()
+        self._began = self._clock()
         async for attempt in stamina.retry_context(on=self._pause_s, attempts=None, timeout=None):
             with attempt:
                 return await self._attempt(work)
@@ -177,6 +179,7 @@ class LockAttempts:
             min(self._budget_s, self._left_s()),
             all_waits=self._limits.budget_ms is None,
             on_wait=self._tell,
+            clock=self._clock,
         )
         try:
             return await work(watch)
@@ -192,14 +195,14 @@ class LockAttempts:
 
     def _tell(self, _waited_s: float, blockers: tuple[Blocker, ...]) -> None:
         if self._on_wait is not None:
-            self._on_wait(self.count, time.monotonic() - self._began, blockers)
+            self._on_wait(self.count, self._clock() - self._began, blockers)
 
     def _not_acquired(self, exc: DatabaseError) -> LockNotAcquired:
         return LockNotAcquired(
             self._database,
             self._migration,
             self.count,
-            time.monotonic() - self._began,
+            self._clock() - self._began,
             one_line(exc.message),
             self.blockers,
         )
@@ -210,7 +213,7 @@ class LockAttempts:
         return self._limits.wait_s if budget_ms is None else budget_ms / 1000
 
     def _left_s(self) -> float:
-        return self._limits.wait_s - (time.monotonic() - self._began)
+        return self._limits.wait_s - (self._clock() - self._began)
 
     def _pause_s(self, exc: Exception) -> float | bool:
         """How long to wait before the next attempt; False: there is none."""

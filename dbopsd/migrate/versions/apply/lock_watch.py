@@ -81,7 +81,7 @@ async def check_same_server(
 
 @dataclass
 class _Seen:
-    """A wait for a lock, as it was seen last. `began` is by time.monotonic()."""
+    """A wait for a lock, as it was seen last. `began` is by the watch's clock."""
 
     started: datetime
     began: float
@@ -111,12 +111,14 @@ class LockWatch:
         *,
         all_waits: bool = False,
         on_wait: OnWait | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._session = session
         self._backend_pid = backend_pid
         self._budget_s = budget_s
         self._all_waits = all_waits
         self._on_wait = on_wait
+        self._clock = clock
         self._poll_s = _PATIENT_POLL_S if all_waits else min(_POLL_S, budget_s / _LOOKS)
         self._ended = asyncio.Event()
         self._start: asyncio.TimerHandle | None = None
@@ -188,7 +190,7 @@ class LockWatch:
             return
         if self._wait is None:
             counts = self._all_waits or seen.stalls_writers
-            self._wait = _Seen(seen.started, time.monotonic() - seen.waited_s, counts)
+            self._wait = _Seen(seen.started, self._clock() - seen.waited_s, counts)
             self._tell_after = self._wait.began + _TELL_EVERY_S
         await self._act_on(seen, self._wait)
 
@@ -200,7 +202,7 @@ class LockWatch:
         if wait.counts and self._left_s() <= 0:
             sent = await cancel_wait(self._session, self._backend_pid, wait.started)
             self.over_budget = self.over_budget or sent
-        if self._on_wait is not None and (now := time.monotonic()) >= self._tell_after:
+        if self._on_wait is not None and (now := self._clock()) >= self._tell_after:
             self._tell_after = now + _TELL_EVERY_S
             self._on_wait(now - wait.began, self.blockers)
 
@@ -208,7 +210,7 @@ class LockWatch:
         """Add the wait that has ended, or is left behind, to what it took in all."""
         if self._wait is None:
             return
-        took_s = time.monotonic() - self._wait.began
+        took_s = self._clock() - self._wait.began
         self.waited_s += took_s
         if self._wait.counts:
             self._spent_s += took_s
@@ -217,7 +219,7 @@ class LockWatch:
     def _left_s(self) -> float:
         """How much of the budget is left."""
         current = self._wait
-        running_s = time.monotonic() - current.began if current and current.counts else 0.0
+        running_s = self._clock() - current.began if current and current.counts else 0.0
         return self._budget_s - self._spent_s - running_s
 
     def _pause_s(self) -> float:
