@@ -245,6 +245,22 @@ def test_what_was_interrupted_is_resolved(site: Site) -> None:
     assert site.json("list", "doubtful")["pending"] == 0
 
 
+def test_what_waits_for_its_phase_is_named(site: Site) -> None:
+    """After the test of baselines: 001 is baselined, 002 is pending."""
+    site.write("restored", v003_drop="-- dbops: phase=contract\nDROP TABLE b;")
+    done = site.json("apply", "restored")
+    assert [each["version"] for each in done["migrations"]] == ["002"]
+    said = ["003_drop.sql waits until contract is the phase that is asked for"]
+    assert done["notes"][-1:] == said
+    nothing = site.json("apply", "restored")
+    assert (nothing["outcome"], nothing["notes"]) == ("NOTHING_TO_DO", said)
+    contracted = site.json("apply", "restored", "--phase", "contract")
+    assert ([each["version"] for each in contracted["migrations"]], contracted["notes"]) == (
+        ["003"],
+        [],
+    )
+
+
 def test_what_is_not_there(site: Site) -> None:
     assert site.run("list", "nosuch").code == 3
     unknown = site.run("apply", "main", "--set", "nosuch")

@@ -15,10 +15,11 @@ from dbopsd.migrate.versions.folder.sets import chosen_sets
 from dbopsd.migrate.versions.ledger.ledger import Ledger
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
 from dbopsd.migrate.versions.model.migration import Phase
-from dbopsd.migrate.versions.model.migration_file import Folder
+from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile
 from dbopsd.migrate.versions.model.reports import MigrationReport
 from dbopsd.migrate.versions.model.requests import ApplyMigrationsRequest
 from dbopsd.migrate.versions.plan.plan import PlannedRun, plan_apply
+from dbopsd.migrate.versions.plan.states import APPLIED_STATES, read_set
 from dbopsd.operations.kind import Run
 
 
@@ -44,10 +45,16 @@ async def apply_migrations(run: Run, request: ApplyMigrationsRequest) -> Migrati
         overridden = request.override_findings if blocking(checked.findings) else ""
         return Admission(reason=overridden, notes=checked.notes)
 
-    execution = Execution(
-        run, Direction.UP, plan_of(database, folders, request), admit, request.lock_wait_s
-    )
-    return await (execution.try_out() if request.validate_only else execution.execute())
+    planned_for = plan_of(database, folders, request)
+    waiting: list[MigrationFile] = []
+
+    def plan(runs: list[LedgerRun], live: frozenset[int], done: int) -> tuple[PlannedRun, ...]:
+        waiting[:] = _waiting_contracts(folders, runs, live, request)
+        return planned_for(runs, live, done)
+
+    execution = Execution(run, Direction.UP, plan, admit, request.lock_wait_s)
+    report = await (execution.try_out() if request.validate_only else execution.execute())
+    return replace(report, notes=(*report.notes, *_said_of(waiting)))
 
 
 def plan_of(
@@ -62,3 +69,29 @@ def plan_of(
         return plan_apply(database.name, folders, runs, live, left, database.config.migrations)
 
     return plan
+
+
+def _waiting_contracts(
+    folders: Sequence[Folder],
+    runs: list[LedgerRun],
+    live: frozenset[int],
+    request: ApplyMigrationsRequest,
+) -> list[MigrationFile]:
+    """The migrations of the phase contract that an apply of everything else leaves."""
+    if request.phase is Phase.CONTRACT or request.to or request.count:
+        return []
+    return [
+        each.file
+        for folder in folders
+        for each in read_set(folder, runs, live).migrations
+        if each.file is not None
+        and each.file.phase is Phase.CONTRACT
+        and each.state not in APPLIED_STATES
+    ]
+
+
+def _said_of(waiting: Sequence[MigrationFile]) -> list[str]:
+    if not waiting:
+        return []
+    more = f", and {len(waiting) - 1} more of that phase" if len(waiting) > 1 else ""
+    return [f"{waiting[0].up.path} waits until contract is the phase that is asked for{more}"]
