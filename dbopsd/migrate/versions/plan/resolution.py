@@ -22,6 +22,9 @@ _ALLOWED: Final = {
     State.FAILED: frozenset(Resolution),
     # The database has what the file says now.
     State.CHANGED: frozenset({Resolution.APPLIED}),
+    # Somebody applied it by hand.
+    State.PENDING: frozenset({Resolution.APPLIED}),
+    State.OUT_OF_ORDER: frozenset({Resolution.APPLIED}),
     # It was recorded by mistake, or is to be forgotten: nothing is run.
     State.BASELINED: frozenset({Resolution.NOT_APPLIED}),
     State.ADOPTED: frozenset({Resolution.NOT_APPLIED}),
@@ -29,8 +32,8 @@ _ALLOWED: Final = {
 }
 _INSTEAD: Final = {
     State.CHANGED: "--applied is for one whose change the database has already",
-    State.PENDING: "apply it; with IF NOT EXISTS it copes with what is there already",
-    State.OUT_OF_ORDER: "apply it with --out-of-order",
+    State.PENDING: "it is not applied",
+    State.OUT_OF_ORDER: "it is not applied",
     State.RUNNING: "wait for its end",
     State.APPLIED: "to take it back, roll it back, or undo it by a new migration",
 }
@@ -82,21 +85,25 @@ def resolve(
 ) -> NewRun | None:
     """What is to be recorded; None: the last run says the same already.
 
-    Raises `NotResolvable`.
+    Raises `NotResolvable` and `VersionNotFound`.
     """
     last, direction = migration.last, _DIRECTIONS[resolution]
-    if last is None or resolution not in _ALLOWED.get(migration.state, ()):
+    if resolution not in _ALLOWED.get(migration.state, ()):
         if last is not None and last.direction is direction:
             return None
         raise NotResolvable(database, set_, migration.version, migration.state.value)
+    known = migration.applied or last
     if migration.file is not None:
         run = NewRun.of(migration.file, direction)
+    elif known is not None and migration.state is not State.PENDING:
+        run = NewRun.like(known, direction)
     else:
-        run = NewRun.like(migration.applied or last, direction)
+        # Neither a file nor the database has it.
+        raise VersionNotFound(database, set_, migration.version)
     return dataclasses.replace(
         run,
-        statements=last.statements,
-        statements_done=last.statements_done,
+        statements=last.statements if last else 0,
+        statements_done=last.statements_done if last else 0,
         reason=reason,
         who=who,
     )

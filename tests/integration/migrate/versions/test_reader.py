@@ -217,8 +217,8 @@ async def test_what_is_known_is_not_resolved(
     for version, resolution, state in (
         ("001", Resolution.NOT_APPLIED, "APPLIED"),
         ("001", Resolution.APPLIED, "APPLIED"),
-        ("002", Resolution.APPLIED, "PENDING"),
-        ("totals", Resolution.APPLIED, "PENDING"),
+        ("002", Resolution.NOT_APPLIED, "PENDING"),
+        ("totals", Resolution.NOT_APPLIED, "PENDING"),
     ):
         for validate_only in (True, False):
             with pytest.raises(NotResolvable, match=f"is {state}, which cannot"):

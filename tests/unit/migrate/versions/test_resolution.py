@@ -28,7 +28,8 @@ def said(*runs: LedgerRun, of: str = "001", resolution: Resolution = APPLIED) ->
 @pytest.mark.parametrize(
     ("run", "allowed"),
     [
-        (None, ()),
+        (None, (APPLIED,)),
+        (ran(ONE, Direction.RESOLVE_NOT_APPLIED), (APPLIED,)),
         (ran(ONE), ()),
         (ran(ONE, result=Result.FAILED), (APPLIED, NOT_APPLIED)),
         (ran(ONE, result=Result.INTERRUPTED), (APPLIED, NOT_APPLIED)),
@@ -47,9 +48,19 @@ def test_only_what_is_not_known_can_be_said(
     for resolution in Resolution:
         if resolution in allowed:
             assert said(*runs, resolution=resolution) is not None
+        elif run is not None and run.direction is Direction.RESOLVE_NOT_APPLIED:
+            assert said(*runs, resolution=resolution) is None
         else:
             with pytest.raises(NotResolvable):
                 said(*runs, resolution=resolution)
+
+
+def test_what_was_applied_by_hand_out_of_order() -> None:
+    row = said(ran(TWO))
+    assert row is not None
+    assert (row.direction, row.key) == (Direction.RESOLVE_APPLIED, "001")
+    with pytest.raises(NotResolvable):
+        said(ran(TWO), resolution=NOT_APPLIED)
 
 
 def test_the_row_says_who_why_and_how_far_it_was() -> None:
@@ -68,6 +79,7 @@ def test_what_was_said_already_is_not_said_again() -> None:
     assert said(ran(ONE, Direction.RESOLVE_NOT_APPLIED), resolution=NOT_APPLIED) is None
     with pytest.raises(NotResolvable):
         said(ran(ONE, Direction.RESOLVE_APPLIED), resolution=NOT_APPLIED)
+    assert said(ran(ONE, Direction.RESOLVE_NOT_APPLIED)) is not None
     # It was changed again since.
     assert said(ran(OTHER, Direction.RESOLVE_APPLIED)) is not None
 
@@ -89,6 +101,8 @@ def test_it_is_found_without_its_file_and_by_its_name() -> None:
     assert row.direction is Direction.RESOLVE_NOT_APPLIED
     with pytest.raises(NotResolvable):
         said(ran(gone), of="3")
+    with pytest.raises(VersionNotFound):
+        said(ran(gone), ran(gone, Direction.RESOLVE_NOT_APPLIED), of="3")
     with pytest.raises(VersionNotFound):
         said(of="4")
 
