@@ -290,6 +290,9 @@ class TestReport:
         told.migrations[0].ClearField("duration")
         shown = migrate(*APPLY, ending=operation(response=told)).stdout
         assert shown.startswith("FAILED  nothing was begun\n")
+        told.migrations[0].problem = "as tried"
+        shown = migrate(*APPLY, ending=operation(response=told)).stdout
+        assert shown.startswith("FAILED  0 of 1 migration done\n")
 
     def test_nothing_to_do_is_no_failure(self, migrate):
         told = Report(outcome=Report.NOTHING_TO_DO)

@@ -170,7 +170,7 @@ def report_view(report: _Report) -> RenderableType:
     if report.outcome == _Report.FAILED and report.migrations:
         done = sum(each.HasField("duration") and not each.problem for each in report.migrations)
         amount = f"{done} of {amount} done"
-        if not any(each.HasField("duration") for each in report.migrations):
+        if not any(each.HasField("duration") or each.problem for each in report.migrations):
             amount = "nothing was begun"
     amount += f" in {duration(took_s)}" if took_s else ""
     summary = Text.assemble((outcome, _OUTCOME_STYLES.get(report.outcome, "")), f"  {amount}")
