@@ -23,17 +23,38 @@ from dbopsd.migrate.versions.apply.statement_kinds import (
 )
 from dbopsd.migrate.versions.apply.work import Work, attempts_at, limits_of
 from dbopsd.migrate.versions.model.migration import MigrationProblem
+from dbopsd.migrate.versions.model.reports import Blocker
 from dbopsd.migrate.versions.plan.plan import PlannedRun
 
 _POLL_S: Final = 0.2
+_BUILDS_IN_MODE: Final = "ShareUpdateExclusiveLock"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Index:
-    name: Name
+    """An index of a table, and a session that is building it; `pid` None: there is none."""
+
+    schema: str
+    name: str
     valid: bool
-    busy: bool
-    """Whether somebody else may be building it."""
+    pid: int | None
+    application: str
+    role: str
+    state: str
+    age_s: float | None
+
+    def builder(self, build: IndexBuild) -> Blocker | None:
+        if self.pid is None:
+            return None
+        return Blocker(
+            self.pid,
+            self.application,
+            self.role,
+            self.state,
+            self.age_s,
+            relation=str(build.table),
+            mode=_BUILDS_IN_MODE,
+        )
 
 
 async def drop_skipped(work: Work, planned: PlannedRun) -> tuple[IndexBuild, ...]:
@@ -93,26 +114,34 @@ async def _invalid(session: Session, kind: StatementKind) -> list[Name]:
         rows = await session.fetch_all(load("rebuild_leftovers"), parameters)
         return [Name(schema, name) for schema, name in rows]
     if isinstance(kind, IndexBuild):
-        return [each.name for each in await _find(session, kind) if not each.valid]
+        found = await _find(session, kind)
+        names = (Name(each.schema, each.name) for each in found if not each.valid)
+        return list(dict.fromkeys(names))
     return []
 
 
 async def _find(session: Session, build: IndexBuild) -> list[_Index]:
     parameters = {"table": str(build.table), "index": build.index}
-    rows = await session.fetch_all(load("index_of_table"), parameters)
-    return [_Index(Name(schema, name), valid, busy) for schema, name, valid, busy in rows]
+    return await session.fetch_all_as(_Index, load("index_of_table"), parameters)
 
 
 async def _wait_for_builders(work: Work, planned: PlannedRun, build: IndexBuild) -> None:
-    """Wait until nobody else can be building the index, which is invalid until it is done."""
+    """Wait until nobody else is building the index, which is invalid until it is done."""
     wait_s = limits_of(work, planned).wait_s
     began_s = time.monotonic()
-    while any(each.busy and not each.valid for each in await _find(work.session, build)):
+    while builders := await _builders(work.session, build):
         waited_s = time.monotonic() - began_s
         if waited_s >= wait_s:
             cause = f"index {build.index or 'of ' + str(build.table)} is being built"
-            raise LockNotAcquired(work.database, planned.script.path, 1, waited_s, cause)
+            raise LockNotAcquired(work.database, planned.script.path, 1, waited_s, cause, builders)
+        if work.on_wait is not None:
+            work.on_wait(1, waited_s, builders)
         await asyncio.sleep(min(_POLL_S, wait_s))
+
+
+async def _builders(session: Session, build: IndexBuild) -> tuple[Blocker, ...]:
+    found = [each.builder(build) for each in await _find(session, build) if not each.valid]
+    return tuple(each for each in found if each is not None)
 
 
 async def _drop(work: Work, planned: PlannedRun, name: Name) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from dbopsd.migrate.versions.apply.attempts import LockNotAcquired
 from dbopsd.migrate.versions.apply.errors import MigrationFailed, TransactionEnded
 from dbopsd.migrate.versions.model.ledger_run import Result
 from dbopsd.migrate.versions.model.migration import State
@@ -150,6 +151,40 @@ async def test_an_index_of_a_partitioned_table_may_be_invalid(site: MigrationSit
     )
     await site.apply_unchecked()
     assert site.indexes() == [("i", False)]
+
+
+async def test_who_builds_the_index_now_is_waited_for_and_named(site: MigrationSite) -> None:
+    site.ask("CREATE TABLE t (id int)")
+    site.write("001_i", f"{OFF}CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (id);")
+    with (
+        psycopg.connect(site.dsn) as reader,
+        psycopg.connect(site.dsn, autocommit=True, application_name="billing") as builder,
+    ):
+        # The build waits for the end of this transaction.
+        reader.execute("LOCK TABLE t IN ROW EXCLUSIVE MODE")
+        build = asyncio.create_task(
+            asyncio.to_thread(builder.execute, "CREATE INDEX CONCURRENTLY i ON t (id)")
+        )
+        await site.until("SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('i')")
+        failed = await site.failure(site.apply_unchecked(lock_wait_s=0.3))
+        assert isinstance(failed.error, LockNotAcquired)
+        (blocker,) = failed.error.blockers
+        assert (blocker.pid, blocker.application) == (builder.info.backend_pid, "billing")
+        reader.rollback()
+        await build
+    assert site.indexes() == [("i", True)]
+
+
+async def test_other_work_on_its_table_is_not_taken_for_a_build(site: MigrationSite) -> None:
+    site.ask(ROWS)
+    leave_invalid_index(site, "i")
+    site.write("001_i", f"{OFF}CREATE INDEX CONCURRENTLY i ON t (x);")
+    with psycopg.connect(site.dsn, application_name="analyst") as other:
+        other.execute("LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE")
+        failed = await site.failure(site.apply_unchecked(lock_wait_s=0.3))
+        assert isinstance(failed.error, LockNotAcquired)
+        assert "is being built" not in failed.error.cause
+        assert [each.application for each in failed.error.blockers] == ["analyst"]
 
 
 async def test_leftovers_of_a_rebuild_are_dropped(site: MigrationSite) -> None:
