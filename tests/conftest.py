@@ -34,7 +34,8 @@ _ABOUT_DBOPSD = re.compile(
 # its neighbours the others.
 _ON_SOME_VERSION = re.compile(
     r"tests\.integration\.(migrate|test_(checks|server_support|session)"
-    r"|backup\.test_(logical|row_counts|stores|verify_contents))\b"
+    r"|backup\.test_(backup_from_standby|logical|physical_backup|row_counts|stores|verify_contents)"
+    r"|metrics\.test_(bad_text|index_suggestion|locked_objects|planner|sessions|settings|sources))\b"
 )
 _DEBIAN = Path(__file__).parent / "debian"
 _HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
@@ -82,7 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from_controller = getattr(config, "workerinput", {}).get("dbopsd_seed")
         fresh = random.SystemRandom().randrange(1, 2**32) if config.option.soak else SHORT_SEED
         config.option.seed = from_controller or fresh
-    hypothesis.settings.register_profile("short", derandomize=True)
+    hypothesis.settings.register_profile("short", derandomize=True, max_examples=40)
     hypothesis.settings.load_profile("default" if config.option.soak else "short")
     try:
         versions = _versions(config)

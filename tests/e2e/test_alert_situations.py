@@ -156,6 +156,7 @@ def test_a_session_that_is_idle_in_its_transaction(watched: Watched) -> None:
         watched.is_over("IdleInTransaction")
 
 
+@pytest.mark.thorough
 def test_a_forgotten_prepared_transaction(watched: Watched) -> None:
     with watched.connect() as connection:
         # One that is at once committed, as a transaction manager does it.
@@ -175,6 +176,8 @@ def test_a_forgotten_prepared_transaction(watched: Watched) -> None:
 
 def test_a_slot_that_nobody_reads(watched: Watched) -> None:
     create = "SELECT pg_create_physical_replication_slot('{}', true)"
+    # Or it would keep back what came before it since the last checkpoint.
+    watched.server.execute("CHECKPOINT")
     watched.server.execute(create.format("old"))
     watched.looks("replication_slots")
     assert watched.firing("ReplicationSlotInactive") == [], "it keeps nothing back"
@@ -199,6 +202,7 @@ def test_a_slot_that_nobody_reads(watched: Watched) -> None:
     watched.is_over("ReplicationSlotInactive")
 
 
+@pytest.mark.thorough
 def test_deadlocks(watched: Watched) -> None:
     update = "UPDATE public.t SET v = v + 1 WHERE id = {}"
     with watched.connect() as one, watched.connect() as other:
@@ -253,12 +257,14 @@ def test_archiving_that_fails(
         assert other.fires("WalArchivingFailing") == [{}]
 
 
+@pytest.mark.thorough
 def test_a_sequence_near_its_end(watched: Watched) -> None:
     (labels,) = watched.fires("SequenceNearEnd")
     # Neither the wide one nor the one that begins anew.
     assert labels["sequencename"] == "nearly_used"
 
 
+@pytest.mark.thorough
 def test_a_setting_that_waits_for_a_restart(watched: Watched) -> None:
     watched.server.execute("ALTER SYSTEM SET work_mem = '8MB'")
     watched.server.execute("SELECT pg_reload_conf()")

@@ -38,7 +38,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = list(CASES)
         if not (metafunc.config.option.every_case or metafunc.config.option.soak):
             # The rest says little more than tests of the stages do, at seconds each.
-            names = [*_ALWAYS, *[name for name in names if name not in _ALWAYS][::14]]
+            names = [*_ALWAYS, *[name for name in names if name not in _ALWAYS][::28]]
         metafunc.parametrize("case", [CASES[name] for name in names], ids=names)
 
 

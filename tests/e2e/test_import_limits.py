@@ -277,8 +277,8 @@ def many_rows(importer: Importer, _stack: ExitStack) -> Path:
     ("stage", "make", "toml"),
     [
         ("snapshot", locked, ""),
-        ("inspect", many_tables, ""),
-        ("profile", slow_column, ""),
+        pytest.param("inspect", many_tables, "", marks=pytest.mark.thorough),
+        pytest.param("profile", slow_column, "", marks=pytest.mark.thorough),
         ("plan", small, where(f"id IN ({ENDLESS} SELECT n FROM q)")),
         ("copy", small, expression(f"({ENDLESS} SELECT max(n) FROM q)")),
         ("verify", many_rows, ""),

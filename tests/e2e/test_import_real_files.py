@@ -54,10 +54,10 @@ def test_a_real_file_arrives_whole(importer: ImportDaemon, name: str) -> None:
 
 
 def test_the_example_arrives_with_its_mapping(importer: ImportDaemon) -> None:
-    source = importer.files / "app.db"
+    source = importer.files / "mapped.db"
     generate(source, users=200)
     mapping = EXAMPLE / "mapping.toml"
-    done = importer.run(source, "app", "--mapping", str(mapping), toml=mapping.read_text())
+    done = importer.run(source, "mapped", "--mapping", str(mapping), toml=mapping.read_text())
     done.check()
     assert done.report["outcome"] == "SUCCEEDED", done.errors
 
