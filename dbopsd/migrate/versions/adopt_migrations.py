@@ -19,14 +19,13 @@ from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
 from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.folder.sets import single_set
 from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock
-from dbopsd.migrate.versions.ledger.ledger import Ledger
-from dbopsd.migrate.versions.model.errors import MigrationFilesInvalid
+from dbopsd.migrate.versions.ledger.ledger import APPLICATION_NAME, Ledger
 from dbopsd.migrate.versions.model.migration_file import Folder
 from dbopsd.migrate.versions.model.reports import AdoptReport
 from dbopsd.migrate.versions.model.requests import AdoptMigrationsRequest
+from dbopsd.migrate.versions.plan.plan import refuse_problems
 from dbopsd.operations.kind import Run
 
-_APPLICATION_NAME: Final = "dbopsd migrate"
 _MOST_ROWS: Final = 100_000
 # Rows that a policy hides would look as if they had never been applied: an error instead.
 _SETTINGS: Final = {"row_security": "off"}
@@ -44,7 +43,7 @@ async def adopt_migrations(run: Run, request: AdoptMigrationsRequest) -> AdoptRe
     ledger = Ledger.of(database)
     async with database.dedicated_session(
         "write",
-        application_name=_APPLICATION_NAME,
+        application_name=APPLICATION_NAME,
         query_timeout_s=None,
         settings=_SETTINGS,
     ) as session:
@@ -66,9 +65,7 @@ async def _read_folder(run: Run, request: AdoptMigrationsRequest) -> Folder:
     database = run.database
     chosen = single_set(database.name, database.config, request.set)
     folder = await asyncio.to_thread(read_folder, chosen, database.config.migrations)
-    blocking = [problem for problem in folder.problems if problem.blocking]
-    if blocking:
-        raise MigrationFilesInvalid(database.name, blocking[0], len(blocking))
+    refuse_problems(database.name, folder.problems)
     return folder
 
 

@@ -11,7 +11,7 @@ from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
 from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.folder.sets import single_set
 from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock
-from dbopsd.migrate.versions.ledger.ledger import Ledger
+from dbopsd.migrate.versions.ledger.ledger import APPLICATION_NAME, Ledger
 from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.ledger_run import LedgerRun
 from dbopsd.migrate.versions.model.migration import Migration
@@ -44,7 +44,7 @@ async def baseline_migrations(run: Run, request: BaselineMigrationsRequest) -> B
         run.progress(f"waiting for {holder}")
 
     async with database.dedicated_session(
-        "write", application_name="dbopsd migrate", query_timeout_s=None
+        "write", application_name=APPLICATION_NAME, query_timeout_s=None
     ) as session:
         if request.validate_only:
             return await _baseline(run, request, session, ledger, folder)

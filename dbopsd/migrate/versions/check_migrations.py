@@ -15,7 +15,7 @@ from dbopsd.migrate.versions.fingerprint.differences import definition_differs, 
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
 from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.folder.sets import chosen_sets
-from dbopsd.migrate.versions.ledger.ledger import Ledger
+from dbopsd.migrate.versions.ledger.ledger import APPLICATION_NAME, Ledger
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
 from dbopsd.migrate.versions.model.migration_file import MigrationFile
 from dbopsd.migrate.versions.model.reports import (
@@ -34,7 +34,6 @@ from dbopsd.migrate.versions.plan.states import APPLIED_STATES, read_set
 from dbopsd.migrate.versions.roundtrip.round_trip import round_trip
 from dbopsd.operations.kind import Run
 
-_APPLICATION: Final = "dbopsd migrate"
 _QUERY_TIMEOUT_S: Final = 60.0
 
 
@@ -111,7 +110,7 @@ async def _connect(
 ) -> tuple[Session | None, list[str]]:
     """A connection, or None where it is not needed and cannot be had, and a note of that."""
     opening = database.dedicated_session(
-        "write", application_name=_APPLICATION, query_timeout_s=_QUERY_TIMEOUT_S
+        "write", application_name=APPLICATION_NAME, query_timeout_s=_QUERY_TIMEOUT_S
     )
     try:
         return await stack.enter_async_context(opening), []

@@ -21,7 +21,7 @@ from dbopsd.migrate.versions.folder.known_folders import KnownFolders
 from dbopsd.migrate.versions.folder.sets import chosen_sets, single_set
 from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock, lock_holder
 from dbopsd.migrate.versions.ledger.errors import MigrationsBusy
-from dbopsd.migrate.versions.ledger.ledger import Ledger
+from dbopsd.migrate.versions.ledger.ledger import APPLICATION_NAME, Ledger
 from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.errors import TooManyReaders
 from dbopsd.migrate.versions.model.ledger_run import LedgerRun, Result
@@ -120,7 +120,7 @@ class MigrationReader:
                     return await _try_to_resolve(session, Ledger.of(configured), asked)
             await refuse_pooler(configured)
             async with configured.dedicated_session(
-                "write", application_name="dbopsd migrate", query_timeout_s=_STATEMENT_TIMEOUT_S
+                "write", application_name=APPLICATION_NAME, query_timeout_s=_STATEMENT_TIMEOUT_S
             ) as session:
                 return await _resolve(session, Ledger.of(configured), asked)
 

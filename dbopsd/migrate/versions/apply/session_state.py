@@ -14,11 +14,10 @@ from dbopsd.db.identifiers import literal
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement, load_sql
 from dbopsd.migrate.versions.apply.attempts import LockLimits
+from dbopsd.migrate.versions.ledger.ledger import APPLICATION_NAME
 from dbopsd.migrate.versions.ledger.lock_key import LockKey
 from dbopsd.migrate.versions.model.migration_file import Script
 from dbopsd.migrate.versions.sql.lexer import statements
-
-APPLICATION_NAME: Final = "dbopsd migrate"
 
 _SQL: Final = "dbopsd.migrate.versions.apply.sql"
 # A backend looks so often whether its client is still there, while a statement runs. Where it does

@@ -42,14 +42,10 @@ from dbopsd.migrate.versions.apply.work import (
 from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
 from dbopsd.migrate.versions.plan.plan import PlannedRun
-from dbopsd.migrate.versions.sql import lexer
 from dbopsd.migrate.versions.sql.lexer import words
-from dbopsd.migrate.versions.sql.statements import SqlStatement, SyntaxProblem, split
-from dbopsd.migrate.versions.sql.transactions import refuses_transaction
+from dbopsd.migrate.versions.sql.statements import SqlStatement, split_leniently
+from dbopsd.migrate.versions.sql.transactions import WANTS_NO_TRANSACTION, refuses_transaction
 
-# In a message of several statements: active_sql_transaction, invalid_transaction_termination. Both
-# undo all of it.
-_WANTS_NO_TRANSACTION: Final = frozenset({"25001", "2D000"})
 _SESSION_STATE: Final = frozenset({"DECLARE", "LOAD", "PREPARE"})
 _TEMPORARY: Final = frozenset({"TEMP", "TEMPORARY"})
 # How long the last words about a run that was cancelled may take.
@@ -176,7 +172,7 @@ class StepwiseRun:
             await self._try_step(index)
         except ScriptFailed as error:
             step = self._steps[index]
-            if step.alone or error.sqlstate not in _WANTS_NO_TRANSACTION:
+            if step.alone or error.sqlstate not in WANTS_NO_TRANSACTION:
                 raise
             # What its words do not tell, such as a CALL of a procedure that commits.
             self._steps[index] = replace(step, alone=True)
@@ -327,14 +323,9 @@ class StepwiseRun:
 
 def _steps(planned: PlannedRun) -> list[_Step]:
     text = planned.script.text
-    try:
-        statements = split(text)
-    except SyntaxProblem:
-        # The server's grammar may be newer, and has been asked before anything began.
-        statements = lexer.statements(text)
     return [
         _Step(each, read_kind(each.text), refuses_transaction(text, each.start, each.end))
-        for each in statements
+        for each in split_leniently(text)
     ]
 
 

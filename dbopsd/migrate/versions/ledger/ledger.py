@@ -32,6 +32,8 @@ from dbopsd.migrate.versions.model.schema_object import (
     SchemaObject,
 )
 
+APPLICATION_NAME: Final = "dbopsd migrate"
+"""Of the sessions that use a ledger. Whoever waits for the lock of migrations is told it."""
 LEDGER_VERSION: Final = 2
 
 _SQL: Final = "dbopsd.migrate.versions.ledger.sql"

@@ -12,12 +12,11 @@ from dbopsd.migrate.versions.roundtrip.server_wide import refuse_to_reach_beyond
 from dbopsd.migrate.versions.roundtrip.statements import load
 from dbopsd.migrate.versions.sql import lexer
 from dbopsd.migrate.versions.sql.positions import place
-from dbopsd.migrate.versions.sql.statements import SqlStatement, SyntaxProblem, split
+from dbopsd.migrate.versions.sql.statements import split_leniently
+from dbopsd.migrate.versions.sql.transactions import WANTS_NO_TRANSACTION
 
 # There are no rows but those that migrations insert.
 _STATEMENT_TIMEOUT_S: Final = 600.0
-# active_sql_transaction; invalid_transaction_termination, of what commits by itself.
-_NOT_IN_TRANSACTION: Final = frozenset({"25001", "2D000"})
 _RESET: Final = Statement("DISCARD ALL", "DISCARD")
 
 
@@ -67,7 +66,7 @@ async def _run_whole(session: Session, script: Script) -> None:
 
 
 async def _run_statements(session: Session, script: Script) -> None:
-    for each in _statements(script.text):
+    for each in split_leniently(script.text):
         statement = Statement(each.text, "MIGRATION")
         try:
             if not await _ran_in_transaction(session, statement):
@@ -83,18 +82,10 @@ async def _ran_in_transaction(session: Session, statement: Statement) -> bool:
             await session.execute_script(statement)
             await refuse_to_reach_beyond(session)
     except ScriptFailed as error:
-        if error.sqlstate in _NOT_IN_TRANSACTION:
+        if error.sqlstate in WANTS_NO_TRANSACTION:
             return False
         raise
     return True
-
-
-def _statements(text: str) -> list[SqlStatement]:
-    try:
-        return split(text)
-    except SyntaxProblem:
-        # The server may know more than the grammar does.
-        return lexer.statements(text)
 
 
 def _located(script: Script, error: StatementFailed, start: int = 0) -> str:

@@ -1,9 +1,10 @@
 """The statements of a text as PostgreSQL's own grammar has them."""
 
+from dbopsd.migrate.versions.sql import lexer
 from dbopsd.migrate.versions.sql.grammar import SyntaxProblem, statement_spans
 from dbopsd.migrate.versions.sql.lexer import SqlStatement, skip_blanks
 
-__all__ = ["SqlStatement", "SyntaxProblem", "split"]
+__all__ = ["SqlStatement", "SyntaxProblem", "split", "split_leniently"]
 
 
 def split(text: str) -> list[SqlStatement]:
@@ -25,3 +26,11 @@ def split(text: str) -> list[SqlStatement]:
         trimmed = text[start:end].rstrip(" \t\n\r\f\v")
         statements.append(SqlStatement(trimmed, start, start + len(trimmed)))
     return statements
+
+
+def split_leniently(text: str) -> list[SqlStatement]:
+    """The statements, by the lexer where the grammar refuses the text: the server may know more."""
+    try:
+        return split(text)
+    except SyntaxProblem:
+        return lexer.statements(text)

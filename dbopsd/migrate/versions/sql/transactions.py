@@ -5,6 +5,10 @@ from typing import Final
 
 from dbopsd.migrate.versions.sql.lexer import blanked, words
 
+WANTS_NO_TRANSACTION: Final = frozenset({"25001", "2D000"})
+"""SQLSTATEs of what wants to run alone: active_sql_transaction, and, of what commits by itself,
+invalid_transaction_termination. In a message of several statements, both undo all of it."""
+
 _CONTROL: Final = re.compile(
     r"(?:BEGIN|START|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE|PREPARE)\b", re.IGNORECASE
 )
