@@ -43,8 +43,8 @@ class OperationMethod(Generic[RequestT, ResultT]):
     """The full name of the method, `dbops.v1.BackupService/CreateBackup`."""
 
     tries: bool = False
-    """Whether a call with `validate_only` starts an operation, which is told so by an attribute of
-    its request, does all that it can undo, and undoes it. Otherwise such a call starts nothing."""
+    """Whether a call with `validate_only` starts an operation, whose request has that too. The
+    operation does all that it can undo, and undoes it. Otherwise such a call starts nothing."""
 
     role: Role = field(init=False)
     """The role that calling the method needs, and running a schedule of the kind by hand."""

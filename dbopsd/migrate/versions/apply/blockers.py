@@ -59,7 +59,7 @@ class _Row:
 
 
 async def lock_wait(session: Session, backend_pid: int) -> LockWait | None:
-    """The lock that the backend waits for now, with the sessions in its way; None: it does not."""
+    """The lock that the backend waits for, and the sessions in its way; None: it waits for none."""
     # Asked often, while it hardly ever does: the whole table of locks is read only if so.
     if await session.fetch_one(_WAITS, {"pid": backend_pid}) != (True,):
         return None

@@ -98,7 +98,7 @@ class LockWatch:
     Only waits count that stop writers: those while it has, or waits for, a lock on a table that
     conflicts with writing. With `all_waits` every wait counts, which is for statements that stop
     nobody, such as those with CONCURRENTLY. Workers of autovacuum that are in the way are
-    cancelled where that may be. `on_wait` is told of waits about once a second.
+    cancelled where the role may. `on_wait` is called about once a second while a wait lasts.
 
     What runs for less than the first look is not looked at, and costs nothing.
     """
@@ -159,7 +159,7 @@ class LockWatch:
     async def _end(self, task: asyncio.Task[None]) -> None:
         """Wait for the end of the watch: what it has sent must not reach what is done next.
 
-        A caller who is cancelled meanwhile is told so: `await task` would take that for the task's.
+        Raises the caller's own cancellation, which `await task` would take for the task's.
         """
         try:
             await asyncio.wait({task})

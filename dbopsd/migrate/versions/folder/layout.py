@@ -135,7 +135,7 @@ class FolderReader:
         self.problems.add("CANNOT_RUN", message, path)
 
     def leave_out(self, path: str, why: str) -> None:
-        """Say that a file of SQL is none that the layout's tool would run."""
+        """Report a file of SQL that the layout's tool would not run."""
         if path.endswith(".sql"):
             self.problems.add("FILE_LEFT_OUT", f"{why}: it is left out", path, blocking=False)
 

@@ -50,8 +50,8 @@ async def database_lock(
 ) -> AsyncIterator[None]:
     """Hold the lock for the time of the context, on a dedicated session, outside a transaction.
 
-    `wait_s`: how long to try, in seconds; None: until it is cancelled. `waiting` is told who has
-    it, about once a second. Raises `MigrationsBusy`.
+    `wait_s`: how long to try, in seconds; None: until it is cancelled. `waiting` gets the
+    holder about once a second. Raises `MigrationsBusy`.
     """
     await _acquire(session, ledger, wait_s, waiting)
     try:

@@ -1,1 +1,1 @@
-"""What callers ask of versioned migrations, what they are told, and what every room speaks of."""
+"""Requests and results of versioned migrations, and the types that every room shares."""

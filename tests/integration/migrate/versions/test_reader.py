@@ -390,7 +390,7 @@ async def test_a_baseline_is_recorded_once(
 async def test_a_baseline_after_a_first_apply_that_failed(
     database: Database, session: Session, tmp_path: Path
 ) -> None:
-    """Whoever forgets the baseline is told so by the first migration: its tables are there."""
+    """A forgotten baseline shows when the first migration finds its tables there."""
     await record(session, database, new_run(database, "001", Result.FAILED))
     run = run_of(database, tmp_path)
     with pytest.raises(VersionNotFound):

@@ -76,7 +76,7 @@ def _detaches_concurrently(statement: Statement) -> bool:
 
 
 def _creates_slot(node: Node) -> bool:
-    """Whether it would, as it does unless it is told not to, or not to connect."""
+    """Whether the subscription creates a slot: the default, unless an option turns it off."""
     given = {name: option(node.get("options"), name) for name in ("connect", "create_slot")}
     return all(each is None or is_on(each) for each in given.values())
 
