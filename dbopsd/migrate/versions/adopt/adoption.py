@@ -20,9 +20,6 @@ _THEIRS: Final = {
     Result.INTERRUPTED: "unfinished",
     Result.RUNNING: "unfinished",
 }
-_HAS_IT: Final = frozenset(
-    {Direction.UP, Direction.BASELINE, Direction.ADOPT, Direction.RESOLVE_APPLIED}
-)
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,7 @@ def _contradiction(recorded: Recorded, runs: Sequence[LedgerRun]) -> str:
         return ""
     if last.result is not Result.DONE:
         return str(last.result.value)
-    if last.direction in _HAS_IT:
+    if last.direction.brings:
         return "" if recorded.result is Result.DONE else "applied"
     return "rolled back" if last.direction is Direction.DOWN else "resolved as not applied"
 

@@ -10,8 +10,8 @@ from dbopsd.migrate.versions.adopt.errors import HistoryNotFound
 from dbopsd.migrate.versions.adopt.history import AdoptableTool, Columns, HistoryTable
 from dbopsd.migrate.versions.adopt.registry import ADOPTABLE, KNOWN
 
-_FIND: Final = load_sql(__package__, "find_tables.sql").statement
-_CURRENT_SCHEMA: Final = load_sql(__package__, "current_schema.sql").statement
+_FIND: Final = load_sql(__package__, "sql/find_tables.sql").statement
+_CURRENT_SCHEMA: Final = load_sql(__package__, "sql/current_schema.sql").statement
 
 _NAMES: Final = sorted(
     {name for table in KNOWN for name in (*table.names, table.beside, table.never_beside) if name}

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from dbopsd.db.identifiers import quoted
-from dbopsd.migrate.versions.check.tree import (
+from dbopsd.migrate.versions.sql.lexer import words
+from dbopsd.migrate.versions.sql.statements import SyntaxProblem
+from dbopsd.migrate.versions.sql.syntax_tree import (
     Node,
     nodes,
     parse_statement,
@@ -12,8 +14,6 @@ from dbopsd.migrate.versions.check.tree import (
     relation_name,
     strings,
 )
-from dbopsd.migrate.versions.sql.lexer import words
-from dbopsd.migrate.versions.sql.statements import SyntaxProblem
 
 # The parser writes a tree down by recursion: 50,000 levels need the 8 MiB of a usual stack
 # (measured), and this length has 5,000 at most. Statements of these kinds are far shorter.

@@ -18,12 +18,12 @@ from dbopsd.migrate.versions.check.live_tables import LiveTables, read_live_tabl
 from dbopsd.migrate.versions.check.severity import PlanTables
 from dbopsd.migrate.versions.check.squawk import LintAnswer, Squawk, program
 from dbopsd.migrate.versions.check.syntax import ServerSyntax
-from dbopsd.migrate.versions.check.tree import SMALL_SCRIPT_CHARS
 from dbopsd.migrate.versions.model.errors import MigrationFilesInvalid
 from dbopsd.migrate.versions.model.migration import MigrationProblem
 from dbopsd.migrate.versions.model.migration_file import Script
 from dbopsd.migrate.versions.model.reports import Finding, Severity
 from dbopsd.migrate.versions.plan.plan import PlannedRun
+from dbopsd.migrate.versions.sql.syntax_tree import SMALL_SCRIPT_CHARS
 from dbopsd.operations.kind import Run
 
 _VERSION: Final = Statement(

@@ -8,9 +8,9 @@ from typing import Final
 from dbopsd.db.session import Session
 from dbopsd.db.statement import load_sql
 from dbopsd.migrate.versions.check.corrections import Dismissal
-from dbopsd.migrate.versions.check.tree import same_name
+from dbopsd.migrate.versions.sql.syntax_tree import same_name
 
-_COLUMNS: Final = load_sql(__package__, "live_columns.sql").statement
+_COLUMNS: Final = load_sql(__package__, "sql/live_columns.sql").statement
 _TYPE: Final = re.compile(r"([a-z ]+?)(?:\(([\d,-]+)\))?")
 # As `format_type` writes them: as the parser does.
 _PARSER_NAMES: Final = {"character varying": "varchar", "bit varying": "varbit"}

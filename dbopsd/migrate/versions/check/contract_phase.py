@@ -9,7 +9,7 @@ from dbopsd.db.statement import load_sql
 from dbopsd.errors import ConfigurationError
 from dbopsd.migrate.versions.check.errors import ContractBlocked
 
-_SESSIONS: Final = load_sql(__package__, "old_sessions.sql").statement
+_SESSIONS: Final = load_sql(__package__, "sql/old_sessions.sql").statement
 _MOST_NAMED: Final = 5
 _NAME_CHARS: Final = 64
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from dbopsd.migrate.versions.check.tree import (
+from dbopsd.migrate.versions.sql.syntax_tree import (
     Name,
     Node,
     Statement,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from dbopsd.migrate.versions.check.tree import Node, strings, unwrapped
+from dbopsd.migrate.versions.sql.syntax_tree import Node, strings, unwrapped
 
 
 def matches_all_rows(where: Node | None) -> bool:

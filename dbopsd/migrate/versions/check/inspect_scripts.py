@@ -17,7 +17,9 @@ from dbopsd.migrate.versions.check.corrections import dismissals
 from dbopsd.migrate.versions.check.relations import created, locked, renamed
 from dbopsd.migrate.versions.check.rule import Match, Rule
 from dbopsd.migrate.versions.check.rules import rules_for
-from dbopsd.migrate.versions.check.tree import (
+from dbopsd.migrate.versions.sql.lexer import skip_blanks
+from dbopsd.migrate.versions.sql.statements import SqlStatement, SyntaxProblem, split
+from dbopsd.migrate.versions.sql.syntax_tree import (
     LARGE_STATEMENT_CHARS,
     SMALL_SCRIPT_CHARS,
     Name,
@@ -29,8 +31,6 @@ from dbopsd.migrate.versions.check.tree import (
     parse_statement,
     unwrapped,
 )
-from dbopsd.migrate.versions.sql.lexer import skip_blanks
-from dbopsd.migrate.versions.sql.statements import SqlStatement, SyntaxProblem, split
 
 _MEMORY_BYTES: Final = 3 * 2**29
 """With the stack."""

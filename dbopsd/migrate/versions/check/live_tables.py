@@ -6,9 +6,9 @@ from typing import Final
 
 from dbopsd.db.session import Session
 from dbopsd.db.statement import load_sql
-from dbopsd.migrate.versions.check.tree import Name, same_name
+from dbopsd.migrate.versions.sql.syntax_tree import Name, same_name
 
-_SIZES: Final = load_sql(__package__, "live_tables.sql").statement
+_SIZES: Final = load_sql(__package__, "sql/live_tables.sql").statement
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dbopsd.migrate.versions.check.tree import (
+from dbopsd.migrate.versions.sql.syntax_tree import (
     Name,
     Node,
     Statement,

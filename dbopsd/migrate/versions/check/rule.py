@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from dbopsd.migrate.versions.check.tree import Name, Script, Statement
 from dbopsd.migrate.versions.model.reports import Severity
+from dbopsd.migrate.versions.sql.syntax_tree import Name, Script, Statement
 
 
 class Weight(Enum):

@@ -6,8 +6,8 @@ from typing import Final
 
 from dbopsd.migrate.versions.check.live_tables import LiveTables
 from dbopsd.migrate.versions.check.rule import Weight
-from dbopsd.migrate.versions.check.tree import Name, same_name
 from dbopsd.migrate.versions.model.reports import Severity
+from dbopsd.migrate.versions.sql.syntax_tree import Name, same_name
 
 LARGE_PAGES: Final = 6_400
 """50 MiB in pages of 8 KiB: about what a server scans or writes anew within half a second, which is

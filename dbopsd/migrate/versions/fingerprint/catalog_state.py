@@ -7,8 +7,8 @@ from dbopsd.db.identifiers import literal, quoted
 from dbopsd.db.session import Row, Session
 from dbopsd.db.statement import Statement, load_sql
 
-_CATALOGS: Final = load_sql(__package__, "catalogs.sql").statement
-_SHARED: Final = load_sql(__package__, "shared_state.sql").statement
+_CATALOGS: Final = load_sql(__package__, "sql/catalogs.sql").statement
+_SHARED: Final = load_sql(__package__, "sql/shared_state.sql").statement
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,11 @@ class Direction(Enum):
     RESOLVE_NOT_APPLIED = "resolve-not-applied"
     """Somebody said that it is not applied."""
 
+    @property
+    def brings(self) -> bool:
+        """Whether the database has the migration once this is done."""
+        return self not in (Direction.DOWN, Direction.RESOLVE_NOT_APPLIED)
+
 
 class Result(Enum):
     """How a run ended."""
@@ -39,7 +44,7 @@ class Result(Enum):
     FAILED = "failed"
     """It left nothing behind: its transaction was rolled back, or no statement of it was done."""
     INTERRUPTED = "interrupted"
-    """It was not in a transaction and failed after some statements were done."""
+    """It failed after some statements were done for good: it had no transaction, or ended it."""
 
 
 @dataclass(frozen=True)

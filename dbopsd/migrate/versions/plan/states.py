@@ -182,7 +182,7 @@ def _effect(history: Sequence[LedgerRun]) -> tuple[LedgerRun | None, LedgerRun |
     for run in history:
         if run.result in _NOT_APPLIED:
             continue
-        applied = run if run.direction in _STATES else None
+        applied = run if run.direction.brings else None
         if applied is None or brought is None or run.direction is Direction.UP:
             brought = applied
     return brought, applied

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from dbopsd.migrate.versions.check.expressions import functions_called
 from dbopsd.migrate.versions.check.rule import Match, Rule, Weight
-from dbopsd.migrate.versions.check.tree import Script, Statement, alter_commands, nodes
 from dbopsd.migrate.versions.model.reports import Severity
+from dbopsd.migrate.versions.sql.syntax_tree import Script, Statement, alter_commands, nodes
 
 _VOLATILE = frozenset(
     {

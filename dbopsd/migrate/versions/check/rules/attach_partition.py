@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from dbopsd.migrate.versions.check.rule import Match, Rule, Weight
-from dbopsd.migrate.versions.check.tree import (
+from dbopsd.migrate.versions.model.reports import Severity
+from dbopsd.migrate.versions.sql.syntax_tree import (
     Name,
     Script,
     Statement,
@@ -11,7 +12,6 @@ from dbopsd.migrate.versions.check.tree import (
     relation_name,
     same_name,
 )
-from dbopsd.migrate.versions.model.reports import Severity
 
 
 def _find(statement: Statement, script: Script) -> Iterator[Match]:

@@ -5,8 +5,8 @@ from typing import Final
 
 from dbopsd.migrate.versions.check.expressions import functions_called
 from dbopsd.migrate.versions.check.rule import Match, Rule
-from dbopsd.migrate.versions.check.tree import Script, Statement
 from dbopsd.migrate.versions.model.reports import Severity
+from dbopsd.migrate.versions.sql.syntax_tree import Script, Statement
 
 _UNLOCK: Final = "pg_advisory_unlock_all"
 _LOSES: Final = "would give up the lock that keeps a second apply away"

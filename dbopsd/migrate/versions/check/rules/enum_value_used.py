@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from dbopsd.migrate.versions.check.expressions import texts
 from dbopsd.migrate.versions.check.rule import Match, Rule
-from dbopsd.migrate.versions.check.tree import (
+from dbopsd.migrate.versions.model.reports import Severity
+from dbopsd.migrate.versions.sql.syntax_tree import (
     Script,
     Statement,
     qualified,
     same_name,
     strings,
 )
-from dbopsd.migrate.versions.model.reports import Severity
 
 
 def _find(statement: Statement, script: Script) -> Iterator[Match]:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from dbopsd.migrate.versions.check.rule import Match, Rule
-from dbopsd.migrate.versions.check.tree import Node, Script, Statement, nodes
 from dbopsd.migrate.versions.model.reports import Severity
+from dbopsd.migrate.versions.sql.syntax_tree import Node, Script, Statement, nodes
 
 _ZERO: Final = re.compile(r"\s*[+-]?0*\.?0*\s*(us|ms|s|min|h|d)?\s*")
 

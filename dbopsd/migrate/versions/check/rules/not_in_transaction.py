@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from dbopsd.migrate.versions.check.rule import Match, Rule
-from dbopsd.migrate.versions.check.tree import (
+from dbopsd.migrate.versions.model.reports import Severity
+from dbopsd.migrate.versions.sql.syntax_tree import (
     Node,
     Script,
     Statement,
@@ -15,7 +16,6 @@ from dbopsd.migrate.versions.check.tree import (
     is_on,
     option,
 )
-from dbopsd.migrate.versions.model.reports import Severity
 
 _NEVER: Final = {
     "CreatedbStmt": "CREATE DATABASE",

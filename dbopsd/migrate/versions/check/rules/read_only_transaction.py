@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from dbopsd.migrate.versions.check.rule import Match, Rule
-from dbopsd.migrate.versions.check.tree import Node, Script, Statement, nodes, option
 from dbopsd.migrate.versions.model.reports import Severity
+from dbopsd.migrate.versions.sql.syntax_tree import Node, Script, Statement, nodes, option
 
 _READ_ONLY: Final = "transaction_read_only"
 _ON: Final = frozenset({"1", "on", "true", "yes"})

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from dbopsd.migrate.versions.check.rule import Match, Rule, Weight
-from dbopsd.migrate.versions.check.tree import Node, Script, Statement, nodes, relation_name
 from dbopsd.migrate.versions.model.reports import Severity
+from dbopsd.migrate.versions.sql.syntax_tree import Node, Script, Statement, nodes, relation_name
 
 
 def _find(statement: Statement, _script: Script) -> Iterator[Match]:

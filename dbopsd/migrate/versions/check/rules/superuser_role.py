@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from dbopsd.migrate.versions.check.rule import Match, Rule
-from dbopsd.migrate.versions.check.tree import Script, Statement, is_on, option
 from dbopsd.migrate.versions.model.reports import Severity
+from dbopsd.migrate.versions.sql.syntax_tree import Script, Statement, is_on, option
 
 
 def _find(statement: Statement, _script: Script) -> Iterator[Match]:
