@@ -12,7 +12,9 @@ from psycopg import errors, generators, pq
 from psycopg.abc import PQGen
 
 from dbopsd.db.connection import Connection
-from dbopsd.db.errors import InvalidStatement, ScriptFailed, StatementFailed
+from dbopsd.db.errors import InvalidData, InvalidStatement, ScriptFailed, StatementFailed
+from dbopsd.db.statement import Statement
+from dbopsd.db.statement_runner import StatementRunner
 
 _DONE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 # To the server, which makes it the end of its error's text.
@@ -116,6 +118,20 @@ class Script:
             place = len(self._bytes[: place - 1].decode(self._encoding, "ignore")) + 1
         place -= self._opening_chars
         return place if place > 0 else None
+
+
+async def send_script(runner: StatementRunner, script: Statement, sent: Script) -> ScriptDone:
+    """Run `sent`, of the text of `script`, to its end. Raises `ScriptFailed`."""
+    if "\0" in script.query_text:
+        raise sent.failed(
+            InvalidData(runner.database, script.summary, "22021", "it has a NUL character")
+        )
+    try:
+        with runner.run(script):
+            await sent.run()
+    except StatementFailed as exc:
+        raise sent.failed(exc) from exc
+    return sent.done
 
 
 def _pass_over(pgconn: pq.abc.PGconn) -> PQGen[None]:

@@ -1,52 +1,30 @@
 """The one traced path: everything that dbopsd says to a database goes through a `Session`."""
 
-import asyncio
 import contextlib
 import itertools
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterable,
-    Mapping,
-    Sequence,
-)
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 
 import psycopg
 from psycopg import pq, rows, sql
 from psycopg.abc import PQGen
 
-from dbopsd.db.answer_deadline import AnswerDeadline
 from dbopsd.db.connection import Connection
-from dbopsd.db.errors import (
-    DatabaseError,
-    InvalidData,
-    QueryTimeout,
-    StatementFailed,
-    TransactionNotCommitted,
-    WritesRefused,
-    translate,
-)
-from dbopsd.db.script import Script, ScriptDone
-from dbopsd.db.spans import Endpoint, StatementSpan
+from dbopsd.db.errors import translate
+from dbopsd.db.pipeline import Parameters, run_pipeline
+from dbopsd.db.script import Script, ScriptDone, send_script
+from dbopsd.db.spans import Endpoint
 from dbopsd.db.statement import Statement
+from dbopsd.db.statement_runner import Row, StatementRunner
 from dbopsd.db.syntax import TWO_STATEMENTS, SyntaxRefusal, parse_only, refusal
+from dbopsd.db.transactions import IsolationLevel, Transactions, modes_of
 
-Row = tuple[Any, ...]
-Parameters = Sequence[Any] | Mapping[str, Any]
-IsolationLevel = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+__all__ = ["IsolationLevel", "Parameters", "Row", "Session", "Table"]
+
 T = TypeVar("T")
 
-_ROLLBACK_TIMEOUT_S = 5.0
-
-_ROLLBACK = Statement("ROLLBACK", "ROLLBACK")
-_PIPELINE = Statement("", "PIPELINE")
-_COMMIT = Statement("COMMIT", "COMMIT")
 _NOTIFY = Statement("SELECT pg_notify(%s, %s)", "SELECT pg_notify")
 
 
@@ -82,12 +60,11 @@ class Session:
         refuse_writes: Callable[[], None] | None = None,
     ) -> None:
         self._connection = connection
-        self._refuse_writes = refuse_writes
-        self._endpoint = endpoint
-        self._query_timeout_s = query_timeout_s
-        self._savepoints = itertools.count(1)
+        self._runner = StatementRunner(
+            connection, endpoint, query_timeout_s=query_timeout_s, refuse_writes=refuse_writes
+        )
+        self._transactions = Transactions(self._runner)
         self._cursors = itertools.count(1)
-        self._depth = 0
         # What the server says to a second statement, in its language.
         self._second_statement: str | None = None
         # Whether the connection may go to another caller once this one is done with it.
@@ -120,7 +97,7 @@ class Session:
         With `single` the server refuses a text that is more than one statement, as it always does
         where there are parameters: it is sent by the extended protocol.
         """
-        with self._run(statement) as cursor:
+        with self._runner.run(statement) as cursor:
             await cursor.execute(statement.text, parameters, binary=single or None)
             return cursor.rowcount
 
@@ -131,19 +108,8 @@ class Session:
         itself. A `%` in it stands for itself. Raises `ScriptFailed` for the first that fails, and
         for `COPY … FROM STDIN` and a NUL character, at which the server would take the text to end.
         """
-        return await self._send_script(script, Script(self._connection, script.query_text))
-
-    async def _send_script(self, script: Statement, sent: Script) -> ScriptDone:
-        if "\0" in script.query_text:
-            database = self._endpoint.telemetry.database
-            error = InvalidData(database, script.summary, "22021", "it has a NUL character")
-            raise sent.failed(error)
-        try:
-            with self._run(script):
-                await sent.run()
-        except StatementFailed as exc:
-            raise sent.failed(exc) from exc
-        return sent.done
+        sent = Script(self._connection, script.query_text)
+        return await send_script(self._runner, script, sent)
 
     async def refused_syntax(self, text: str) -> SyntaxRefusal | None:
         """Have the server parse `text`, and run nothing of it; None: its grammar accepts it.
@@ -158,7 +124,7 @@ class Session:
 
     async def _parse(self, statement: Statement) -> psycopg.Error | None:
         """The server's answer to more than one statement by the extended protocol."""
-        with self._run(statement) as cursor:
+        with self._runner.run(statement) as cursor:
             try:
                 await cursor.execute(statement.text, binary=True)
             except psycopg.Error as exc:
@@ -171,7 +137,7 @@ class Session:
         self, statement: Statement, parameters: Parameters | None = None
     ) -> list[Row]:
         """Run `statement`; all its rows."""
-        with self._run(statement) as cursor:
+        with self._runner.run(statement) as cursor:
             await cursor.execute(statement.text, parameters)
             return await cursor.fetchall()
 
@@ -179,7 +145,7 @@ class Session:
         self, statement: Statement, parameters: Parameters | None = None
     ) -> Table:
         """Run `statement`; all its rows, with the names of their columns."""
-        with self._run(statement) as cursor:
+        with self._runner.run(statement) as cursor:
             await cursor.execute(statement.text, parameters)
             rows = await cursor.fetchall()
             return Table(tuple(column.name for column in cursor.description or ()), rows)
@@ -188,7 +154,7 @@ class Session:
         self, statement: Statement, parameters: Parameters | None = None
     ) -> Row | None:
         """Run `statement`; its first row, None if it has none."""
-        with self._run(statement) as cursor:
+        with self._runner.run(statement) as cursor:
             await cursor.execute(statement.text, parameters)
             return await cursor.fetchone()
 
@@ -196,7 +162,7 @@ class Session:
         self, kind: type[T], statement: Statement, parameters: Parameters | None = None
     ) -> list[T]:
         """Run `statement`; its rows as instances of the dataclass `kind`, columns by name."""
-        with self._run(statement) as cursor:
+        with self._runner.run(statement) as cursor:
             await cursor.execute(statement.text, parameters)
             make_row = rows.class_row(kind)(cursor)
             return [make_row(row) for row in await cursor.fetchall()]
@@ -207,7 +173,7 @@ class Session:
         Outside a transaction all of them take effect or none.
         """
         batch = list(parameters)
-        with self._run(statement, batch_size=len(batch)) as cursor:
+        with self._runner.run(statement, batch_size=len(batch)) as cursor:
             await cursor.executemany(statement.text, batch)
             return cursor.rowcount
 
@@ -219,34 +185,7 @@ class Session:
         One round trip. Outside a transaction all of them take effect or none; after the first
         that fails the rest is not run.
         """
-        sent: list[_Sent] = []
-        answers: list[list[Row]] = []
-        self._check_refusal()
-        try:
-            with self._answer_deadline() as deadline:
-                async with self._connection.pipeline():
-                    for statement, parameters in batch:
-                        span = self._endpoint.statement(statement).__enter__()
-                        sent.append(_Sent(statement, self._connection.cursor(), span))
-                        await sent[-1].cursor.execute(statement.text, parameters)
-                    for each in sent:
-                        answers.append(await _rows_of(each.cursor))
-                        each.span.end()
-        except psycopg.Error as exc:
-            failed = [each.statement for each in sent[len(answers) :] if not each.answered]
-            error = self._translate(exc, failed[0] if failed else _PIPELINE, deadline)
-            self._end_unanswered(sent[len(answers) :], error)
-            raise error from exc
-        except BaseException as exc:
-            self._end_unanswered(sent[len(answers) :], exc)
-            raise
-        return answers
-
-    @staticmethod
-    def _end_unanswered(sent: "list[_Sent]", error: BaseException) -> None:
-        """End the spans of a pipeline that broke: those before the failure had their answer."""
-        for each in sent:
-            each.span.end(None if each.answered else error)
+        return await run_pipeline(self._runner, batch)
 
     async def stream(
         self, statement: Statement, parameters: Parameters | None = None, *, batch_rows: int = 1000
@@ -269,7 +208,7 @@ class Session:
         )
         close = Statement(sql.SQL("CLOSE {}").format(name), f"CLOSE {statement.summary}")
         async with contextlib.AsyncExitStack() as stack:
-            if self._depth == 0:
+            if self._runner.depth == 0:
                 await stack.enter_async_context(self.transaction(read_only=True))
             await self.execute(declare, parameters)
             while batch := await self.fetch_all(fetch):
@@ -287,7 +226,7 @@ class Session:
 
         Feed it with `write()` or with `write_row()`, not both: they are buffered apart.
         """
-        with self._run(statement) as cursor:
+        with self._runner.run(statement) as cursor:
             async with cursor.copy(statement.text, parameters) as copy:
                 yield copy
 
@@ -298,7 +237,7 @@ class Session:
 
         Close the generator (`contextlib.aclosing`) when leaving it early: that cancels the COPY.
         """
-        with self._run(statement) as cursor:
+        with self._runner.run(statement) as cursor:
             async with cursor.copy(statement.text, parameters) as copy:
                 async for data in copy:
                     yield bytes(data)
@@ -312,92 +251,34 @@ class Session:
         the trailer alone. Much faster than `copy_out` for many small rows. Close the generator
         (`contextlib.aclosing`) when leaving it early: that cancels the COPY.
         """
-        with self._run(statement) as cursor:
+        with self._runner.run(statement) as cursor:
             async with cursor.copy(statement.text, parameters) as copy:
                 while batch := await self._connection.wait(_messages(copy, batch_rows)):
                     yield batch
 
-    @asynccontextmanager
-    async def transaction(
+    def transaction(
         self,
         *,
         isolation: IsolationLevel | None = None,
         read_only: bool = False,
         deferrable: bool = False,
-    ) -> AsyncIterator[None]:
+    ) -> AbstractAsyncContextManager[None]:
         """Commit what runs inside, or roll all of it back if an error leaves it.
 
         Inside another transaction, whoever began it, it is a savepoint; isolation and access belong
         to the outermost.
         Raises `TransactionNotCommitted` if the server rolled back what was to be committed.
         """
-        modes = _modes(isolation, read_only, deferrable)
-        async with self._transaction(self.execute, modes):
-            yield
+        return self._transactions.begun(modes_of(isolation, read_only, deferrable))
 
-    @asynccontextmanager
-    async def script_transaction(
+    def script_transaction(
         self, opening: Sequence[Statement], script: Statement
-    ) -> AsyncIterator[ScriptDone]:
+    ) -> AbstractAsyncContextManager[ScriptDone]:
         """A transaction that begins with the `opening` statements and a script, in one message.
 
         Otherwise as `transaction`, with what the script did. Raises what `execute_script` does.
         """
-
-        async def send(*begin: Statement) -> ScriptDone:
-            before = [*begin, *opening]
-            text, head = script.query_text, "".join(f"{each.query_text};\n" for each in before)
-            whole = Statement(head + text, script.summary, script.sensitive)
-            return await self._send_script(whole, Script(self._connection, text, head, len(before)))
-
-        if self._is_in_transaction:
-            # Of a message with a syntax error nothing is run, also not its SAVEPOINT.
-            async with self.transaction():
-                yield await send()
-        else:
-            async with self._transaction(send) as done:
-                yield done
-
-    @asynccontextmanager
-    async def _transaction(
-        self, send_begin: Callable[[Statement], Awaitable[T]], modes: str = ""
-    ) -> AsyncIterator[T]:
-        if self._is_in_transaction:
-            if modes:
-                raise ValueError("a savepoint takes its modes from the transaction around it")
-            begin, commit, undo = self._savepoint_statements()
-        else:
-            begin, commit, undo = Statement(f"BEGIN{modes}", "BEGIN"), _COMMIT, [_ROLLBACK]
-        try:
-            begun = await send_begin(begin)
-        except BaseException:
-            # What was sent with BEGIN may have failed after it.
-            if commit is _COMMIT:
-                await self.end_transaction()
-            raise
-        self._depth += 1
-        try:
-            yield begun
-        except BaseException:
-            self._depth -= 1
-            await self._undo(undo)
-            raise
-        self._depth -= 1
-        try:
-            with self._run(commit) as cursor:
-                await cursor.execute(commit.text)
-                answer = cursor.statusmessage
-        except (StatementFailed, WritesRefused):
-            # A savepoint within which a statement failed cannot be released.
-            await self._undo(undo)
-            raise
-        if commit is _COMMIT and answer != "COMMIT":
-            raise TransactionNotCommitted(self._endpoint.telemetry.database)
-
-    @property
-    def _is_in_transaction(self) -> bool:
-        status = self._connection.pgconn.transaction_status
-        return self._depth > 0 or status == pq.TransactionStatus.INTRANS
+        return self._transactions.begun_by_script(opening, script)
 
     @asynccontextmanager
     async def trial(self, *, read_only: bool = False) -> AsyncIterator[None]:
@@ -434,113 +315,11 @@ class Session:
             async for notification in self._connection.notifies(timeout=timeout_s):
                 yield notification
         except psycopg.Error as exc:
-            raise translate(
-                exc, database=self._endpoint.telemetry.database, statement=waiting.summary
-            ) from exc
+            raise translate(exc, database=self._runner.database, statement=waiting.summary) from exc
 
     async def end_transaction(self) -> None:
         """Roll back whatever transaction is still open, so that the connection can be shared."""
-        status = self._connection.pgconn.transaction_status
-        if status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR):
-            await self._undo([_ROLLBACK])
-
-    def _savepoint_statements(self) -> tuple[Statement, Statement, list[Statement]]:
-        name = f"dbops_{next(self._savepoints)}"
-        start, release, back = (
-            Statement(f"{command} {{name}}", command).with_identifiers(name=name)
-            for command in ("SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
-        )
-        return start, release, [back, release]
-
-    async def _undo(self, statements: list[Statement]) -> None:
-        """Roll back; never in the way of the error that is on its way out."""
-        if self._connection.pgconn.transaction_status in (
-            pq.TransactionStatus.UNKNOWN,
-            pq.TransactionStatus.ACTIVE,
-        ):
-            self._connection.sever()
-            return
-        try:
-            async with asyncio.timeout(_ROLLBACK_TIMEOUT_S):
-                for statement in statements:
-                    with self._run_ungated(statement) as cursor:
-                        await cursor.execute(statement.text)
-        except (DatabaseError, TimeoutError):
-            # The server rolls back by itself once the connection is gone.
-            self._connection.sever()
-
-    def _run(self, statement: Statement, *, batch_size: int | None = None) -> "_Running":
-        self._check_refusal()
-        return self._run_ungated(statement, batch_size=batch_size)
-
-    def _check_refusal(self) -> None:
-        # Within a transaction it was checked at its beginning, and is at its end.
-        if self._refuse_writes is not None and self._depth == 0:
-            self._refuse_writes()
-
-    def _run_ungated(self, statement: Statement, *, batch_size: int | None = None) -> "_Running":
-        return _Running(self, statement, self._endpoint.statement(statement, batch_size=batch_size))
-
-    def _answer_deadline(self) -> AnswerDeadline:
-        return AnswerDeadline(self._connection, self._query_timeout_s)
-
-    def _translate(
-        self, exc: psycopg.Error, statement: Statement, deadline: AnswerDeadline
-    ) -> DatabaseError:
-        database = self._endpoint.telemetry.database
-        if deadline.expired and self._query_timeout_s is not None:
-            return QueryTimeout(database, statement.summary, self._query_timeout_s)
-        return translate(
-            exc, database=database, statement=statement.summary, sensitive=statement.sensitive
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """A statement of a pipeline, on its way."""
-
-    statement: Statement
-    cursor: psycopg.AsyncCursor[Row]
-    span: StatementSpan
-
-    @property
-    def answered(self) -> bool:
-        return self.cursor.statusmessage is not None
-
-
-class _Running:
-    """A cursor to run one statement on: with its span, its deadline, and its errors translated."""
-
-    __slots__ = ("_answer_deadline", "_session", "_span", "_statement")
-
-    def __init__(self, session: Session, statement: Statement, span: StatementSpan) -> None:
-        self._session = session
-        self._statement = statement
-        self._span = span
-        self._answer_deadline = session._answer_deadline()  # noqa: SLF001
-
-    def __enter__(self) -> psycopg.AsyncCursor[Row]:
-        self._span.__enter__()
-        self._answer_deadline.__enter__()
-        try:
-            return self._session._connection.cursor()  # noqa: SLF001
-        except psycopg.Error as exc:  # the connection is closed
-            self.__exit__(type(exc), exc, exc.__traceback__)
-            raise
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._answer_deadline.__exit__(exc_type, exc, traceback)
-        if not isinstance(exc, psycopg.Error):
-            self._span.end(exc)
-            return
-        error = self._session._translate(exc, self._statement, self._answer_deadline)  # noqa: SLF001
-        self._span.end(error)
-        raise error from exc
+        await self._transactions.end()
 
 
 def _messages(copy: psycopg.AsyncCopy, limit: int) -> PQGen[list[bytes]]:
@@ -551,19 +330,3 @@ def _messages(copy: psycopg.AsyncCopy, limit: int) -> PQGen[list[bytes]]:
     while len(messages) < limit and (data := (yield from copy._read_gen())):  # noqa: SLF001
         messages.append(bytes(data))
     return messages
-
-
-def _modes(isolation: IsolationLevel | None, read_only: bool, deferrable: bool) -> str:
-    """What follows BEGIN."""
-    modes = f" ISOLATION LEVEL {isolation}" if isolation else ""
-    return modes + " READ ONLY" * read_only + " DEFERRABLE" * deferrable
-
-
-async def _rows_of(cursor: psycopg.AsyncCursor[Row]) -> list[Row]:
-    """Wait for the answer to a statement in a pipeline; its rows, if it has any."""
-    try:
-        return await cursor.fetchall()
-    except psycopg.ProgrammingError as exc:
-        if exc.sqlstate is not None:
-            raise
-        return []  # the driver's way to say that the statement returns no rows
