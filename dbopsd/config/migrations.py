@@ -1,6 +1,7 @@
 """`[databases.NAME.migrations]`, and the folders that `migrations_dir` names."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -70,6 +71,23 @@ MigrationSets = Annotated[
 ]
 
 
+_BRACKETS: Final = re.compile(r"\[!?\]?[^\]]*\]")
+
+
+def _object_pattern(value: str) -> str:
+    schema, dot, name = value.partition(".")
+    if not (schema and dot and name):
+        raise ValueError(f"'{value}' names no schema: write SCHEMA.NAME, such as public.events_p*")
+    if '"' in value or not value.isprintable():
+        raise ValueError(f"'{value}' has a quote or a control character: ? stands for any one")
+    if any("[" in _BRACKETS.sub("", part) for part in (schema, name)):
+        raise ValueError(f"'{value}' has a [ without its ]: [[] stands for a [")
+    return value
+
+
+ObjectPattern = Annotated[str, Field(max_length=200), AfterValidator(_object_pattern)]
+
+
 class DatabaseMigrationsConfig(Section):
     """`[databases.NAME.migrations]`: versioned schema migrations."""
 
@@ -108,6 +126,14 @@ class DatabaseMigrationsConfig(Section):
 
     `schema`: a logical one of the database, its rows included, which restores single tables too.
     `full`: a physical one of the whole cluster.
+    """
+
+    drift_ignore: tuple[ObjectPattern, ...] = ()
+    """Patterns of `schema.name` of objects that applications or pg_partman make: they are no drift.
+
+    As a shell matches names, by case: `public.events_p*`. A table takes its indexes, constraints,
+    triggers and sequences with it, and `partman.*` is the schema with all that is in it. What is
+    stored of the schema has them all the same, so that a change takes effect at once.
     """
 
     old_applications: str | None = None

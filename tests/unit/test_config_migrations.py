@@ -49,6 +49,10 @@ def test_several_sets_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ('migrations = { layout = "rails" }', "layout"),
         ('migrations = { shema = "x" }', "did you mean 'schema'"),
         ("migrations = { lock_budget_ms = 0 }", "lock_budget_ms"),
+        ('migrations = { drift_ignore = ["events_p*"] }', "'events_p*' names no schema: write"),
+        ('migrations = { drift_ignore = ["public."] }', "'public.' names no schema"),
+        ('migrations = { drift_ignore = ["public.a[bc"] }', "a [ without its ]"),
+        ("migrations = { drift_ignore = ['public.\"a\"'] }", "has a quote"),
         ('migrations = { backup_before = "full" }', "set backup.store"),
     ],
 )
@@ -62,3 +66,15 @@ def test_a_list_that_is_no_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "[/srv/m]")
     with pytest.raises(ConfigurationError, match="migrations_dir"):
         load_config()
+
+
+def test_patterns_of_what_is_no_drift_come_from_the_file_or_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ignored(config: Config) -> tuple[str, ...]:
+        return config.databases["main"].migrations.drift_ignore
+
+    keys = 'migrations = { drift_ignore = ["public.a[[]b]", "tenant_[!0-9].*"] }'
+    assert ignored(read(tmp_path, keys)) == ("public.a[[]b]", "tenant_[!0-9].*")
+    monkeypatch.setenv("DBOPSD_DATABASES__MAIN__MIGRATIONS__DRIFT_IGNORE", '["public.x_*"]')
+    assert ignored(load_config()) == ("public.x_*",)

@@ -11,7 +11,7 @@ from dbopsd.db.session import Session
 from dbopsd.migrate.versions.apply.metrics import MigrationMetrics
 from dbopsd.migrate.versions.check.check_files import check_files
 from dbopsd.migrate.versions.check.problem_findings import with_problems
-from dbopsd.migrate.versions.fingerprint.differences import definition_differs, differences
+from dbopsd.migrate.versions.fingerprint.drift import Drift, find_drift
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
 from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.folder.sets import chosen_sets
@@ -19,9 +19,7 @@ from dbopsd.migrate.versions.ledger.ledger import APPLICATION_NAME, Ledger
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
 from dbopsd.migrate.versions.model.migration_file import MigrationFile
 from dbopsd.migrate.versions.model.reports import (
-    Aspect,
     CheckReport,
-    Difference,
     Finding,
     Roundtrip,
     RoundtripResult,
@@ -64,7 +62,7 @@ async def check_migrations(run: Run, request: CheckMigrationsRequest) -> CheckRe
                     planned += _directions(each.file)
         run.progress("checking files", 0, len(planned), "files")
         result = await check_files(run, planned, session)
-        drift: tuple[Difference, ...] = ()
+        drift = Drift()
         if request.drift and session is not None:
             drift, drift_notes = await _drift(session, ledger, database)
             notes += drift_notes
@@ -73,17 +71,18 @@ async def check_migrations(run: Run, request: CheckMigrationsRequest) -> CheckRe
     return CheckReport(
         ok=_is_ok(request, findings, drift, roundtrip),
         findings=findings,
-        drift=drift,
+        drift=drift.differences,
         roundtrip=roundtrip,
         files=result.files,
         notes=(*notes, *result.notes),
+        drift_left_out=drift.left_out,
     )
 
 
 def _is_ok(
     request: CheckMigrationsRequest,
     findings: Sequence[Finding],
-    drift: Sequence[Difference],
+    drift: Drift,
     roundtrip: Sequence[Roundtrip],
 ) -> bool:
     """Grants and the order of columns are no drift, and no fault of a rollback."""
@@ -94,7 +93,7 @@ def _is_ok(
         results.add(RoundtripResult.NOT_TRIED)
     found = any(each.severity in severities and not each.allowed for each in findings)
     not_restored = any(each.result in results for each in roundtrip)
-    return not (found or not_restored or definition_differs(drift))
+    return not (found or not_restored or drift.objects)
 
 
 def _directions(file: MigrationFile) -> list[PlannedRun]:
@@ -120,15 +119,17 @@ async def _connect(
         return None, [f"files were checked as though none were applied: {error.message}"]
 
 
-async def _drift(
-    session: Session, ledger: Ledger, database: Database
-) -> tuple[tuple[Difference, ...], list[str]]:
-    """How the live schema differs from that after the last migration, and what is not known."""
+async def _drift(session: Session, ledger: Ledger, database: Database) -> tuple[Drift, list[str]]:
+    """How the live schema differs from that after the last migration, and what is to be said."""
     expected = await ledger.last_fingerprint(session)
     if expected is None:
-        return (), ["drift is not known: no migration has left the fingerprint of its schema"]
+        return Drift(), ["drift is not known: no migration has left the fingerprint of its schema"]
     actual = await take_fingerprint(session, ledger_schema=ledger.schema)
-    found = differences(expected, actual)
-    drifted = sum(each.aspect is Aspect.DEFINITION for each in found)
-    MigrationMetrics(database.meter, database.name).drifted(drifted)
-    return found, []
+    drift = find_drift(expected, actual, database.config.migrations.drift_ignore)
+    MigrationMetrics(database.meter, database.name).drifted(len(drift.objects))
+    if not drift.left_out:
+        return drift, []
+    differ = "1 object differs" if drift.left_out == 1 else f"{drift.left_out} objects differ"
+    return drift, [
+        f"{differ} and are no drift by databases.{database.name}.migrations.drift_ignore"
+    ]

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from dbopsd.config.migrations import MigrationSetConfig
@@ -16,7 +17,7 @@ from dbopsd.db.session import Session
 from dbopsd.migrate.versions.adopt.detect import FoundHistory, histories
 from dbopsd.migrate.versions.apply.pooler import refuse_pooler
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
-from dbopsd.migrate.versions.fingerprint.known_digests import KnownDigests
+from dbopsd.migrate.versions.fingerprint.known_digests import HowTaken, KnownDigests
 from dbopsd.migrate.versions.folder.known_folders import KnownFolders
 from dbopsd.migrate.versions.folder.sets import chosen_sets, single_set
 from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock, lock_holder
@@ -133,7 +134,8 @@ class MigrationReader:
     async def _look(self, database: Database) -> _Live:
         async with AsyncExitStack() as stack:
             session = await _opened(stack, database)
-            return await _look(session, Ledger.of(database), self._digests)
+            ignore = database.config.migrations.drift_ignore
+            return await _look(session, Ledger.of(database), self._digests, ignore)
 
     @asynccontextmanager
     async def _admitted(self, database: Database) -> AsyncIterator[None]:
@@ -205,40 +207,47 @@ async def _opened(stack: AsyncExitStack, database: Database) -> Session:
         return await on("probe")
 
 
-async def _look(session: Session, ledger: Ledger, digests: KnownDigests) -> _Live:
+async def _look(
+    session: Session, ledger: Ledger, digests: KnownDigests, ignore: Sequence[str]
+) -> _Live:
     before = await lock_holder(session, ledger)
     runs, live = await ledger.read_with_live(session)
     expected = await ledger.last_digest(session)
-    digest, problems = await _digest(session, ledger, digests)
+    digest, differs, problems = await _compare(session, ledger, digests, expected, ignore)
     after = await lock_holder(session, ledger)
     if holder := after or before:
         problems.append(_running(holder))
     # What is being changed, or was since the ledger was read, is no drift.
     settled = holder is None and expected == await ledger.last_digest(session)
-    drifted = bool(settled and expected and digest and expected != digest)
     if holder is None and not expected and any(run.result is not Result.FAILED for run in runs):
         problems.append(MigrationProblem("DRIFT_UNKNOWN", _DRIFT_UNKNOWN))
     if not runs:
         problems += [_other_history(ledger.database, each) for each in await histories(session)]
-    return _Live(runs, live, digest, drifted, tuple(problems))
+    return _Live(runs, live, digest, settled and differs, tuple(problems))
 
 
-async def _digest(
-    session: Session, ledger: Ledger, digests: KnownDigests
-) -> tuple[str, list[MigrationProblem]]:
-    """The digest of the live schema; empty, with the reason, where it cannot be taken soon."""
+async def _compare(
+    session: Session, ledger: Ledger, digests: KnownDigests, expected: str, ignore: Sequence[str]
+) -> tuple[str, bool, list[MigrationProblem]]:
+    """The digest of the live schema, and whether the schema is other than expected.
+
+    Empty, with the reason, where it cannot be taken soon.
+    """
+    how = HowTaken(ledger.schema, _FINGERPRINT_TIMEOUT_S, _FINGERPRINT_LOCK_TIMEOUT_S)
     try:
-        digest = await digests.digest(
+        digest = await digests.digest(session, ledger.database, how)
+        differs = bool(expected) and await digests.drifted(
             session,
             ledger.database,
-            ledger_schema=ledger.schema,
-            timeout_s=_FINGERPRINT_TIMEOUT_S,
-            lock_timeout_s=_FINGERPRINT_LOCK_TIMEOUT_S,
+            how,
+            (expected, digest),
+            expected=partial(ledger.last_fingerprint, session),
+            ignore=ignore,
         )
     except (LockTimeout, QueryCanceled) as error:
         message = f"the fingerprint of the schema was not taken, so drift is not known: {error}"
-        return "", [MigrationProblem(_NOT_TAKEN, message)]
-    return digest, []
+        return "", False, [MigrationProblem(_NOT_TAKEN, message)]
+    return digest, differs, []
 
 
 def _running(holder: Holder) -> MigrationProblem:

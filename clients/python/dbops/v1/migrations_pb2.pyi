@@ -709,10 +709,13 @@ class CheckMigrationsResponse(_message.Message):
     ROUNDTRIP_FIELD_NUMBER: _builtins.int
     FILES_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
+    DRIFT_LEFT_OUT_FIELD_NUMBER: _builtins.int
     ok: _builtins.bool
     """Whether there is no error, no drift, and no rollback that does not restore; with `strict`, no warning either."""
     files: _builtins.int
     """How many files were checked."""
+    drift_left_out: _builtins.int
+    """How many objects differ, too, and are no drift by `databases.NAME.migrations.drift_ignore`."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___MigrationFinding]:
         """What was found in the files of migrations that are not applied, and every problem of the folder."""
@@ -738,10 +741,11 @@ class CheckMigrationsResponse(_message.Message):
         roundtrip: _abc.Iterable[Global___MigrationRoundtrip] | None = ...,
         files: _builtins.int = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
+        drift_left_out: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["drift", b"drift", "files", b"files", "findings", b"findings", "notes", b"notes", "ok", b"ok", "roundtrip", b"roundtrip"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drift", b"drift", "drift_left_out", b"drift_left_out", "files", b"files", "findings", b"findings", "notes", b"notes", "ok", b"ok", "roundtrip", b"roundtrip"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

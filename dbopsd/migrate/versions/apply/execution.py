@@ -135,7 +135,8 @@ class Execution:
             self._admission = Admission(backup=backup)
             self._current = kind(run, work, plan)
             if self._before is None:
-                self._before = await schema_before(work.session, ledger)
+                ignore = run.database.config.migrations.drift_ignore
+                self._before = await schema_before(work.session, ledger, ignore)
             if plan:
                 async with work.working.looking_up():
                     self._admission = await self.admit(plan, work.session)

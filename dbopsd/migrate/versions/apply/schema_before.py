@@ -1,14 +1,14 @@
 """The schema that an operation finds, and whether it is the one that the last run left."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from dbopsd.db.errors import LockTimeout, QueryCanceled
 from dbopsd.db.session import Session
-from dbopsd.migrate.versions.fingerprint.differences import differences
+from dbopsd.migrate.versions.fingerprint.drift import find_drift
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
 from dbopsd.migrate.versions.ledger.ledger import Ledger
-from dbopsd.migrate.versions.model.reports import Aspect
 from dbopsd.migrate.versions.model.schema_object import Fingerprint
 
 _MOST_NAMED: Final = 3
@@ -22,8 +22,8 @@ class SchemaBefore:
     notes: tuple[str, ...] = ()
 
 
-async def schema_before(session: Session, ledger: Ledger) -> SchemaBefore:
-    """What there is before anything runs.
+async def schema_before(session: Session, ledger: Ledger, ignore: Sequence[str]) -> SchemaBefore:
+    """What there is before anything runs. `ignore`: patterns of what is no drift.
 
     Afterwards nobody can tell: drift is measured from the schema after the last run.
     """
@@ -34,15 +34,13 @@ async def schema_before(session: Session, ledger: Ledger) -> SchemaBefore:
     if await ledger.last_digest(session) in ("", taken.digest):
         return SchemaBefore(taken.digest)
     expected = await ledger.last_fingerprint(session)
-    return SchemaBefore(taken.digest, _drift(expected, taken) if expected is not None else ())
+    notes = _drift(expected, taken, ignore) if expected is not None else ()
+    return SchemaBefore(taken.digest, notes)
 
 
-def _drift(expected: Fingerprint, actual: Fingerprint) -> tuple[str, ...]:
-    found = [
-        f"{each.kind} {each.identity}"
-        for each in differences(expected, actual)
-        if each.aspect is Aspect.DEFINITION
-    ]
+def _drift(expected: Fingerprint, actual: Fingerprint, ignore: Sequence[str]) -> tuple[str, ...]:
+    drift = find_drift(expected, actual, ignore)
+    found = [f"{each.kind} {each.identity}" for each in drift.objects]
     if not found:
         return ()
     named = ", ".join(found[:_MOST_NAMED]) + (", …" if len(found) > _MOST_NAMED else "")

@@ -92,6 +92,7 @@ class CheckReport:
     roundtrip: tuple[Roundtrip, ...] = ()
     files: int = 0
     notes: tuple[str, ...] = ()
+    drift_left_out: int = 0
 
 
 class Outcome(Enum):

@@ -9,7 +9,7 @@ from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.migrate.versions.fingerprint.catalog_state import catalog_state
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
-from dbopsd.migrate.versions.fingerprint.known_digests import KnownDigests
+from dbopsd.migrate.versions.fingerprint.known_digests import HowTaken, KnownDigests
 
 START = (
     "CREATE TABLE t (id int PRIMARY KEY, name text)",
@@ -87,9 +87,7 @@ async def test_a_digest_is_that_of_now(session: Session) -> None:
     digests, seen = KnownDigests(), set()
     for text in ("SELECT 1", "CREATE TABLE w ()", "DROP TABLE w", "SELECT 1"):
         await do(session, text)
-        digest = await digests.digest(
-            session, "main", ledger_schema="dbops", timeout_s=5.0, lock_timeout_s=1.0
-        )
+        digest = await digests.digest(session, "main", HowTaken("dbops", 5.0, 1.0))
         assert digest == (await take_fingerprint(session, ledger_schema="dbops")).digest
         seen.add(digest)
     assert len(seen) == 2
