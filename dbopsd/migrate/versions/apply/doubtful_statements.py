@@ -1,17 +1,27 @@
 """Whether a statement that was cut off outside a transaction is done, by what is in the catalog."""
 
+from dataclasses import replace
 from enum import Enum
+from typing import Final
 
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
-from dbopsd.migrate.versions.apply.invalid_indexes import find_index
+from dbopsd.migrate.versions.apply.invalid_indexes import find_indexes
 from dbopsd.migrate.versions.apply.session_state import load
 from dbopsd.migrate.versions.apply.statement_kinds import (
+    ExistenceChange,
     IndexBuild,
     IndexDrop,
     PartitionDetach,
+    PublicationChange,
     StatementKind,
 )
+from dbopsd.migrate.versions.sql.lexer import words
+
+_COMMITS: Final = {
+    "CALL": "what its procedure commits",
+    "DO": "what its block commits",
+}
 
 
 class Verdict(Enum):
@@ -25,22 +35,39 @@ class Verdict(Enum):
 
 async def look_up(session: Session, kind: StatementKind) -> Verdict:
     """The verdict on a statement. Names are looked up by the search path of the session."""
-    if kind is None:
-        return Verdict.UNKNOWN
-    done: bool | None = False
-    if isinstance(kind, IndexBuild):
-        valid = await find_index(session, kind)
-        if not kind.index and valid is not False:
-            # The server chose a name, which another one may have had before.
+    match kind:
+        case None:
             return Verdict.UNKNOWN
-        done = valid
-    elif isinstance(kind, IndexDrop):
-        done = await session.fetch_one(load("relation_exists"), {"name": str(kind.index)}) == (
-            False,
-        )
-    elif isinstance(kind, PartitionDetach):
-        done = await _detach_pending(session, kind) is None
-    return Verdict.DONE if done else Verdict.NOT_DONE
+        case IndexBuild():
+            return await _look_up_index(session, kind)
+        case IndexDrop(index):
+            row = await session.fetch_one(load("relation_exists"), {"name": str(index)})
+            return _verdict(row == (False,))
+        case PartitionDetach():
+            return _verdict(await _detach_pending(session, kind) is None)
+        case ExistenceChange(what, name, created):
+            row = await session.fetch_one(load("existence"), {"kind": what, "name": name})
+            return _verdict(row == (created,))
+        case PublicationChange():
+            return _verdict(await _publications_changed(session, kind))
+    # It may be done twice.
+    return Verdict.NOT_DONE
+
+
+async def with_known_indexes(session: Session, kind: StatementKind) -> StatementKind:
+    """The statement, with what there is before it begins, by which its index is found later."""
+    if not isinstance(kind, IndexBuild) or not kind.chooses_name or kind.known is not None:
+        return kind
+    rows = await session.fetch_all(load("indexes_of_table"), {"table": str(kind.table)})
+    return replace(kind, known=tuple(oid for (oid,) in rows))
+
+
+def what_to_look_at(statement: str, kind: StatementKind) -> str:
+    """What tells somebody whether a statement is done of which the catalog does not tell."""
+    if isinstance(kind, IndexBuild):
+        return f"the indexes of table {kind.table}"
+    first = next(words(statement, 0, len(statement)), "")
+    return _COMMITS.get(first, "what it changes")
 
 
 async def in_its_place(session: Session, kind: StatementKind) -> Statement | None:
@@ -50,6 +77,25 @@ async def in_its_place(session: Session, kind: StatementKind) -> Statement | Non
             parent=kind.parent.parts, partition=kind.partition.parts
         )
     return None
+
+
+async def _look_up_index(session: Session, build: IndexBuild) -> Verdict:
+    if build.chooses_name and build.known is None:
+        return Verdict.UNKNOWN
+    found = await find_indexes(session, build)
+    valid = {(each.schema, each.name) for each in found if each.valid}
+    # Of two that were made since, either may be somebody else's.
+    return Verdict.UNKNOWN if len(valid) > 1 else _verdict(bool(valid))
+
+
+async def _publications_changed(session: Session, kind: PublicationChange) -> bool:
+    parameters = {"subscription": kind.subscription, "publications": list(kind.publications)}
+    row = await session.fetch_one(load("publications"), parameters)
+    return row == (len(kind.publications) if kind.added else 0,)
+
+
+def _verdict(done: bool) -> Verdict:
+    return Verdict.DONE if done else Verdict.NOT_DONE
 
 
 async def _detach_pending(session: Session, kind: PartitionDetach) -> bool | None:

@@ -31,17 +31,24 @@ _BUILDS_IN_MODE: Final = "ShareUpdateExclusiveLock"
 
 
 @dataclass(frozen=True, slots=True)
-class _Index:
+class TableIndex:
     """An index of a table, and a session that is building it; `pid` None: there is none."""
 
     schema: str
     name: str
     valid: bool
+    unique: bool
+    keys: int
     pid: int | None
     application: str
     role: str
     state: str
     age_s: float | None
+
+    def may_be(self, build: IndexBuild) -> bool:
+        """Whether the statement may have made it, where the server chose its name."""
+        shape = (build.unique, build.keys)
+        return not build.chooses_name or (self.unique, self.keys) == shape
 
     def builder(self, build: IndexBuild) -> Blocker | None:
         if self.pid is None:
@@ -102,10 +109,20 @@ async def drop_invalid(work: Work, planned: PlannedRun, kind: StatementKind) -> 
         await _drop(work, planned, name)
 
 
-async def find_index(session: Session, build: IndexBuild) -> bool | None:
-    """Whether the index is valid; None: it is not there."""
-    found = await _find(session, build)
-    return found[0].valid if found else None
+async def find_indexes(session: Session, build: IndexBuild) -> list[TableIndex]:
+    """The index, a row for each session that is building it.
+
+    Where the server chooses the name: all that were made since, and may be it.
+    """
+    if build.chooses_name and build.known is None:
+        return []
+    parameters = {
+        "table": str(build.table),
+        "index": build.index,
+        "known": list(build.known or ()),
+    }
+    found = await session.fetch_all_as(TableIndex, load("index_of_table"), parameters)
+    return [each for each in found if each.may_be(build)]
 
 
 async def _invalid(session: Session, kind: StatementKind) -> list[Name]:
@@ -114,15 +131,10 @@ async def _invalid(session: Session, kind: StatementKind) -> list[Name]:
         rows = await session.fetch_all(load("rebuild_leftovers"), parameters)
         return [Name(schema, name) for schema, name in rows]
     if isinstance(kind, IndexBuild):
-        found = await _find(session, kind)
+        found = await find_indexes(session, kind)
         names = (Name(each.schema, each.name) for each in found if not each.valid)
         return list(dict.fromkeys(names))
     return []
-
-
-async def _find(session: Session, build: IndexBuild) -> list[_Index]:
-    parameters = {"table": str(build.table), "index": build.index}
-    return await session.fetch_all_as(_Index, load("index_of_table"), parameters)
 
 
 async def _wait_for_builders(work: Work, planned: PlannedRun, build: IndexBuild) -> None:
@@ -140,7 +152,7 @@ async def _wait_for_builders(work: Work, planned: PlannedRun, build: IndexBuild)
 
 
 async def _builders(session: Session, build: IndexBuild) -> tuple[Blocker, ...]:
-    found = [each.builder(build) for each in await _find(session, build) if not each.valid]
+    found = [each.builder(build) for each in await find_indexes(session, build) if not each.valid]
     return tuple(each for each in found if each is not None)
 
 

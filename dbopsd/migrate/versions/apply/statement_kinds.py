@@ -1,5 +1,6 @@
 """What statements do that run outside transactions, as far as it matters when one is cut off."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,7 +9,9 @@ from dbopsd.migrate.versions.sql.lexer import words
 from dbopsd.migrate.versions.sql.statements import SyntaxProblem
 from dbopsd.migrate.versions.sql.syntax_tree import (
     Node,
+    is_on,
     nodes,
+    option,
     parse_statement,
     qualified,
     relation_name,
@@ -44,6 +47,16 @@ class IndexBuild:
     index: str
     concurrently: bool
     if_not_exists: bool
+    unique: bool = False
+    keys: int = 1
+    """How many columns and expressions it is by."""
+    known: tuple[int, ...] | None = None
+    """The indexes of the table before it, by their oids; None: they were not looked at."""
+
+    @property
+    def chooses_name(self) -> bool:
+        """Whether the server chooses the name."""
+        return not self.index
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,7 @@ class IndexRebuild:
 
     kind: str
     name: Name | None
+    concurrently: bool
 
 
 @dataclass(frozen=True)
@@ -67,6 +81,25 @@ class PartitionDetach:
 
     parent: Name
     partition: Name
+
+
+@dataclass(frozen=True)
+class ExistenceChange:
+    """CREATE or DROP of a database, a tablespace or a subscription, which are no relations."""
+
+    kind: str
+    """DATABASE, TABLESPACE or SUBSCRIPTION."""
+    name: str
+    created: bool
+
+
+@dataclass(frozen=True)
+class PublicationChange:
+    """ALTER SUBSCRIPTION … ADD PUBLICATION or DROP PUBLICATION."""
+
+    subscription: str
+    publications: tuple[str, ...]
+    added: bool
 
 
 @dataclass(frozen=True)
@@ -80,7 +113,15 @@ class Repeatable:
 
 
 StatementKind = (
-    IndexBuild | IndexDrop | IndexRebuild | PartitionDetach | SettingChange | Repeatable | None
+    IndexBuild
+    | IndexDrop
+    | IndexRebuild
+    | PartitionDetach
+    | ExistenceChange
+    | PublicationChange
+    | SettingChange
+    | Repeatable
+    | None
 )
 
 _FIRST_WORDS: Final = frozenset(
@@ -133,6 +174,8 @@ def _read_index_build(node: Node) -> StatementKind:
         node.get("idxname", ""),
         bool(node.get("concurrent")),
         bool(node.get("if_not_exists")),
+        bool(node.get("unique")),
+        len(node.get("indexParams", ())),
     )
 
 
@@ -145,10 +188,11 @@ def _read_drop(node: Node) -> StatementKind:
 
 def _read_rebuild(node: Node) -> StatementKind:
     kind = node["kind"].removeprefix("REINDEX_OBJECT_")
+    concurrently = is_on(option(node.get("params"), "concurrently"))
     if kind == "SCHEMA":
-        return IndexRebuild(kind, Name("", node.get("name", "")))
+        return IndexRebuild(kind, Name("", node.get("name", "")), concurrently)
     relation = node.get("relation")
-    return IndexRebuild(kind, Name(*relation_name(relation)) if relation else None)
+    return IndexRebuild(kind, Name(*relation_name(relation)) if relation else None, concurrently)
 
 
 def _read_detach(node: Node) -> StatementKind:
@@ -160,8 +204,28 @@ def _read_detach(node: Node) -> StatementKind:
     return None
 
 
+def _read_existence(kind: str, field: str, *, created: bool) -> Callable[[Node], StatementKind]:
+    return lambda node: ExistenceChange(kind, node.get(field, ""), created)
+
+
+def _read_subscription(node: Node) -> StatementKind:
+    change = node.get("kind", "").removeprefix("ALTER_SUBSCRIPTION_")
+    if change not in ("ADD_PUBLICATION", "DROP_PUBLICATION"):
+        # What it sets, and what it takes over from its publisher, it may again.
+        return Repeatable()
+    names = tuple(strings(node.get("publication")))
+    return PublicationChange(node.get("subname", ""), names, change == "ADD_PUBLICATION")
+
+
 _READERS: Final = {
+    "AlterSubscriptionStmt": _read_subscription,
     "AlterTableStmt": _read_detach,
+    "CreatedbStmt": _read_existence("DATABASE", "dbname", created=True),
+    "CreateSubscriptionStmt": _read_existence("SUBSCRIPTION", "subname", created=True),
+    "CreateTableSpaceStmt": _read_existence("TABLESPACE", "tablespacename", created=True),
+    "DropdbStmt": _read_existence("DATABASE", "dbname", created=False),
+    "DropSubscriptionStmt": _read_existence("SUBSCRIPTION", "subname", created=False),
+    "DropTableSpaceStmt": _read_existence("TABLESPACE", "tablespacename", created=False),
     "DropStmt": _read_drop,
     "IndexStmt": _read_index_build,
     "ReindexStmt": _read_rebuild,

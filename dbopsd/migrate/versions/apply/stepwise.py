@@ -7,73 +7,47 @@ the ledger has before that it was begun: where it is cut off, the catalog tells 
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from dbopsd.db.errors import ConnectionLost, QueryTimeout, ScriptFailed
 from dbopsd.db.statement import Statement
 from dbopsd.errors import DbopsError
-from dbopsd.migrate.versions.apply.doubtful_statements import Verdict, in_its_place, look_up
+from dbopsd.migrate.versions.apply.done_digest import digests
+from dbopsd.migrate.versions.apply.doubtful_statements import (
+    Verdict,
+    in_its_place,
+    look_up,
+    what_to_look_at,
+    with_known_indexes,
+)
+from dbopsd.migrate.versions.apply.interrupted_run import go_on
 from dbopsd.migrate.versions.apply.invalid_indexes import drop_invalid, refuse_invalid_of
 from dbopsd.migrate.versions.apply.lock_watch import LockWatch
 from dbopsd.migrate.versions.apply.session_state import load
 from dbopsd.migrate.versions.apply.statement_kinds import (
     IndexBuild,
-    IndexDrop,
-    IndexRebuild,
     PartitionDetach,
-    SettingChange,
-    StatementKind,
-    read_kind,
 )
+from dbopsd.migrate.versions.apply.steps import Step, steps_of
 from dbopsd.migrate.versions.apply.work import (
     Tally,
     Work,
     attempts_at,
     connection_lost,
-    interruption,
     limits_of,
     script_of,
     statement_failed,
     transaction_ended,
 )
 from dbopsd.migrate.versions.ledger.new_run import NewRun
-from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
+from dbopsd.migrate.versions.model.ledger_run import Result
 from dbopsd.migrate.versions.plan.plan import PlannedRun
-from dbopsd.migrate.versions.sql.lexer import words
-from dbopsd.migrate.versions.sql.statements import SqlStatement, split_leniently
-from dbopsd.migrate.versions.sql.transactions import WANTS_NO_TRANSACTION, refuses_transaction
+from dbopsd.migrate.versions.sql.transactions import WANTS_NO_TRANSACTION
 
-_SESSION_STATE: Final = frozenset({"DECLARE", "LOAD", "PREPARE"})
-_TEMPORARY: Final = frozenset({"TEMP", "TEMPORARY"})
 # How long the last words about a run that was cancelled may take.
 _RECORD_S: Final = 5.0
-
-
-@dataclass(frozen=True)
-class _Step:
-    """A statement. `alone`: it refuses a transaction."""
-
-    statement: SqlStatement
-    kind: StatementKind
-    alone: bool
-
-    @property
-    def patient(self) -> bool:
-        """Whether its locks have no limit but that on all waits: it leaves something when cut off.
-
-        CONCURRENTLY stops nobody while it waits; what commits by itself must not be repeated.
-        """
-        builds = isinstance(self.kind, IndexBuild) and self.kind.concurrently
-        others = isinstance(self.kind, IndexDrop | IndexRebuild | PartitionDetach)
-        return self.alone and (builds or others or not self.repeatable)
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether it may be sent again after a failure of its own."""
-        return self.kind is not None or not self.alone
 
 
 class _NotAgain(Exception):
@@ -101,7 +75,9 @@ class StepwiseRun:
         self._tally = tally
         self._told = told
         self._limits = limits_of(work, planned)
-        self._steps = _steps(planned)
+        self._steps = steps_of(planned)
+        self._digests = digests([step.statement for step in self._steps])
+        """Of the first n statements, from none to all."""
         self._run_id = 0
         self._in_doubt = False
         """Whether the next statement was begun outside a transaction."""
@@ -132,9 +108,15 @@ class StepwiseRun:
         work, interrupted = self._work, self._planned.interrupted
         await work.working.set(work.working.file_settings(self._planned.script, self._limits))
         if interrupted is not None:
-            await self._go_on(interrupted)
+            found = await go_on(work, self._planned, self._steps, self._digests, interrupted)
+            self._tally.statements_done, self._in_doubt = found.done, found.in_doubt
         done = self._tally.statements_done
-        new = replace(self._new, statements=len(self._steps), statements_done=done)
+        new = replace(
+            self._new,
+            statements=len(self._steps),
+            statements_done=done,
+            done_digest=self._digests[done],
+        )
         async with work.session.transaction():
             await work.session.execute_script(load("own_role"))
             if interrupted is not None and interrupted.result is Result.RUNNING:
@@ -149,24 +131,6 @@ class StepwiseRun:
             self._run_id = await work.ledger.begin(work.session, new)
         self._tally.result = Result.RUNNING
 
-    async def _go_on(self, interrupted: LedgerRun) -> None:
-        """Find out where the run ended that was cut off. Raises `MigrationInterrupted`."""
-        done = interrupted.statements_done
-        if interrupted.direction is Direction.ADOPT or done > len(self._steps):
-            raise interruption(self._work, self._planned, interrupted)
-        if any(_makes_session_state(step.statement.text) for step in self._steps[:done]):
-            raise interruption(self._work, self._planned, interrupted)
-        for step in self._steps[:done]:
-            if isinstance(step.kind, SettingChange):
-                await self._work.session.execute_script(self._statement(step))
-        if interrupted.in_doubt and done < len(self._steps):
-            verdict = await look_up(self._work.session, self._steps[done].kind)
-            if verdict is Verdict.UNKNOWN:
-                raise interruption(self._work, self._planned, interrupted)
-            self._in_doubt = verdict is Verdict.NOT_DONE
-            done += verdict is Verdict.DONE
-        self._tally.statements_done = done
-
     async def _step(self, index: int) -> None:
         try:
             await self._try_step(index)
@@ -177,7 +141,7 @@ class StepwiseRun:
             # What its words do not tell, such as a CALL of a procedure that commits.
             self._steps[index] = replace(step, alone=True)
             await self._try_step(index)
-        if _resets_all(self._steps[index].statement.text):
+        if self._steps[index].resets_all:
             working = self._work.working
             settings = working.file_settings(self._planned.script, self._limits)
             await working.set({**working.settings, **settings})
@@ -192,9 +156,8 @@ class StepwiseRun:
         attempts = attempts_at(self._work, self._planned, limits)
 
         async def attempt(watch: LockWatch) -> None:
-            # Others may have made an index of a name that the server chose.
-            if self._in_doubt or not _chooses_name(step.kind):
-                await drop_invalid(self._work, self._planned, step.kind)
+            step = self._steps[index]
+            await drop_invalid(self._work, self._planned, step.kind)
             if not step.alone:
                 await self._run_recorded(index, step, watch)
                 return
@@ -212,10 +175,10 @@ class StepwiseRun:
         finally:
             self._tally.add(attempts)
 
-    async def _run_recorded(self, index: int, step: _Step, watch: LockWatch) -> None:
+    async def _run_recorded(self, index: int, step: Step, watch: LockWatch) -> None:
         """Run a statement with its record."""
         session, ledger = self._work.session, self._work.ledger
-        record = ledger.progress_text(self._run_id, index + 1)
+        record = ledger.progress_text(self._run_id, index + 1, self._digests[index + 1])
         # A comment at the end of the statement must not take in what follows.
         text = f"{step.statement.text}\n;{load('own_role').query_text}\n{record}"
         try:
@@ -227,23 +190,38 @@ class StepwiseRun:
             await session.end_transaction()
             raise transaction_ended(self._work, self._planned)
 
-    async def _run_alone(self, index: int, step: _Step, watch: LockWatch) -> None:
+    async def _run_alone(self, index: int, step: Step, watch: LockWatch) -> None:
         """Run a statement that refuses a transaction, between two records."""
-        session, ledger, working = self._work.session, self._work.ledger, self._work.working
+        session, working = self._work.session, self._work.working
+        step = replace(step, kind=await with_known_indexes(session, step.kind))
+        self._steps[index] = step
         # What is there before it, such as another index of that name, makes it fail: it is not
         # marked, so that nobody takes that for its work.
         if await look_up(session, step.kind) is not Verdict.DONE:
-            async with session.transaction():
-                await session.execute_script(load("own_role"))
-                await ledger.progress(session, self._run_id, index, in_doubt=True)
+            known = step.kind.known if isinstance(step.kind, IndexBuild) else None
+            await self._record_progress(index, in_doubt=True, indexes_before=known)
             self._in_doubt = True
         instead = await in_its_place(session, step.kind)
         limited = working.without_lock_timeout() if step.patient else contextlib.nullcontext()
         async with limited, watch:
             await session.execute_script(instead or self._statement(step))
+        await self._record_progress(index + 1)
+
+    async def _record_progress(
+        self, done: int, *, in_doubt: bool = False, indexes_before: Sequence[int] | None = None
+    ) -> None:
+        """Record how many statements are done, as who connected."""
+        session, ledger = self._work.session, self._work.ledger
         async with session.transaction():
             await session.execute_script(load("own_role"))
-            await ledger.progress(session, self._run_id, index + 1)
+            await ledger.progress(
+                session,
+                self._run_id,
+                done,
+                self._digests[done],
+                in_doubt=in_doubt,
+                indexes_before=indexes_before,
+            )
 
     async def _end(self) -> None:
         work = self._work
@@ -270,9 +248,14 @@ class StepwiseRun:
 
     def _way_on(self) -> str:
         """What to do about a statement that failed, in a few words."""
-        if self._in_doubt and self._steps[self._tally.statements_done].kind is None:
-            return "what it had committed stays: look at the database, then `dbops migrate resolve`"
-        return "what was done before it stays: with the same file, the next apply goes on here"
+        step = self._steps[self._tally.statements_done]
+        if self._in_doubt and step.kind is None:
+            where = what_to_look_at(step.statement.text, step.kind)
+            return f"what it had committed stays: look at {where}, then `dbops migrate resolve`"
+        return (
+            "what was done before it stays: mend this statement or what it found, and the next "
+            "apply goes on here"
+        )
 
     async def _record_failure(self, problem: DbopsError) -> None:
         """The failure itself is what the caller is to hear of, whatever comes of this."""
@@ -287,7 +270,7 @@ class StepwiseRun:
             )
             self._tally.result = result
 
-    async def _leaves_something(self, step: _Step) -> bool:
+    async def _leaves_something(self, step: Step) -> bool:
         """Whether a statement that failed alone may have left something that is still there."""
         if step.kind is None:
             return True
@@ -317,29 +300,5 @@ class StepwiseRun:
                     problem="it was cancelled",
                 )
 
-    def _statement(self, step: _Step) -> Statement:
+    def _statement(self, step: Step) -> Statement:
         return script_of(self._planned, step.statement.text)
-
-
-def _steps(planned: PlannedRun) -> list[_Step]:
-    text = planned.script.text
-    return [
-        _Step(each, read_kind(each.text), refuses_transaction(text, each.start, each.end))
-        for each in split_leniently(text)
-    ]
-
-
-def _makes_session_state(text: str) -> bool:
-    """Whether a statement makes what only its session has, such as a temporary table."""
-    first, *others = (*islice(words(text, 0, len(text)), 4), "")
-    return first in _SESSION_STATE or (first == "CREATE" and not _TEMPORARY.isdisjoint(others))
-
-
-def _resets_all(text: str) -> bool:
-    """Whether a statement takes back what the session had before the file."""
-    return (*islice(words(text, 0, len(text)), 2),) in (("RESET", "ALL"), ("DISCARD", "ALL"))
-
-
-def _chooses_name(kind: StatementKind) -> bool:
-    """Whether the statement builds an index without naming it."""
-    return isinstance(kind, IndexBuild) and not kind.index

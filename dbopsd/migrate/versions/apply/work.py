@@ -141,7 +141,9 @@ def transaction_ended(work: Work, planned: PlannedRun) -> TransactionEnded:
     return TransactionEnded(work.database, file.set, file.version or file.name, planned.script.path)
 
 
-def interruption(work: Work, planned: PlannedRun, run: LedgerRun) -> MigrationInterrupted:
+def interruption(
+    work: Work, planned: PlannedRun, run: LedgerRun, *, changed: bool = False, doubt: str = ""
+) -> MigrationInterrupted:
     """The error of a migration that was cut off where nobody can tell what is done."""
     file = planned.file
     return MigrationInterrupted(
@@ -151,6 +153,8 @@ def interruption(work: Work, planned: PlannedRun, run: LedgerRun) -> MigrationIn
         planned.script.path,
         run.statements_done,
         run.statements,
+        changed,
+        doubt,
     )
 
 

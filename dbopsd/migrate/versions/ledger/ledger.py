@@ -7,7 +7,7 @@ first, under the lock of migrations; whoever only reads takes it as it is.
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -34,7 +34,7 @@ from dbopsd.migrate.versions.model.schema_object import (
 
 APPLICATION_NAME: Final = "dbopsd migrate"
 """Of the sessions that use a ledger. Whoever waits for the lock of migrations is told it."""
-LEDGER_VERSION: Final = 2
+LEDGER_VERSION: Final = 3
 
 _SQL: Final = "dbopsd.migrate.versions.ledger.sql"
 _COLUMNS: Final = frozenset(field.name for field in dataclasses.fields(LedgerRun))
@@ -91,23 +91,40 @@ class Ledger:
         return await self._insert(session, dataclasses.replace(run, result=Result.RUNNING))
 
     async def progress(
-        self, session: Session, id_: int, statements_done: int, *, in_doubt: bool = False
+        self,
+        session: Session,
+        id_: int,
+        statements_done: int,
+        done_digest: str,
+        *,
+        in_doubt: bool = False,
+        indexes_before: Sequence[int] | None = None,
     ) -> None:
-        """Record how many statements of a run are done.
+        """Record how many statements of a run are done, and the digest of their texts.
 
-        `in_doubt`: whether the next one is begun now, without a transaction.
+        `in_doubt`: whether the next one is begun now, without a transaction. `indexes_before`: of
+        its table, if it creates one without a name.
         """
-        parameters = {"id": id_, "statements_done": statements_done, "in_doubt": in_doubt}
-        await session.execute(self.statement("update_progress"), parameters)
+        await session.execute(
+            self.statement("update_progress"),
+            {
+                "id": id_,
+                "statements_done": statements_done,
+                "done_digest": done_digest,
+                "in_doubt": in_doubt,
+                "indexes_before": None if indexes_before is None else list(indexes_before),
+            },
+        )
 
-    def progress_text(self, id_: int, statements_done: int) -> str:
+    def progress_text(self, id_: int, statements_done: int, done_digest: str) -> str:
         """What `progress` does as a statement without parameters, to be sent with another one.
 
         It is right whatever the `search_path` is.
         """
         return (
             f"UPDATE {quoted(self.schema, 'migration_runs')} "  # noqa: S608 - quoted, and integers
-            f"SET statements_done = {statements_done:d}, in_doubt = false "
+            f"SET statements_done = {statements_done:d}, in_doubt = false, "
+            f"done_digest = {literal(done_digest)} "
             f"WHERE id OPERATOR(pg_catalog.=) {id_:d}::pg_catalog.int8"
         )
 
@@ -328,6 +345,8 @@ def _read_run(columns: dict[str, Any]) -> LedgerRun:
     for name in _MOMENTS:
         if columns[name] is not None:
             columns[name] = datetime.fromisoformat(columns[name]).astimezone(UTC)
+    if columns.get("indexes_before") is not None:
+        columns["indexes_before"] = tuple(columns["indexes_before"])
     return LedgerRun(**columns)
 
 

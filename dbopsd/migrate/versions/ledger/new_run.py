@@ -41,6 +41,7 @@ class NewRun:
     reason: str = ""
     backup: str = ""
     problem: str = ""
+    done_digest: str = ""
 
     @classmethod
     def of(

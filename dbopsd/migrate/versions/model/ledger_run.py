@@ -85,3 +85,8 @@ class LedgerRun:
     in_doubt: bool = False
     """Whether the statement after those that are done was begun without a transaction: it may be
     done or not."""
+    done_digest: str = ""
+    """Of the texts of the statements that are done outside a transaction; empty: not known."""
+    indexes_before: tuple[int, ...] | None = None
+    """The oids of the indexes that its table had before the statement in doubt, if that creates one
+    without a name."""

@@ -84,15 +84,18 @@ class MigrationInterrupted(MigrationInTheWay):
     statements: int
     changed: bool = False
     """Whether its file is not the one any more that ran."""
+    doubt: str = ""
+    """The statement because of which nobody can go on, and why; empty: it is not known."""
 
     @property
     def message(self) -> str:
         changed = ", and its file was changed since" if self.changed else ""
+        doubt = f", and {self.doubt}" if self.doubt else ""
         return (
             f"{self.migration} was interrupted on database '{self.database}' after "
-            f"{self.statements_done} of {self.statements} statements{changed}: complete it by hand "
-            f"and `dbops migrate resolve {self.database} {self.version} --applied --reason …`, or "
-            "undo what was done and resolve it with --not-applied"
+            f"{self.statements_done} of {self.statements} statements{changed}{doubt}: complete it "
+            f"by hand and `dbops migrate resolve {self.database} {self.version} --applied --reason "
+            "…`, or undo what was done and resolve it with --not-applied"
         )
 
 

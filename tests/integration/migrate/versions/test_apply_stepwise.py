@@ -35,11 +35,14 @@ def leave_invalid_index(site: MigrationSite, name: str) -> None:
     assert (name, False) in site.indexes()
 
 
-async def interrupt(site: MigrationSite, statements_done: int, *, in_doubt: bool) -> None:
+async def interrupt(
+    site: MigrationSite, statements_done: int, *, in_doubt: bool, before: str = "NULL"
+) -> None:
     """Have the ledger say that the last run was cut off there."""
     site.ask(
         "UPDATE dbops.migration_runs SET result = 'running', finished_at = NULL,"
-        f" statements_done = {statements_done}, in_doubt = {in_doubt}, backend_pid = 1"
+        f" statements_done = {statements_done}, in_doubt = {in_doubt}, backend_pid = 1,"
+        f" done_digest = '', indexes_before = {before}"
         " WHERE id = (SELECT max(id) FROM dbops.migration_runs)"
     )
 
@@ -101,15 +104,15 @@ async def test_it_goes_on_at_the_statement_that_failed(site: MigrationSite) -> N
     )
     failed = await site.failure(site.apply_unchecked())
     assert str(failed.error) == (
-        "001_a.sql:4:1: division by zero; what was done before it stays: with the same file, the"
-        " next apply goes on here (statement 4 of 5)"
+        "001_a.sql:4:1: division by zero; what was done before it stays: mend this statement or"
+        " what it found, and the next apply goes on here (statement 4 of 5)"
     )
     assert failed.report is not None
     [migration] = failed.report.migrations
     assert (migration.state, migration.statements_done) == (State.INTERRUPTED, 3)
     site.ask("CREATE SCHEMA elsewhere; ALTER TABLE t ADD CHECK (true);")
     # As somebody would who mends what was in the way: the row of the run stays as it is.
-    site.ask("UPDATE dbops.migration_runs SET statements_done = 4")
+    site.ask("UPDATE dbops.migration_runs SET statements_done = 4, done_digest = ''")
     report = await site.apply_unchecked()
     [migration] = report.migrations
     assert (migration.state, migration.statements_done) == (State.APPLIED, 5)
@@ -218,6 +221,43 @@ async def test_an_index_in_doubt_is_looked_up(site: MigrationSite, left: str) ->
     assert site.tables() == ["t", "u"]
 
 
+async def test_an_index_without_a_name_is_told_from_those_before_it(site: MigrationSite) -> None:
+    site.ask(f"{ROWS} CREATE INDEX ON t (x)")
+    [before] = site.ask(
+        "SELECT array_agg(indexrelid::int8)::text FROM pg_index i JOIN pg_class c"
+        " ON c.oid = indrelid WHERE relname = 't'"
+    )
+    site.write("001_a", f"{OFF}CREATE INDEX CONCURRENTLY ON t (x);\nCREATE TABLE u ();")
+    await site.apply_unchecked()
+    site.ask("DROP TABLE u; CREATE INDEX ON t (x, id); CREATE UNIQUE INDEX ON t (id)")
+    made = [name for name, _ in site.indexes()]
+    await interrupt(site, 0, in_doubt=True, before=f"'{before}'")
+    await site.apply_unchecked()
+    assert [name for name, _ in site.indexes()] == made, "it is not made again"
+    assert site.tables() == ["t", "u"]
+    site.ask("CREATE INDEX ON t (id)")
+    await interrupt(site, 0, in_doubt=True, before=f"'{before}'")
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, MigrationInterrupted)
+    assert 'look at the indexes of table "t"' in failed.error.message
+
+
+async def test_the_statement_that_failed_may_be_mended(site: MigrationSite) -> None:
+    site.write("001_a", f"{OFF}CREATE TABLE a ();\r\nCREATE TABLE a ();")
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, MigrationFailed)
+    site.write("001_a", f"{OFF}CREATE TABLE z ();\nCREATE TABLE b ();")
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, MigrationInterrupted)
+    assert "and its file was changed since" in failed.error.message
+    site.write("001_a", f"{OFF}-- It is there.\nCREATE TABLE a ();\nCREATE TABLE b ();\nSELECT 1;")
+    report = await site.apply_unchecked()
+    [migration] = report.migrations
+    assert (migration.state, migration.statements_done) == (State.APPLIED, 3)
+    assert site.tables() == ["a", "b"]
+    assert (await site.apply_unchecked()).migrations == (), "it is not CHANGED"
+
+
 async def test_a_call_in_doubt_is_for_somebody_to_resolve(site: MigrationSite) -> None:
     site.write(
         "001_a",
@@ -227,7 +267,11 @@ async def test_a_call_in_doubt_is_for_somebody_to_resolve(site: MigrationSite) -
     await interrupt(site, 1, in_doubt=True)
     failed = await site.failure(site.apply_unchecked())
     assert isinstance(failed.error, MigrationInterrupted)
-    assert "after 1 of 2 statements" in failed.error.message
+    assert failed.error.message.startswith(
+        "001_a.sql was interrupted on database 'main' after 1 of 2 statements, and whether"
+        " statement 2 in line 3 (CALL p()) is done nobody can tell: look at what its procedure"
+        " commits: complete it by hand"
+    )
     await interrupt(site, 1, in_doubt=False)
     report = await site.apply_unchecked()
     assert report.migrations[0].state is State.APPLIED
@@ -383,7 +427,11 @@ async def test_a_transaction_that_a_file_leaves_open_is_no_success(site: Migrati
 
 @pytest.mark.parametrize(
     ("statement", "in_doubt"),
-    [("UPDATE a SET id = 2", False), ("CREATE INDEX CONCURRENTLY i ON a (id)", True)],
+    [
+        ("UPDATE a SET id = 2", False),
+        pytest.param("CREATE INDEX CONCURRENTLY i ON a (id)", True, marks=pytest.mark.thorough),
+        ("CREATE INDEX CONCURRENTLY ON a (id)", True),
+    ],
 )
 async def test_a_cancelled_apply_tells_how_far_it_came(
     site: MigrationSite, statement: str, in_doubt: bool
@@ -409,4 +457,4 @@ async def test_a_cancelled_apply_tells_how_far_it_came(
     )
     report = await site.apply_unchecked()
     assert report.migrations[0].state is State.APPLIED
-    assert all(valid for _, valid in site.indexes())
+    assert [valid for _, valid in site.indexes()] == [True] * in_doubt

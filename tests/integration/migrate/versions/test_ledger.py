@@ -63,13 +63,13 @@ async def test_a_run_is_recorded_from_its_begin_to_its_end(session: Session) -> 
     ledger = Ledger("main")
     await ledger.prepare(session)
     id_ = await ledger.begin(session, FIRST)
-    await ledger.progress(session, id_, 1, in_doubt=True)
+    await ledger.progress(session, id_, 1, "one", in_doubt=True, indexes_before=[7])
     [begun] = await ledger.read(session)
     assert (begun.result, begun.finished_at, begun.statements_done) == (Result.RUNNING, None, 1)
-    assert begun.in_doubt
-    await session.execute(Statement(ledger.progress_text(id_, 2), "UPDATE migration_runs"))
+    assert (begun.in_doubt, begun.done_digest, begun.indexes_before) == (True, "one", (7,))
+    await session.execute(Statement(ledger.progress_text(id_, 2, "two"), "UPDATE migration_runs"))
     [begun] = await ledger.read(session)
-    assert (begun.statements_done, begun.in_doubt) == (2, False)
+    assert (begun.statements_done, begun.in_doubt, begun.done_digest) == (2, False, "two")
     assert (begun.operation, begun.who, begun.statements) == ("op-1", "ann", 2)
     assert begun.backend_start is not None
 

@@ -174,6 +174,15 @@ def test_what_was_interrupted_is_gone_on_with_first() -> None:
     assert [each.interrupted for each in planned] == [runs[1], None, None]
 
 
+def test_a_changed_file_is_gone_on_with_if_it_is_known_what_is_done() -> None:
+    broken = dataclasses.replace(
+        ran(migration("002", "SELECT 0;"), result=Result.INTERRUPTED), done_digest="5f"
+    )
+    assert applied(ran(ONE), broken) == ["002", "003", "010"]
+    with pytest.raises(MigrationInterrupted):
+        applied(ran(ONE), dataclasses.replace(broken, in_doubt=True))
+
+
 def test_what_came_too_late_for_one_that_is_begun() -> None:
     broken = ran(TWO, result=Result.INTERRUPTED)
     with pytest.raises(MigrationOutOfOrder, match=r"001_m001\.sql was not .* before version 002"):

@@ -4,6 +4,7 @@
 -- lock on the table decides.
 SELECT
     n.nspname AS schema, c.relname AS name, i.indisvalid AS valid,
+    i.indisunique AS unique, i.indnkeyatts AS keys,
     b.pid, coalesce(a.application_name, '') AS application, coalesce(a.usename::pg_catalog.text, '') AS role,
     coalesce(a.state, '') AS state,
     pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) a.xact_start) AS age_s
@@ -32,6 +33,7 @@ WHERE i.indrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(table)s)
     AND c.relkind OPERATOR(pg_catalog.=) 'i'
     AND CASE
         WHEN %(index)s OPERATOR(pg_catalog.<>) '' THEN c.relname OPERATOR(pg_catalog.=) %(index)s::pg_catalog.name
-        -- As the server names one.
+        -- As the server names one that was not there before.
         ELSE c.relname OPERATOR(pg_catalog.~) '_idx[0-9]*$'
+            AND i.indexrelid::pg_catalog.int8 OPERATOR(pg_catalog.<>) ALL (%(known)s::pg_catalog.int8[])
     END
