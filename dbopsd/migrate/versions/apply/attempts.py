@@ -18,10 +18,10 @@ from dbopsd.db.errors import (
     SerializationFailure,
     one_line,
 )
-from dbopsd.db.session import Session
 from dbopsd.errors import DbopsError, StatusCode
-from dbopsd.migrate.versions.apply.blockers import in_the_way, lock_wait, way_out
-from dbopsd.migrate.versions.apply.lock_watch import LockWatch
+from dbopsd.migrate.versions.apply.blockers import in_the_way, way_out
+from dbopsd.migrate.versions.apply.lock_watch import LockWatch, OnWork
+from dbopsd.migrate.versions.apply.watcher import Watcher
 from dbopsd.migrate.versions.model.migration_file import Script
 from dbopsd.migrate.versions.model.reports import Blocker
 
@@ -92,10 +92,12 @@ class LockLimits:
 
     lock_timeout_ms: int
     """For each lock: the `lock_timeout` of the session that does the work."""
-    budget_ms: int | None
-    """For all locks of an attempt; None: only `wait_s` limits them."""
+    budget_ms: int
+    """For all waits of an attempt that stop writers."""
     wait_s: float
     """For all attempts, the time between them included."""
+    patient: bool = False
+    """Whether waits that stop nobody are limited by `wait_s` alone."""
 
     @classmethod
     def of(
@@ -113,26 +115,27 @@ class LockLimits:
 
     @property
     def concurrently(self) -> Self:
-        """For a statement that stops no writers while it waits: only the limit on all."""
-        return replace(self, lock_timeout_ms=0, budget_ms=None)
+        """For a statement that leaves something when cut off, and stops no writers on the whole."""
+        return replace(self, lock_timeout_ms=0, patient=True)
 
 
 class LockAttempts:
     """The attempts at one migration, or at one statement outside a transaction.
 
-    `watcher` is an idle session beside the one of `backend_pid`, which does the work;
-    `migration` names the migration in errors.
+    `watcher` is beside the session of `backend_pid`, which does the work; `migration` names the
+    migration in errors.
     """
 
     def __init__(
         self,
-        watcher: Session,
+        watcher: Watcher,
         backend_pid: int,
         limits: LockLimits,
         *,
         database: str,
         migration: str,
         on_wait: OnLockWait | None = None,
+        on_work: OnWork | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._watcher = watcher
@@ -141,6 +144,7 @@ class LockAttempts:
         self._database = database
         self._migration = migration
         self._on_wait = on_wait
+        self._on_work = on_work
         self._clock = clock
         self._began = 0.0
         self.count = 0
@@ -169,16 +173,16 @@ class LockAttempts:
 
     async def _attempt(self, work: Callable[[LockWatch], Awaitable[T]]) -> T:
         self.count += 1
-        if not self._watcher.usable or self._watcher.has_news:
-            # It was lost while it was idle, or during an attempt, which went on: none begins
-            # unwatched.
-            await lock_wait(self._watcher, self._backend_pid)
+        # None begins unwatched.
+        await self._watcher.look_after()
+        left_s = self._left_s()
         watch = LockWatch(
             self._watcher,
             self._backend_pid,
-            min(self._budget_s, self._left_s()),
-            all_waits=self._limits.budget_ms is None,
+            min(self._limits.budget_ms / 1000, left_s),
+            wait_s=left_s if self._limits.patient else None,
             on_wait=self._tell,
+            on_work=self._on_work,
             clock=self._clock,
         )
         try:
@@ -209,8 +213,8 @@ class LockAttempts:
 
     @property
     def _budget_s(self) -> float:
-        budget_ms = self._limits.budget_ms
-        return self._limits.wait_s if budget_ms is None else budget_ms / 1000
+        limits = self._limits
+        return limits.wait_s if limits.patient else limits.budget_ms / 1000
 
     def _left_s(self) -> float:
         return self._limits.wait_s - (self._clock() - self._began)

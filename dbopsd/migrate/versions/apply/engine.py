@@ -98,7 +98,10 @@ class PlanRun(PlanState):
             waiting = f"{stage}, attempt {attempt}, waiting for {waited_for(blockers)}"
             self._run.progress(waiting, self._done, self._total, UNIT)
 
-        work = replace(self._work, on_wait=wait)
+        def tell_of_work(text: str) -> None:
+            self._run.progress(f"{stage}, {text}", self._done, self._total, UNIT)
+
+        work = replace(self._work, on_wait=wait, on_work=tell_of_work)
         tell(0)
         problem = ""
         try:

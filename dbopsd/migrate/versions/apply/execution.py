@@ -12,16 +12,12 @@ from dbopsd.errors import DbopsError
 from dbopsd.migrate.versions.apply.autovacuum import settings_against_autovacuum
 from dbopsd.migrate.versions.apply.engine import AFTER, BEFORE, PlanRun
 from dbopsd.migrate.versions.apply.errors import CommitLost, CommitUnknown, LockLost
-from dbopsd.migrate.versions.apply.lock_watch import (
-    ServersDiffer,
-    check_same_server,
-    watching_session,
-)
 from dbopsd.migrate.versions.apply.metrics import MigrationMetrics
 from dbopsd.migrate.versions.apply.pooler import refuse_pooler
 from dbopsd.migrate.versions.apply.schema_before import SchemaBefore, schema_before
 from dbopsd.migrate.versions.apply.session_state import working_session
 from dbopsd.migrate.versions.apply.trial import PlanTrial
+from dbopsd.migrate.versions.apply.watcher import ServersDiffer, watcher_of
 from dbopsd.migrate.versions.apply.work import Work
 from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock
 from dbopsd.migrate.versions.ledger.ledger import Ledger
@@ -185,10 +181,10 @@ class Execution:
         """The working connection and its watcher, on one server. Raises `ServersDiffer`."""
         database = self.run.database
         async with AsyncExitStack() as stack:
-            watcher = await stack.enter_async_context(watching_session(database))
-            settings = await settings_against_autovacuum(watcher)
+            watcher = await stack.enter_async_context(watcher_of(database))
+            settings = await settings_against_autovacuum(watcher.session)
             working = await stack.enter_async_context(working_session(database, settings))
-            await check_same_server(database.name, watcher, working.session, working.backend_pid)
+            await watcher.follow(working.session, working.backend_pid)
             work = Work(
                 database.name,
                 working,

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from dbopsd.db.errors import ConnectionLost, QueryTimeout, ScriptFailed
+from dbopsd.db.errors import ConnectionLost, QueryCanceled, QueryTimeout, ScriptFailed
 from dbopsd.db.statement import Statement
 from dbopsd.errors import DbopsError
+from dbopsd.migrate.versions.apply.blockers import in_the_way
 from dbopsd.migrate.versions.apply.done_digest import digests
 from dbopsd.migrate.versions.apply.doubtful_statements import (
     Verdict,
@@ -22,6 +23,7 @@ from dbopsd.migrate.versions.apply.doubtful_statements import (
     what_to_look_at,
     with_known_indexes,
 )
+from dbopsd.migrate.versions.apply.errors import MigrationFailed
 from dbopsd.migrate.versions.apply.interrupted_run import go_on
 from dbopsd.migrate.versions.apply.invalid_indexes import drop_invalid, refuse_invalid_of
 from dbopsd.migrate.versions.apply.lock_watch import LockWatch
@@ -153,7 +155,7 @@ class StepwiseRun:
     async def _try_step(self, index: int) -> None:
         step = self._steps[index]
         limits = self._limits.concurrently if step.patient else self._limits
-        attempts = attempts_at(self._work, self._planned, limits)
+        attempts = attempts_at(self._work, self._planned, limits, step.statement.text)
 
         async def attempt(watch: LockWatch) -> None:
             step = self._steps[index]
@@ -166,6 +168,7 @@ class StepwiseRun:
             except ScriptFailed as error:
                 if step.repeatable:
                     raise
+                attempts.blockers = watch.blockers if watch.over_budget else ()
                 raise _NotAgain(error) from error
 
         try:
@@ -238,13 +241,12 @@ class StepwiseRun:
         statements = [step.statement for step in self._steps]
         offset = statements[done].start if done < len(statements) else 0
         failed = statement_failed(self._work, self._planned, statements, done, error, offset)
+        if isinstance(error.error, QueryCanceled) and self._tally.blockers:
+            failed = _with_more(failed, in_the_way(self._tally.blockers))
         await self._record_failure(failed)
         if self._tally.result is not Result.INTERRUPTED:
             return failed
-        problem = failed.problem
-        return replace(
-            failed, problem=replace(problem, message=f"{problem.message}; {self._way_on()}")
-        )
+        return _with_more(failed, self._way_on())
 
     def _way_on(self) -> str:
         """What to do about a statement that failed, in a few words."""
@@ -302,3 +304,9 @@ class StepwiseRun:
 
     def _statement(self, step: Step) -> Statement:
         return script_of(self._planned, step.statement.text)
+
+
+def _with_more(failed: MigrationFailed, more: str) -> MigrationFailed:
+    """The error with something more to say."""
+    problem = failed.problem
+    return replace(failed, problem=replace(problem, message=f"{problem.message}; {more}"))

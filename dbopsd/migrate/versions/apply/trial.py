@@ -110,7 +110,7 @@ class PlanTrial(PlanState):
 
 
 def _strictness(limits: LockLimits) -> tuple[int, int]:
-    return (limits.budget_ms or 0, limits.lock_timeout_ms)
+    return (limits.budget_ms, limits.lock_timeout_ms)
 
 
 def _untestable(error: ScriptFailed, untried: Sequence[str]) -> str:

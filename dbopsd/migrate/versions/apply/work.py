@@ -1,5 +1,6 @@
 """What every migration of a plan is run with, and what is known of it while it runs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -9,12 +10,15 @@ from dbopsd.db.statement import Statement
 from dbopsd.migrate.versions.apply.attempts import LockAttempts, LockLimits, OnLockWait
 from dbopsd.migrate.versions.apply.errors import LockLost, MigrationFailed, TransactionEnded
 from dbopsd.migrate.versions.apply.session_state import WorkingSession
+from dbopsd.migrate.versions.apply.statement_progress import StatementProgress, at_work
+from dbopsd.migrate.versions.apply.watcher import Watcher
 from dbopsd.migrate.versions.ledger.ledger import Ledger
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
 from dbopsd.migrate.versions.model.migration import MigrationProblem
 from dbopsd.migrate.versions.model.reports import Blocker
 from dbopsd.migrate.versions.plan.errors import MigrationInterrupted
 from dbopsd.migrate.versions.plan.plan import PlannedRun
+from dbopsd.migrate.versions.sql.excerpt import excerpt
 from dbopsd.migrate.versions.sql.lexer import SqlStatement
 from dbopsd.migrate.versions.sql.positions import place
 
@@ -30,7 +34,7 @@ class Work:
 
     database: str
     working: WorkingSession
-    watcher: Session
+    watcher: Watcher
     ledger: Ledger
     operation: str
     who: str
@@ -40,6 +44,8 @@ class Work:
     backup: str = ""
     on_wait: OnLockWait | None = None
     """Told of waits for locks."""
+    on_work: Callable[[str], None] | None = None
+    """Told about once a second of what takes longer than that."""
 
     @property
     def session(self) -> Session:
@@ -79,8 +85,16 @@ class Tally:
         self.blockers = attempts.blockers
 
 
-def attempts_at(work: Work, planned: PlannedRun, limits: LockLimits) -> LockAttempts:
-    """The attempts at a migration, or at one of its statements."""
+def attempts_at(
+    work: Work, planned: PlannedRun, limits: LockLimits, statement: str = ""
+) -> LockAttempts:
+    """The attempts at a migration, or at one of its statements, whose text is given."""
+    tell = work.on_work
+
+    def on_work(seconds: float, progress: StatementProgress | None) -> None:
+        if tell is not None:
+            tell(at_work(excerpt(statement), seconds, progress))
+
     return LockAttempts(
         work.watcher,
         work.working.backend_pid,
@@ -88,6 +102,7 @@ def attempts_at(work: Work, planned: PlannedRun, limits: LockLimits) -> LockAtte
         database=work.database,
         migration=planned.script.path,
         on_wait=work.on_wait,
+        on_work=on_work,
     )
 
 

@@ -10,9 +10,8 @@ import pytest
 
 from dbopsd.db.database import Database
 from dbopsd.db.errors import ConnectionLost
-from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
-from dbopsd.migrate.versions.apply import execution, lock_watch
+from dbopsd.migrate.versions.apply import execution, watcher
 from dbopsd.migrate.versions.apply.attempts import LockNotAcquired
 from dbopsd.migrate.versions.apply.errors import MigrationFailed, TransactionEnded
 from dbopsd.migrate.versions.model.ledger_run import Result
@@ -368,8 +367,9 @@ async def test_no_watcher_looks_at_another_server(
     elsewhere = [True, True]
 
     @asynccontextmanager
-    async def watching(database: Database) -> AsyncIterator[Session]:
-        async with lock_watch.watching_session(database) as session:
+    async def watching(database: Database) -> AsyncIterator[watcher.Watcher]:
+        async with watcher.watcher_of(database) as found:
+            session = found.session
             ask = session.fetch_one
 
             async def fetch_one(statement: Statement, parameters: Any = None) -> Any:
@@ -379,11 +379,11 @@ async def test_no_watcher_looks_at_another_server(
                 return ("another server", *row[1:]) if elsewhere.pop() else row
 
             monkeypatch.setattr(session, "fetch_one", fetch_one)
-            yield session
+            yield found
 
-    monkeypatch.setattr(execution, "watching_session", watching)
+    monkeypatch.setattr(execution, "watcher_of", watching)
     failed = await site.failure(site.apply_unchecked())
-    assert isinstance(failed.error, lock_watch.ServersDiffer)
+    assert isinstance(failed.error, watcher.ServersDiffer)
     assert (elsewhere, site.tables()) == ([], [])
     # Once a failover is over, both come to the new primary.
     elsewhere.extend([False, True])

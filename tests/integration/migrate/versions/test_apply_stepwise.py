@@ -339,8 +339,11 @@ async def test_what_commits_by_itself_is_not_repeated(site: MigrationSite) -> No
     site.write("001_a", f"{OFF}CALL p();")
     async with site.database.session() as other, other.transaction():
         await other.execute(site.statement("LOCK TABLE t"))
-        failed = await site.failure(site.apply_unchecked(lock_wait_s=1.5))
+        failed = await site.failure(site.apply_unchecked())
     assert isinstance(failed.error, MigrationFailed)
+    assert "user request; in the way: pid" in failed.error.message, "writers stand behind it"
+    assert failed.error.message.endswith("(statement 1 of 1)")
+    assert "look at what its procedure commits" in failed.error.message
     assert site.ask("SELECT count(*) FROM counted") == [1]
     [run] = await site.runs()
     assert (run.result, run.in_doubt) == (Result.INTERRUPTED, True)

@@ -10,7 +10,8 @@ from dbopsd.db.database import Database
 from dbopsd.db.statement import Statement
 from dbopsd.migrate.versions.apply.attempts import LockAttempts, LockLimits, LockNotAcquired
 from dbopsd.migrate.versions.apply.autovacuum import settings_against_autovacuum
-from dbopsd.migrate.versions.apply.lock_watch import LockWatch, watching_session
+from dbopsd.migrate.versions.apply.lock_watch import LockWatch
+from dbopsd.migrate.versions.apply.watcher import watcher_of
 from tests.integration.conftest import OpenDatabase
 from tests.support.patience import eventually
 from tests.support.servers import PostgresServer, PostgresServers
@@ -89,14 +90,15 @@ async def alter(database: Database, *, by_server: bool = True) -> LockAttempts:
 
     `by_server`: where the role may have the server itself end the worker, it does.
     """
-    async with watching_session(database) as watcher:
-        settings = await settings_against_autovacuum(watcher) if by_server else {}
+    async with watcher_of(database) as watcher:
+        settings = await settings_against_autovacuum(watcher.session) if by_server else {}
         settings["lock_timeout"] = f"{LIMITS.lock_timeout_ms}ms"
         async with database.dedicated_session(
             "write", application_name="dbopsd migrate", query_timeout_s=None, settings=settings
         ) as working:
             row = await working.fetch_one(BACKEND_PID)
             assert row is not None
+            await watcher.follow(working, int(row[0]))
             attempts = LockAttempts(
                 watcher, int(row[0]), LIMITS, database="main", migration="migration 003"
             )

@@ -9,12 +9,14 @@ import psycopg
 import pytest
 
 from dbopsd.db.database import Database
-from dbopsd.db.errors import ConnectionLost, QueryCanceled, ScriptFailed
+from dbopsd.db.errors import QueryCanceled, ScriptFailed
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.migrate.versions.apply.attempts import LockAttempts, LockLimits, LockNotAcquired
 from dbopsd.migrate.versions.apply.blockers import cancel_wait, lock_wait
-from dbopsd.migrate.versions.apply.lock_watch import LockWatch, watching_session
+from dbopsd.migrate.versions.apply.lock_watch import LockWatch
+from dbopsd.migrate.versions.apply.statement_progress import statement_progress
+from dbopsd.migrate.versions.apply.watcher import Watcher, watcher_of, watching_session
 from dbopsd.migrate.versions.model.reports import Blocker
 from tests.support.patience import eventually
 from tests.support.soak import Soak
@@ -50,7 +52,7 @@ class Site:
 
     dsn: str
     working: Session
-    watcher: Session
+    watcher: Watcher
     pid: int
     witness: Session
     """For the test itself."""
@@ -95,9 +97,8 @@ class Site:
 @pytest.fixture
 async def site(database: Database, database_dsn: str) -> AsyncIterator[Site]:
     async with AsyncExitStack() as stack:
-        watcher, other = [
-            await stack.enter_async_context(watching_session(database)) for _ in range(2)
-        ]
+        watcher = await stack.enter_async_context(watcher_of(database))
+        other = await stack.enter_async_context(watching_session(database))
         working = await stack.enter_async_context(
             database.dedicated_session(
                 "write", application_name="dbopsd migrate", query_timeout_s=None
@@ -106,6 +107,7 @@ async def site(database: Database, database_dsn: str) -> AsyncIterator[Site]:
         await working.execute_script(Statement(TABLES, "TABLES"))
         row = await working.fetch_one(BACKEND_PID)
         assert row is not None
+        await watcher.follow(working, int(row[0]))
         yield Site(database_dsn, working, watcher, int(row[0]), other)
 
 
@@ -309,22 +311,46 @@ async def test_without_writers_behind_it_only_the_whole_wait_is_limited(
     assert [each.pid for each in told[0][1]] == [blocker.pid]
 
 
-async def test_no_attempt_begins_unwatched(site: Site, hold: Hold) -> None:
-    client = await hold("UPDATE a SET v = 1")
-    limits = LockLimits(lock_timeout_ms=300, budget_ms=300, wait_s=60.0)
-    with pytest.raises(ExceptionGroup) as failed:
-        async with site.applying(ALTER_THREE, limits) as attempts:
-            await site.waits(pid_of(client))
-            await site.witness.fetch_all(KILL_WATCHER)
-    (error,) = failed.value.exceptions
-    assert isinstance(error, ConnectionLost)
-    assert attempts.count == 2
+async def test_the_budget_holds_although_the_watcher_is_lost(site: Site, hold: Hold) -> None:
+    first, second = await hold("UPDATE a SET v = 1"), await hold("UPDATE b SET v = 1")
+    limits = LockLimits(lock_timeout_ms=60_000, budget_ms=400, wait_s=60.0)
+    async with site.applying(ALTER_THREE, limits) as attempts:
+        await site.waits(pid_of(first))
+        await site.witness.fetch_all(KILL_WATCHER)
+        await first.rollback()
+        await eventually(lambda: attempts.count > 1, what="its wait is cancelled by the budget")
+        await second.rollback()
+    assert attempts.blockers
+    for table in "abc":
+        assert await columns(site, table) == ["id", "v", "w"]
 
 
-async def test_nor_does_the_first_where_the_watcher_was_ended_while_idle(site: Site) -> None:
+async def test_a_watcher_that_was_lost_while_idle_is_opened_anew(site: Site, hold: Hold) -> None:
     await site.witness.fetch_all(KILL_WATCHER)
-    await eventually(lambda: site.watcher.has_news, what="the end of the watcher is known here")
-    attempts = site.attempts(PATIENT)
-    with pytest.raises(ConnectionLost):
-        await site.apply(attempts, ALTER_THREE, PATIENT)
-    assert await columns(site, "a") == ["id", "v"]
+    lost = site.watcher.session
+    await eventually(lambda: lost.has_news, what="the end of the watcher is known here")
+    client = await hold("UPDATE a SET v = 1")
+    limits = LockLimits(lock_timeout_ms=60_000, budget_ms=50, wait_s=60.0)
+    async with site.applying(ALTER_THREE, limits) as attempts:
+        await eventually(lambda: attempts.count > 1, what="its wait is cancelled by the budget")
+        await client.rollback()
+    assert site.watcher.session is not lost
+
+
+async def test_what_the_server_tells_of_a_statement(site: Site, hold: Hold) -> None:
+    assert await statement_progress(site.witness, site.pid) is None
+    client = await hold("UPDATE a SET v = 1")
+    build = site.working.execute(Statement("CREATE INDEX CONCURRENTLY i ON a (v)", "CREATE"))
+    task = asyncio.create_task(build)
+
+    async def phase() -> str:
+        return str(await statement_progress(site.witness, site.pid))
+
+    waiting = "CREATE INDEX CONCURRENTLY: waiting for writers before build, 0 %"
+
+    async def is_waiting() -> bool:
+        return await phase() == waiting
+
+    await eventually(is_waiting, what="the server tells of the build")
+    await client.rollback()
+    await task

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -14,7 +15,8 @@ from tests.support.patience import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from dbopsd.db.session import Session
+    from dbopsd.migrate.versions.apply.statement_progress import StatementProgress
+    from dbopsd.migrate.versions.apply.watcher import Watcher
 
 BUDGET_S = 1.0
 MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,6 +33,8 @@ class Scene:
     looks: int = 0
     cancelled: list[datetime] = field(default_factory=list)
     """When the waits had begun that were cancelled."""
+    told: list[tuple[float, str]] = field(default_factory=list)
+    """How long it was said to be at work, and at what."""
 
     def clock(self) -> float:
         return self.now_s
@@ -45,6 +49,8 @@ class Scene:
         return (self.waits_since_s is not None,)
 
     async def fetch_all_as(self, kind: Any, *_: object) -> list[Any]:
+        if kind.__name__ == "StatementProgress":
+            return [kind("VACUUM", "scanning heap", 41, 100)]
         assert self.waits_since_s is not None
         waited_s = self.now_s - self.waits_since_s
         blocker = (4711, "billing", "shop", "idle", 60.0, "", "public.a", "RowExclusiveLock")
@@ -60,8 +66,12 @@ class Scene:
         await eventually(lambda: self.looks >= looks + 2, what="the watch looks")
 
     @asynccontextmanager
-    async def watched(self) -> "AsyncIterator[LockWatch]":
-        watch = LockWatch(cast("Session", self), 7, BUDGET_S, clock=self.clock)
+    async def watched(self, wait_s: float | None = None) -> "AsyncIterator[LockWatch]":
+        def on_work(seconds: float, progress: "StatementProgress | None") -> None:
+            self.told.append((seconds, str(progress)))
+
+        watcher = cast("Watcher", SimpleNamespace(session=self))
+        watch = LockWatch(watcher, 7, BUDGET_S, wait_s=wait_s, on_work=on_work, clock=self.clock)
         async with watch:
             yield watch
 
@@ -99,3 +109,34 @@ async def test_waits_that_stop_no_writers_are_not_of_the_budget() -> None:
         assert not scene.cancelled
     assert not watch.over_budget
     assert watch.waited_s == pytest.approx(60.0)
+
+
+async def test_what_stops_nobody_is_limited_as_a_whole_and_by_the_budget_once_it_does() -> None:
+    scene = Scene(stalls_writers=False, waits_since_s=100.0)
+    async with scene.watched(wait_s=60.0):
+        await scene.is_seen()
+        scene.now_s = 159.0
+        await scene.is_seen()
+        assert not scene.cancelled
+        scene.now_s = 160.0
+        await scene.is_seen()
+        assert scene.cancelled
+    scene = Scene(stalls_writers=True, waits_since_s=100.0, now_s=101.0)
+    async with scene.watched(wait_s=60.0):
+        await scene.is_seen()
+        assert scene.cancelled
+
+
+async def test_what_takes_long_is_told_once_a_second_while_it_waits_for_nobody() -> None:
+    scene = Scene()
+    async with scene.watched():
+        for now_s in (100.9, 101.2, 101.9, 102.1, 102.2):
+            scene.now_s = now_s
+            await scene.is_seen()
+        scene.waits_since_s = scene.now_s = 103.0
+        await scene.is_seen()
+        scene.now_s = 104.0
+        await scene.is_seen()
+    seconds, said = zip(*scene.told, strict=True)
+    assert seconds == pytest.approx((1.2, 2.2))
+    assert set(said) == {"VACUUM: scanning heap, 41 %"}

@@ -44,7 +44,7 @@ def test_limits(
 
 
 def test_concurrently_only_all_attempts_are_limited() -> None:
-    assert LockLimits(500, 500, 60.0).concurrently == LockLimits(0, None, 60.0)
+    assert LockLimits(500, 500, 60.0).concurrently == LockLimits(0, 500, 60.0, patient=True)
 
 
 @pytest.mark.parametrize(

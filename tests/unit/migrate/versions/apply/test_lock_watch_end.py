@@ -1,6 +1,7 @@
 """The end of a watch over locks, whatever the watch is doing then."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from dbopsd.migrate.versions.apply.lock_watch import LockWatch
 
 if TYPE_CHECKING:
-    from dbopsd.db.session import Session
+    from dbopsd.migrate.versions.apply.watcher import Watcher
 
 
 class SlowSession:
@@ -26,12 +27,16 @@ class SlowSession:
             self.given_up.set()
 
 
+def watcher_with(session: object) -> "Watcher":
+    return cast("Watcher", SimpleNamespace(session=session))
+
+
 async def test_a_cancel_is_not_lost_in_a_look() -> None:
     session = SlowSession()
     reached: list[str] = []
 
     async def migrate() -> None:
-        async with LockWatch(cast("Session", session), 4711, 0.01):
+        async with LockWatch(watcher_with(session), 4711, 0.01):
             await session.asked.wait()
             reached.append("end of the file")
         reached.append("COMMIT")
@@ -56,5 +61,5 @@ async def test_an_error_of_the_watch_is_not_lost() -> None:
 
     asked = asyncio.Event()
     with pytest.raises(ZeroDivisionError):
-        async with LockWatch(cast("Session", BrokenSession()), 4711, 0.01):
+        async with LockWatch(watcher_with(BrokenSession()), 4711, 0.01):
             await asked.wait()
