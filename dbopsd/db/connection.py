@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import psycopg
 from psycopg.abc import Buffer
@@ -19,6 +19,8 @@ from psycopg.types.json import set_json_loads
 # How long a server may take to act on a cancel request, from taking it to the statement's end.
 # psycopg waits 5 s for either, in which a caller that gave up would be held.
 _CANCEL_TIMEOUT_S = 1.0
+DRIVER_STYLES: Final = {"DateStyle": "ISO", "IntervalStyle": "postgres"}
+"""The styles of dates and intervals that the driver reads: it refuses values in any other."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,22 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
             # leaves a socket at a hung server for each attempt until the collector comes by.
             exc.__context__ = None
             raise exc.with_traceback(None) from None
+        await connection._make_readable()  # noqa: SLF001 - its own class
         connection.connected_at = connection.last_used = time.monotonic()
         if on_connected is not None:
             on_connected(connection.connected_at - started)
         return connection
+
+    async def _make_readable(self) -> None:
+        """Have the server write dates and intervals as the driver reads them.
+
+        A role or a database may have other styles. The order of day and month in what the server
+        reads stays.
+        """
+        for name, style in DRIVER_STYLES.items():
+            current = self.info.parameter_status(name)
+            if current is not None and current.partition(",")[0] != style:
+                await self.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, style))
 
     async def cancel_safe(self, *, timeout: float = 30.0) -> None:
         """Ask the server to end the running statement; cut the connection if it does not listen.

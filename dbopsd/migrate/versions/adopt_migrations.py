@@ -46,6 +46,7 @@ async def adopt_migrations(run: Run, request: AdoptMigrationsRequest) -> AdoptRe
         application_name=APPLICATION_NAME,
         query_timeout_s=None,
         settings=_SETTINGS,
+        replace_bad_text=True,
     ) as session:
         if request.validate_only:
             async with session.transaction(isolation="REPEATABLE READ", read_only=True):

@@ -44,7 +44,7 @@ async def baseline_migrations(run: Run, request: BaselineMigrationsRequest) -> B
         run.progress(f"waiting for {holder}")
 
     async with database.dedicated_session(
-        "write", application_name=APPLICATION_NAME, query_timeout_s=None
+        "write", application_name=APPLICATION_NAME, query_timeout_s=None, replace_bad_text=True
     ) as session:
         if request.validate_only:
             return await _baseline(run, request, session, ledger, folder)

@@ -109,7 +109,10 @@ async def _connect(
 ) -> tuple[Session | None, list[str]]:
     """A connection, or None where it is not needed and cannot be had, and a note of that."""
     opening = database.dedicated_session(
-        "write", application_name=APPLICATION_NAME, query_timeout_s=_QUERY_TIMEOUT_S
+        "write",
+        application_name=APPLICATION_NAME,
+        query_timeout_s=_QUERY_TIMEOUT_S,
+        replace_bad_text=True,
     )
     try:
         return await stack.enter_async_context(opening), []

@@ -121,7 +121,10 @@ class MigrationReader:
                     return await _try_to_resolve(session, Ledger.of(configured), asked)
             await refuse_pooler(configured)
             async with configured.dedicated_session(
-                "write", application_name=APPLICATION_NAME, query_timeout_s=_STATEMENT_TIMEOUT_S
+                "write",
+                application_name=APPLICATION_NAME,
+                query_timeout_s=_STATEMENT_TIMEOUT_S,
+                replace_bad_text=True,
             ) as session:
                 return await _resolve(session, Ledger.of(configured), asked)
 

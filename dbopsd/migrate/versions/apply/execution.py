@@ -140,7 +140,9 @@ class Execution:
                 await ledger.prepare(work.session)
             admitted = replace(work, reason=self._admission.reason, backup=self._admission.backup)
             self._current = kind(run, admitted, plan)
-            await self._current.run()
+            # A plan without migrations ends what an earlier one left, which needs a ledger.
+            if plan or (runs and kind is PlanRun):
+                await self._current.run()
 
     async def _connect(self, unknown: CommitUnknown | None) -> tuple[AsyncExitStack, Work]:
         """The connections, which end with the stack.

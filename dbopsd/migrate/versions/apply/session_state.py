@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from dbopsd.config.migrations import DatabaseMigrationsConfig
+from dbopsd.db.connection import DRIVER_STYLES
 from dbopsd.db.database import Database
 from dbopsd.db.errors import StatementFailed
 from dbopsd.db.identifiers import literal
@@ -23,14 +24,21 @@ _SQL: Final = "dbopsd.migrate.versions.apply.sql"
 # A backend looks so often whether its client is still there, while a statement runs. Where it does
 # not, what a killed daemon left runs to its end, and the lock of migrations is held until then.
 _CLIENT_CHECK: Final = {"client_connection_check_interval": "200ms"}
-_UTF8: Final = "UTF8"
 _MAY_SET_MODES: Final = re.compile(r"\bSET\b[^;]{0,100}\btransaction", re.IGNORECASE)
 _SETS_MODES: Final = re.compile(
     r"SET\s+(?:LOCAL\s+|SESSION\s+)?transaction(?:_isolation|_deferrable)?\b", re.IGNORECASE
 )
+# Between two messages of one transaction there are milliseconds. An applier that falls silent, with
+# its machine or its network, would have writers stand behind its locks for as long as TCP waits.
+_SILENT_CLIENT: Final = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "3",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "15s",
+}
 # Timeouts of a role that suit an application: a migration is limited by its own.
-_WITHOUT_LIMIT: Final = {
-    "idle_in_transaction_session_timeout": "0",
+_LIMITS: Final = {
+    "idle_in_transaction_session_timeout": "10s",
     "idle_session_timeout": "0",
     "transaction_timeout": "0",
 }
@@ -54,22 +62,33 @@ class WorkingSession:
     config: DatabaseMigrationsConfig
     clock_ahead: timedelta
     """By how much the server's clock is ahead of this machine's."""
+    styles: Mapping[str, str]
+    """Of dates and intervals, for files, where the role's are not those that the driver reads."""
 
     @classmethod
     async def prepare(cls, session: Session, config: DatabaseMigrationsConfig) -> "WorkingSession":
         """Make `session` ready for its first file."""
-        names = [*_CLIENT_CHECK, *_WITHOUT_LIMIT]
+        # A database without an encoding may have bytes that are text of none.
+        encoding = "SQL_ASCII" if session.client_encoding == "SQL_ASCII" else "UTF8"
+        names = [*_CLIENT_CHECK, *_SILENT_CLIENT, *_LIMITS, *DRIVER_STYLES]
         rows = await session.fetch_all(load("known_settings"), {"names": names})
-        known = {name for (name,) in rows}
+        known: dict[str, str] = dict(rows)
+        styles = {
+            name: known[name]
+            for name, style in DRIVER_STYLES.items()
+            if known[name].partition(",")[0] != style
+        }
         settings = {
-            "client_encoding": _UTF8,
+            "client_encoding": encoding,
             "search_path": "pg_catalog",
             "lock_timeout": f"{config.lock_timeout_ms}ms",
             "statement_timeout": _milliseconds(config.statement_timeout_s),
-            **{name: value for name, value in _WITHOUT_LIMIT.items() if name in known},
+            **{name: value for name, value in _LIMITS.items() if name in known},
+            **{name: DRIVER_STYLES[name] for name in styles},
         }
-        if await _can_set(session, {n: v for n, v in _CLIENT_CHECK.items() if n in known}):
-            settings |= _CLIENT_CHECK
+        for refusable in (_CLIENT_CHECK, _SILENT_CLIENT):
+            if await _can_set(session, refusable):
+                settings |= refusable
         backend = await session.fetch_one(load("backend"))
         if backend is None:
             raise ValueError("SELECT without FROM returned no row")
@@ -77,7 +96,7 @@ class WorkingSession:
         if config.search_path is not None:
             search_path = config.search_path
         ahead = clock - datetime.now(UTC)
-        prepared = cls(session, pid, settings, search_path, config, ahead)
+        prepared = cls(session, pid, settings, search_path, config, ahead, styles)
         await prepared.set(settings)
         return prepared
 
@@ -108,9 +127,10 @@ class WorkingSession:
 
         Deferred constraints are checked first. Raises `ScriptFailed`.
         """
-        if self.session.client_encoding != _UTF8:
+        encoding = self.settings["client_encoding"]
+        if self.session.client_encoding != encoding:
             # `last` would have to be in the file's encoding, which may not have its characters.
-            await self.set({"client_encoding": _UTF8})
+            await self.set({"client_encoding": encoding})
         end = load("end_file")
         settings = _set_calls(self.settings, local=False)
         text = end.query_text.format(lock_key=lock_key.value, settings=settings)
@@ -140,6 +160,7 @@ class WorkingSession:
         if statement_timeout_s is None:
             statement_timeout_s = self.config.statement_timeout_s
         return {
+            **self.styles,
             "search_path": self.search_path,
             "lock_timeout": f"{limits.lock_timeout_ms}ms",
             "statement_timeout": _milliseconds(statement_timeout_s),
@@ -169,6 +190,7 @@ async def working_session(
         application_name=APPLICATION_NAME,
         query_timeout_s=None,
         settings=dict(settings),
+        replace_bad_text=True,
     ) as session:
         yield await WorkingSession.prepare(session, database.config.migrations)
 
