@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from dbopsd.db.errors import InvalidStatement, PermissionMissing
 from dbopsd.db.session import Session
+from dbopsd.db.statement import load_sql
 from dbopsd.errors import DbopsError, StatusCode
 from dbopsd.migrate.versions.adopt.detect import FoundHistory, histories
 from dbopsd.migrate.versions.adopt.errors import HistoryUnclear
@@ -15,6 +16,7 @@ from dbopsd.migrate.versions.adopt.registry import ADOPTABLE
 from dbopsd.migrate.versions.model.ledger_run import Result
 from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile
 
+_LIMITS: Final = load_sql(__package__, "sql/limits.sql").statement
 _BY_TITLE: Final = {each.table.title: each for each in ADOPTABLE.values()}
 
 
@@ -69,7 +71,9 @@ async def _applied(
     schema, _, name = found.table.partition(".")
     select = tool.select.with_identifiers(table=(schema, name))
     try:
-        rows = await session.fetch_all(select)
+        async with session.transaction(read_only=True):
+            await session.execute(_LIMITS)
+            rows = await session.fetch_all(select)
         understood = [await asyncio.to_thread(tool.understand, rows, folder) for folder in folders]
     except (HistoryUnclear, InvalidStatement, PermissionMissing):
         return set()

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dbopsd.db.database import Database
 from dbopsd.db.errors import PermissionMissing
@@ -210,6 +211,38 @@ async def test_what_another_tool_has_applied_is_not_applied_again(
     assert (error.tool, error.path, error.files) == ("Flyway", first, 1 + len(others))
     assert "--from flyway --table" in error.message
     assert execute(database_dsn, "SELECT 1 FROM pg_namespace WHERE nspname = 'dbops'") == []
+
+
+async def test_a_history_of_a_stranger_runs_nothing(
+    open_migrated: OpenMigrated,
+    make_database: Callable[..., str],
+    make_role: Callable[..., dict[str, str]],
+    directory: Path,
+    tmp_path: Path,
+) -> None:
+    dsn = make_database()
+    role = make_role()
+    execute(
+        dsn,
+        f"""GRANT CREATE ON DATABASE "{conninfo_to_dict(dsn)["dbname"]}" TO {role["user"]};
+        GRANT ALL ON SCHEMA public TO {role["user"]};
+        CREATE SCHEMA evil;
+        GRANT ALL ON SCHEMA evil TO public;
+        CREATE FUNCTION evil.steal() RETURNS boolean LANGUAGE plpgsql
+            AS 'BEGIN CREATE TABLE evil.made (); RETURN true; END';
+        CREATE TABLE evil.schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL);
+        INSERT INTO evil.schema_migrations VALUES (1, false);
+        ALTER TABLE evil.schema_migrations ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY p ON evil.schema_migrations USING (evil.steal());
+        GRANT SELECT ON evil.schema_migrations TO public""",
+    )
+    (directory / "000001_a.up.sql").write_text("CREATE TABLE public.a ()")
+    database = await open_migrated(make_conninfo(dsn, **role), directory)
+    report = await apply_migrations(OperationRun(database, tmp_path), ApplyMigrationsRequest())
+    await database.close()
+    assert [each.state for each in report.migrations] == [State.APPLIED]
+    assert execute(dsn, "SELECT to_regclass('evil.made')") == [(None,)]
+    execute(dsn, f"DROP OWNED BY {role['user']}")
 
 
 async def test_an_empty_history_of_another_tool_is_in_nobodys_way(

@@ -4,6 +4,7 @@ As its migrations_internals read them: the version is the directory's name up to
 underscore, without its dashes, as text; a `metadata.toml` without the key means no transaction.
 """
 
+import re
 import tomllib
 from typing import Final
 
@@ -17,6 +18,9 @@ _DOWN: Final = "down.sql"
 _LOOKED_AT: Final = 10
 """How many directories are looked at to recognise the layout."""
 _METADATA: Final = "metadata.toml"
+_METADATA_CHARS: Final = 4096
+"""diesel's has one key. Reading TOML takes time by the square of its size."""
+_TOML_PLACE: Final = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
 def _fit(tree: Tree) -> Fit:
@@ -53,10 +57,19 @@ def _read(reader: FolderReader) -> list[MigrationFile]:
 
 
 def _is_transactional(reader: FolderReader, path: str) -> bool:
+    text = reader.text(path) or ""
+    if len(text) > _METADATA_CHARS:
+        message = f"it has more than {_METADATA_CHARS:,} characters"
+        reader.problems.add("BAD_DIRECTIVE", message, path)
+        return True
     try:
-        value = tomllib.loads(reader.text(path) or "").get("run_in_transaction", False)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        reader.problems.add("BAD_DIRECTIVE", f"it is not TOML: {error}", path)
+        value = tomllib.loads(text).get("run_in_transaction", False)
+    except (ValueError, RecursionError) as error:
+        said = str(error)
+        found = _TOML_PLACE.search(said)
+        place = (int(found[1]), int(found[2])) if found else (0, 0)
+        cause = said[: found.start()] if found else said
+        reader.problems.add("BAD_DIRECTIVE", f"it is not TOML: {cause}", path, place=place)
         return True
     if not isinstance(value, bool):
         message = "run_in_transaction is neither true nor false"

@@ -18,6 +18,8 @@ from dbopsd.migrate.versions.sql.positions import place
 from tests.unit.migrate.versions.folder.conftest import ReadFiles
 
 UP = "select 1;"
+DEEP = ".".join(["a"] * 20_000) + " = 1"
+LONG = "run_in_transaction = " + "9" * 4000
 GOOSE = "-- +goose Up\nselect 1;\n-- +goose Down\nselect 2;\n"
 
 
@@ -144,6 +146,8 @@ def test_contents_that_only_look_bad(read_files: ReadFiles, text: str) -> None:
         ),
         ({"a/up.sql": UP, "b/down.sql": ""}, [("FILE_MISSING", "b/up.sql")]),
         ({"a/up.sql": UP, "a/metadata.toml": "x ="}, [("BAD_DIRECTIVE", "a/metadata.toml")]),
+        ({"a/up.sql": UP, "a/metadata.toml": DEEP}, [("BAD_DIRECTIVE", "a/metadata.toml")]),
+        ({"a/up.sql": UP, "a/metadata.toml": LONG}, [("BAD_DIRECTIVE", "a/metadata.toml")]),
     ],
 )
 def test_files(
