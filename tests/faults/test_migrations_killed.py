@@ -1,7 +1,4 @@
-"""Migrations whose process or server is killed: what is recorded is there, and nothing else.
-
-A watcher looks at the ledger and the catalog in one snapshot, over and over.
-"""
+"""Migrations whose process or server is killed: what is recorded is there, and nothing else."""
 
 import asyncio
 import json
@@ -9,12 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -24,122 +18,27 @@ from dbopsd.migrate.versions.model.migration import State
 from dbopsd.migrate.versions.model.reports import Outcome
 from tests.support.daemon import Daemon
 from tests.support.demo.daemon import worker_processes
-from tests.support.migration_site import MigrationSite, migration_site
+from tests.support.killed_migrations import (
+    MIGRATIONS,
+    OFF,
+    assert_all_there,
+    watched,
+    write_migrations,
+)
+from tests.support.migration_site import migration_site
 from tests.support.patience import eventually_blocking
 from tests.support.proxy import Proxy
 from tests.support.recording import Recording
 from tests.support.servers import PostgresServer
 from tests.support.soak import Soak
 
-OFF = "-- dbops: transaction=off\n"
-PAUSE = "SELECT pg_sleep(0.03);\n"
-MIGRATIONS = 9
 PATIENCE_S = 120.0
 """How long a process may take to start on a machine with much else to do."""
-# For each migration the tables that it makes, and how many statements of it are done. A table of
-# one that is not in a transaction has the number of the statement that makes it in its name.
-WATCHED = """
-SELECT r.key, bool_or(r.result = 'done'), max(r.statements_done), (
-    SELECT coalesce(array_agg(c.relname::text ORDER BY 1), '{}') FROM pg_class c
-    WHERE c.relkind = 'r' AND c.relname LIKE 't' || r.key || '\\_%'
-), (
-    SELECT coalesce(bool_and(i.indisvalid), false) FROM pg_index i
-    WHERE i.indrelid = to_regclass('t' || r.key || '_1') AND NOT i.indisprimary
-)
-FROM dbops.migration_runs r GROUP BY r.key
-"""
-UNRECORDED = """
-SELECT c.relname FROM pg_class c WHERE c.relkind = 'r' AND c.relname ~ '^t[0-9]'
-AND split_part(substr(c.relname, 2), '_', 1) NOT IN (SELECT key FROM dbops.migration_runs)
-"""
-
-
-def write_migrations(site: MigrationSite) -> None:
-    """Every third is not in a transaction, and builds an index besides."""
-    for number in range(1, MIGRATIONS + 1):
-        name = f"t{number:03d}"
-        tables = [f"CREATE TABLE {name}_{each} (id int);\n" for each in (1, 3)]
-        fill = f"INSERT INTO {name}_1 SELECT generate_series(1, 500);\n"
-        if number % 3:
-            text = tables[0] + PAUSE + tables[1] + PAUSE + fill
-        else:
-            index = f"CREATE INDEX CONCURRENTLY {name}_i ON {name}_1 ((id % 7));\n"
-            text = OFF + tables[0] + fill + tables[1] + PAUSE + index + PAUSE
-            text += f"REINDEX INDEX CONCURRENTLY {name}_i;\n"
-        site.write(f"{number:03d}_m", text)
-
-
-class Watcher(threading.Thread):
-    """Keeps what it saw that may not be."""
-
-    def __init__(self, dsn: str) -> None:
-        super().__init__()
-        self._dsn = dsn
-        self._over = threading.Event()
-        self.looks = 0
-        self.wrong: list[str] = []
-
-    def run(self) -> None:
-        while not self._over.is_set():
-            try:
-                with psycopg.connect(self._dsn, autocommit=True) as connection:
-                    while not self._over.wait(0.002):
-                        self._look(connection)
-            except psycopg.OperationalError:
-                # The server is killed, too.
-                self._over.wait(0.02)
-
-    def close(self) -> None:
-        self._over.set()
-        self.join()
-
-    def _look(self, connection: psycopg.Connection[Any]) -> None:
-        try:
-            rows = connection.execute(WATCHED).fetchall()
-            unrecorded = connection.execute(UNRECORDED).fetchall()
-        except psycopg.errors.UndefinedTable:
-            return  # there is no ledger yet
-        self.looks += 1
-        for key, done, statements_done, tables, valid in rows:
-            made = {int(table.rpartition("_")[2]) for table in tables}
-            if int(key) % 3:
-                recorded = {1, 3} if done else set()
-            else:
-                recorded = {each for each in (1, 3) if each <= statements_done}
-                if done and not valid:
-                    self.wrong.append(f"{key} is done with an invalid index")
-            if made != recorded:
-                self.wrong.append(f"{key}: {recorded} is recorded, and {made} is there")
-        if unrecorded:
-            self.wrong.append(f"{unrecorded} is not recorded")
-
-
-@contextmanager
-def watched(dsn: str) -> Iterator[Watcher]:
-    watcher = Watcher(dsn)
-    watcher.start()
-    try:
-        yield watcher
-    finally:
-        watcher.close()
 
 
 def applier(directory: Path, dsn: str, number: int = 1) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "tests.support.migrating", str(directory), dsn, str(number)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-def assert_applied(site: MigrationSite) -> None:
-    done = site.ask(
-        "SELECT key, count(*) FROM dbops.migration_runs WHERE result = 'done' GROUP BY 1"
-    )
-    assert sorted(done) == [(f"{number:03d}", 1) for number in range(1, MIGRATIONS + 1)]
-    assert len(site.tables()) == 2 * MIGRATIONS
-    counts = [f"SELECT count(*) FROM t{number:03d}_1" for number in range(1, MIGRATIONS + 1)]
-    assert site.ask(" UNION ALL ".join(counts)) == [500] * MIGRATIONS, "a file ran twice"
-    indexes = [name for name, valid in site.indexes() if valid and name.endswith("_i")]
-    assert len(indexes) == MIGRATIONS // 3
-    assert all(valid for _, valid in site.indexes())
 
 
 def kill_backend(server: PostgresServer, dsn: str) -> None:
@@ -172,7 +71,7 @@ async def test_whatever_dies_the_next_apply_ends_well(
         dsn = server.dsn(dbname=server.create_database())
         directory = tmp_path / f"round-{round_}"
         async with migration_site(directory, dsn, Recording().telemetry) as site:
-            write_migrations(site)
+            write_migrations(site.files)
             fault = chance.choice([None, None, *SERVER_FAULTS])
             what = f"--seed={soak.seed}, round {round_}: {fault and fault.__name__}"
             with watched(dsn) as watcher, applier(directory, dsn) as process:
@@ -193,7 +92,7 @@ async def test_whatever_dies_the_next_apply_ends_well(
                 assert report.outcome in (Outcome.SUCCEEDED, Outcome.NOTHING_TO_DO), what
             assert watcher.wrong == [], what
             looks += watcher.looks
-            assert_applied(site)
+            assert_all_there(dsn)
     assert looks > 0
     assert hits > soak.scale(0, 25), "most rounds end before anything is killed"
 
@@ -207,7 +106,7 @@ async def test_many_appliers_at_once(
     dsn = server.dsn(dbname=server.create_database())
     clients = soak.scale(2, 5)
     async with migration_site(tmp_path / "a", dsn, Recording().telemetry) as site:
-        write_migrations(site)
+        write_migrations(site.files)
         (tmp_path / "b").mkdir()
         (tmp_path / "b" / "migrations").symlink_to(site.files)
         with watched(dsn) as watcher:
@@ -216,7 +115,7 @@ async def test_many_appliers_at_once(
         assert set(outcomes) <= {"SUCCEEDED", "NOTHING_TO_DO"}
         assert len(outcomes) == 2 * clients
         assert watcher.wrong == []
-        assert_applied(site)
+        assert_all_there(dsn)
         assert all(run.statements_done == run.statements for run in await site.runs())
 
 

@@ -1,0 +1,168 @@
+"""Daemons that are killed whole, with their workers, while they apply or roll back migrations.
+
+The daemon that is started after them ends the operation; what is recorded is there, at every
+instant, and nothing runs twice.
+"""
+
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from dbops_client import DbopsClient, Operation
+
+from tests.support.daemon import Daemon, end_servers
+from tests.support.demo.daemon import worker_processes
+from tests.support.killed_migrations import (
+    DONE,
+    MIGRATIONS,
+    assert_all_there,
+    assert_nothing_there,
+    watched,
+    write_migrations,
+)
+from tests.support.patience import eventually_blocking
+from tests.support.servers import PostgresServer
+from tests.support.soak import Soak
+
+PATIENCE_S = 120.0
+
+
+@dataclass
+class Site:
+    """A daemon with a worker and a folder of migrations, started again after it was killed."""
+
+    config: str
+    state_dir: Path
+    dsn: str
+    daemons: ExitStack
+
+    def start(self) -> Daemon:
+        daemon = Daemon(self.config, server={"workers": 1}, state_dir=self.state_dir)
+        self.daemons.callback(_forget, daemon)
+        return daemon.wait_until_serving(PATIENCE_S)
+
+    def count_done(self, direction: int) -> int:
+        """How many migrations are applied (1), or rolled back again (0)."""
+        try:
+            with psycopg.connect(self.dsn, autocommit=True) as connection:
+                return sum(each[1] == direction for each in connection.execute(DONE).fetchall())
+        except psycopg.errors.UndefinedTable:
+            return 0
+
+
+def _forget(daemon: Daemon) -> None:
+    """Without the embedded server, on which its successor may be."""
+    for pid in worker_processes(daemon):
+        _kill(pid)
+    if daemon.running:
+        daemon.kill()
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def kill_whole(daemon: Daemon, chance: random.Random) -> None:
+    """In any order, and the worker a moment after the daemon, which ends by itself then."""
+    victims = [daemon.pid, *worker_processes(daemon)]
+    chance.shuffle(victims)
+    for pid in victims:
+        _kill(pid)
+        time.sleep(chance.choice([0, 0, chance.uniform(0, 0.05)]))
+    daemon.wait()
+
+
+@contextmanager
+def external(directory: Path, disposable_server: Callable[[], PostgresServer]) -> Iterator[Site]:
+    server = disposable_server()
+    dsn = server.dsn(dbname=server.create_database())
+    with ExitStack() as daemons:
+        yield Site(_config(directory, dsn), directory / "state", dsn, daemons)
+
+
+@contextmanager
+def embedded(directory: Path, _disposable_server: Callable[[], PostgresServer]) -> Iterator[Site]:
+    state_dir = directory / "state"
+    try:
+        with ExitStack() as daemons:
+            site = Site(_config(directory, ""), state_dir, "", daemons)
+            first = site.start()
+            site.dsn = first.embedded_dsn()
+            first.terminate()
+            yield site
+    finally:
+        end_servers(state_dir / "postgresql" / "data")
+
+
+def _config(directory: Path, dsn: str) -> str:
+    files = directory / "migrations"
+    files.mkdir()
+    write_migrations(files)
+    return (
+        "[databases.main]\n"
+        + (f"dsn = {json.dumps(dsn)}\n" if dsn else "")
+        + f"migrations_dir = {json.dumps(str(files))}\n"
+        "[operations]\nheartbeat_s = 0.5\ntakeover_after_s = 3\nmax_lost_workers = 100\n"
+    )
+
+
+def begin(client: DbopsClient, direction: int) -> Operation[Any]:
+    if direction:
+        return client.migrations.apply("main")
+    return client.migrations.rollback("main", count=MIGRATIONS)
+
+
+@pytest.mark.soak
+@pytest.mark.thorough
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("place", [external, embedded])
+def test_whole_daemons_die_and_the_next_one_ends_what_they_began(
+    disposable_server: Callable[[], PostgresServer],
+    tmp_path: Path,
+    soak: Soak,
+    place: Any,
+) -> None:
+    chance = soak.random()
+    ends: Counter[str] = Counter()
+    rounds = hits = 0
+    with place(tmp_path, disposable_server) as site:
+        daemon = site.start()
+        for round_ in range(soak.scale(2, 25)):
+            if soak.over:
+                break
+            direction = (round_ + 1) % 2
+            what = f"--seed={soak.seed}, round {round_}"
+            with watched(site.dsn) as watcher:
+                with DbopsClient(daemon.grpc_address, timeout_s=60) as client:
+                    name = begin(client, direction).name
+                far = chance.randrange(MIGRATIONS)
+                eventually_blocking(lambda: site.count_done(direction) >= far, PATIENCE_S, what)  # noqa: B023
+                time.sleep(chance.uniform(0, 0.1))
+                kill_whole(daemon, chance)
+                rounds += 1
+                hits += site.count_done(direction) < MIGRATIONS
+                daemon = site.start()
+                with DbopsClient(daemon.grpc_address, timeout_s=60) as client:
+                    ended = client.operations.get(name).wait(timeout_s=PATIENCE_S)
+                    ends[str(ended.error and ended.error.reason)] += 1
+                    if ended.error:
+                        begin(client, direction).wait(timeout_s=PATIENCE_S).result()
+            assert watcher.wrong == [], what
+            assert watcher.looks > 0
+            if direction:
+                assert_all_there(site.dsn)
+            else:
+                assert_nothing_there(site.dsn)
+    print(f"{rounds} rounds, {hits} of them killed while at work; ends: {dict(ends)}")
+    assert hits >= rounds / 2, "most rounds end before anything is killed"
