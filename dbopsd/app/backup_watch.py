@@ -39,6 +39,9 @@ _FIRST_AFTER_S: Final = 2.0
 _EVERY_S: Final = 600.0
 # How often it is asked whether an operation on backups has ended since.
 _OPERATIONS_EVERY_S: Final = 15.0
+# How many ended operations of a kind are asked for at first, and then at a time.
+_LOOKED_AT: Final = 10
+_MOST_LOOKED_AT: Final = 500
 _LOOKED_AHEAD: Final = timedelta(days=400)
 _MOST_TIMES: Final = 400
 
@@ -104,19 +107,37 @@ class _Watch:
                 self._schedules = schedules
             attempts = await self._newest(CREATE)
             drills = await self._newest(DRILL)
-            self._attempt, self._drill = _last(attempts), _last(drills)
+            self._attempt = await self._last(CREATE, attempts)
+            self._drill = await self._last(DRILL, drills)
             self._ended = " ".join(each.id for each in (*attempts[:1], *drills[:1]))
 
-    async def _newest(self, kind: str) -> list[Operation]:
-        """The newest operations of a kind that have ended."""
+    async def _newest(
+        self, kind: str, *, after: Operation | None = None, limit: int = _LOOKED_AT
+    ) -> list[Operation]:
+        """The newest operations of a kind that have ended; those that were made before `after`."""
         return await self._daemon.operations.list_page(
             (
                 Condition("kind", Comparison.EQUAL, kind),
                 Condition("done", Comparison.EQUAL, True),
             ),
             databases=[self._database],
-            limit=10,
+            after=None if after is None else (after.create_time, after.id),
+            limit=limit,
         )
+
+    async def _last(self, kind: str, newest: Sequence[Operation]) -> Operation | None:
+        """The newest operation that says how backups do; None where there is none.
+
+        Dumps of the schema alone may be frequent: a failure behind many of them is not forgotten.
+        """
+        limit = _LOOKED_AT
+        while newest:
+            found = next((each for each in newest if not _says_nothing(each)), None)
+            if found is not None or len(newest) < limit:
+                return found
+            limit = _MOST_LOOKED_AT
+            newest = await self._newest(kind, after=newest[-1], limit=limit)
+        return None
 
     async def _look(self) -> None:
         # Here: a daemon without backups loads no stores, codecs and keys. In a thread: it takes
@@ -154,15 +175,16 @@ def _pauses(schedules: Sequence[Schedule], now: datetime) -> _Pauses:
     return _Pauses(backup_intervals(schedules, now), longest_pause(drills, now))
 
 
-def _last(operations: Sequence[Operation]) -> Operation | None:
-    """The newest that says how backups do: none that was cancelled or had asked wrongly."""
-    return next((each for each in operations if not _says_nothing(each)), None)
-
-
 def _says_nothing(operation: Operation) -> bool:
+    """Whether it was cancelled, had asked wrongly, or was to back up no rows."""
     failure = operation.failure
     wrongly_asked = failure is not None and failure.code in _MISTAKES
-    return operation.state is State.CANCELLED or wrongly_asked
+    return operation.state is State.CANCELLED or wrongly_asked or _without_rows(operation.request)
+
+
+def _without_rows(request: str) -> bool:
+    """Whether a request of `create-backup`, as JSON, is for the schema alone."""
+    return json.loads(request).get("schema_only") is True
 
 
 def _problem(operation: Operation) -> str:
@@ -173,7 +195,7 @@ def backup_intervals(schedules: Sequence[Schedule], now: datetime) -> dict[str, 
     """The longest pause between two backups of each kind by the schedules, in seconds."""
     kinds: dict[str, list[Schedule]] = {}
     for each in schedules:
-        if each.kind == CREATE:
+        if each.kind == CREATE and not _without_rows(each.request):
             kind = json.loads(each.request).get("kind", "FULL")
             kinds.setdefault(str(kind).lower(), []).append(each)
     found = {kind: longest_pause(of_kind, now) for kind, of_kind in kinds.items()}

@@ -13,6 +13,7 @@ from dbopsd.backup.wal.events import list_events
 from dbopsd.config.backup import DatabaseBackupConfig, span_s
 from dbopsd.health.backup_overview import (
     OVERDUE_FACTOR,
+    SCHEMA_ONLY,
     BackupOverview,
     LastBackup,
     LastDrill,
@@ -67,7 +68,9 @@ async def read_overview(
 
 
 def _is_good(backup: Backup) -> bool:
-    return backup.state is not BackupState.BROKEN
+    """Whether data can be had back from it, as far as is known."""
+    holds_rows = backup.record is not None and not backup.record.schema_only
+    return holds_rows and backup.state is not BackupState.BROKEN
 
 
 def _by_kind(records: Iterable[CommitRecord]) -> dict[str, list[CommitRecord]]:
@@ -101,10 +104,10 @@ def _last_backup(record: CommitRecord) -> LastBackup:
 
 def _stored(backups: Sequence[Backup]) -> dict[str, tuple[int, int]]:
     """How many there are of each kind, and their size; 0 where there is none."""
-    counted = {kind.value.lower(): (0, 0) for kind in BackupKind}
+    counted = {kind.value.lower(): (0, 0) for kind in BackupKind} | {SCHEMA_ONLY: (0, 0)}
     for each in backups:
         if each.record is not None:
-            kind = each.record.kind.value.lower()
+            kind = SCHEMA_ONLY if each.record.schema_only else each.record.kind.value.lower()
             count, size = counted[kind]
             counted[kind] = (count + 1, size + each.record.stored_bytes)
     return counted

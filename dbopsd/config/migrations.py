@@ -122,10 +122,10 @@ class DatabaseMigrationsConfig(Section):
     """Whether migrations that are older than applied ones are applied too."""
 
     backup_before: Literal["none", "schema", "full"] = "none"
-    """The backup that is taken before a rollback.
+    """The backup that is taken before a rollback; none is before an apply.
 
-    `schema`: a logical one of the database, its rows included, which restores single tables too.
-    `full`: a physical one of the whole cluster.
+    `schema`: a dump of the schema alone, in a second, however large the database is; it is no way
+    back to rows. `full`: a physical one of the whole cluster.
     """
 
     drift_ignore: tuple[ObjectPattern, ...] = ()

@@ -11,6 +11,9 @@ from typing import Final
 OVERDUE_FACTOR: Final = 1.5
 """A backup or a drill is overdue once so many of the longest pauses of its schedule have passed."""
 
+SCHEMA_ONLY: Final = "schema-only"
+"""The kind that dumps without rows are counted under: they are no logical backups to rely on."""
+
 
 @dataclass(frozen=True, slots=True)
 class LastBackup:
@@ -35,7 +38,10 @@ class LastDrill:
 
 @dataclass(frozen=True, slots=True)
 class BackupOverview:
-    """The backups of a database, as of `read_at`. `kind`: `full`, `incremental`, `logical`."""
+    """The backups of a database, as of `read_at`. `kind`: `full`, `incremental`, `logical`.
+
+    Dumps of a schema alone, `schema-only`, are in `stored` and `broken` and nowhere else.
+    """
 
     read_at: float
     newest: Mapping[str, LastBackup] = field(default_factory=dict)

@@ -1,9 +1,11 @@
 """One attempt of an operation: the interface for the code of its kind."""
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -16,13 +18,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from dbopsd.db.database import Database
 from dbopsd.errors import DbopsError, StatusCode
 from dbopsd.operations import dbos_engine
-from dbopsd.operations.kind import StepT
+from dbopsd.operations.async_store import AsyncControlStore
+from dbopsd.operations.errors import ControlStoreUnavailable, OperationInTheWay
+from dbopsd.operations.kind import Kind, StepT
 from dbopsd.operations.program_runner import ProgramRunner
 from dbopsd.operations.record import Failure, Operation, Progress
-from dbopsd.operations.store.attempts import Report
+from dbopsd.operations.store.attempts import Report, hold_locks, let_go
+from dbopsd.operations.store.requests import Vanished
 
 # A rate is that of the last while, so that it shows a standstill soon and is calm otherwise.
 _RATE_WINDOW_S: Final = 10.0
+_LOCK_POLL_S: Final = 0.5
 
 FailureOf = Callable[[BaseException], Failure]
 
@@ -54,9 +60,11 @@ class Attempt(ProgramRunner):
         state_dir: Path,
         tracer: Tracer,
         failure_of: FailureOf,
+        control: AsyncControlStore,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(operation.id, tracer=tracer)
+        self._control = control
         self._operation = operation
         self._database = database
         self._scratch = scratch
@@ -137,6 +145,40 @@ class Attempt(ProgramRunner):
         if "failure" in recorded:
             raise StepFailed(Failure(**recorded["failure"]))
         return adapter.validate_python(recorded["value"])
+
+    @asynccontextmanager
+    async def locks_of(self, kind: Kind[Any, Any], *, wait_s: float) -> AsyncIterator[None]:
+        """The locks of another kind for the time of the context."""
+        operation = self._operation
+        deadline = self._clock() + wait_s
+        while True:
+            left_s = deadline - self._clock()
+            if await self._hold(kind, last_try=left_s <= 0):
+                break
+            await asyncio.sleep(min(_LOCK_POLL_S, max(0.0, left_s)))
+        yield
+        # Where the store is away, they go with the operation.
+        with contextlib.suppress(ControlStoreUnavailable):
+            await self._control.ask(lambda store: let_go(store, operation, kind.locks))
+
+    async def _hold(self, kind: Kind[Any, Any], *, last_try: bool) -> bool:
+        """Whether the locks are held now. Raises `OperationInTheWay` if it is the last try."""
+        operation = self._operation
+        try:
+            ours = await self._control.ask(
+                lambda store: hold_locks(store, operation, kind.name, kind.locks)
+            )
+        except Vanished:
+            return False
+        except OperationInTheWay as error:
+            if last_try:
+                raise
+            self.progress(f"waiting for operations/{error.operation}")
+            return False
+        if not ours:
+            self.interruption = "others have it by now"
+            raise asyncio.CancelledError
+        return True
 
     def progress(self, stage: str, done: int | None = None, total: int = 0, unit: str = "") -> None:
         """Say how far it has come; the newest is written a few times a second at most."""

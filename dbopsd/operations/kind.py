@@ -130,6 +130,15 @@ class Run(RunsPrograms, Protocol):
         pydantic can write as JSON and read back. A process that dies within `work` does it again.
         """
 
+    def locks_of(
+        self, kind: "Kind[Any, Any]", *, wait_s: float
+    ) -> AbstractAsyncContextManager[None]:
+        """The locks of another kind, whose work is part of this one's, for the time of the context.
+
+        Waits for them for `wait_s` seconds, and then raises `OperationInTheWay`. Where the context
+        fails they are held to the operation's end, or until another attempt at it lets them go.
+        """
+
     def progress(self, stage: str, done: int | None = None, total: int = 0, unit: str = "") -> None:
         """Say how far it has come. May be called as often as wanted: the newest is shown."""
 

@@ -334,6 +334,7 @@ class Runner:
             state_dir=self._state_dir,
             tracer=self._tracer,
             failure_of=self._failure_of,
+            control=self._threads,
         )
         if operation.state is State.CANCELLING:
             state, failure = State.CANCELLED, failure_of_cancel(operation.id)
@@ -410,6 +411,7 @@ class Runner:
             state_dir=self._state_dir,
             tracer=self._tracer,
             failure_of=self._failure_of,
+            control=self._threads,
         )
         work = asyncio.create_task(self._cleaned(operation, cleaner, kind, request))
         running = _Running(cleaner, work, cleaning=True)

@@ -28,6 +28,7 @@ def record(
     parent: str = "",
     dbname: str = "",
     tables: tuple[str, ...] = (),
+    schema_only: bool = False,
 ) -> CommitRecord:
     """The record of a backup that took an hour, and has no objects."""
     return CommitRecord(
@@ -49,6 +50,7 @@ def record(
         segment_bytes=SEGMENT_BYTES,
         dbname=dbname,
         tables=tables,
+        schema_only=schema_only,
     )
 
 

@@ -117,7 +117,7 @@ class MigrationSite:
         return await (execution.try_out() if asked.validate_only else execution.execute())
 
     async def rollback(self, run: OperationRun | None = None, **request: Any) -> MigrationReport:
-        async def take_backup(_run: Run, kind: str) -> str:
+        async def take_backup(_run: Run, kind: str, _wait_s: float) -> str:
             self.backups.append(kind)
             return f"databases/main/backups/{kind}-{len(self.backups)}"
 

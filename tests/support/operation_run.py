@@ -1,18 +1,20 @@
 """A `Run` for tests that call the work of a kind by itself, without a worker."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from opentelemetry.trace import NoOpTracer, Tracer
 
 from dbopsd.db.database import Database
-from dbopsd.operations.kind import StepT
+from dbopsd.operations.kind import Kind, StepT
 from dbopsd.operations.program_runner import ProgramRunner
 
 
 class OperationRun(ProgramRunner):
-    """One attempt, on files below `directory`. `progress_log` has all that it told."""
+    """One attempt, on files below `directory`. `progress_log` has all that it told, `locks_log` the
+    locks of other kinds that it held, and for how long it would have waited for them."""
 
     attempt = 1
     requester = "tests"
@@ -27,6 +29,7 @@ class OperationRun(ProgramRunner):
         for each in (self.scratch, self.state_dir):
             each.mkdir(parents=True, exist_ok=True, mode=0o711)
         self.progress_log: list[tuple[str, int | None, int, str]] = []
+        self.locks_log: list[tuple[frozenset[str], float]] = []
         self._steps: dict[str, Any] = {}
 
     async def step(
@@ -37,6 +40,12 @@ class OperationRun(ProgramRunner):
             self._steps[name] = await work()
         done: StepT = self._steps[name]
         return done
+
+    @asynccontextmanager
+    async def locks_of(self, kind: Kind[Any, Any], *, wait_s: float) -> AsyncIterator[None]:
+        """Write down that it has them: there is nobody else."""
+        self.locks_log.append((kind.locks, wait_s))
+        yield
 
     def progress(self, stage: str, done: int | None = None, total: int = 0, unit: str = "") -> None:
         """Write it down."""

@@ -16,6 +16,7 @@ import dbopsd
 from dbopsd.errors import DatabaseNotFound, DbopsError, StatusCode
 from dbopsd.health.report import CheckResult, Report, ServerRole, State, summarise
 from dbopsd.migrate.importer.processes.errors import TaskFailed
+from dbopsd.migrate.versions.model.errors import BackupBeforeFailed
 from dbopsd.operations.attempt import StepFailed
 from dbopsd.operations.errors import FailedWithResult
 from dbopsd.operations.record import Failure
@@ -175,16 +176,17 @@ def test_every_error_says_its_code_which_is_not_internal() -> None:
         for error in found - {DbopsError}
         if not any("code" in vars(base) for base in error.__mro__ if base is not DbopsError)
         # It has the code of the error that it stands for.
-        and error not in (FailedWithResult, StepFailed)
+        and error not in (BackupBeforeFailed, FailedWithResult, StepFailed)
     }
     assert silent == set()
     internal = {error.__qualname__ for error in found if error.code is StatusCode.INTERNAL}
-    assert internal == {"DbopsError", "FailedWithResult", "StepFailed"}
+    assert internal == {"BackupBeforeFailed", "DbopsError", "FailedWithResult", "StepFailed"}
 
 
 def test_an_error_that_stands_for_another_has_its_code() -> None:
     cause = DatabaseNotFound("main")
     assert FailedWithResult(cause, None).code is StatusCode.NOT_FOUND
+    assert BackupBeforeFailed(cause).code is StatusCode.NOT_FOUND
     assert StepFailed(Failure("DATA_LOSS", "R", "m")).code is StatusCode.DATA_LOSS
     assert TaskFailed("R", "NOT_FOUND", "m").code is StatusCode.NOT_FOUND
 

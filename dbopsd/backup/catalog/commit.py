@@ -20,8 +20,11 @@ from dbopsd.backup.codec.sealed_object import DataKey
 from dbopsd.backup.codec.whole_object import MOST_RECORD_BYTES
 from dbopsd.backup.parts import StoredObject
 
-FORMAT: Final = 1
-"""Grows when an older version could not restore what a newer one wrote."""
+FORMAT: Final = 2
+"""The newest that is read. Grows when an older version would misjudge what a newer one wrote."""
+FIRST_FORMAT: Final = 1
+SCHEMA_ONLY_FORMAT: Final = 2
+"""Of dumps of a schema alone: who reads only the first format would take them for the rows."""
 
 _SEAL: Final = "seal"
 _NO_RECORD: Final = (
@@ -118,7 +121,9 @@ class CommitRecord:
     """Why it is full, where an incremental one was asked for."""
     dbname: str = ""
     tables: tuple[str, ...] = ()
-    format: int = FORMAT
+    schema_only: bool = False
+    """Whether a dump has no rows: it is nobody's way back to data."""
+    format: int = FIRST_FORMAT
 
     @property
     def server_major(self) -> int:

@@ -11,7 +11,7 @@ class BackupKind(Enum):
     INCREMENTAL = "INCREMENTAL"
     """The blocks that changed since its parent."""
     LOGICAL = "LOGICAL"
-    """A dump of one PostgreSQL database, or of some of its tables."""
+    """A dump of one PostgreSQL database, or of some of its tables; perhaps without their rows."""
 
 
 class BackupState(Enum):

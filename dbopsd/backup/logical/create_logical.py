@@ -1,7 +1,8 @@
 """Takes a logical backup: a dump in one snapshot, whose rows are counted in that same snapshot.
 
 Before it is committed, the stored dump is read to its end by `pg_restore`, and every table has just
-the rows that the snapshot had.
+the rows that the snapshot had. A dump of the schema alone has every table of the snapshot, and no
+rows, which are not counted: that would read the whole database.
 """
 
 import asyncio
@@ -16,7 +17,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from dbopsd.backup.catalog.commit import CommitRecord, RowCounts, Stream, TableRows, write_commit
+from dbopsd.backup.catalog.commit import (
+    FIRST_FORMAT,
+    SCHEMA_ONLY_FORMAT,
+    CommitRecord,
+    RowCounts,
+    Stream,
+    TableRows,
+    write_commit,
+)
 from dbopsd.backup.catalog.kind import BackupKind
 from dbopsd.backup.catalog.layout import Layout, new_backup_id
 from dbopsd.backup.catalog.lsn import Lsn
@@ -121,7 +130,7 @@ class _LogicalBackup:
         ):
             data_key = await self.repository.keys.create()
             async with in_database(self.run.database, self.dbname) as session:
-                record = await self._dump(id_, data_key, session)
+                record, tables = await self._dump(id_, data_key, session)
             self.run.progress("reading it back")
             dump = await read_to_end(
                 self.run,
@@ -130,20 +139,25 @@ class _LogicalBackup:
                 self.reader,
                 self.run.scratch,
             )
-            if record.row_counts is not None:
-                dump.require_rows(self.dbname, record.row_counts.tables)
+            dump.require_tables(self.dbname, [(each.schema, each.name) for each in tables])
+            dump.require_content(record)
             self.run.progress("commit")
             content = write_commit(record, data_key)
             await self.repository.store.create(self.layout.commit(id_), content)
         return record
 
-    async def _dump(self, id_: str, data_key: DataKey | None, session: Session) -> CommitRecord:
+    async def _dump(
+        self, id_: str, data_key: DataKey | None, session: Session
+    ) -> tuple[CommitRecord, Sequence[_Table]]:
+        """The record of a dump that is stored, and the tables that the snapshot had."""
+        schema_only = self.request.schema_only
         async with session.transaction(isolation="REPEATABLE READ", read_only=True):
             asked = [await self._asked(session, each) for each in self.request.tables]
             (moment,) = await session.fetch_all_as(_Snapshot, _SNAPSHOT)
             names = [table.pattern for table in asked]
             tables = await session.fetch_all_as(_Table, _TABLES, {"tables": names})
-            counting = asyncio.create_task(self._count(session, tables))
+            counted = () if schema_only else tables
+            counting = asyncio.create_task(self._count(session, counted))
             try:
                 patterns = [table.pattern for table in tables] if asked else []
                 streams = await self._store(id_, data_key, moment, patterns)
@@ -153,7 +167,7 @@ class _LogicalBackup:
                 await asyncio.wait([counting])
             ((stop_time,),) = await session.fetch_all(_CLOCK)
         lsn = Lsn.parse(moment.lsn)
-        return CommitRecord(
+        record = CommitRecord(
             id=id_,
             database=self.run.database.name,
             kind=BackupKind.LOGICAL,
@@ -172,11 +186,14 @@ class _LogicalBackup:
             data_key=data_key.id.hex() if data_key else "",
             segment_bytes=self.server.segment_bytes,
             checksums=self.server.checksums,
-            row_counts=RowCounts(lsn, rows),
+            row_counts=None if schema_only else RowCounts(lsn, rows),
             label=self.request.label,
             dbname=self.dbname,
             tables=tuple(f"{table.schema}.{table.name}" for table in asked),
+            schema_only=schema_only,
+            format=SCHEMA_ONLY_FORMAT if schema_only else FIRST_FORMAT,
         )
+        return record, tables
 
     async def _asked(self, session: Session, name: str) -> _Table:
         place = f"PostgreSQL database '{self.dbname}'"
@@ -218,6 +235,7 @@ class _LogicalBackup:
                 moment.snapshot,
                 patterns,
                 scratch / "dump",
+                schema_only=self.request.schema_only,
             )
             return await stream.take(self.run, request)
 

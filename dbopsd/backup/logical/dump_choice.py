@@ -16,9 +16,9 @@ from dbopsd.errors import InvalidField
 async def find_dump(repository: Repository, request: RestoreBackupRequest) -> CommitRecord | None:
     """The logical backup that the request is about; None where it is about a cluster.
 
-    Without a backup's name: the newest dump that is good, where a database or tables are named. All
-    dumps have to be of the same PostgreSQL database then. Raises `BackupNotFound`, `InvalidField`,
-    `BackupDamaged`.
+    Without a backup's name: the newest dump that is good and has rows, where a database or tables
+    are named. All dumps have to be of the same PostgreSQL database then. Raises `BackupNotFound`,
+    `InvalidField`, `BackupDamaged`.
     """
     wanted = bool(request.dbname or request.tables)
     if not request.backup_id and not wanted:
@@ -35,12 +35,15 @@ async def find_dump(repository: Repository, request: RestoreBackupRequest) -> Co
     good = [
         each.record
         for each in dumps
-        if each.state is BackupState.COMPLETE and each.record is not None
+        if each.state is BackupState.COMPLETE
+        and each.record is not None
+        and not each.record.schema_only
     ]
     if request.tables:
         good = [each for each in good if _may_have(each, request.tables)]
     if not good:
-        raise InvalidField("backup", "has to name a backup: there is no dump that could be meant")
+        problem = "has to name a backup: there is no dump with rows that could be meant"
+        raise InvalidField("backup", problem)
     names = sorted({each.dbname for each in good})
     if len(names) > 1:
         known = ", ".join(names[:5])

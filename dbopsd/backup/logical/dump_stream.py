@@ -51,6 +51,7 @@ class DumpRequest:
     snapshot: str
     tables: Sequence[str]
     directory: Path
+    schema_only: bool = False
 
 
 @dataclass
@@ -169,7 +170,8 @@ def _command(request: DumpRequest) -> tuple[str, ...]:
         f"--dbname={request.service}",
         "--no-password",
         "--format=directory",
-        f"--jobs={JOBS}",
+        # Its other connections would only read rows.
+        *(["--schema-only"] if request.schema_only else [f"--jobs={JOBS}"]),
         # The store's codec compresses better.
         "--compress=0",
         "--no-sync",

@@ -1,8 +1,9 @@
 """Restores a dump, or tables of it, into a PostgreSQL database of the configured server.
 
 All of it in one transaction: it is there whole, or nothing is. What exists already is never
-touched. Afterwards the rows of every table are counted and compared with the backup's. A new
-database has a name of dbopsd's own until then (`new_database.py`).
+touched. Afterwards the rows of every table are counted and compared with the backup's; of a backup
+of the schema alone, the tables are looked for. A new database has a name of dbopsd's own until then
+(`new_database.py`).
 
 Owners and privileges are not restored: all belongs to the role that dbopsd logs in as, whether or
 not the former owners exist, and nobody else has rights on it. Subscriptions are left out, lest a
@@ -65,6 +66,10 @@ _CREATE_IT_FIRST: Final = (
     "name last: create PostgreSQL database '{database}' empty and restore again, which restores in "
     "place"
 )
+_NO_ROWS: Final = (
+    "The backup holds the schema alone: every table is empty, sequences begin anew, materialized "
+    "views are not populated, and there are no large objects."
+)
 _TAKES_ROOM: Final = (
     "The pg_restore of PostgreSQL 15 reads files only: it needs {mib} MiB of the worker's disk for "
     "as long as it runs."
@@ -121,7 +126,7 @@ class _LogicalRestore:
         if there:
             if not await self._existing(chosen):
                 await self._restore(self.dbname, chosen, await self._needed(chosen))
-            await self._require_rows(self.dbname, chosen, made=False)
+            await self._require_restored(self.dbname, chosen, made=False)
         else:
             await self._restore_new(chosen)
         return self._report(chosen, began)
@@ -138,7 +143,7 @@ class _LogicalRestore:
             try:
                 await database.create()
                 await self._restore(database.name, chosen, self._all_needed(chosen))
-                await self._require_rows(database.name, chosen, made=True)
+                await self._require_restored(database.name, chosen, made=True)
                 return await database.oid()
             except BaseException:
                 await asyncio.shield(database.drop())
@@ -162,14 +167,14 @@ class _LogicalRestore:
                 raise TablesExist(self.dbname, tuple(existing))
         return there
 
-    async def _existing(self, chosen: Sequence[tuple[str, str]]) -> list[str]:
-        """Which tables and sequences that are to be restored exist."""
+    async def _existing(self, chosen: Sequence[tuple[str, str]], dbname: str = "") -> list[str]:
+        """Which tables, sequences and views that are to be restored exist."""
         relations = [
             each.relation
             for each in self._entries(chosen)
             if each.kind in (TABLE, "SEQUENCE", "VIEW", "MATERIALIZED VIEW")
         ]
-        async with in_database(self.run.database, self.dbname) as session:
+        async with in_database(self.run.database, dbname or self.dbname) as session:
             found = await session.fetch_all(
                 _EXISTING,
                 {
@@ -253,10 +258,20 @@ class _LogicalRestore:
     def _require_read(self, dump: StoredDump, files: Sequence[str]) -> None:
         dump.require_read(name for name in files if name in dump.toc.data_files)
 
-    async def _require_rows(
+    async def _require_restored(
         self, dbname: str, chosen: Sequence[tuple[str, str]], *, made: bool
     ) -> None:
-        """Raise `LogicalRestoreFailed` unless every table has the rows of the backup."""
+        """Raise `LogicalRestoreFailed` unless every table has the rows of the backup.
+
+        Of the schema alone: unless every table is there.
+        """
+        if self.record.schema_only:
+            existing = set(await self._existing(chosen, dbname))
+            for schema, name in chosen or self.toc.tables:
+                if f"{schema}.{name}" not in existing:
+                    cause = f"table {schema}.{name} was not there after the restore"
+                    raise LogicalRestoreFailed(self.dbname, cause)
+            return
         self.run.progress("counting rows")
         async with in_database(self.run.database, dbname) as session:
             for table in self._counted(chosen):
@@ -301,11 +316,19 @@ class _LogicalRestore:
             instructions=(
                 f"It is in PostgreSQL database {self.dbname}.",
                 _OWNERS.format(role=role),
+                *([_NO_ROWS] if self.record.schema_only else []),
                 *([_NO_REFERENCES] if chosen else []),
                 *([_TAKES_ROOM.format(mib=-(-room // 2**20))] if room else []),
             ),
-            tables=tuple(
-                f"{each.schema}.{each.table}: {each.rows} rows" for each in self._counted(chosen)
-            ),
+            tables=self._table_lines(chosen),
             dry_run=self.request.dry_run,
+            schema_only=self.record.schema_only,
+        )
+
+    def _table_lines(self, chosen: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+        """The tables that are restored, with what each has."""
+        if self.record.schema_only:
+            return tuple(f"{schema}.{name}: no rows" for schema, name in chosen or self.toc.tables)
+        return tuple(
+            f"{each.schema}.{each.table}: {each.rows} rows" for each in self._counted(chosen)
         )

@@ -77,8 +77,26 @@ class StoredDump:
             if name not in self.read:
                 raise BackupDamaged(name, Damage.TRUNCATED, "pg_restore did not read all of it")
 
-    def require_rows(self, dbname: str, tables: Iterable[TableRows]) -> None:
-        """Raise `DumpIncomplete` unless the tables were read, with just these rows."""
+    def require_tables(self, dbname: str, tables: Iterable[tuple[str, str]]) -> None:
+        """Raise `DumpIncomplete` unless it has these tables, by schema and name."""
+        known = self.toc.tables
+        for schema, name in tables:
+            if (schema, name) not in known:
+                raise DumpIncomplete(dbname, f"table {schema}.{name} is not in it")
+
+    def require_content(self, record: CommitRecord) -> None:
+        """Raise `DumpIncomplete` unless what was read is what its record says.
+
+        The tables have the rows that were counted; of a schema alone there are none.
+        """
+        if record.row_counts is not None:
+            self._require_rows(record.dbname, record.row_counts.tables)
+        if record.schema_only and self.toc.data_files:
+            schema, name = min(self.toc.data_files.values())
+            problem = f"it is to be of the schema alone, and has rows of table {schema}.{name}"
+            raise DumpIncomplete(record.dbname, problem)
+
+    def _require_rows(self, dbname: str, tables: Iterable[TableRows]) -> None:
         found = {
             self.toc.data_files[name]: rows
             for name, rows in self.rows.items()

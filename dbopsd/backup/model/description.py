@@ -51,6 +51,7 @@ def describe(database: str, backup: Backup, *, objects: bool = True) -> BackupDe
         source=record.source,
         dbname=record.dbname,
         tables=record.tables,
+        schema_only=record.schema_only,
         tables_counted=len(counts),
         rows_counted=sum(each.rows for each in counts),
     )

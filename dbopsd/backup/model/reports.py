@@ -54,6 +54,8 @@ class BackupDescription:
     tables: tuple[str, ...] = ()
     tables_counted: int = 0
     rows_counted: int = 0
+    schema_only: bool = False
+    """Whether it is a dump without rows."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ class RestoreReport:
     """Where the started server listens: a socket's directory, or `host:port`."""
     tables: tuple[str, ...] = ()
     """What of a logical backup was restored, each with its rows."""
+    schema_only: bool = False
+    """Whether all of it is empty, as the backup has no rows."""
     dry_run: bool = False
 
 

@@ -47,7 +47,7 @@ class TargetAction(Enum):
 
 @dataclass(frozen=True)
 class CreateBackupRequest(Request):
-    """Take a backup. `dbname` and `tables` are for a logical one only."""
+    """Take a backup. `dbname`, `tables` and `schema_only` are for a logical one only."""
 
     kind: BackupKind = BackupKind.FULL
     checkpoint: Checkpoint = Checkpoint.FAST
@@ -59,9 +59,13 @@ class CreateBackupRequest(Request):
     tables: tuple[str, ...] = ()
     if_supported: bool = False
     """Of an incremental one: none where the server has no such backups."""
+    schema_only: bool = False
+    """Without any rows."""
 
     def check(self) -> None:
         check_label(self.label)
+        if self.schema_only and self.kind is not BackupKind.LOGICAL:
+            raise InvalidField("schema_only", "is for a logical backup only")
         if self.kind is not BackupKind.LOGICAL and (self.dbname or self.tables):
             field_name = "dbname" if self.dbname else "tables"
             raise InvalidField(field_name, "is for a logical backup only")

@@ -4,6 +4,10 @@ A good backup is one that can be restored, as far as is known: its record is who
 it rests on. Only good backups satisfy a rule. Rules are for physical backups together, and for
 logical ones by what they hold: the dumps of one database, or of the same tables of it.
 
+A dump of the schema alone has no rows, so it satisfies no rule for a backup that has some. It is
+kept as long as its time is in the window; where there is no window, by the rules that count, among
+its like. The newest of them goes as the others do.
+
 A damaged backup satisfies nothing and is kept as long as its time is in the window or there is no
 newer good one: something may be saved from it yet. One that cannot be judged for want of a key
 satisfies nothing either, and is kept; WAL is kept for it as if it were good. Days, weeks, months
@@ -112,9 +116,12 @@ def _apply_rules(
     for record in good_backups(backups):
         series[_series_of(record)].append(record)
     for name, records in series.items():
-        reasons.add(records[-1], "the newest good backup", continuous=True)
-        _keep_newest(records, rules, reasons)
-        _keep_of_tiers(records, rules, reasons)
+        has_rows = not records[-1].schema_only
+        if has_rows:
+            reasons.add(records[-1], "the newest good backup", continuous=True)
+        if has_rows or since is None:
+            _keep_newest(records, rules, reasons)
+            _keep_of_tiers(records, rules, reasons)
         if since is not None:
             _keep_of_window(records, name is _PHYSICAL, archive, since, rules, reasons)
     return series
@@ -174,7 +181,8 @@ def _keep_of_window(
     reasons: _Reasons,
 ) -> None:
     before = [record for record in good if record.stop_time < since]
-    for record in recovery_bases(good, archive, since) if physical else before[-1:]:
+    newest = [record for record in before[-1:] if not record.schema_only]
+    for record in recovery_bases(good, archive, since) if physical else newest:
         reasons.add(record, f"the window of {rules.window} begins after it", continuous=True)
     for record in good[len(before) :]:
         reasons.add(record, f"in the window of {rules.window}", continuous=True)
@@ -194,6 +202,8 @@ def _keep_damaged(
             continue
         if record is None:
             reasons.kept[each.id].append("its commit record is damaged: delete it by hand")
+            continue
+        if record.schema_only and (since is None or record.stop_time < since):
             continue
         damaged = f"damaged ({each.problem or 'what it rests on is'})"
         newest = good.get(_series_of(record), ())[-1:]
@@ -231,7 +241,7 @@ def _series_of(record: CommitRecord) -> object:
     """What rules are applied to together."""
     if record.kind is not BackupKind.LOGICAL:
         return _PHYSICAL
-    return record.dbname, frozenset(record.tables)
+    return record.dbname, frozenset(record.tables), record.schema_only
 
 
 def _why_unwanted(backup: Backup, rules: RetentionConfig) -> str:
@@ -242,5 +252,7 @@ def _why_unwanted(backup: Backup, rules: RetentionConfig) -> str:
         if (count := getattr(rules, name))
     ]
     rule = ", ".join(wants) or "only the newest one is kept"
+    if backup.record is not None and backup.record.schema_only:
+        rule += "; it holds the schema alone"
     damaged = f"damaged ({backup.problem}), and " if backup.problem else ""
     return f"{damaged}no rule of retention wants it ({rule})"

@@ -1,4 +1,7 @@
-"""Verifies the content of a dump: it is read to its end, and has the rows it was taken with."""
+"""Verifies the content of a dump: it is read to its end, and has the rows it was taken with.
+
+Of a dump of the schema alone, that it has none.
+"""
 
 from dbopsd.backup.catalog.commit import CommitRecord
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
@@ -23,8 +26,7 @@ async def verify_dump(
     reader = newest_reader(run.database.name, found)
     try:
         dump = await read_to_end(run, repository, record, reader, run.scratch)
-        if record.row_counts is not None:
-            dump.require_rows(record.dbname, record.row_counts.tables)
+        dump.require_content(record)
     except BackupDamaged as damaged:
         return (problem_of(damaged),)
     except DumpIncomplete as incomplete:

@@ -1,5 +1,6 @@
 """Whether there are backups, and whether those that are there are whole."""
 
+from dbopsd.health.backup_overview import SCHEMA_ONLY
 from dbopsd.health.check import Check, Measurement, Subject
 from dbopsd.health.report import State
 
@@ -11,7 +12,7 @@ async def _measure(subject: Subject) -> Measurement:
     found = subject.backups
     if found is None:
         return Measurement(None, _NOT_YET)
-    count = float(sum(number for number, _ in found.stored.values()))
+    count = float(sum(number for kind, (number, _) in found.stored.items() if kind != SCHEMA_ONLY))
     if found.problem:
         return Measurement(
             None, f"the backups cannot be read: {found.problem}", State.UNKNOWN, "STORE_NOT_READ"
@@ -34,7 +35,7 @@ async def _measure(subject: Subject) -> Measurement:
 CHECK = Check(
     name="backups",
     unit="{backup}",
-    about="how many backups there are; degraded: none, or a damaged one",
+    about="how many backups there are that have rows; degraded: none, or a damaged one",
     reason="BACKUP_BROKEN",
     measure=_measure,
     every_s=30,

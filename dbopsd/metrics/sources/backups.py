@@ -56,7 +56,11 @@ _RATIO: Final = _gauge(
     "kind",
 )
 _BACKUPS: Final = _gauge(
-    "dbops_backups", "{backup}", "Backups of the kind in the store, expired ones too.", "kind"
+    "dbops_backups",
+    "{backup}",
+    "Backups of the kind in the store, expired ones too. Dumps without rows are of the kind "
+    "schema-only, and of no other.",
+    "kind",
 )
 _ALL_STORED: Final = _gauge(
     "dbops_backup_stored_bytes",

@@ -55,10 +55,13 @@ ADOPT_MIGRATIONS: Final = Kind(
 )
 
 
-def rollback_migrations_kind(take_backup: Callable[[Run, str], Awaitable[str]]) -> Kind[Any, Any]:
+def rollback_migrations_kind(
+    take_backup: Callable[[Run, str, float], Awaitable[str]],
+) -> Kind[Any, Any]:
     """The kind of rollbacks, with what takes the backup that `backup_before` asks for.
 
-    `take_backup` gets `schema` or `full`, and returns the name of the backup.
+    `take_backup` gets `schema` or `full` and for how many seconds it may wait for other backups; it
+    returns the name of the backup.
     """
 
     async def work(run: Run, request: RollbackMigrationsRequest) -> MigrationReport:

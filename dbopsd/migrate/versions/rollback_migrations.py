@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from dbopsd.db.database import Database
 from dbopsd.db.session import Session
+from dbopsd.errors import DbopsError
 from dbopsd.migrate.versions.apply.execution import Admission, Execution, Planner
 from dbopsd.migrate.versions.check.check_files import check_files, refuse
 from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.folder.sets import single_set
+from dbopsd.migrate.versions.model.errors import BackupBeforeFailed
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
 from dbopsd.migrate.versions.model.migration_file import Folder
 from dbopsd.migrate.versions.model.reports import MigrationReport
@@ -17,8 +19,9 @@ from dbopsd.migrate.versions.model.requests import RollbackMigrationsRequest
 from dbopsd.migrate.versions.plan.plan import PlannedRun, plan_rollback
 from dbopsd.operations.kind import Run
 
-TakeBackup = Callable[[Run, str], Awaitable[str]]
-"""Takes a backup of a kind of `backup_before`, and returns its name."""
+TakeBackup = Callable[[Run, str, float], Awaitable[str]]
+"""Takes a backup of a kind of `backup_before`, and returns its name. Waits for so many seconds for
+others that exclude it."""
 
 
 async def rollback_migrations(
@@ -38,17 +41,31 @@ async def rollback_migrations(
         refuse(database.name, checked)
         backup = ""
         if config.backup_before != "none" and not request.validate_only:
-            run.progress(f"backup before the rollback ({config.backup_before})")
-            # Once: an attempt that comes after this one would take the backup of half of it.
-            backup = await run.step(
-                "backup", lambda: take_backup(run, config.backup_before), returns=str
-            )
+            wait_s = config.lock_wait_s if request.lock_wait_s is None else request.lock_wait_s
+            backup = await _backup_once(run, take_backup, wait_s)
         return Admission(backup=backup, notes=checked.notes)
 
     execution = Execution(
         run, Direction.DOWN, plan_of(database, folder, request), admit, request.lock_wait_s
     )
     return await (execution.try_out() if request.validate_only else execution.execute())
+
+
+async def _backup_once(run: Run, take_backup: TakeBackup, wait_s: float) -> str:
+    """The name of the backup that this operation takes. Raises `BackupBeforeFailed`.
+
+    Once: an attempt that comes after this one would take the backup of half a rollback.
+    """
+    kind = run.database.config.migrations.backup_before
+    run.progress(f"backup before the rollback ({kind})")
+
+    async def take() -> str:
+        try:
+            return await take_backup(run, kind, wait_s)
+        except DbopsError as error:
+            raise BackupBeforeFailed(error) from error
+
+    return await run.step("backup", take, returns=str)
 
 
 def plan_of(database: Database, folder: Folder, request: RollbackMigrationsRequest) -> Planner:

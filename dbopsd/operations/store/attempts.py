@@ -5,7 +5,7 @@ does not know it yet, changes nothing any more.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from dbopsd.operations.record import (
     State,
     WorkerState,
 )
-from dbopsd.operations.store.requests import forget_work, release_locks
+from dbopsd.operations.store.requests import forget_work, release_locks, take_locks
 from dbopsd.operations.store.rows import as_json, operation_of
 from dbopsd.operations.store.store import ControlStore
 from dbopsd.operations.store.tables import operations, workers
@@ -182,6 +182,38 @@ def attempt_statuses(
         }
     gone = AttemptStatus(ours=False, cancelling=False)
     return {operation: found.get(operation, gone) for operation in attempts}
+
+
+def hold_locks(
+    store: ControlStore, operation: Operation, kind: str, names: Collection[str]
+) -> bool:
+    """Have an operation that runs hold the locks of another kind too, all or none.
+
+    False where it is not this worker's any more. Raises `OperationInTheWay`, and `Vanished` where
+    it is to be tried again.
+    """
+    with store.transaction() as connection:
+        ours = _touch(store, connection, operation)
+        if ours:
+            take_locks(store, connection, operation.id, kind, operation.database, names)
+        return ours
+
+
+def let_go(store: ControlStore, operation: Operation, names: Collection[str]) -> None:
+    """Let others have these of its locks, if the operation is this worker's still."""
+    with store.transaction() as connection:
+        if _touch(store, connection, operation):
+            release_locks(connection, operation.id, names)
+
+
+def _touch(store: ControlStore, connection: sa.Connection, operation: Operation) -> bool:
+    """Whether the operation is this worker's, and stays so to the end of the transaction."""
+    touched = connection.execute(
+        sa.update(operations)
+        .where(*_ours(operation.id, operation.worker, operation.attempt))
+        .values(update_time=store.now())
+    )
+    return bool(touched.rowcount)
 
 
 def finish(

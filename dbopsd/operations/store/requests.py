@@ -36,7 +36,7 @@ WORKFLOW: Final = "operation"
 _TRIES: Final = 5
 
 
-class _Vanished(Exception):
+class Vanished(Exception):
     """What stood in the way of a statement was gone when it was looked for."""
 
 
@@ -68,7 +68,7 @@ def create(
         except DBOSWorkflowIDInUseError:
             # The work of one of that id that was deleted, and its work was not.
             leftover = True
-        except _Vanished:
+        except Vanished:
             pass
     raise ControlStoreUnavailable(
         store.where, f"what stands in the way of operations/{operation_id} comes and goes"
@@ -102,9 +102,9 @@ def _create(
     if row is None:
         found = _find(connection, operation_id)
         if found is None:
-            raise _Vanished
+            raise Vanished
         return _made_before(found, new)
-    _take_locks(store, connection, operation_id, new)
+    take_locks(store, connection, operation_id, new.kind, new.database, new.locks)
     # In the same transaction: an operation without its work, or work without its operation,
     # cannot be.
     store.client.enqueue_in_transaction(
@@ -144,27 +144,37 @@ def _made_before(found: Operation, new: NewOperation) -> Operation:
     return found
 
 
-def _take_locks(
-    store: ControlStore, connection: sa.Connection, operation_id: str, new: NewOperation
+def take_locks(
+    store: ControlStore,
+    connection: sa.Connection,
+    operation_id: str,
+    kind: str,
+    database: str,
+    names: Collection[str],
 ) -> None:
+    """Have the operation hold the locks of `kind`; those that it has stay its own.
+
+    Raises `OperationInTheWay`, and `Vanished` where it is to be tried again.
+    """
     # In one order, so that two operations with several locks do not wait for each other.
-    for name in sorted(new.locks):
+    for name in sorted(names):
         # Not `rowcount`, which SQLAlchemy does not tell of an INSERT into PostgreSQL.
         taken = connection.execute(
             insert(store, locks)
-            .values(database=new.database, name=name, operation=operation_id)
+            .values(database=database, name=name, operation=operation_id)
             .on_conflict_do_nothing()
             .returning(locks.c.name)
         ).first()
         if taken is None:
             holder = connection.execute(
                 sa.select(locks.c.operation).where(
-                    locks.c.database == new.database, locks.c.name == name
+                    locks.c.database == database, locks.c.name == name
                 )
             ).scalar()
             if holder is None:
-                raise _Vanished
-            raise OperationInTheWay(new.kind, new.database, holder)
+                raise Vanished
+            if holder != operation_id:
+                raise OperationInTheWay(kind, database, holder)
 
 
 def _find(connection: sa.Connection, operation_id: str) -> Operation | None:
@@ -296,9 +306,12 @@ def failure_of_cancel(operation_id: str) -> Failure:
     return Failure("CANCELLED", error.reason, error.message, error.metadata)
 
 
-def release_locks(connection: sa.Connection, operation_id: str) -> None:
-    """Let others have what the operation held."""
-    connection.execute(sa.delete(locks).where(locks.c.operation == operation_id))
+def release_locks(
+    connection: sa.Connection, operation_id: str, names: Collection[str] | None = None
+) -> None:
+    """Let others have what the operation held, or these of its locks."""
+    held = sa.delete(locks).where(locks.c.operation == operation_id)
+    connection.execute(held if names is None else held.where(locks.c.name.in_(names)))
 
 
 def delete(store: ControlStore, operation_id: str) -> None:

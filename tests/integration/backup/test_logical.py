@@ -200,6 +200,45 @@ async def test_a_dump_of_17_comes_back_as_it_was(servers: PostgresServers, tmp_p
         servers.discard(server)
 
 
+async def test_a_dump_of_the_schema_comes_back_empty_and_stands_for_no_rows(
+    shop: Shop, new_name: Callable[[], str]
+) -> None:
+    shop.query("CREATE MATERIALIZED VIEW gladdest AS SELECT name FROM glad")
+    full = await shop.dump()
+    record = await shop.dump(schema_only=True)
+    assert (record.schema_only, record.row_counts, record.format) == (True, None, 2)
+    assert [each.name for each in record.streams] == ["toc.dat"]
+    assert (full.schema_only, full.format) == (False, 1)
+    assert (await verify_backups(shop.run(), VerifyBackupsRequest(depth=Depth.CONTENTS))).ok
+
+    copy, rows = new_name(), new_name()
+    asked = RestoreBackupRequest(backup_id=record.id, dbname=copy)
+    plan = await restore_backup(shop.run(), replace(asked, dry_run=True))
+    report = await restore_backup(shop.run(), asked)
+    for each in (plan, report):
+        assert each.schema_only
+        assert each.instructions[2].startswith("The backup holds the schema alone")
+        assert set(each.tables) == {f"{s}.{t}: no rows" for s, t in (*ROWS, ("public", "days"))}
+    assert shop.content(copy) == {table: [] for table in shop.content()}
+    assert shop.query("INSERT INTO users (mood) VALUES ('sad') RETURNING id", copy) == [(1,)]
+    assert shop.query("SELECT count(*) FROM pg_largeobject_metadata", copy) == [(0,)]
+    assert shop.query("SELECT relispopulated FROM pg_class WHERE relname = 'gladdest'", copy) == [
+        (False,)
+    ]
+
+    # Whoever names no backup wants rows.
+    assert (await shop.restore(rows, dry_run=True)).chain == (f"databases/main/backups/{full.id}",)
+    only_schema = await shop.dump("users", schema_only=True)
+    with pytest.raises(TablesExist):
+        await restore_backup(shop.run(), RestoreBackupRequest(backup_id=only_schema.id))
+    async with repository_of(shop.database) as repository:
+        layout = repository.layout(full.system_identifier)
+        await repository.store.delete(layout.commit(full.id))
+    with pytest.raises(InvalidField, match="there is no dump with rows"):
+        await shop.restore(rows, "users")
+    assert rows not in shop.databases()
+
+
 async def test_what_is_committed_during_a_dump_is_in_neither_rows_nor_counts(
     shop: Shop, new_name: Callable[[], str]
 ) -> None:

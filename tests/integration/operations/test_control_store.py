@@ -1,5 +1,6 @@
 """The control store's promises, on SQLite and on PostgreSQL."""
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -8,10 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
+from opentelemetry.trace import NoOpTracer
 
+from dbopsd.operations.async_store import AsyncControlStore
+from dbopsd.operations.attempt import Attempt
 from dbopsd.operations.duty import DutyKey
 from dbopsd.operations.errors import (
     ControlStoreNewer,
@@ -22,6 +27,7 @@ from dbopsd.operations.errors import (
     OperationNotFound,
     RequestIdReused,
 )
+from dbopsd.operations.kind import Kind
 from dbopsd.operations.record import (
     Comparison,
     Condition,
@@ -36,7 +42,7 @@ from dbopsd.operations.store import attempts, duties, liveness, requests
 from dbopsd.operations.store.attempts import Losses, Report, WorkerLost
 from dbopsd.operations.store.store import ControlStore
 from dbopsd.operations.store.tables import SCHEMA, VERSION, operations, store_version, workers
-from tests.support.patience import eventually_blocking
+from tests.support.patience import eventually, eventually_blocking
 
 New = Callable[..., NewOperation]
 FAILURE = Failure("ABORTED", "BROKEN", "it broke", {"what": "all"})
@@ -340,6 +346,80 @@ def test_an_operation_that_waits_is_cancelled_at_once(control: ControlStore, new
         requests.request_cancel(control, made.id)
     register(control)
     assert attempts.begin(control, made.id, "w-1") is None
+
+
+def test_an_operation_holds_the_locks_of_a_kind_that_is_part_of_its_work(
+    control: ControlStore, new: New
+) -> None:
+    register(control)
+    running = begun(control, requests.create(control, new(kind="rollback")))
+    names = frozenset({"x", "y"})
+    backup = new(kind="backup", locks=frozenset({"y"}))
+    other = requests.create(control, backup)
+    with pytest.raises(OperationInTheWay, match=rf"backup cannot start .* while .*{other.id}"):
+        attempts.hold_locks(control, running, "backup", names)
+    requests.create(control, new(kind="drill", locks=frozenset({"x"})))  # all of them or none
+
+    requests.request_cancel(control, other.id)
+    for _ in range(2):
+        assert attempts.hold_locks(control, running, "backup", {"y"})
+    with pytest.raises(OperationInTheWay, match=running.id):
+        requests.create(control, backup)
+    overtaken = replace(running, attempt=running.attempt - 1)
+    attempts.let_go(control, overtaken, {"y"})
+    with pytest.raises(OperationInTheWay, match=running.id):
+        requests.create(control, backup)
+    attempts.let_go(control, running, {"y"})
+    requests.request_cancel(control, requests.create(control, backup).id)
+
+    assert not attempts.hold_locks(control, overtaken, "backup", {"y"})
+    assert attempts.hold_locks(control, running, "backup", {"y"})
+    attempts.finish(control, running, state=State.FAILED, failure=FAILURE)
+    requests.create(control, backup)
+
+
+async def test_an_attempt_waits_for_the_locks_of_another_kind(
+    control: ControlStore, new: New, control_url: str | None, tmp_path: Path
+) -> None:
+    register(control)
+    running = begun(control, requests.create(control, new(kind="rollback")))
+    kind: Kind[Any, Any] = Kind("backup", object, object, cast("Any", None), frozenset({"x"}))
+    other = requests.create(control, new(kind="backup", locks=kind.locks))
+    threads = AsyncControlStore(control_url, tmp_path / "control" / "c.db", NoOpTracer())
+    attempt = Attempt(
+        running,
+        cast("Any", None),
+        scratch=tmp_path,
+        state_dir=tmp_path,
+        tracer=NoOpTracer(),
+        failure_of=lambda error: Failure("INTERNAL", "INTERNAL", str(error)),
+        control=threads,
+    )
+    try:
+        with pytest.raises(OperationInTheWay, match=other.id):
+            async with attempt.locks_of(kind, wait_s=0):
+                raise AssertionError("it has what another has")
+
+        async def free_it() -> None:
+            await eventually(
+                lambda: attempt.how_far().stage == f"waiting for operations/{other.id}"
+            )
+            requests.request_cancel(control, other.id)
+
+        freeing = asyncio.create_task(free_it())
+        async with attempt.locks_of(kind, wait_s=60):
+            await freeing
+            with pytest.raises(OperationInTheWay, match=running.id):
+                requests.create(control, new(kind="backup", locks=kind.locks))
+        requests.create(control, new(kind="backup", locks=kind.locks))
+        register(control, "w-2", replaces="w-1")
+        begun(control, running, "w-2")
+        with pytest.raises(asyncio.CancelledError):
+            async with attempt.locks_of(kind, wait_s=60):
+                raise AssertionError("others have the operation")
+        assert attempt.interruption
+    finally:
+        threads.close()
 
 
 def test_an_operation_that_runs_is_cancelled_by_its_worker(control: ControlStore, new: New) -> None:

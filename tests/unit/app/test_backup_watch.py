@@ -36,19 +36,33 @@ class Operations:
         return [Schedule("s", database, "create-backup", "{}", "0 2 * * *", "UTC")]
 
     async def list_page(
-        self, conditions: Sequence[Condition], *, databases: list[str], limit: int
+        self,
+        conditions: Sequence[Condition],
+        *,
+        databases: list[str],
+        after: tuple[float, str] | None,
+        limit: int,
     ) -> list[Operation]:
-        assert (databases, limit) == (["main"], 10)
+        assert databases == ["main"]
         kind = next(each.value for each in conditions if each.field == "kind")
-        return [each for each in self.ended if each.kind == kind]
+        found = [each for each in self.ended if each.kind == kind]
+        ids = [each.id for each in found]
+        first = 0 if after is None else ids.index(after[1]) + 1
+        return found[first : first + limit]
 
 
 def operation(
-    id_: str, kind: str, state: State, *, end: float = 1.0, code: str = "ABORTED"
+    id_: str,
+    kind: str,
+    state: State,
+    *,
+    end: float = 1.0,
+    code: str = "ABORTED",
+    request: str = "{}",
 ) -> Operation:
     failure = Failure(code, "X", f"{id_} failed") if state is State.FAILED else None
     times = {"create_time": 0.0, "update_time": end, "end_time": end}
-    return Operation(id_, kind, "main", state, "me", "", 0, "{}", **times, failure=failure)
+    return Operation(id_, kind, "main", state, "me", "", 0, request, **times, failure=failure)
 
 
 @pytest.fixture
@@ -109,6 +123,22 @@ async def test_it_looks_again_when_an_operation_has_ended(watched: Any) -> None:
         assert found.drill is not None
         assert (found.drill.at, found.drill.failed) == (7.0, ("d failed",))
     assert watched.backups.of("other") is None
+
+
+async def test_dumps_of_a_schema_do_not_make_a_failed_backup_forgotten(watched: Any) -> None:
+    schema = '{"kind":"LOGICAL","schema_only":true}'
+    watched.operations.ended = [
+        *(
+            operation(f"s{number}", "create-backup", State.SUCCEEDED, request=schema)
+            for number in range(600)
+        ),
+        operation("a", "create-backup", State.FAILED),
+    ]
+    async with run_backup_watch(cast("Daemon", watched)):
+        found = await seen(watched, lambda found: True)
+        assert (found.attempt_ok, found.attempt_problem) == (False, "a failed")
+        watched.operations.ended.insert(0, operation("b", "create-backup", State.SUCCEEDED))
+        await seen(watched, lambda found: found.attempt_ok)
 
 
 async def test_what_was_known_stays_while_the_store_is_away(watched: Any) -> None:

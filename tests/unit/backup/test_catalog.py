@@ -12,6 +12,7 @@ import pytest
 
 from dbopsd.backup.catalog.catalog import Catalog
 from dbopsd.backup.catalog.commit import (
+    FORMAT,
     CommitRecord,
     RowCounts,
     TableRows,
@@ -150,7 +151,7 @@ class TestCommitRecord:
 
         assert read_commit(path, seal({**newer, "novelty": [1]})) == _RECORD
         with pytest.raises(BackupDamaged, match="only a newer dbopsd"):
-            read_commit(path, seal({**newer, "format": 2}))
+            read_commit(path, seal({**newer, "format": FORMAT + 1}))
 
     @pytest.mark.parametrize("content", [b"", b"{}", b"null", b"[]", b"{", b"\xff", b"3", b'"x"'])
     def test_that_is_none_is_damaged(self, content: bytes) -> None:

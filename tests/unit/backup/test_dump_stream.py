@@ -2,13 +2,17 @@
 
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from dbopsd.backup.catalog.commit import Stream, TableRows
+from dbopsd.backup.catalog.commit import CommitRecord, RowCounts, Stream, TableRows
+from dbopsd.backup.catalog.kind import BackupKind
+from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.codec.errors import BackupDamaged
 from dbopsd.backup.logical.dump_stream import DumpRequest, DumpStream
 from dbopsd.backup.logical.errors import DumpFailed, DumpIncomplete, ScratchFull
@@ -16,6 +20,7 @@ from dbopsd.backup.logical.stored_dump import StoredDump, _Rows
 from dbopsd.backup.logical.toc import Toc, TocEntry, parse_toc
 from dbopsd.backup.parts import read_parts
 from dbopsd.backup.repository import Repository, open_repository
+from tests.support.backup_histories import record
 from tests.support.operation_run import OperationRun
 from tests.support.stored_backups import backup_config
 
@@ -137,16 +142,36 @@ def test_rows_are_counted_to_the_mark_of_their_end() -> None:
         assert rows.total("1.dat") == count
 
 
+def of_dump(*tables: TableRows) -> CommitRecord:
+    """A record of a dump of `shop`, in which these were counted."""
+    made = record(BackupKind.LOGICAL, datetime(2026, 11, 30, tzinfo=UTC), dbname="shop")
+    return replace(made, row_counts=RowCounts(Lsn(0), tables))
+
+
 def test_rows_that_are_not_those_of_the_snapshot_are_no_backup() -> None:
     toc = Toc("18.6", (TocEntry(7, "TABLE DATA", "public", "users", "7.dat", frozenset()),))
     dump = StoredDump(Path("/nowhere"), toc, {"7.dat": 3})
-    dump.require_rows("shop", [TableRows("shop", "public", "users", 3)])
+    dump.require_content(of_dump(TableRows("shop", "public", "users", 3)))
     with pytest.raises(DumpIncomplete, match=r"public\.users has 3 rows in it, not 4"):
-        dump.require_rows("shop", [TableRows("shop", "public", "users", 4)])
+        dump.require_content(of_dump(TableRows("shop", "public", "users", 4)))
     with pytest.raises(DumpIncomplete, match=r"public\.other has no rows at all in it, not 0"):
-        dump.require_rows("shop", [TableRows("shop", "public", "other", 0)])
+        dump.require_content(of_dump(TableRows("shop", "public", "other", 0)))
     with pytest.raises(BackupDamaged, match="did not read all of it"):
         dump.require_read(["7.dat"])
+
+
+def test_a_dump_of_a_schema_has_every_table_and_no_rows() -> None:
+    schema_only = replace(of_dump(), row_counts=None, schema_only=True)
+    table = TocEntry(1, "TABLE", "public", "users", "", frozenset())
+    dump = StoredDump(Path("/nowhere"), Toc("18.6", (table,)))
+    dump.require_content(schema_only)
+    dump.require_tables("shop", [("public", "users")])
+    with pytest.raises(DumpIncomplete, match=r"table public\.other is not in it"):
+        dump.require_tables("shop", [("public", "users"), ("public", "other")])
+    rows = TocEntry(7, "TABLE DATA", "public", "users", "7.dat", frozenset())
+    with_rows = StoredDump(Path("/nowhere"), Toc("18.6", (table, rows)))
+    with pytest.raises(DumpIncomplete, match=r"schema alone, and has rows of table public\.users"):
+        with_rows.require_content(schema_only)
 
 
 @pytest.mark.parametrize(

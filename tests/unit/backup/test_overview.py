@@ -53,6 +53,7 @@ def test_each_kind_of_backup_has_its_own_pause() -> None:
         schedule("create-backup", "0 */6 * * *", '{"kind":"INCREMENTAL"}'),
         schedule("drill-backup", "0 4 * * *"),
         schedule("create-backup", "0 0 * * 0", '{"kind":"LOGICAL"}', paused=True),
+        schedule("create-backup", "0 * * * *", '{"kind":"LOGICAL","schema_only":true}'),
     ]
     assert backup_intervals(schedules, NOW) == {"full": DAY_S, "incremental": 6 * HOUR_S}
 
@@ -129,6 +130,34 @@ async def test_a_forged_backup_is_neither_the_newest_nor_the_oldest(tmp_path: Pa
     found = await read_overview("main", config, {}, None)
     assert found.newest["full"].ended_at == real.stop_time.timestamp()
     assert found.oldest_at == real.stop_time.timestamp()
+
+
+async def test_dumps_of_a_schema_are_counted_apart_and_are_no_backups(tmp_path: Path) -> None:
+    config = backup_config(tmp_path, encrypted=False)
+    dump = {"kind": BackupKind.LOGICAL, "dbname": "shop"}
+    async with open_repository("main", config) as repository:
+        rows = await store_backup(repository, "logical-1")
+        await store_as(repository, rows, **dump)
+        schema = await store_backup(repository, "logical-2")
+        later = schema.stop_time + timedelta(days=1)
+        await store_as(repository, schema, **dump, schema_only=True, stop_time=later)
+        limited = config.model_copy(update={"max_age": "36h"})
+        found = await read_overview("main", limited, {}, None)
+        assert found.newest["logical"].ended_at == rows.stop_time.timestamp()
+        assert found.intervals_s == {"logical": DAY_S}
+        assert found.stored["logical"] == (1, rows.stored_bytes)
+        assert found.stored["schema-only"] == (1, schema.stored_bytes)
+        await repository.store.delete(repository.layout(SYSTEM).commit("logical-1"))
+    found = await read_overview("main", limited, {}, None)
+    assert (found.newest, found.intervals_s) == ({}, {})
+    assert (await judge("backups", found)).reason == "BACKUP_MISSING"
+    values = {
+        (sample.series.metric.name, sample.series.labels): sample.value
+        for sample in SOURCE.samples(subject_of(found))
+    }
+    assert values["dbops_backups", ("schema-only",)] == 1.0
+    assert values["dbops_backups", ("logical",)] == 0.0
+    assert not [name for name, _ in values if "last_success" in name]
 
 
 GOOD = BackupOverview(

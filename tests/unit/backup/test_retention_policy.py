@@ -277,6 +277,49 @@ def test_dumps_of_different_things_do_not_count_for_each_other() -> None:
     assert set(decision.kept) == {shop[-1].id, users[-1].id, other[-1].id}
 
 
+def dump(hours: int, *, schema_only: bool = True, problem: str = "") -> Backup:
+    """A dump of so many hours ago."""
+    made = record(LOGICAL, NOW - hours * HOUR, dbname="shop", schema_only=schema_only)
+    return Backup(made.id, made, problem=problem)
+
+
+def judge_dumps(dumps: list[Backup], rules: RetentionConfig) -> set[str]:
+    """The ids of those that are kept."""
+    decision = decide(dumps, rules, ClusterHistory().archive, (), NOW)
+    return set(decision.kept)
+
+
+COUNTS = {"keep": 1, "daily": 3, "weekly": 3, "monthly": 3, "yearly": 3}
+
+
+@pytest.mark.parametrize("counts", [{}, COUNTS])
+@pytest.mark.parametrize("window", [None, "5h"])
+def test_dumps_of_a_schema_take_the_place_of_none_with_rows(
+    window: str | None, counts: dict[str, int]
+) -> None:
+    with_rows = dump(900, schema_only=False)
+    newer = [dump(hours) for hours in (30, 20, 4, 3)]
+    rules = RetentionConfig(window=window, **counts)
+    assert with_rows.id in judge_dumps([with_rows, *newer], rules)
+    torn = dump(2, problem="torn")
+    assert with_rows.id in judge_dumps([with_rows, torn], rules)
+
+
+@pytest.mark.parametrize("counts", [{}, COUNTS])
+def test_dumps_of_a_schema_go_with_the_window_to_the_last_one(counts: dict[str, int]) -> None:
+    old, torn, young = dump(9), dump(8, problem="torn"), dump(4)
+    rules = RetentionConfig(window="5h", **counts)
+    assert judge_dumps([old, torn, young], rules) == {young.id}
+    assert judge_dumps([old, torn], rules) == set()
+    with_rows = dump(7, schema_only=False)
+    assert judge_dumps([with_rows, old], rules) == {with_rows.id}
+    # Where no window says how old they may be, as many stay as of others.
+    assert judge_dumps([old, torn, young], RetentionConfig(window=None, keep=1)) == {young.id}
+    assert judge_dumps([old, torn, young], RetentionConfig(window=None)) == set()
+    held = hold(old, NOW + HOUR)
+    assert judge_dumps([held], rules) == {held.id}
+
+
 def test_a_hold_that_is_over_keeps_nothing() -> None:
     history = ClusterHistory()
     first = history.take(FULL)

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from dbopsd.config import DatabaseConfig
 from dbopsd.db.database import Database
+from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.attempt import Attempt
 from dbopsd.operations.errors import ChildNotStarted
 from dbopsd.operations.record import Failure, Operation, State
@@ -59,6 +60,7 @@ async def attempt(recording: Recording, tmp_path: Path) -> AsyncIterator[Attempt
         state_dir=tmp_path,
         tracer=telemetry.tracer,
         failure_of=lambda error: Failure("INTERNAL", "INTERNAL", str(error)),
+        control=AsyncControlStore(None, tmp_path / "control.db", telemetry.tracer),
     )
     yield attempt
     await attempt.close()

@@ -41,7 +41,7 @@ class Backup(_message.Message):
         INCREMENTAL: Backup._Kind.ValueType  # 2
         """The blocks that changed since its parent. From PostgreSQL 17 on."""
         LOGICAL: Backup._Kind.ValueType  # 3
-        """A dump of one PostgreSQL database, or of some of its tables."""
+        """A dump of one PostgreSQL database, or of some of its tables. See also `Backup.schema_only`."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What a backup holds."""
@@ -53,7 +53,7 @@ class Backup(_message.Message):
     INCREMENTAL: Backup.Kind.ValueType  # 2
     """The blocks that changed since its parent. From PostgreSQL 17 on."""
     LOGICAL: Backup.Kind.ValueType  # 3
-    """A dump of one PostgreSQL database, or of some of its tables."""
+    """A dump of one PostgreSQL database, or of some of its tables. See also `Backup.schema_only`."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -112,6 +112,7 @@ class Backup(_message.Message):
     TABLES_FIELD_NUMBER: _builtins.int
     TABLES_COUNTED_FIELD_NUMBER: _builtins.int
     ROWS_COUNTED_FIELD_NUMBER: _builtins.int
+    SCHEMA_ONLY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name: `databases/{database}/backups/{backup}`, where `{backup}` says its kind and when it was begun."""
     kind: Global___Backup.Kind.ValueType
@@ -158,6 +159,10 @@ class Backup(_message.Message):
     """How many tables had their rows counted with it, for drills to compare with."""
     rows_counted: _builtins.int
     """How many rows these had."""
+    schema_only: _builtins.bool
+    """Whether it is LOGICAL and holds the schema alone: no rows, no values of sequences, no large objects. Such a backup
+    counts for nothing that asks whether there are backups: not for health, metrics, alerts, or what retention keeps.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When it was begun, by the clock of the worker's machine."""
@@ -223,10 +228,11 @@ class Backup(_message.Message):
         tables: _abc.Iterable[_builtins.str] | None = ...,
         tables_counted: _builtins.int = ...,
         rows_counted: _builtins.int = ...,
+        schema_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_last_drill_ok", b"_last_drill_ok", "expire_time", b"expire_time", "held_until", b"held_until", "last_drill", b"last_drill", "last_drill_ok", b"last_drill_ok", "last_verified", b"last_verified", "start_time", b"start_time", "stop_time", b"stop_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_drill_ok", b"_last_drill_ok", "codec", b"codec", "dbname", b"dbname", "expire_reason", b"expire_reason", "expire_time", b"expire_time", "fallback", b"fallback", "held_until", b"held_until", "key_id", b"key_id", "kind", b"kind", "label", b"label", "last_drill", b"last_drill", "last_drill_ok", b"last_drill_ok", "last_verified", b"last_verified", "name", b"name", "objects", b"objects", "parent", b"parent", "problem", b"problem", "rows_counted", b"rows_counted", "server_version", b"server_version", "size_bytes", b"size_bytes", "source", b"source", "start_lsn", b"start_lsn", "start_time", b"start_time", "state", b"state", "stop_lsn", b"stop_lsn", "stop_time", b"stop_time", "stored_bytes", b"stored_bytes", "system_identifier", b"system_identifier", "tables", b"tables", "tables_counted", b"tables_counted", "timeline", b"timeline"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_drill_ok", b"_last_drill_ok", "codec", b"codec", "dbname", b"dbname", "expire_reason", b"expire_reason", "expire_time", b"expire_time", "fallback", b"fallback", "held_until", b"held_until", "key_id", b"key_id", "kind", b"kind", "label", b"label", "last_drill", b"last_drill", "last_drill_ok", b"last_drill_ok", "last_verified", b"last_verified", "name", b"name", "objects", b"objects", "parent", b"parent", "problem", b"problem", "rows_counted", b"rows_counted", "schema_only", b"schema_only", "server_version", b"server_version", "size_bytes", b"size_bytes", "source", b"source", "start_lsn", b"start_lsn", "start_time", b"start_time", "state", b"state", "stop_lsn", b"stop_lsn", "stop_time", b"stop_time", "stored_bytes", b"stored_bytes", "system_identifier", b"system_identifier", "tables", b"tables", "tables_counted", b"tables_counted", "timeline", b"timeline"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__last_drill_ok: _TypeAlias = _typing.Literal["last_drill_ok"]  # noqa: Y015
     _WhichOneofArgType__last_drill_ok: _TypeAlias = _typing.Literal["_last_drill_ok", b"_last_drill_ok"]  # noqa: Y015
@@ -382,6 +388,7 @@ class CreateBackupRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
     IF_SUPPORTED_FIELD_NUMBER: _builtins.int
+    SCHEMA_ONLY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The database to back up, `databases/{database}`."""
     kind: Global___Backup.Kind.ValueType
@@ -406,6 +413,10 @@ class CreateBackupRequest(_message.Message):
     """Where the server has no INCREMENTAL backups, before PostgreSQL 17, take none: the WAL archive is the incremental
     step there, and the response is the newest backup that it goes on from, with this as its `fallback`. Without any, a
     FULL one is taken. INVALID_ARGUMENT unless `kind` is INCREMENTAL. Default: false, the operation fails.
+    """
+    schema_only: _builtins.bool
+    """Back up the schema alone, without any rows. It takes as long for 500 GB as for nothing, and is no way back to data;
+    see `Backup.schema_only`. INVALID_ARGUMENT unless `kind` is LOGICAL. Default: false.
     """
     @_builtins.property
     def hold_until(self) -> _timestamp_pb2.Timestamp:
@@ -434,10 +445,11 @@ class CreateBackupRequest(_message.Message):
         validate_only: _builtins.bool = ...,
         timeout: _duration_pb2.Duration | None = ...,
         if_supported: _builtins.bool = ...,
+        schema_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hold_until", b"hold_until", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "dbname", b"dbname", "hold_until", b"hold_until", "if_supported", b"if_supported", "kind", b"kind", "label", b"label", "name", b"name", "request_id", b"request_id", "source", b"source", "tables", b"tables", "timeout", b"timeout", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "dbname", b"dbname", "hold_until", b"hold_until", "if_supported", b"if_supported", "kind", b"kind", "label", b"label", "name", b"name", "request_id", b"request_id", "schema_only", b"schema_only", "source", b"source", "tables", b"tables", "timeout", b"timeout", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1049,6 +1061,7 @@ class RestoreReport(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     TABLES_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
+    SCHEMA_ONLY_FIELD_NUMBER: _builtins.int
     directory: _builtins.str
     """Where, on the worker's machine."""
     timeline: _builtins.int
@@ -1061,6 +1074,8 @@ class RestoreReport(_message.Message):
     """Where the started server listens: the directory of its socket, or `host:port`. Empty if it was not started."""
     dry_run: _builtins.bool
     """Whether nothing was restored, as the request had `dry_run`."""
+    schema_only: _builtins.bool
+    """Whether the backup holds the schema alone, so that all tables are empty."""
     @_builtins.property
     def chain(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The backups that it is made of, each `databases/{database}/backups/{backup}`, the full one first."""
@@ -1100,10 +1115,11 @@ class RestoreReport(_message.Message):
         address: _builtins.str = ...,
         tables: _abc.Iterable[_builtins.str] | None = ...,
         dry_run: _builtins.bool = ...,
+        schema_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "reached", b"reached", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "chain", b"chain", "directory", b"directory", "dry_run", b"dry_run", "instructions", b"instructions", "plan", b"plan", "reached", b"reached", "seconds", b"seconds", "tables", b"tables", "target", b"target", "timeline", b"timeline", "wal_bytes", b"wal_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "chain", b"chain", "directory", b"directory", "dry_run", b"dry_run", "instructions", b"instructions", "plan", b"plan", "reached", b"reached", "schema_only", b"schema_only", "seconds", b"seconds", "tables", b"tables", "target", b"target", "timeline", b"timeline", "wal_bytes", b"wal_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -271,7 +271,9 @@ class MigrateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RollbackMigrations(self, request, context):
-        """Rolls migrations back, the newest first. Every rollback file is checked before anything starts.
+        """Rolls migrations back, the newest first. Every rollback file is checked before anything starts. Then comes the backup
+        that `backup_before` of the configuration asks for: where it fails, with any error of `BackupService`, or after
+        `lock_wait` with ABORTED, `OPERATION_IN_THE_WAY`, as another backup runs, nothing is rolled back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -122,7 +122,10 @@ class MigrateServiceStub:
     does what is left. `Operation.error.details` has the `MigrationReport` of one that failed.
     """
     RollbackMigrations: _grpc.UnaryUnaryMultiCallable[_migrations_pb2.RollbackMigrationsRequest, _operations_pb2.Operation]
-    """Rolls migrations back, the newest first. Every rollback file is checked before anything starts."""
+    """Rolls migrations back, the newest first. Every rollback file is checked before anything starts. Then comes the backup
+    that `backup_before` of the configuration asks for: where it fails, with any error of `BackupService`, or after
+    `lock_wait` with ABORTED, `OPERATION_IN_THE_WAY`, as another backup runs, nothing is rolled back.
+    """
     BaselineMigrations: _grpc.UnaryUnaryMultiCallable[_migrations_pb2.BaselineMigrationsRequest, _operations_pb2.Operation]
     """Records migrations as applied without running them, for a database that has their schema without a history."""
     AdoptMigrations: _grpc.UnaryUnaryMultiCallable[_migrations_pb2.AdoptMigrationsRequest, _operations_pb2.Operation]
@@ -245,7 +248,10 @@ class MigrateServiceAsyncStub(MigrateServiceStub):
     does what is left. `Operation.error.details` has the `MigrationReport` of one that failed.
     """
     RollbackMigrations: _aio.UnaryUnaryMultiCallable[_migrations_pb2.RollbackMigrationsRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Rolls migrations back, the newest first. Every rollback file is checked before anything starts."""
+    """Rolls migrations back, the newest first. Every rollback file is checked before anything starts. Then comes the backup
+    that `backup_before` of the configuration asks for: where it fails, with any error of `BackupService`, or after
+    `lock_wait` with ABORTED, `OPERATION_IN_THE_WAY`, as another backup runs, nothing is rolled back.
+    """
     BaselineMigrations: _aio.UnaryUnaryMultiCallable[_migrations_pb2.BaselineMigrationsRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Records migrations as applied without running them, for a database that has their schema without a history."""
     AdoptMigrations: _aio.UnaryUnaryMultiCallable[_migrations_pb2.AdoptMigrationsRequest, _operations_pb2.Operation]  # type: ignore[assignment]
@@ -389,7 +395,10 @@ class MigrateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _migrations_pb2.RollbackMigrationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Rolls migrations back, the newest first. Every rollback file is checked before anything starts."""
+        """Rolls migrations back, the newest first. Every rollback file is checked before anything starts. Then comes the backup
+        that `backup_before` of the configuration asks for: where it fails, with any error of `BackupService`, or after
+        `lock_wait` with ABORTED, `OPERATION_IN_THE_WAY`, as another backup runs, nothing is rolled back.
+        """
 
     @_abc_1.abstractmethod
     def BaselineMigrations(

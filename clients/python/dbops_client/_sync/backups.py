@@ -33,6 +33,7 @@ class CreateBackupOptions(StartOptions, total=False):
     hold_until: datetime
     dbname: str
     tables: Sequence[str]
+    schema_only: bool
 
 
 class VerifyBackupsOptions(StartOptions, total=False):

@@ -96,6 +96,11 @@ for _command in (restore, drill, windows):
     metavar="PATTERN",
     help="Of a logical one: only these tables, as pg_dump --table takes them. May be repeated.",
 )
+@click.option(
+    "--schema-only",
+    is_flag=True,
+    help="Of a logical one: the schema without any rows, in a second. It is no way back to data.",
+)
 @starts_backup_operation
 def create(client: DbopsClient, database: str, /, **options: Any) -> Operation[backup_pb2.Backup]:
     """Take a backup.

@@ -92,6 +92,7 @@ def backup_view(backup: _Backup) -> RenderableType:
             "Key": backup.key_id or "none: it is not encrypted",
             "PostgreSQL database": backup.dbname,
             "Tables": ", ".join(backup.tables),
+            "Holds": "the schema alone, no rows" if backup.schema_only else "",
             "Rows counted": counted if backup.tables_counted else "",
             "Last verified": _time(backup, "last_verified"),
             "Last drill": _drill(backup),
@@ -257,6 +258,7 @@ def _note(backup: _Backup) -> str:
         f"rests on {backup_id(backup.parent)}" if backup.parent else "",
         f"of database {backup.dbname}" if backup.dbname else "",
         f"full because {backup.fallback}" if backup.fallback else "",
+        "schema only, no rows" if backup.schema_only else "",
         backup.label,
     ]
     return "; ".join(part for part in parts if part) or "-"

@@ -20,12 +20,13 @@ def restore_view(report: backup_pb2.RestoreReport) -> RenderableType:
     if plan.segments:
         segments = f"{count(plan.segments)}, {plan.first_segment} to {plan.last_segment}"
     headline = ("PLAN", "cyan") if report.dry_run else ("RESTORED", "green")
+    of_dump = bool(report.tables) or report.schema_only
     view = facts(
         {
             "Directory": report.directory,
             # A dump has one moment only.
-            "Target": "" if report.tables else _target_text(report.target),
-            "Timeline": "" if report.tables else str(report.timeline or ""),
+            "Target": "" if of_dump else _target_text(report.target),
+            "Timeline": "" if of_dump else str(report.timeline or ""),
             "Backups": ", ".join(backup_id(name) for name in report.chain),
             "WAL segments": segments,
             "WAL": size(report.wal_bytes) if report.wal_bytes else "",
@@ -36,7 +37,8 @@ def restore_view(report: backup_pb2.RestoreReport) -> RenderableType:
         }
     )
     notes = [Text(plain(line)) for line in report.instructions]
-    return Group(Text.assemble(headline), view, *notes)
+    without = Text("  the schema alone, no rows", style="yellow") if report.schema_only else Text()
+    return Group(Text.assemble(headline, without), view, *notes)
 
 
 def _problem_of_drill(report: backup_pb2.DrillReport) -> str | None:

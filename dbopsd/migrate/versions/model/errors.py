@@ -133,3 +133,28 @@ def located(problem: MigrationProblem) -> str:
         if problem.column:
             place += f":{problem.column}"
     return f"{place}: {problem.message}" if place else problem.message
+
+
+@dataclass(eq=False)
+class BackupBeforeFailed(DbopsError):
+    """The backup that `backup_before` asks for was not taken, so nothing was rolled back.
+
+    To callers it is `cause`, with a message that says so.
+    """
+
+    reason: ClassVar[str] = "BACKUP_BEFORE_FAILED"
+
+    cause: DbopsError
+
+    def __post_init__(self) -> None:
+        # Callers look for what went wrong.
+        self.reason = self.cause.reason  # type: ignore[misc]
+        self.code = self.cause.code  # type: ignore[misc]
+
+    @property
+    def message(self) -> str:
+        return f"nothing was rolled back, as the backup before it failed: {self.cause.message}"
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return self.cause.metadata

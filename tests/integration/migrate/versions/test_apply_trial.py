@@ -1,20 +1,29 @@
 """`validate_only`: a plan in a transaction that is rolled back; and rollbacks with their backup."""
 
+import asyncio
+import re
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import psutil
+import psycopg
 import pytest
 
 from dbopsd.app.migration_backups import take_backup_before
+from dbopsd.backup.catalog.commit import CommitRecord
 from dbopsd.migrate.versions.apply.errors import MigrationFailed
 from dbopsd.migrate.versions.kinds import rollback_migrations_kind
 from dbopsd.migrate.versions.model.ledger_run import Direction
 from dbopsd.migrate.versions.model.migration import State
-from dbopsd.migrate.versions.model.reports import Outcome
+from dbopsd.migrate.versions.model.reports import MigrationReport, Outcome
 from dbopsd.migrate.versions.model.requests import RollbackMigrationsRequest
 from tests.support.backed_up import repository_of
+from tests.support.failing_store import FOR_EVER, Fault, Faults, no_pauses, stores_that_fail
 from tests.support.migration_site import MigrationSite, migration_site
+from tests.support.operation_run import OperationRun
+from tests.support.patience import eventually
 from tests.support.recording import Recording
 from tests.support.servers import PostgresServer
 
@@ -133,9 +142,26 @@ async def test_rollbacks_go_back_one_by_one_with_a_backup_first(site: MigrationS
     assert len(site.backups) == 1, "none before nothing"
 
 
-async def test_the_backup_before_a_rollback_is_in_the_store(
-    postgres: PostgresServer, tmp_path: Path
-) -> None:
+async def rolled_back(run: OperationRun, **request: Any) -> MigrationReport:
+    """A rollback as the daemon does it, with the backups that it takes."""
+    kind = rollback_migrations_kind(take_backup_before)
+    report: MigrationReport = await kind.run(run, RollbackMigrationsRequest(**request))
+    return report
+
+
+async def backups_of(site: MigrationSite) -> list[CommitRecord]:
+    async with repository_of(site.database) as repository:
+        return [
+            backup.record
+            for system in await repository.systems()
+            for backup in (await repository.catalog(system)).backups
+            if backup.record is not None
+        ]
+
+
+@pytest.fixture
+async def stored_site(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[MigrationSite]:
+    """One whose rollbacks take a dump of the schema into a real store."""
     # The name keeps what pg_dump asks out of the comparison of statements with spans.
     dbname = f"fault_{uuid.uuid4().hex[:12]}"
     postgres.execute(f"CREATE DATABASE {dbname}")
@@ -145,19 +171,62 @@ async def test_the_backup_before_a_rollback_is_in_the_store(
         async with migration_site(
             tmp_path, dsn, telemetry, settings=store, backup_before="schema"
         ) as site:
-            site.write("001_a", "CREATE TABLE a (id int);", "DROP TABLE a;")
+            site.write(
+                "001_a", "CREATE TABLE a (id int); INSERT INTO a VALUES (1);", "DROP TABLE a;"
+            )
             await site.apply_unchecked()
-            kind = rollback_migrations_kind(take_backup_before)
-            report = await kind.run(site.run("back"), RollbackMigrationsRequest())
-            async with repository_of(site.database) as repository:
-                (system,) = await repository.systems()
-                (backup,) = (await repository.catalog(system)).backups
-            assert report.backup == f"databases/main/backups/{backup.id}"
-            assert backup.record is not None
-            assert backup.record.label == "before operations/back"
-            assert (await site.runs())[-1].backup == report.backup
+            yield site
     finally:
         postgres.execute(f"DROP DATABASE {dbname} WITH (FORCE)")
+
+
+async def test_the_schema_before_a_rollback_is_in_the_store(stored_site: MigrationSite) -> None:
+    site, run = stored_site, stored_site.run("back")
+    trial = await rolled_back(site.run("trial"), validate_only=True)
+    assert (trial.outcome, trial.backup) == (Outcome.VALIDATED, "")
+    assert await backups_of(site) == []
+    report = await rolled_back(run)
+    (record,) = await backups_of(site)
+    assert report.backup == f"databases/main/backups/{record.id}"
+    assert (record.label, record.schema_only) == ("before operations/back", True)
+    assert (await site.runs())[-1].backup == report.backup
+    assert site.tables() == []
+    # It waits for no other backup: it reads no rows, and nothing rests on it.
+    assert run.locks_log == []
+
+
+async def test_without_its_backup_a_rollback_does_not_begin(stored_site: MigrationSite) -> None:
+    site = stored_site
+
+    async def refused(reason: str, says: str) -> None:
+        failed = await site.failure(rolled_back(site.run(), lock_wait_s=1))
+        assert failed.error.reason == reason
+        text = f"nothing was rolled back, as the backup before it failed: .*({says})"
+        assert re.match(text, failed.error.message), failed.error.message
+        assert failed.report is not None
+        assert (failed.report.outcome, failed.report.backup) == (Outcome.FAILED, "")
+        assert (site.tables(), len(await site.runs())) == (["a"], 1)
+
+    with no_pauses():
+        for fault, reason in ((Fault.FULL, "STORE_FULL"), (Fault.FAIL, "STORE_UNAVAILABLE")):
+            with stores_that_fail(Faults(fault, 3, FOR_EVER)):
+                await refused(reason, "store")
+    with psycopg.connect(site.dsn) as blocker:
+        blocker.execute("LOCK TABLE a IN ACCESS EXCLUSIVE MODE")
+        refusing = asyncio.create_task(refused("DUMP_FAILED", "the dump of .* failed"))
+
+        def dumping() -> list[psutil.Process]:
+            assert not refusing.done()
+            children = psutil.Process().children(recursive=True)
+            return [each for each in children if each.name() == "pg_dump"]
+
+        for process in await eventually(dumping):
+            process.kill()
+        await refusing
+    assert await backups_of(site) == []
+    assert (await rolled_back(site.run())).outcome is Outcome.SUCCEEDED
+    (record,) = await backups_of(site)
+    assert (await site.runs())[-1].backup.endswith(record.id)
 
 
 async def test_a_rollback_that_fails_leaves_the_migration_applied(site: MigrationSite) -> None:
