@@ -18,6 +18,7 @@ from dbopsd.migrate.versions.sql.statements import SqlStatement, split_leniently
 from dbopsd.migrate.versions.sql.transactions import refuses_transaction
 
 _SESSION_STATE: Final = frozenset({"DECLARE", "LOAD", "PREPARE"})
+_BEFORE_TEMPORARY: Final = frozenset({"OR", "REPLACE", "LOCAL", "GLOBAL"})
 _TEMPORARY: Final = frozenset({"TEMP", "TEMPORARY"})
 
 
@@ -47,8 +48,9 @@ class Step:
     @property
     def makes_session_state(self) -> bool:
         """Whether it makes what only its session has, such as a temporary table."""
-        first, *others = (*self._first_words(4), "")
-        return first in _SESSION_STATE or (first == "CREATE" and not _TEMPORARY.isdisjoint(others))
+        first, *others = (*self._first_words(5), "")
+        what = next(word for word in others if word not in _BEFORE_TEMPORARY)
+        return first in _SESSION_STATE or (first == "CREATE" and what in _TEMPORARY)
 
     @property
     def resets_all(self) -> bool:

@@ -200,6 +200,48 @@ async def test_leftovers_of_a_rebuild_are_dropped(site: MigrationSite) -> None:
     assert site.indexes() == [("i", True)]
 
 
+async def test_leftovers_of_partitions_are_dropped_too(site: MigrationSite) -> None:
+    site.ask(
+        "CREATE TABLE p (id int, v text) PARTITION BY RANGE (id);"
+        "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (9); CREATE INDEX p_v ON p (v);"
+    )
+    # As the server leaves them, whatever they are of.
+    site.ask(
+        "CREATE INDEX p1_ccnew ON p1 (v); UPDATE pg_index SET indisvalid = false"
+        " WHERE indexrelid = 'p1_ccnew'::regclass"
+    )
+    site.write("001_a", f"{OFF}REINDEX TABLE CONCURRENTLY p;")
+    site.write("002_b", f"{OFF}REINDEX INDEX CONCURRENTLY p_v;")
+    await site.apply_unchecked(count=1)
+    left = [name for name, _ in site.indexes()]
+    assert left == ["p1_v_idx", "p_v"]
+    site.ask(
+        "CREATE INDEX p1_ccold ON p1 (v); UPDATE pg_index SET indisvalid = false"
+        " WHERE indexrelid = 'p1_ccold'::regclass"
+    )
+    await site.apply_unchecked()
+    assert [name for name, _ in site.indexes()] == left
+
+
+@pytest.mark.thorough
+async def test_leftovers_of_toast_tables_are_dropped_too(site: MigrationSite) -> None:
+    site.ask("CREATE TABLE t (v text); CREATE INDEX i ON t (v)")
+    invalid = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid ORDER BY 1"
+    with psycopg.connect(site.dsn) as reader:
+        reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT 1 FROM pg_class")
+        with (
+            psycopg.connect(site.dsn, autocommit=True) as builder,
+            pytest.raises(psycopg.errors.QueryCanceled),
+        ):
+            builder.execute("SET statement_timeout = '400ms'")
+            builder.execute("REINDEX TABLE CONCURRENTLY t")
+    assert [name.startswith("pg_toast.") for name in site.ask(invalid)] == [False, True]
+    site.write("001_a", f"{OFF}REINDEX TABLE CONCURRENTLY t;")
+    await site.apply_unchecked()
+    assert site.ask(invalid) == []
+
+
 @pytest.mark.parametrize(
     "left", [pytest.param("nothing", marks=pytest.mark.thorough), "invalid", "valid"]
 )
@@ -277,16 +319,21 @@ async def test_a_call_in_doubt_is_for_somebody_to_resolve(site: MigrationSite) -
     assert report.migrations[0].state is State.APPLIED
 
 
-async def test_a_detach_that_was_cut_off_is_finalized(site: MigrationSite) -> None:
+@pytest.mark.parametrize(("read", "lock_wait_s"), [("p", 0.5), ("p1", 1.5)])
+async def test_a_detach_that_was_cut_off_is_finalized(
+    site: MigrationSite, read: str, lock_wait_s: float
+) -> None:
     site.ask(
         "CREATE TABLE p (id int) PARTITION BY RANGE (id);"
         "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (9)"
     )
     site.write("001_a", f"{OFF}ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY;")
     async with site.database.session() as reader, reader.transaction():
-        await reader.fetch_all(site.statement("SELECT * FROM p"))
-        failed = await site.failure(site.apply_unchecked(lock_wait_s=0.5))
-        assert failed.error.reason == "LOCK_NOT_ACQUIRED"
+        await reader.fetch_all(site.statement(f"SELECT * FROM {read}"))
+        failed = await site.failure(site.apply_unchecked(lock_wait_s=lock_wait_s))
+        assert isinstance(failed.error, LockNotAcquired)
+        # At the partition itself it stops writers: for the budget, and then again.
+        assert failed.error.attempts == 1 + (read == "p1")
     assert site.ask("SELECT inhdetachpending FROM pg_inherits") == [True]
     [run] = await site.runs()
     assert (run.result, run.in_doubt) == (Result.INTERRUPTED, True)

@@ -216,6 +216,17 @@ async def test_only_what_stops_writers_counts(site: Site, hold: Hold) -> None:
     assert attempts.waited_s >= 0.3
 
 
+async def test_rows_of_another_table_that_it_has_changed_have_writers_too(
+    site: Site, hold: Hold
+) -> None:
+    client = await hold("UPDATE b SET v = 1")
+    limits = replace(PATIENT, budget_ms=100)
+    async with site.applying("UPDATE a SET v = 1; UPDATE b SET v = 2", limits) as attempts:
+        await eventually(lambda: attempts.count > 1, what="its wait is cancelled by the budget")
+        await client.rollback()
+    assert [each.relation for each in attempts.blockers] == ["public.b"]
+
+
 async def test_a_cancel_by_somebody_else_is_no_lack_of_locks(site: Site, hold: Hold) -> None:
     client = await hold("UPDATE a SET v = 1")
     with pytest.raises(ExceptionGroup) as failed:

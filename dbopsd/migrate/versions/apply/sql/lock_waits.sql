@@ -6,7 +6,7 @@ WITH locks AS MATERIALIZED (
   FROM pg_catalog.pg_locks AS l
 ),
 wanted AS MATERIALIZED (
-  SELECT l.relation, l.waitstart
+  SELECT l.relation, l.waitstart, l.locktype
   FROM locks AS l
   WHERE l.pid = %(pid)s AND NOT l.granted AND l.waitstart IS NOT NULL
   LIMIT 1
@@ -36,7 +36,14 @@ SELECT
       AND o.mode IN (
         'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'
       )
-  ) AS stalls_writers,
+  )
+  -- Waiting for a row of one table, with rows of another one that it has changed.
+  OR w.locktype IN ('transactionid', 'tuple') AND (
+    SELECT pg_catalog.count(DISTINCT o.relation)
+    FROM own AS o
+    JOIN pg_catalog.pg_class AS c ON c.oid = o.relation
+    WHERE o.locktype = 'relation' AND o.mode = 'RowExclusiveLock' AND c.relkind = 'r'
+  ) > 1 AS stalls_writers,
   b.pid,
   coalesce(a.application_name, '') AS application,
   coalesce(a.usename::text, '') AS role,
