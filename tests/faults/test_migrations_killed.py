@@ -45,7 +45,7 @@ def kill_backend(server: PostgresServer, dsn: str) -> None:
     """kill -9 of the backend at work, after which the server begins anew."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         found = connection.execute(
-            "SELECT pid FROM pg_stat_activity WHERE application_name = 'dbopsd migrate'"
+            "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'dbopsd migrate%'"
         ).fetchall()
     for (pid,) in found:
         os.kill(pid, signal.SIGKILL)
@@ -135,7 +135,7 @@ async def test_a_commit_whose_answer_is_lost_is_looked_up(
         with psycopg.connect(dsn, autocommit=True) as holder:
             holder.execute("SELECT pg_advisory_lock(77)")
             task = asyncio.create_task(site.apply_unchecked(lock_wait_s=60))
-            at_work = "application_name = 'dbopsd migrate' AND wait_event"
+            at_work = "application_name LIKE 'dbopsd migrate%' AND wait_event"
             await site.until(f"SELECT 1 FROM pg_stat_activity WHERE {at_work}_type = 'Lock'")
             # From now on a COMMIT waits for a standby that there is not, once it is done here.
             wait_for_standbys("nobody")
@@ -184,7 +184,7 @@ async def test_a_commit_that_does_not_arrive_is_no_success(
             task = asyncio.create_task(site.failure(site.apply_unchecked(lock_wait_s=60)))
             await site.until(
                 "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
-                " AND application_name = 'dbopsd migrate' AND wait_event_type = 'Lock'"
+                " AND application_name LIKE 'dbopsd migrate%' AND wait_event_type = 'Lock'"
             )
             proxy.hungry = True
             if away:

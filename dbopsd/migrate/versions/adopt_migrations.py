@@ -18,8 +18,8 @@ from dbopsd.migrate.versions.apply.pooler import refuse_pooler
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
 from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.folder.sets import single_set
-from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock
-from dbopsd.migrate.versions.ledger.ledger import APPLICATION_NAME, Ledger
+from dbopsd.migrate.versions.ledger.advisory_lock import Holder, application_name, database_lock
+from dbopsd.migrate.versions.ledger.ledger import Ledger
 from dbopsd.migrate.versions.model.migration_file import Folder
 from dbopsd.migrate.versions.model.reports import AdoptReport
 from dbopsd.migrate.versions.model.requests import AdoptMigrationsRequest
@@ -43,7 +43,7 @@ async def adopt_migrations(run: Run, request: AdoptMigrationsRequest) -> AdoptRe
     ledger = Ledger.of(database)
     async with database.dedicated_session(
         "write",
-        application_name=APPLICATION_NAME,
+        application_name=application_name(run.operation),
         query_timeout_s=None,
         settings=_SETTINGS,
         replace_bad_text=True,

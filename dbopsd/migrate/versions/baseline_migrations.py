@@ -10,8 +10,8 @@ from dbopsd.migrate.versions.apply.pooler import refuse_pooler
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
 from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.folder.sets import single_set
-from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock
-from dbopsd.migrate.versions.ledger.ledger import APPLICATION_NAME, Ledger
+from dbopsd.migrate.versions.ledger.advisory_lock import Holder, application_name, database_lock
+from dbopsd.migrate.versions.ledger.ledger import Ledger
 from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.ledger_run import LedgerRun
 from dbopsd.migrate.versions.model.migration import Migration
@@ -44,7 +44,10 @@ async def baseline_migrations(run: Run, request: BaselineMigrationsRequest) -> B
         run.progress(f"waiting for {holder}")
 
     async with database.dedicated_session(
-        "write", application_name=APPLICATION_NAME, query_timeout_s=None, replace_bad_text=True
+        "write",
+        application_name=application_name(run.operation),
+        query_timeout_s=None,
+        replace_bad_text=True,
     ) as session:
         if request.validate_only:
             return await _baseline(run, request, session, ledger, folder)

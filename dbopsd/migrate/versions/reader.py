@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -23,6 +23,7 @@ from dbopsd.migrate.versions.folder.sets import chosen_sets, single_set
 from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock, lock_holder
 from dbopsd.migrate.versions.ledger.errors import MigrationsBusy
 from dbopsd.migrate.versions.ledger.ledger import APPLICATION_NAME, Ledger
+from dbopsd.migrate.versions.ledger.lock_key import mark_of
 from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.errors import TooManyReaders
 from dbopsd.migrate.versions.model.ledger_run import LedgerRun, Result
@@ -31,6 +32,7 @@ from dbopsd.migrate.versions.model.migration import (
     MigrationList,
     MigrationProblem,
     MigrationSet,
+    State,
 )
 from dbopsd.migrate.versions.model.migration_file import Folder
 from dbopsd.migrate.versions.model.requests import Resolution
@@ -64,6 +66,8 @@ class _Live:
     """Of the schema; empty: it could not be taken."""
     drifted: bool
     problems: tuple[MigrationProblem, ...]
+    holder: Holder | None = None
+    """Who changes it by migrations now; None: nobody."""
 
 
 class MigrationReader:
@@ -218,15 +222,14 @@ async def _look(
     expected = await ledger.last_digest(session)
     digest, differs, problems = await _compare(session, ledger, digests, expected, ignore)
     after = await lock_holder(session, ledger)
-    if holder := after or before:
-        problems.append(_running(holder))
+    holder = after or before
     # What is being changed, or was since the ledger was read, is no drift.
     settled = holder is None and expected == await ledger.last_digest(session)
     if holder is None and not expected and any(run.result is not Result.FAILED for run in runs):
         problems.append(MigrationProblem("DRIFT_UNKNOWN", _DRIFT_UNKNOWN))
     if not runs:
         problems += [_other_history(ledger.database, each) for each in await histories(session)]
-    return _Live(runs, live, digest, settled and differs, tuple(problems))
+    return _Live(runs, live, digest, settled and differs, tuple(problems), holder)
 
 
 async def _compare(
@@ -253,8 +256,28 @@ async def _compare(
     return digest, differs, []
 
 
-def _running(holder: Holder) -> MigrationProblem:
-    message = f"migrations are being changed by {holder}: whether there is drift is not judged"
+def _with_running(state: SetState, holder: Holder | None) -> SetState:
+    """The states with that of the migration that the holder runs in a transaction now."""
+    if holder is None or not holder.marks:
+        return state
+    set_ = state.folder.set
+    return replace(
+        state,
+        migrations=tuple(
+            replace(each, state=State.RUNNING)
+            if each.file is not None and mark_of(set_, each.key) in holder.marks
+            else each
+            for each in state.migrations
+        ),
+    )
+
+
+def _busy(holder: Holder, states: Sequence[SetState]) -> MigrationProblem:
+    running = [
+        each.title for state in states for each in state.migrations if each.state is State.RUNNING
+    ]
+    at = f", which is at {running[0]}" if running else ""
+    message = f"migrations are being changed by {holder}{at}: whether there is drift is not judged"
     return MigrationProblem("MIGRATIONS_BUSY", message)
 
 
@@ -272,7 +295,9 @@ def _other_history(database: str, found: FoundHistory) -> MigrationProblem:
 
 
 def _listed(database: Database, folders: Sequence[Folder], live: _Live) -> MigrationList:
-    states = [read_set(folder, live.runs, live.live) for folder in folders]
+    states = [
+        _with_running(read_set(folder, live.runs, live.live), live.holder) for folder in folders
+    ]
     out_of_order = database.config.migrations.out_of_order
     sets = tuple(
         MigrationSet(
@@ -287,13 +312,14 @@ def _listed(database: Database, folders: Sequence[Folder], live: _Live) -> Migra
     problems: list[MigrationProblem] = []
     for each in states:
         problems += [*each.folder.problems, *problems_of(each, out_of_order=out_of_order)]
+    busy = [] if live.holder is None else [_busy(live.holder, states)]
     return MigrationList(
         migrations=tuple(
             describe(migration, each.folder.set) for each in states for migration in each.migrations
         ),
         current_version=sets[0].current_version if len(sets) == 1 else "",
         pending=sum(each.pending for each in sets),
-        problems=(*problems, *live.problems),
+        problems=(*problems, *busy, *live.problems),
         fingerprint=live.digest,
         drifted=live.drifted,
         sets=sets,

@@ -185,7 +185,9 @@ class Execution:
         async with AsyncExitStack() as stack:
             watcher = await stack.enter_async_context(watcher_of(database))
             settings = await settings_against_autovacuum(watcher.session)
-            working = await stack.enter_async_context(working_session(database, settings))
+            working = await stack.enter_async_context(
+                working_session(database, settings, self.run.operation)
+            )
             await watcher.follow(working.session, working.backend_pid)
             work = Work(
                 database.name,

@@ -15,8 +15,8 @@ from dbopsd.db.identifiers import literal
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement, load_sql
 from dbopsd.migrate.versions.apply.attempts import LockLimits
-from dbopsd.migrate.versions.ledger.ledger import APPLICATION_NAME
-from dbopsd.migrate.versions.ledger.lock_key import LockKey
+from dbopsd.migrate.versions.ledger.advisory_lock import application_name
+from dbopsd.migrate.versions.ledger.lock_key import NO_MIGRATION, LockKey
 from dbopsd.migrate.versions.model.migration_file import Script
 from dbopsd.migrate.versions.sql.lexer import statements
 
@@ -109,9 +109,12 @@ class WorkingSession:
         await _set(self.session, settings)
 
     async def opening(
-        self, script: Script, limits: LockLimits, lock_key: LockKey
+        self, script: Script, limits: LockLimits, lock_key: LockKey, mark: int = NO_MIGRATION
     ) -> tuple[Statement, ...]:
-        """What to send with the BEGIN of the transaction that a file runs in."""
+        """What to send with the BEGIN of the transaction that a file runs in.
+
+        `mark`: that of its migration, by which others see that it runs.
+        """
         settings = self.file_settings(script, limits)
         if _sets_modes(script.text):
             # After a SELECT it would be too late for them.
@@ -119,7 +122,8 @@ class WorkingSession:
             return ()
         begin = load("begin_file")
         calls = _set_calls(settings, local=True)
-        text = begin.query_text.format(lock_key=lock_key.value, settings=calls)
+        marking = lock_key.marking(mark)
+        text = begin.query_text.format(lock_key=lock_key.value, marking=marking, settings=calls)
         return (Statement(text, begin.summary),)
 
     async def end_file(self, lock_key: LockKey, last: Statement | None = None) -> None:
@@ -179,7 +183,7 @@ class WorkingSession:
 
 @asynccontextmanager
 async def working_session(
-    database: Database, settings: Mapping[str, str]
+    database: Database, settings: Mapping[str, str], operation: str
 ) -> AsyncIterator[WorkingSession]:
     """A connection of its own to run migrations on, which begins with `settings`.
 
@@ -187,7 +191,7 @@ async def working_session(
     """
     async with database.dedicated_session(
         "write",
-        application_name=APPLICATION_NAME,
+        application_name=application_name(operation),
         query_timeout_s=None,
         settings=dict(settings),
         replace_bad_text=True,

@@ -24,6 +24,7 @@ from dbopsd.migrate.versions.apply.work import (
     statement_failed,
     transaction_ended,
 )
+from dbopsd.migrate.versions.ledger.lock_key import mark_of
 from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.ledger_run import Result
 from dbopsd.migrate.versions.plan.plan import PlannedRun
@@ -78,7 +79,8 @@ class TransactionalRun:
             # session's back.
             await work.refuse_lost_lock()
         self._recorded = False
-        opening = await work.working.opening(script, self._limits, work.ledger.lock_key)
+        mark = mark_of(self._planned.file.set, self._planned.file.key)
+        opening = await work.working.opening(script, self._limits, work.ledger.lock_key, mark)
         text = script_of(self._planned, script.text)
         async with AsyncExitStack() as watching:
             await watching.enter_async_context(watch)

@@ -17,7 +17,7 @@ from typing import Final
 from dbopsd.db.errors import DatabaseError
 from dbopsd.db.session import Session
 from dbopsd.migrate.versions.ledger.errors import MigrationsBusy
-from dbopsd.migrate.versions.ledger.ledger import Ledger
+from dbopsd.migrate.versions.ledger.ledger import APPLICATION_NAME, Ledger
 
 _FIRST_POLL_S: Final = 0.01
 _LAST_POLL_S: Final = 0.25
@@ -26,18 +26,26 @@ _POLL_SHARE: Final = 0.05
 _TELL_EVERY_S: Final = 1.0
 
 
+def application_name(operation: str) -> str:
+    """The name of the session of an operation that takes the lock, by which others know it."""
+    return f"{APPLICATION_NAME} {operation}"
+
+
 @dataclass(frozen=True)
 class Holder:
-    """The session that has the lock. `operation`: the id; empty: it has recorded nothing yet."""
+    """The session that has the lock. `operation`: the id; empty: it is not known."""
 
     pid: int
     application: str = ""
     user: str = ""
     operation: str = ""
+    marks: frozenset[int] = frozenset()
+    """What stands for the migration that runs in its transaction."""
 
     def __str__(self) -> str:
-        by = f"operations/{self.operation}, " if self.operation else ""
-        return f"{by}process {self.pid} ('{self.application}', user {self.user})"
+        if self.operation:
+            return f"operations/{self.operation} (process {self.pid}, user {self.user})"
+        return f"process {self.pid} ('{self.application}', user {self.user})"
 
 
 @asynccontextmanager
@@ -68,11 +76,19 @@ async def lock_holder(session: Session, ledger: Ledger) -> Holder | None:
     row = await session.fetch_one(ledger.statement("lock_holder"), ledger.lock_key.parameters)
     if row is None:
         return None
-    pid, application, user = row
+    pid, application, user, marks = row
+    named, _, operation = application.partition(f"{APPLICATION_NAME} ")
+    if named or not operation:
+        operation = await _recorded_operation(session, ledger, pid)
+    return Holder(pid, application, user, operation, frozenset(marks))
+
+
+async def _recorded_operation(session: Session, ledger: Ledger, pid: int) -> str:
+    """What the ledger has of a process whose name is not shown; empty: nothing."""
     if not await ledger.exists(session):
-        return Holder(pid, application, user)
+        return ""
     found = await session.fetch_one(ledger.statement("operation_of_backend"), {"pid": pid})
-    return Holder(pid, application, user, "" if found is None else found[0])
+    return "" if found is None else str(found[0])
 
 
 async def _acquire(

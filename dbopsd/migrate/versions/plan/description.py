@@ -132,6 +132,8 @@ def _problem(state: MigrationState) -> str:
             return (last.problem if last else "") or "its last run failed"
         case State.INTERRUPTED:
             return _interruption(last)
+        case State.RUNNING:
+            return ""
         case _ if last is not None and last.result is Result.FAILED:
             return f"its rollback failed: {last.problem}"
         case _:
