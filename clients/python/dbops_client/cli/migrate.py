@@ -228,4 +228,4 @@ def _ask(client: DbopsClient, database: str, options: dict[str, Any]) -> None:
     question = plain(f"Roll back {what} of {database}{version}? What it made is lost.")
     if not click.confirm(question, err=True):
         complain("dbops: nothing was rolled back")
-        raise click.exceptions.Exit(ExitCode.REFUSED)
+        raise click.exceptions.Exit(ExitCode.FAILED)

@@ -1,7 +1,7 @@
 """The options of `dbops migrate`, and how its commands start an operation."""
 
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import click
@@ -21,18 +21,6 @@ from dbops_client.cli.start_options import (
     operation_timeout_option,
     option_group,
     request_id_option,
-)
-
-# What is wrong with the request, of which only a worker knows: as good as a refused call.
-_REFUSALS = frozenset(
-    {
-        "HISTORY_NOT_FOUND",
-        "INVALID_FIELD",
-        "MIGRATIONS_NOT_CONFIGURED",
-        "SET_REQUIRED",
-        "SET_UNKNOWN",
-        "VERSION_NOT_FOUND",
-    }
 )
 
 
@@ -119,7 +107,8 @@ def starts_migration_operation(
             asked = given({**options, "set": set_})
 
             def show(session: Session, ended: Operation[Any]) -> ExitCode:
-                code = _show(session, ended, substitute)
+                made = None if substitute is None else partial(substitute, ended.name)
+                code = show_result(session, ended, made)
                 result = result_of(ended)
                 if remarks and result is not None and session.settings.output != "json":
                     for line in remarks(asked, result):
@@ -138,16 +127,3 @@ def starts_migration_operation(
         return command
 
     return make
-
-
-def _show(
-    session: Session,
-    ended: Operation[Any],
-    substitute: Callable[[str, DbopsError], Message] | None,
-) -> ExitCode:
-    """Print the result of an operation; return the exit code."""
-    made = None if substitute is None else lambda error: substitute(ended.name, error)
-    code = show_result(session, ended, made)
-    if ended.error is not None and ended.error.reason in _REFUSALS:
-        return ExitCode.REFUSED
-    return code
