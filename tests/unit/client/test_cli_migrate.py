@@ -276,14 +276,19 @@ class TestReport:
         assert ran.exit_code == 0
         assert "SUCCEEDED  1 migration in 2 s" in ran.stdout
         (row,) = [line.split() for line in ran.stdout.splitlines() if line.startswith("002")]
-        assert " ".join(row) == "002 orders APPLIED 4 of 4 2 s 2 510 ms -"
+        assert " ".join(row) == "002 orders APPLIED 4 of 4 2 s 2 510 ms"
         assert "Note: 003_later.sql was not tried" in ran.stdout
 
     def test_a_problem_is_told_once(self, migrate):
-        told = report(Report.FAILED, problem="a.sql:1:1: no")
+        told = report(Report.FAILED, problem="4711 was in the way")
         told.migrations[0].problem = told.problem
-        shown = migrate(*APPLY, ending=operation(response=told)).stdout
-        assert (shown.count("a.sql:1:1: no"), shown.count("as above")) == (1, 1)
+        told.migrations[0].detail = "Key (v)=(1) is there twice."
+        told.migrations.add(version="003", name="later", problem="it was not tried")
+        ran = migrate(*APPLY, ending=self.failed(told))
+        assert (ran.stdout + ran.stderr).count("4711 was in the way") == 1
+        assert "4711 was in the way (ABORTED, LOCK_NOT_ACQUIRED)" in ran.stderr
+        assert "it was not tried" in ran.stdout
+        assert "Detail of 002: Key (v)=(1) is there twice." in ran.stdout
 
     def test_a_plan_that_was_refused_says_that_nothing_was_begun(self, migrate):
         told = report(Report.FAILED, problem="findings")
@@ -308,7 +313,7 @@ class TestReport:
 
     def test_who_is_in_the_way_is_named(self, migrate):
         told = report(Report.FAILED, problem="4711 was in the way", blockers=[BLOCKER])
-        told.migrations[0].problem = "in the way"
+        told.migrations[0].problem = told.problem
         ran = migrate(*APPLY, ending=self.failed(told))
         assert ran.exit_code == 1
         assert ran.stdout.startswith("FAILED  0 of 1 migration done in 2 s")
@@ -330,13 +335,12 @@ class TestReport:
             operation=name, outcome=Report.FAILED, problem="4711 was in the way"
         )
 
-    @pytest.mark.parametrize(
-        ("reason", "code"),
-        [("SET_REQUIRED", 3), ("VERSION_NOT_FOUND", 3), ("HISTORY_NOT_FOUND", 3), ("FINDINGS", 1)],
-    )
-    def test_what_is_wrong_with_the_request_is_a_refusal(self, migrate, reason, code):
+    @pytest.mark.parametrize("reason", ["SET_REQUIRED", "MIGRATIONS_UNREADABLE", "FINDINGS"])
+    @pytest.mark.parametrize("args", [APPLY, ROLLBACK, BASELINE, ADOPT])
+    @pytest.mark.parametrize("output", ["table", "json"])
+    def test_every_operation_that_failed_exits_alike(self, migrate, args, output, reason):
         ending = operation(error=("INVALID_ARGUMENT", "no", reason))
-        assert migrate(*APPLY, ending=ending).exit_code == code
+        assert migrate(*args, "--output", output, ending=ending).exit_code == 1
 
 
 class TestHistory:
@@ -392,7 +396,7 @@ class TestTerminal:
         session.wait_for("Roll back the 2 newest migrations of main, which is at version 007?")
         session.type("n\n")
         code, stdout, _ = session.end()
-        assert (code, stdout) == (3, "")
+        assert (code, stdout) == (1, "")
         assert operations_server.named("RollbackMigrations") == []
 
     def test_and_go_on_with_yes(self, operations_server, rollback):

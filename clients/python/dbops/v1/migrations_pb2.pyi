@@ -895,6 +895,7 @@ class MigrationRun(_message.Message):
     LOCK_ATTEMPTS_FIELD_NUMBER: _builtins.int
     LOCK_WAIT_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
     set: _builtins.str
     """The set."""
     version: _builtins.str
@@ -911,6 +912,10 @@ class MigrationRun(_message.Message):
     """How many attempts its locks needed, 1 or more. 0: it was not begun."""
     problem: _builtins.str
     """Why it failed, or was not tried, in one line, for people. Empty: neither."""
+    detail: _builtins.str
+    """The server's DETAIL of the statement that failed, if it may quote rows, such as the key that is there twice. Other
+    details are part of `problem`. Empty: there is none. Empty for callers below OPERATOR.
+    """
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
         """How long it took, waiting for locks included."""
@@ -932,10 +937,11 @@ class MigrationRun(_message.Message):
         lock_attempts: _builtins.int = ...,
         lock_wait: _duration_pb2.Duration | None = ...,
         problem: _builtins.str = ...,
+        detail: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "lock_wait", b"lock_wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "lock_attempts", b"lock_attempts", "lock_wait", b"lock_wait", "name", b"name", "problem", b"problem", "set", b"set", "state", b"state", "statements", b"statements", "statements_done", b"statements_done", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "duration", b"duration", "lock_attempts", b"lock_attempts", "lock_wait", b"lock_wait", "name", b"name", "problem", b"problem", "set", b"set", "state", b"state", "statements", b"statements", "statements_done", b"statements_done", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

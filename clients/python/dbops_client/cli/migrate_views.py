@@ -162,7 +162,10 @@ def _problem_of_report(report: _Report) -> str | None:
 
 @result_view(_Report, _problem_of_report)
 def report_view(report: _Report) -> RenderableType:
-    """Return the view of an apply or a rollback: each migration, and who was in the way."""
+    """Return the view of an apply or a rollback: each migration, and who was in the way.
+
+    Why it failed is the error of its operation, which whoever shows the operation shows.
+    """
     known = report.outcome in _Report.Outcome.values()
     outcome = _Report.Outcome.Name(report.outcome) if known else f"OUTCOME_{report.outcome}"
     took_s = sum(_seconds(each.duration) for each in report.migrations)
@@ -174,12 +177,15 @@ def report_view(report: _Report) -> RenderableType:
             amount = "nothing was begun"
     amount += f" in {duration(took_s)}" if took_s else ""
     summary = Text.assemble((outcome, _OUTCOME_STYLES.get(report.outcome, "")), f"  {amount}")
-    for label, text in (("", report.problem), ("Backup: ", backup_id(report.backup))):
-        if text:
-            summary.append(f"\n{label}{plain(text)}")
+    if report.backup:
+        summary.append(f"\nBackup: {plain(backup_id(report.backup))}")
     blocks: list[RenderableType] = [summary]
     if report.migrations:
         blocks += [Text(), _run_table(report)]
+    for each in report.migrations:
+        if each.detail:
+            title = plain(f"Detail of {each.version or each.name}: ")
+            blocks += [Text(), Text.assemble((title, "bold"), plain(each.detail))]
     if report.blockers:
         blocks += [Text(), Text("In the way:", style="bold red"), _blocker_table(report.blockers)]
     return Group(*blocks, *notes_below(report.notes))
@@ -188,9 +194,12 @@ def report_view(report: _Report) -> RenderableType:
 def _run_table(report: _Report) -> RenderableType:
     runs = report.migrations
     several = len({each.set for each in runs}) > 1
+    # The report's own is the error of its operation.
+    others = any(_other_problem(report, each) != "-" for each in runs)
     table = new_table(
         *(["SET"] if several else []),
-        *("VERSION", "NAME", "STATE", "STATEMENTS", "TOOK", "ATTEMPTS", "WAITED", "PROBLEM"),
+        *("VERSION", "NAME", "STATE", "STATEMENTS", "TOOK", "ATTEMPTS", "WAITED"),
+        *(["PROBLEM"] if others else []),
         numbers=_NUMBERS,
     )
     for each in runs:
@@ -203,9 +212,13 @@ def _run_table(report: _Report) -> RenderableType:
             cell(_took(each.duration) if each.HasField("duration") else "-"),
             cell(str(each.lock_attempts or "-")),
             cell(_took(each.lock_wait) if each.HasField("lock_wait") else "-"),
-            cell("as above" if each.problem == report.problem != "" else each.problem or "-"),
+            *([cell(_other_problem(report, each))] if others else []),
         )
     return table
+
+
+def _other_problem(report: _Report, run: migrations_pb2.MigrationRun) -> str:
+    return "-" if run.problem == report.problem else run.problem or "-"
 
 
 def _blocker_table(blockers: Sequence[migrations_pb2.MigrationBlocker]) -> RenderableType:

@@ -9,6 +9,7 @@ from typing import Final
 from dbopsd.db.errors import LockTimeout, QueryCanceled
 from dbopsd.errors import DbopsError
 from dbopsd.migrate.versions.apply.blockers import waited_for
+from dbopsd.migrate.versions.apply.errors import MigrationFailed
 from dbopsd.migrate.versions.apply.stepwise import StepwiseRun
 from dbopsd.migrate.versions.apply.transactional import TransactionalRun
 from dbopsd.migrate.versions.apply.work import Tally, Work, interruption
@@ -103,7 +104,7 @@ class PlanRun(PlanState):
 
         work = replace(self._work, on_wait=wait, on_work=tell_of_work)
         tell(0)
-        problem = ""
+        problem = detail = ""
         try:
             if planned.script.transactional:
                 await self._in_transaction(work, index, planned, tally)
@@ -113,6 +114,7 @@ class PlanRun(PlanState):
             tell(self.runs[index].statements)
         except DbopsError as error:
             problem = error.message
+            detail = error.detail if isinstance(error, MigrationFailed) else ""
             self.blockers = tally.blockers
             raise
         finally:
@@ -124,6 +126,7 @@ class PlanRun(PlanState):
                 lock_attempts=tally.lock_attempts,
                 lock_wait_s=tally.lock_wait_s,
                 problem=problem,
+                detail=detail,
             )
 
     async def _in_transaction(

@@ -10,7 +10,11 @@ from dbopsd.migrate.versions.model.migration import MigrationProblem
 
 @dataclass(eq=False)
 class MigrationFailed(DbopsError):
-    """A statement of a migration failed. `statement` counts from 1; 0: it is not known which."""
+    """A statement of a migration failed. `statement` counts from 1; 0: it is not known which.
+
+    `excerpt`: its first words. `detail`: what the server says besides, where that may quote rows;
+    it is for whoever may see them, and in neither message nor metadata.
+    """
 
     reason: ClassVar[str] = "MIGRATION_FAILED"
     code: ClassVar[StatusCode] = StatusCode.ABORTED
@@ -20,11 +24,14 @@ class MigrationFailed(DbopsError):
     statement: int
     statements: int
     sqlstate: str = ""
+    excerpt: str = ""
+    detail: str = ""
 
     @property
     def message(self) -> str:
-        which = f" (statement {self.statement} of {self.statements})" if self.statement else ""
-        return f"{located(self.problem)}{which}"
+        which = f"statement {self.statement} of {self.statements}" if self.statement else ""
+        named = ": ".join(part for part in (which, self.excerpt) if part)
+        return f"{located(self.problem)}{named and f' ({named})'}"
 
     @property
     def metadata(self) -> dict[str, str]:

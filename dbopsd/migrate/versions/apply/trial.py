@@ -105,7 +105,7 @@ class PlanTrial(PlanState):
             return error.error  # all of it is tried again, if that is it
         found = statements(planned.script.text)
         failed = statement_failed(self._work, planned, found, error.statements_done, error)
-        self.runs[index] = replace(self.runs[index], problem=failed.message)
+        self.runs[index] = replace(self.runs[index], problem=failed.message, detail=failed.detail)
         return failed
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from dbopsd.db.errors import ConnectionLost, ScriptFailed
 from dbopsd.db.session import Session
@@ -24,8 +24,9 @@ from dbopsd.migrate.versions.sql.positions import place
 
 T = TypeVar("T")
 
-# Whose details name objects; those of others quote rows.
-_QUOTES_ROWS = ("22", "23", "P0")
+# The classes of SQLSTATE whose details quote rows; those of others name objects.
+_QUOTES_ROWS: Final = ("22", "23", "P0")
+_SYNTAX_ERROR: Final = "42601"
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,16 @@ def statement_failed(
     `offset`: where in the script the text began that was sent.
     """
     script = planned.script
+    # A syntax error is found before the first statement runs: the server has counted none.
+    counted = done < len(statements) and error.sqlstate != _SYNTAX_ERROR
+    failed = statements[done] if counted else None
     line = column = 0
     if error.position is not None:
-        line, column = place(script, offset + error.position - 1)
-    elif done < len(statements):
-        line, column = place(script, statements[done].start)
+        at = offset + error.position - 1
+        line, column = place(script, at)
+        failed = failed or next((each for each in statements if each.start <= at < each.end), None)
+    elif failed is not None:
+        line, column = place(script, failed.start)
     problem = MigrationProblem(
         reason=MigrationFailed.reason,
         message=_cause(error),
@@ -138,10 +144,14 @@ def statement_failed(
         line=line,
         column=column,
     )
-    # A syntax error is found before the first statement runs: the server has counted none.
-    known = done < len(statements) and error.sqlstate != "42601"
     return MigrationFailed(
-        work.database, problem, done + 1 if known else 0, len(statements), error.sqlstate
+        work.database,
+        problem,
+        done + 1 if counted else 0,
+        len(statements),
+        error.sqlstate,
+        excerpt=excerpt(failed.text) if failed else "",
+        detail=error.detail if _may_quote_rows(error) else "",
     )
 
 
@@ -181,8 +191,12 @@ def script_of(planned: PlannedRun, text: str) -> Statement:
 
 def _cause(error: ScriptFailed) -> str:
     said = [error.cause]
-    if error.detail and not error.sqlstate.startswith(_QUOTES_ROWS):
+    if error.detail and not _may_quote_rows(error):
         said.append(error.detail)
     if error.hint:
         said.append(error.hint)
     return "; ".join(" ".join(each.split()) for each in said)
+
+
+def _may_quote_rows(error: ScriptFailed) -> bool:
+    return error.sqlstate.startswith(_QUOTES_ROWS)

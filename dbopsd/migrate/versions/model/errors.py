@@ -91,7 +91,7 @@ class MigrationFilesInvalid(DbopsError):
 
     @property
     def message(self) -> str:
-        more = f" ({self.problems - 1} more: `dbops migrate list {self.database}`)"
+        more = f", and {self.problems - 1} more: `dbops migrate check {self.database}`"
         return f"{located(self.problem)}{more if self.problems > 1 else ''}"
 
     @property

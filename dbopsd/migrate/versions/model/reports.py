@@ -118,6 +118,8 @@ class MigrationRun:
     lock_attempts: int = 0
     lock_wait_s: float | None = None
     problem: str = ""
+    detail: str = ""
+    """What the server said of the problem besides, which may quote rows."""
 
 
 @dataclass(frozen=True)

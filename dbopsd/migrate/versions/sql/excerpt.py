@@ -22,8 +22,8 @@ def excerpt(statement: str) -> str:
         passed = end
     line = " ".join("".join((*pieces, text[passed:])).split())
     line = "".join(char for char in line if char.isprintable())
-    if len(line) <= _MOST_CHARS and len(statement) <= _LOOKED_AT:
-        return line
+    if len(line) <= _MOST_CHARS:
+        return line if len(statement) <= _LOOKED_AT else f"{line} …"
     cut = line[:_MOST_CHARS]
     return f"{cut.rpartition(' ')[0] or cut} …"
 

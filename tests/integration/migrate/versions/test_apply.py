@@ -18,6 +18,7 @@ from dbopsd.migrate.versions.model.ledger_run import Result
 from dbopsd.migrate.versions.model.migration import State
 from dbopsd.migrate.versions.model.reports import Outcome
 from dbopsd.migrate.versions.plan.errors import MigrationInterrupted
+from dbopsd.migrate.versions.reader import MigrationReader
 from tests.support.migration_site import MigrationSite, migration_site
 from tests.support.recording import Recording
 
@@ -59,7 +60,9 @@ async def test_a_statement_that_fails_undoes_its_file_and_stops(site: MigrationS
     site.write("003_c", "CREATE TABLE c (id int);")
     failed = await site.failure(site.apply_unchecked())
     assert isinstance(failed.error, MigrationFailed)
-    assert failed.error.message == "002_b.sql:3:1: division by zero (statement 2 of 3)"
+    assert failed.error.message == (
+        "002_b.sql:3:1: division by zero (statement 2 of 3: INSERT INTO b SELECT 1 / 0)"
+    )
     assert failed.report is not None
     assert failed.report.outcome is Outcome.FAILED
     assert [(m.version, m.state, m.statements_done) for m in failed.report.migrations] == [
@@ -81,7 +84,7 @@ async def test_the_place_of_an_error_is_one_in_the_file(site: MigrationSite) -> 
     site.write("001_a", "-- ü€😀\nSELECT 'ü€😀',  missing;")
     failed = await site.failure(site.apply_unchecked())
     assert str(failed.error) == (
-        '001_a.sql:2:16: column "missing" does not exist (statement 1 of 1)'
+        "001_a.sql:2:16: column \"missing\" does not exist (statement 1 of 1: SELECT '…', missing)"
     )
 
 
@@ -101,7 +104,7 @@ DECLARE kept CURSOR WITH HOLD FOR SELECT 1;
 LISTEN kept;
 SELECT pg_advisory_unlock_all();
 CREATE TABLE held AS SELECT count(*) FROM pg_locks
-WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+WHERE locktype = 'advisory' AND objsubid = 1 AND pid = pg_backend_pid();
 SET ROLE {role};
 SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;
 """
@@ -115,7 +118,8 @@ CREATE TABLE state AS SELECT
     (SELECT count(*) FROM pg_prepared_statements) AS prepared,
     (SELECT count(*) FROM pg_cursors WHERE name = 'kept') AS cursors,
     (SELECT count(*) FROM pg_listening_channels()) AS channels,
-    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) AS locks
+    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1
+        AND pid = pg_backend_pid()) AS locks
 """
 
 
@@ -197,8 +201,13 @@ async def test_deferred_constraints_are_checked_as_who_the_file_is(site: Migrati
     failed = await site.failure(site.apply_unchecked())
     assert isinstance(failed.error, MigrationFailed)
     assert failed.error.sqlstate == "23503"
-    assert "(7)" not in failed.error.message, "a detail of such an error quotes rows"
-    assert [run.result for run in await site.runs()] == [Result.FAILED]
+    assert failed.report is not None
+    [shown] = failed.report.migrations
+    assert shown.detail == 'Key (id)=(7) is not present in table "a".'
+    [run] = await site.runs()
+    assert run.result is Result.FAILED
+    for text in (failed.error.message, str(failed.error.metadata), shown.problem, run.problem):
+        assert "(7)" not in text, "a detail of such an error quotes rows"
 
 
 async def test_a_connection_that_is_lost_leaves_nothing_and_says_so(site: MigrationSite) -> None:
@@ -289,6 +298,22 @@ async def test_several_appliers_at_once_do_each_migration_once(site: MigrationSi
     assert len(await site.runs()) == 5
 
 
+async def test_a_file_that_runs_in_a_transaction_is_running(site: MigrationSite) -> None:
+    site.ask("CREATE TABLE t (id int)")
+    site.write("001_a", "CREATE TABLE a (id int);")
+    site.write("002_b", "-- dbops: lock_timeout=30s\nLOCK TABLE t;")
+    async with site.database.session() as other, other.transaction():
+        await other.execute(site.statement("LOCK TABLE t IN SHARE MODE"))
+        applying = asyncio.create_task(site.apply_unchecked(site.run("apply-1")))
+        await site.until("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 't'::regclass")
+        found = await MigrationReader({"main": site.database}).list("main", "")
+    await applying
+    assert [each.state for each in found.migrations] == [State.APPLIED, State.RUNNING]
+    (busy,) = [each for each in found.problems if each.reason == "MIGRATIONS_BUSY"]
+    assert "changed by operations/apply-1 (process " in busy.message
+    assert "which is at 002_b.sql" in busy.message
+
+
 async def test_a_file_that_gives_the_lock_back_and_fails_runs_once(site: MigrationSite) -> None:
     site.ask("CREATE TABLE t (id int)")
     site.write(
@@ -302,7 +327,7 @@ async def test_a_file_that_gives_the_lock_back_and_fails_runs_once(site: Migrati
             first = asyncio.create_task(site.apply_unchecked())
             # It has rolled back once, and waits before it tries again, without the lock.
             await site.until(
-                "SELECT 1 FROM pg_stat_activity WHERE application_name = 'dbopsd migrate'"
+                "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'dbopsd migrate%'"
                 " AND state = 'idle' AND query = 'ROLLBACK'"
             )
             second = asyncio.create_task(site.apply_unchecked())

@@ -105,7 +105,7 @@ async def test_it_goes_on_at_the_statement_that_failed(site: MigrationSite) -> N
     failed = await site.failure(site.apply_unchecked())
     assert str(failed.error) == (
         "001_a.sql:4:1: division by zero; what was done before it stays: mend this statement or"
-        " what it found, and the next apply goes on here (statement 4 of 5)"
+        " what it found, and the next apply goes on here (statement 4 of 5: INSERT INTO public.t SELECT 1 / 0)"
     )
     assert failed.report is not None
     [migration] = failed.report.migrations
@@ -492,7 +492,7 @@ async def test_a_cancelled_apply_tells_how_far_it_came(
         await other.execute(site.statement("UPDATE a SET id = 1"))
         task = asyncio.create_task(site.apply_unchecked())
         await site.until(
-            "SELECT 1 FROM pg_stat_activity WHERE application_name = 'dbopsd migrate'"
+            "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'dbopsd migrate%'"
             " AND wait_event_type = 'Lock' AND datname = current_database()"
         )
         task.cancel()
