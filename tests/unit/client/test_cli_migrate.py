@@ -189,26 +189,33 @@ class TestList:
         operations_server.migrations = listing(
             migration("001", Migration.CHANGED, problem="the file has changed since"),
             migration("002", Migration.PENDING, phase="CONTRACT", transactional=False),
+            migration("003", Migration.FAILED, problem="no, once"),
             migration("", Migration.PENDING, name="views", repeatable=True, has_rollback=False),
             pending=2,
             drifted=True,
             problems=[
                 PROBLEM,
                 migrations_pb2.MigrationProblem(reason="LINE_ENDINGS", path="a.sql", message="x"),
+                migrations_pb2.MigrationProblem(
+                    reason="MIGRATION_FAILED", set="default", version="003", message="no, once"
+                ),
             ],
         )
         shown = migrate("list", "main").stdout
         for text in (
-            "main  at version 001, 2 PENDING, 1 CHANGED",
+            "main  at version 001, 2 PENDING, 1 CHANGED, 1 FAILED, 1 error",
             "default: dbops in /srv/m, at version 001",
             "'dbops migrate check main --drift' shows how",
             "the file has changed since",
-            "phase contract; not in a transaction",
+            "NOT_UTF8; phase contract; not in a transaction",
             "repeatable",
             "002_x.sql:3:7: error: byte 40 is not UTF-8 [NOT_UTF8]",
             "a.sql: warning: x [LINE_ENDINGS]",
         ):
             assert text in shown
+        (row,) = [line for line in shown.splitlines() if line.startswith("003")]
+        assert row.rstrip().endswith("MIGRATION_FAILED")
+        assert shown.count("no, once") == 1
 
     def test_the_sets_are_apart(self, operations_server, migrate):
         operations_server.migrations = listing(
@@ -238,7 +245,10 @@ class TestCheck:
         assert "text NOT NULL" in ran.stdout
         assert "NOT_RESTORED" in ran.stdout
         assert "After the rollback of 002 orders:" in ran.stdout
-        assert "NOT OK  2 files checked, 2 findings" in ran.stdout
+        assert (
+            "NOT OK  2 files checked, 2 findings, 1 difference of the schema, "
+            "1 rollback that does not restore" in ran.stdout
+        )
         assert "Note: the server could not be asked" in ran.stdout
         assert (
             "found 1 error, 1 difference of the schema, 1 rollback that does not restore"
@@ -347,10 +357,12 @@ class TestHistory:
     def test_people_see_what_was_recorded(self, migrate):
         assert "BASELINED" in migrate(*BASELINE, ending=operation(response=BASELINED)).stdout
         shown = migrate(*ADOPT, ending=operation(response=ADOPTED)).stdout
-        assert "1 migration adopted from public.flyway_schema_history" in shown
-        assert "Nothing was recorded" not in shown
+        assert shown.startswith(
+            "1 migration adopted from public.flyway_schema_history, 1 not in the folder, "
+            "1 changed since\n"
+        )
         tried = migrate(*ADOPT, "--validate-only", ending=operation(response=ADOPTED)).stdout
-        assert "Nothing was recorded" in tried
+        assert tried == f"A trial, nothing was recorded. It would be:\n\n{shown}"
         for text in ("has no file", "the checksum differs", "does not record who rolled back"):
             assert text in shown
 

@@ -37,10 +37,16 @@ def _problem_of_check(response: _Response) -> str | None:
     amounts = [
         _plural(_number(response, _Finding.ERROR), "error"),
         _plural(_number(response, _Finding.WARNING), "warning"),
+        *_beyond_findings(response),
+    ]
+    return f"found {', '.join(amount for amount in amounts if amount) or 'problems'}"
+
+
+def _beyond_findings(response: _Response) -> list[str]:
+    return [
         _plural(len(response.drift), "difference of the schema"),
         _plural(_not_restored(response), "rollback that does not restore"),
     ]
-    return f"found {', '.join(amount for amount in amounts if amount) or 'problems'}"
 
 
 @result_view(_Response, _problem_of_check)
@@ -61,7 +67,8 @@ def _verdict(response: _Response) -> Text:
     findings = _plural(len(response.findings), "finding") or "no finding"
     files = _plural(response.files, "file")
     checked = f"{files} checked" if files else "nothing is waiting to be applied"
-    return Text.assemble(verdict, f"  {checked}, {findings}")
+    parts = [checked, findings, *_beyond_findings(response)]
+    return Text.assemble(verdict, f"  {', '.join(part for part in parts if part)}")
 
 
 def _finding(finding: _Finding) -> Iterator[RenderableType]:
@@ -95,7 +102,7 @@ def _roundtrips(roundtrips: Sequence[_Roundtrip]) -> Iterator[RenderableType]:
         known = each.result in _Roundtrip.Result.values()
         result = _Roundtrip.Result.Name(each.result) if known else f"RESULT_{each.result}"
         table.add_row(
-            cell(each.version),
+            cell(each.version or "repeatable"),
             cell(each.name),
             Text(result, style=_RESULT_STYLES.get(each.result, "")),
             cell(each.problem or _plural(len(each.differences), "difference") or "-"),

@@ -10,11 +10,11 @@ from dbops_client._sync.operations import Operation
 from dbops_client.cli.migrate_options import (
     EnumName,
     database_argument,
-    nothing_recorded,
     reason_option,
     record_nothing_option,
     set_option,
     starts_migration_operation,
+    trial_heading,
 )
 from dbops_client.cli.migrate_views import migration_view
 from dbops_client.cli.options import global_options
@@ -48,7 +48,7 @@ Examples:
 )
 @reason_option
 @record_nothing_option
-@starts_migration_operation(remarks=nothing_recorded)
+@starts_migration_operation(heading=trial_heading)
 def baseline(
     client: DbopsClient, database: str, /, *, to: str, reason: str, **options: Any
 ) -> Operation[migrations_pb2.BaselineMigrationsResponse]:
@@ -72,7 +72,7 @@ def baseline(
     "--table", metavar="S.T", help="The tool's table, with its schema.  [default: the tool's own]"
 )
 @record_nothing_option
-@starts_migration_operation(remarks=nothing_recorded)
+@starts_migration_operation(heading=trial_heading)
 def adopt(
     client: DbopsClient, database: str, /, *, tool: str, **options: Any
 ) -> Operation[migrations_pb2.AdoptMigrationsResponse]:

@@ -64,10 +64,9 @@ lock_wait_option = click.option(
 )
 
 
-def nothing_recorded(options: dict[str, Any], _result: Any) -> Iterable[str]:
-    """Say that a result is only what would be recorded."""
-    if options.get("validate_only"):
-        yield "Nothing was recorded: this is what would be."
+def trial_heading(options: dict[str, Any]) -> str:
+    """Return what says above a result that it is only what would be recorded; else nothing."""
+    return "A trial, nothing was recorded. It would be:" if options.get("validate_only") else ""
 
 
 _start_options = option_group(request_id_option, operation_timeout_option, no_wait_option)
@@ -84,14 +83,16 @@ def extent_options(to: str, count: str) -> Callable[..., Any]:
 def starts_migration_operation(
     substitute: Callable[[str, DbopsError], Message] | None = None,
     *,
+    heading: Callable[[dict[str, Any]], str] | None = None,
     remarks: Callable[[dict[str, Any], Any], Iterable[str]] | None = None,
 ) -> Callable[[Callable[..., Operation[Any]]], Callable[..., ExitCode]]:
     """Return what makes a command of a function that starts an operation on migrations.
 
     The function gets the client, the database, and by name the options that were given. The
     command has the argument DATABASE, --set and the options of all such commands too. `substitute`
-    makes the JSON of an operation, by its name, that failed without a result. `remarks` are lines
-    for people below a result, of the options that were given and the result.
+    makes the JSON of an operation, by its name, that failed without a result. `heading` is a line
+    for people above a result, of the options that were given; `remarks` are lines below it, of the
+    options and the result.
     """
 
     def make(start: Callable[..., Operation[Any]]) -> Callable[..., ExitCode]:
@@ -108,9 +109,12 @@ def starts_migration_operation(
 
             def show(session: Session, ended: Operation[Any]) -> ExitCode:
                 made = None if substitute is None else partial(substitute, ended.name)
-                code = show_result(session, ended, made)
                 result = result_of(ended)
-                if remarks and result is not None and session.settings.output != "json":
+                for_people = result is not None and session.settings.output != "json"
+                if heading and for_people and (line := heading(asked)):
+                    session.console().print(Text(f"{line}\n"))
+                code = show_result(session, ended, made)
+                if remarks and for_people:
                     for line in remarks(asked, result):
                         session.console().print(Text(line))
                 return code

@@ -1,7 +1,7 @@
 """Migrations, and what was done with them, for people."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from dbops.v1 import migrations_pb2
 from google.protobuf.duration_pb2 import Duration
@@ -58,7 +58,8 @@ def migration_list_view(database: str, found: _List) -> RenderableType:
     for name in sets:
         if len(sets) > 1:
             blocks += [Text(), Text(plain(name), style="bold")]
-        blocks.append(_table(each for each in found.migrations if each.set == name))
+        in_set = [each for each in found.migrations if each.set == name]
+        blocks.append(_table(in_set, found.problems))
     if not sets:
         blocks.append(Text("There are no such migrations."))
     if found.problems:
@@ -70,7 +71,9 @@ def _summary(database: str, found: _List) -> Text:
     at = f"at version {found.current_version}" if found.current_version else ""
     states = Counter(each.state for each in found.migrations)
     amounts = [f"{count(number)} {state_name(state)}" for state, number in sorted(states.items())]
-    parts = ", ".join(part for part in (at, *amounts) if part)
+    errors = sum(each.blocking for each in found.problems)
+    wrong = _plural(errors, "error") if errors else ""
+    parts = ", ".join(part for part in (at, *amounts, wrong) if part)
     line = Text.assemble((plain(database), "bold"), f"  {plain(parts)}")
     for each in found.sets:
         version = f", at version {each.current_version}" if each.current_version else ""
@@ -84,7 +87,15 @@ def _summary(database: str, found: _List) -> Text:
     return line
 
 
-def _table(migrations: Iterable[_Migration]) -> RenderableType:
+def _table(
+    migrations: Iterable[_Migration],
+    problems_below: Iterable[migrations_pb2.MigrationProblem] = (),
+) -> RenderableType:
+    """Return a row for each migration, with the reasons of its problems that are shown below."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for problem in problems_below:
+        for key in {problem.path, problem.version} - {""}:
+            reasons.setdefault((problem.set, key), []).append(problem.reason)
     table = new_table(
         *("VERSION", "NAME", "STATE", "APPLIED", "BY", "TOOK", "ROLLBACK", "NOTE"),
         numbers=_NUMBERS,
@@ -97,18 +108,27 @@ def _table(migrations: Iterable[_Migration]) -> RenderableType:
             state_text(each.state),
             cell(applied),
             cell(each.applied_by or "-"),
-            cell(_took(each.duration) if each.HasField("duration") else "-"),
+            # Of one that was rolled back it is how long that took.
+            cell(_took(each.duration) if applied != "-" and each.HasField("duration") else "-"),
             cell("yes" if each.has_rollback else "no"),
-            cell(_note(each)),
+            cell(_note(each, _reasons_of(each, reasons))),
         )
     return table
 
 
-def _note(migration: _Migration) -> str:
+def _reasons_of(
+    migration: _Migration, reasons: Mapping[tuple[str, str], Sequence[str]]
+) -> list[str]:
+    keys = (migration.path, migration.version or migration.name)
+    found = [reason for key in keys for reason in reasons.get((migration.set, key), ())]
+    return list(dict.fromkeys(found))
+
+
+def _note(migration: _Migration, reasons: Sequence[str]) -> str:
     partly = migration.state == _Migration.INTERRUPTED or migration.state == _Migration.RUNNING
     phase = _Migration.Phase.Name(migration.phase).lower() if migration.phase in (1, 2) else ""
     parts = [
-        migration.problem,
+        ", ".join(reasons) or migration.problem,
         _statements(migration) if partly else "",
         f"phase {phase}" if phase else "",
         "" if migration.transactional or not migration.path else "not in a transaction",
@@ -145,7 +165,8 @@ def migration_view(migration: _Migration) -> RenderableType:
             "Problem": migration.problem,
             "File": migration.path,
             "SHA-256": migration.checksum,
-            "SHA-256 when applied": migration.applied_checksum,
+            # Another tool's has its algorithm before it.
+            "Checksum when applied": migration.applied_checksum,
             "Applied": applied,
             "By": migration.applied_by,
             "Took": _took(migration.duration) if migration.HasField("duration") else "",
@@ -252,6 +273,12 @@ def baseline_view(response: migrations_pb2.BaselineMigrationsResponse) -> Render
 def adoption_view(response: migrations_pb2.AdoptMigrationsResponse) -> RenderableType:
     """Return what was taken over from another tool, and what does not fit."""
     line = f"{_plural(len(response.adopted), 'migration')} adopted from {response.source_table}"
+    for entries, what in (
+        (response.unknown, "not in the folder"),
+        (response.mismatched, "changed since"),
+        (response.failed, "left failed or unfinished"),
+    ):
+        line += f", {count(len(entries))} {what}" if entries else ""
     blocks: list[RenderableType] = [Text(plain(line))]
     if response.adopted:
         blocks += [Text(), _table(response.adopted)]
