@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from dbopsd.db.database import Database
 from dbopsd.db.session import Session
@@ -10,6 +11,7 @@ from dbopsd.migrate.versions.adopt.applied_elsewhere import refuse_applied_elsew
 from dbopsd.migrate.versions.apply.execution import Admission, Execution, Planner
 from dbopsd.migrate.versions.check.check_files import blocking, check_files, refuse
 from dbopsd.migrate.versions.check.contract_phase import refuse_old_sessions
+from dbopsd.migrate.versions.folder.layout import LEFT_OUT
 from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.folder.sets import chosen_sets
 from dbopsd.migrate.versions.ledger.ledger import Ledger
@@ -21,6 +23,9 @@ from dbopsd.migrate.versions.model.requests import ApplyMigrationsRequest
 from dbopsd.migrate.versions.plan.plan import PlannedRun, plan_apply
 from dbopsd.migrate.versions.plan.states import APPLIED_STATES, read_set
 from dbopsd.operations.kind import Run
+
+# The list has all of them.
+_MOST_LEFT_OUT: Final = 5
 
 
 async def apply_migrations(run: Run, request: ApplyMigrationsRequest) -> MigrationReport:
@@ -54,7 +59,7 @@ async def apply_migrations(run: Run, request: ApplyMigrationsRequest) -> Migrati
 
     execution = Execution(run, Direction.UP, plan, admit, request.lock_wait_s)
     report = await (execution.try_out() if request.validate_only else execution.execute())
-    return replace(report, notes=(*report.notes, *_said_of(waiting)))
+    return replace(report, notes=(*report.notes, *_left_out(folders), *_said_of(waiting)))
 
 
 def plan_of(
@@ -88,6 +93,18 @@ def _waiting_contracts(
         and each.file.phase is Phase.CONTRACT
         and each.state not in APPLIED_STATES
     ]
+
+
+def _left_out(folders: Sequence[Folder]) -> list[str]:
+    """What somebody may have meant to be applied, and no layout's tool would run."""
+    found = [
+        f"{each.path}: {each.message}"
+        for folder in folders
+        for each in folder.problems
+        if each.reason == LEFT_OUT
+    ]
+    more = len(found) - _MOST_LEFT_OUT
+    return [*found[:_MOST_LEFT_OUT], *([f"{more} more files are left out"] if more > 0 else [])]
 
 
 def _said_of(waiting: Sequence[MigrationFile]) -> list[str]:

@@ -34,13 +34,13 @@ class LayoutAmbiguous(DbopsError):
     set: str
     directory: str
     layouts: str
-    """Which, with what speaks for each."""
+    """Which, with a file that each knows and another one does not."""
 
     @property
     def message(self) -> str:
         return (
             f"the files in '{self.directory}' of set '{self.set}' fit several layouts, "
-            f"{self.layouts}: set databases.NAME.migrations.layout to the right one"
+            f"{self.layouts}: set the database's migrations.layout to the right one"
         )
 
 
@@ -59,6 +59,6 @@ class LayoutUnknown(DbopsError):
     def message(self) -> str:
         return (
             f"no layout fits the files in '{self.directory}' of set '{self.set}', such as "
-            f"{self.seen}: name them as docs/migrations.md shows, or set "
-            "databases.NAME.migrations.layout"
+            f"{self.seen}: name them as docs/migrations.md shows, or set the database's "
+            "migrations.layout"
         )

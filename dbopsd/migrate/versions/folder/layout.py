@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 from dbopsd.migrate.versions.folder.problems import Problems
 from dbopsd.migrate.versions.folder.script import Part, Rules, decode, read_part
@@ -13,6 +13,9 @@ from dbopsd.migrate.versions.model.migration import Phase
 from dbopsd.migrate.versions.model.migration_file import MigrationFile
 
 Order = tuple[int | str, ...]
+
+LEFT_OUT: Final = "FILE_LEFT_OUT"
+"""The reason of a problem: a file of SQL that the layout's tool would not run either."""
 
 
 class Fit(IntEnum):
@@ -81,7 +84,7 @@ class FolderReader:
         content = self.tree.read(version.path)
         if content is None:
             return None
-        if up.empty:
+        if up.empty and not self.problems.blocks(version.path):
             message = "it has no statement: applying it only records it"
             self.problems.add(
                 "EMPTY_MIGRATION", message, version.path, version=version.version, blocking=False
@@ -136,10 +139,18 @@ class FolderReader:
 
     def leave_out(self, path: str, why: str) -> None:
         """Report a file of SQL that the layout's tool would not run."""
-        if path.endswith(".sql"):
-            self.problems.add("FILE_LEFT_OUT", f"{why}: it is left out", path, blocking=False)
+        if not is_sql(path):
+            return
+        if not path.endswith(".sql"):
+            why = "its suffix is not '.sql' in small letters"
+        self.problems.add(LEFT_OUT, f"{why}: it is left out", path, blocking=False)
 
     def duplicate(self, first: Version, second: Version, what: str = "migrations") -> None:
         """Add the problem that two files are of one version."""
         message = f"{first.path} and {second.path} are both {what} of version {second.version}"
         self.problems.add("DUPLICATE_VERSION", message, second.path, version=second.version)
+
+
+def is_sql(path: str) -> bool:
+    """Whether somebody may take the file for SQL: the suffix is in capitals where it should not."""
+    return path.lower().endswith(".sql")

@@ -39,6 +39,10 @@ class Problems:
             self._left_out.add(blocking)
         return full
 
+    def blocks(self, path: str) -> bool:
+        """Whether there is a problem of a file for which nothing can be applied."""
+        return self._of_files[path, True] > 0
+
     def add(
         self,
         reason: str,

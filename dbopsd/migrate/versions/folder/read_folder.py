@@ -1,11 +1,20 @@
 """A folder of migrations, read once: what was hashed is what runs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from dbopsd.config.migrations import DatabaseMigrationsConfig, MigrationSetConfig
 from dbopsd.migrate.versions.folder.errors import LayoutAmbiguous, LayoutUnknown
-from dbopsd.migrate.versions.folder.layout import Fit, FolderReader, Layout, Order, Version
+from dbopsd.migrate.versions.folder.layout import (
+    LEFT_OUT,
+    Fit,
+    FolderReader,
+    Layout,
+    Order,
+    Version,
+    is_sql,
+)
 from dbopsd.migrate.versions.folder.layouts import LAYOUTS
 from dbopsd.migrate.versions.folder.problems import Problems, printable
 from dbopsd.migrate.versions.folder.script import Rules
@@ -14,6 +23,7 @@ from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile
 
 _OWN: Final = "dbops"
 _SHOWN: Final = 3
+_MEANINGLESS: Final = frozenset({LEFT_OUT, "BAD_NAME", "CANNOT_RUN"})
 
 
 def read_folder(directory: MigrationSetConfig, config: DatabaseMigrationsConfig) -> Folder:
@@ -33,8 +43,8 @@ def open_tree(directory: MigrationSetConfig) -> Tree:
 
 def read_tree(tree: Tree, config: DatabaseMigrationsConfig) -> Folder:
     """What `read_folder` does, of an open tree that nothing was read of."""
-    layout = _recognised(tree) if config.layout == "auto" else LAYOUTS[config.layout]
-    reader = FolderReader(tree, tree.problems, Rules(variables=config.variables))
+    layout = _recognised(tree, config) if config.layout == "auto" else LAYOUTS[config.layout]
+    reader = _reader(tree, tree.problems, config)
     migrations = tuple(_in_order(reader, layout.read(reader)))
     return Folder(tree.set, layout.name, str(tree.directory), migrations, tree.problems.found)
 
@@ -44,21 +54,44 @@ def version_order(layout: str, version: str) -> Order | None:
     return LAYOUTS[layout].version_order(version)
 
 
-def _recognised(tree: Tree) -> Layout:
+def _reader(tree: Tree, problems: Problems, config: DatabaseMigrationsConfig) -> FolderReader:
+    return FolderReader(tree, problems, Rules(variables=config.variables))
+
+
+def _recognised(tree: Tree, config: DatabaseMigrationsConfig) -> Layout:
     fits = [(layout.fit(tree), layout) for layout in LAYOUTS.values()]
     best = max(fit for fit, _ in fits)
     layouts = [layout for fit, layout in fits if fit == best]
     if best is Fit.NO:
         return _of_none(tree)
     if len(layouts) > 1:
-        names = " and ".join(layout.name for layout in layouts)
+        names = _with_examples(tree, config, layouts)
         raise LayoutAmbiguous(tree.set, printable(str(tree.directory)), names)
     return layouts[0]
 
 
+def _with_examples(tree: Tree, config: DatabaseMigrationsConfig, layouts: Sequence[Layout]) -> str:
+    """The names of the layouts, each with a file that it knows and another one of them does not."""
+    files = [path for listed in tree.walk() for path in listed if is_sql(path)]
+    strange = [_strange(tree, config, layout) for layout in layouts]
+    named = []
+    for layout, own in zip(layouts, strange, strict=True):
+        others = set().union(*strange) - own
+        example = next((path for path in files if printable(path) in others), None)
+        named.append(f"{layout.name} ('{printable(example)}')" if example else layout.name)
+    return " and ".join(named)
+
+
+def _strange(tree: Tree, config: DatabaseMigrationsConfig, layout: Layout) -> set[str]:
+    """The files that have no meaning in a layout."""
+    problems = Problems(tree.set)
+    layout.read(_reader(tree, problems, config))
+    return {each.path for each in problems.found if each.reason in _MEANINGLESS}
+
+
 def _of_none(tree: Tree) -> Layout:
     """An empty folder is where a team starts."""
-    strange = [path for files in tree.walk() for path in files if path.endswith(".sql")]
+    strange = [path for files in tree.walk() for path in files if is_sql(path)]
     if strange:
         seen = ", ".join(f"'{printable(path)}'" for path in strange[:_SHOWN])
         raise LayoutUnknown(tree.set, printable(str(tree.directory)), seen)

@@ -74,7 +74,7 @@ def fill(
         passed = match.end()
     pieces.append(text[passed:])
     for name, start in unknown.items():
-        message = f"'{name}' has no value: set it in databases.NAME.migrations.variables"
+        message = f"'{name}' has no value: set it in the database's migrations.variables"
         place = line_and_column(text, start, first_line)
         problems.add("VARIABLE_UNKNOWN", message, path, place=place)
     logic = next(filter(code.has, _LOGIC.finditer(text)), None)

@@ -70,6 +70,8 @@ def _refuse(reader: FolderReader, name: str) -> None:
         reader.problems.add("BAD_NAME", message, name)
     elif _CODE.fullmatch(name):
         reader.refuse_code(name)
+    else:
+        reader.leave_out(name, "it is no file of this layout")
 
 
 def _order(version: str) -> Order | None:

@@ -9,7 +9,14 @@ import re
 from functools import partial
 from typing import Final
 
-from dbopsd.migrate.versions.folder.layout import Fit, FolderReader, Layout, Order, Version
+from dbopsd.migrate.versions.folder.layout import (
+    Fit,
+    FolderReader,
+    Layout,
+    Order,
+    Version,
+    is_sql,
+)
 from dbopsd.migrate.versions.folder.tree import Tree
 from dbopsd.migrate.versions.model.migration_file import MigrationFile
 
@@ -28,8 +35,11 @@ def _read(reader: FolderReader) -> list[MigrationFile]:
         match = _NAME.fullmatch(name)
         if not match:
             reader.leave_out(name, "its name is neither N_name.up.sql nor N_name.down.sql")
-        elif match[4] != "sql":
+        elif match[4] != "sql" and not is_sql(name):
             reader.refuse_code(name)
+        elif match[4] != "sql":
+            # Its tool runs it, whatever the suffix is.
+            reader.problems.add("BAD_NAME", "name it .sql, in small letters", name)
         elif order := _order(match[1]):
             versions[match[3]].append(Version(match[1], order, match[2], name))
         else:

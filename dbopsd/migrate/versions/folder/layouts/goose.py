@@ -55,6 +55,8 @@ def _read(reader: FolderReader) -> list[MigrationFile]:
         elif name.endswith(".sql"):
             message = f"its name does not begin with a number from 1 to {_MOST_VERSION}"
             reader.problems.add("BAD_NAME", message, name)
+        else:
+            reader.leave_out(name, "it is no file of this layout")
     return found
 
 
