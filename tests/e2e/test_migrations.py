@@ -248,16 +248,18 @@ def test_what_was_interrupted_is_resolved(site: Site) -> None:
 def test_what_waits_for_its_phase_is_named(site: Site) -> None:
     """After the test of baselines: 001 is baselined, 002 is pending."""
     site.write("restored", v003_drop="-- dbops: phase=contract\nDROP TABLE b;")
+    (site.folders / "restored" / "004_later.SQL").write_text("SELECT 1;")
     done = site.json("apply", "restored")
     assert [each["version"] for each in done["migrations"]] == ["002"]
-    said = ["003_drop.sql waits until contract is the phase that is asked for"]
-    assert done["notes"][-1:] == said
+    left_out = "004_later.SQL: its suffix is not '.sql' in small letters: it is left out"
+    said = [left_out, "003_drop.sql waits until contract is the phase that is asked for"]
+    assert done["notes"][-2:] == said
     nothing = site.json("apply", "restored")
     assert (nothing["outcome"], nothing["notes"]) == ("NOTHING_TO_DO", said)
     contracted = site.json("apply", "restored", "--phase", "contract")
     assert ([each["version"] for each in contracted["migrations"]], contracted["notes"]) == (
         ["003"],
-        [],
+        [left_out],
     )
 
 

@@ -205,8 +205,8 @@ def report_view(report: _Report) -> RenderableType:
         blocks += [Text(), _run_table(report)]
     for each in report.migrations:
         if each.detail:
-            title = plain(f"Detail of {each.version or each.name}: ")
-            blocks += [Text(), Text.assemble((title, "bold"), plain(each.detail))]
+            title = plain(f"Detail of {each.version or each.name}:")
+            blocks += [Text(), Text.assemble((title, "bold"), " ", plain(each.detail))]
     if report.blockers:
         blocks += [Text(), Text("In the way:", style="bold red"), _blocker_table(report.blockers)]
     return Group(*blocks, *notes_below(report.notes))

@@ -105,7 +105,8 @@ async def test_it_goes_on_at_the_statement_that_failed(site: MigrationSite) -> N
     failed = await site.failure(site.apply_unchecked())
     assert str(failed.error) == (
         "001_a.sql:4:1: division by zero; what was done before it stays: mend this statement or"
-        " what it found, and the next apply goes on here (statement 4 of 5: INSERT INTO public.t SELECT 1 / 0)"
+        " what it found, and the next apply goes on here (statement 4 of 5: INSERT INTO public.t"
+        " SELECT 1 / 0)"
     )
     assert failed.report is not None
     [migration] = failed.report.migrations

@@ -229,7 +229,7 @@ def test_files_with_a_problem_are_refused_with_the_first() -> None:
     blocking = dataclasses.replace(problem, blocking=True)
     assert applied(of=dataclasses.replace(FOLDER, problems=(note,)), count=1) == ["001"]
     broken = dataclasses.replace(FOLDER, problems=(note, blocking, blocking))
-    with pytest.raises(MigrationFilesInvalid, match=r"9\.sql:3: is not UTF-8 \(1 more"):
+    with pytest.raises(MigrationFilesInvalid, match=r"9\.sql:3: is not UTF-8, and 1 more"):
         applied(of=broken)
     # Another file's problem is no reason to leave a fault in production.
     assert rolled_back(ran(ONE), of=broken) == ["001"]

@@ -207,8 +207,11 @@ def test_an_empty_folder_has_no_migrations(read_files: ReadFiles) -> None:
             {"1_a.sql": GOOSE.format(UP, DOWN), "2_b.sql": DBMATE.format("", UP, "", DOWN)},
             "dbmate and goose",
         ),
-        ({"V1__a.sql": UP, "a/up.sql": UP}, "diesel and flyway"),
-        ({"1_a.up.sql": UP, "2_b.sql": UP}, "dbops and golang-migrate and sqlx"),
+        ({"V1__a.sql": UP, "a/up.sql": UP}, "diesel ('a/up.sql') and flyway ('V1__a.sql')"),
+        (
+            {"1_a.up.sql": UP, "2_b.sql": UP},
+            "dbops ('2_b.sql') and golang-migrate ('1_a.up.sql') and sqlx ('1_a.up.sql')",
+        ),
     ],
 )
 def test_two_layouts_that_fit_are_refused(
@@ -285,3 +288,36 @@ def test_directories_of_a_flat_layout_that_cannot_be_listed_are_no_problem(
     (tmp_path / "circle").symlink_to("circle")
     deep = "/".join("z" * 30)  # looked at last
     assert read_files({"1_a.sql": UP, f"{deep}/2_b.sql": UP, "x/a\nb": ""}).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"001_a.sql": "select 1;", "002_b.SQL": "x"}, ("FILE_LEFT_OUT", False)),
+        ({"V1__a.sql": "select 1;", "V2__b.SQL": "x"}, ("FILE_LEFT_OUT", False)),
+        ({"1_a.up.sql": "select 1;", "2_b.up.SQL": "x"}, ("BAD_NAME", True)),
+        ({"1_a.sql": "-- migrate:up\nselect 1;", "2_b.SQL": "x"}, ("FILE_LEFT_OUT", False)),
+        ({"1_a.sql": "-- +goose Up\nselect 1;", "2_b.SQL": "x"}, ("FILE_LEFT_OUT", False)),
+        ({"1_a.sql": "-- no-transaction\nselect 1;", "2_b.SQL": "x"}, ("FILE_LEFT_OUT", False)),
+    ],
+)
+def test_a_suffix_in_capitals_is_told(
+    read_files: ReadFiles, files: dict[str, str], expected: tuple[str, bool]
+) -> None:
+    folder = read_files(files)
+    assert len(folder.migrations) == 1
+    [problem] = folder.problems
+    assert (problem.reason, problem.blocking) == expected
+    assert "small letters" in problem.message
+
+
+def test_a_folder_of_suffixes_in_capitals_is_not_empty(read_files: ReadFiles) -> None:
+    with pytest.raises(LayoutUnknown, match=r"001_A\.SQL"):
+        read_files({"001_A.SQL": "select 1;"})
+
+
+@pytest.mark.parametrize("content", [b"\0", b"\xff", b"\\i other.sql"])
+def test_what_cannot_be_read_is_not_said_to_be_empty(read_files: ReadFiles, content: bytes) -> None:
+    folder = read_files({"001_a.sql": content})
+    assert "EMPTY_MIGRATION" not in [each.reason for each in folder.problems]
+    assert any(each.blocking for each in folder.problems)
