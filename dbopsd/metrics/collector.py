@@ -74,6 +74,10 @@ class CollectorHeader(_Table):
     extension_version: str = ""
     """The least one."""
 
+    ledger: bool = False
+    """Whether it reads the ledger of migrations, in the schema `{schema}`. It does not run on a
+    database without one, or where the role may not read it, and that is no failure."""
+
     privilege: str = ""
     """What a role needs that is refused, such as `pg_monitor`."""
 

@@ -31,13 +31,16 @@ class ServerFacts:
     extensions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The version and the schema of each, by name."""
 
+    ledger_schema: str = ""
+    """Of the ledger of migrations; empty: there is none that the role of the DSN may read."""
+
     @property
     def epoch(self) -> str:
         """Another one from the moment on at which counters may have begun anew."""
         return f"{self.server_started_at:.3f} {'standby' if self.standby else 'primary'}"
 
 
-async def read_facts(session: Session) -> ServerFacts:
-    """Ask the server. Raises `DatabaseError`."""
-    (facts,) = await session.fetch_all_as(ServerFacts, _FACTS)
+async def read_facts(session: Session, *, ledger_schema: str = "") -> ServerFacts:
+    """Ask the server. `ledger_schema`: where a ledger is looked for. Raises `DatabaseError`."""
+    (facts,) = await session.fetch_all_as(ServerFacts, _FACTS, {"ledger_schema": ledger_schema})
     return facts

@@ -23,4 +23,26 @@ SELECT
     FROM pg_catalog.pg_extension AS e
     INNER JOIN pg_catalog.pg_namespace AS n ON e.extnamespace = n.oid
     WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE')
-  ) AS extensions
+  ) AS extensions,
+  -- Where this role may read the ledger of migrations. What somebody else has made in its place is none: a view calls
+  -- functions with the rights of who reads it.
+  coalesce(
+    (
+      SELECT n.nspname::pg_catalog.text
+      FROM pg_catalog.pg_roles AS me
+      CROSS JOIN pg_catalog.pg_namespace AS n
+      INNER JOIN pg_catalog.pg_class AS c ON n.oid = c.relnamespace
+      INNER JOIN pg_catalog.pg_roles AS o ON c.relowner = o.oid
+      INNER JOIN pg_catalog.pg_roles AS s ON n.nspowner = s.oid
+      WHERE
+        me.rolname = current_user AND n.nspname = %(ledger_schema)s::pg_catalog.text
+        AND (c.relname, c.relkind) IN (('migrations', 'v'), ('migration_runs', 'r'), ('schema_fingerprint', 'r'))
+        AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+        -- A superuser is a member of every role, and has more rights than each.
+        AND (o.rolsuper OR o.oid = me.oid OR NOT me.rolsuper AND pg_catalog.pg_has_role(o.oid, 'MEMBER'))
+        AND (s.rolsuper OR s.oid = me.oid OR NOT me.rolsuper)
+      GROUP BY n.nspname
+      HAVING pg_catalog.count(*) = 3
+    ),
+    ''
+  ) AS ledger_schema

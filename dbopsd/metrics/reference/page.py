@@ -71,6 +71,8 @@ def _conditions(header: CollectorHeader) -> Iterator[str]:
     if header.extension:
         version = f" {header.extension_version}" if header.extension_version else ""
         yield f"Needs the extension `{header.extension}`{version}."
+    if header.ledger:
+        yield "Only where the role of the DSN may read a ledger of migrations."
     if header.privilege:
         yield f"Needs `{header.privilege}`."
     if header.optional_privilege:

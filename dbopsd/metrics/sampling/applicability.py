@@ -14,6 +14,8 @@ def lacking(collector: Collector | None, facts: ServerFacts) -> tuple[str, str] 
         return "OTHER_ROLE", f"it is for a {header.role}, and this is a {here}"
     if header.optional_privilege and header.optional_privilege not in facts.privileges:
         return "PERMISSION_MISSING", f"GRANT {header.optional_privilege} to the role of the DSN"
+    if header.ledger and not facts.ledger_schema:
+        return "LEDGER_MISSING", "there is no ledger of migrations that the role may read"
     return _lacking_extension(collector, facts)
 
 

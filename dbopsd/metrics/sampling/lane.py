@@ -133,7 +133,8 @@ class Lane:
         return facts.standby and self._database.dsn.is_cluster
 
     async def _ask_facts(self, session: Session) -> ServerFacts:
-        facts = await read_facts(session)
+        ledger_schema = self._database.config.migrations.schema_
+        facts = await read_facts(session, ledger_schema=ledger_schema)
         self._newest.describe(facts)
         return facts
 

@@ -165,13 +165,16 @@ class CollectorQueries:
         return await session.fetch_table(self._statement(collector, facts), parameters)
 
     def _statement(self, collector: Collector, facts: ServerFacts) -> Statement:
-        if not collector.header.extension:
+        header = collector.header
+        if not (header.extension or header.ledger):
             return collector.statement
-        schema = facts.extensions[collector.header.extension][1]
+        schema = facts.ledger_schema if header.ledger else facts.extensions[header.extension][1]
         key = (collector.name, collector.since, schema)
         statement = self._qualified.get(key)
         if statement is None:
-            statement = collector.statement.with_identifiers(schema=schema)
+            # The query has parameters, and a percent sign must not be taken for one.
+            quotable = schema.replace("%", "%%")
+            statement = collector.statement.with_identifiers(schema=quotable)
             self._qualified[key] = statement
         return statement
 

@@ -129,6 +129,7 @@ async def _drift(session: Session, ledger: Ledger, database: Database) -> tuple[
         return Drift(), ["drift is not known: no migration has left the fingerprint of its schema"]
     actual = await take_fingerprint(session, ledger_schema=ledger.schema)
     drift = find_drift(expected, actual, database.config.migrations.drift_ignore)
+    await ledger.record_drift(session, expected.digest, len(drift.objects))
     MigrationMetrics(database.meter, database.name).drifted(len(drift.objects))
     if not drift.left_out:
         return drift, []

@@ -13,7 +13,7 @@ from tests.support.replication import ReplicationPair
 from tests.support.sampling import COLLECTORS, Sampled, sampling
 from tests.support.servers import PostgresServer
 
-LACKING = {"VERSION_UNSUPPORTED", "OTHER_ROLE", "EXTENSION_MISSING"}
+LACKING = {"VERSION_UNSUPPORTED", "OTHER_ROLE", "EXTENSION_MISSING", "LEDGER_MISSING"}
 NAMES = {each.name for each in COLLECTORS}
 
 

@@ -10,6 +10,7 @@ from dbopsd.db.errors import LockTimeout, QueryCanceled
 from dbopsd.errors import DbopsError
 from dbopsd.migrate.versions.apply.blockers import waited_for
 from dbopsd.migrate.versions.apply.errors import MigrationFailed
+from dbopsd.migrate.versions.apply.fingerprint_budget import FingerprintBudget
 from dbopsd.migrate.versions.apply.stepwise import StepwiseRun
 from dbopsd.migrate.versions.apply.transactional import TransactionalRun
 from dbopsd.migrate.versions.apply.work import Tally, Work, interruption
@@ -22,8 +23,6 @@ from dbopsd.migrate.versions.plan.plan import PlannedRun
 from dbopsd.operations.kind import Run
 
 UNIT: Final = "statements"
-# Of the time of a plan. With thousands of objects and small migrations it would be most of it.
-_FINGERPRINT_SHARE: Final = 0.05
 BEFORE: Final = {Direction.UP: State.PENDING, Direction.DOWN: State.APPLIED}
 VERBS: Final = {Direction.UP: "apply", Direction.DOWN: "roll back"}
 AFTER: Final = {Direction.UP: State.APPLIED, Direction.DOWN: State.PENDING}
@@ -53,7 +52,7 @@ class PlanRun(PlanState):
         super().__init__(run, work, plan)
         self._done = 0
         self._began_s = time.monotonic()
-        self._fingerprints_s = 0.0
+        self._fingerprints = FingerprintBudget(len(plan))
 
     async def run(self) -> None:
         """Run every migration of the plan, up to the first that fails.
@@ -148,10 +147,8 @@ class PlanRun(PlanState):
 
     async def _take_fingerprint(self) -> None:
         """Record the schema's digest after a run, where that does not take too long in all."""
-        spent_s = time.monotonic() - self._began_s
-        if self._fingerprints_s > _FINGERPRINT_SHARE * spent_s:
-            return
-        await self._record_fingerprint(store=False)
+        if self._fingerprints.allows(time.monotonic() - self._began_s):
+            await self._record_fingerprint(store=False)
 
     async def _store_fingerprint(self) -> None:
         """Record the schema after the last run, and store what drift is measured from."""
@@ -173,7 +170,7 @@ class PlanRun(PlanState):
             if store:
                 await ledger.store_fingerprint(session, taken)
         self.fingerprint = taken.digest
-        self._fingerprints_s += time.monotonic() - began_s
+        self._fingerprints.spend(time.monotonic() - began_s)
 
     def _new(self, index: int, planned: PlannedRun) -> NewRun:
         work = self._work

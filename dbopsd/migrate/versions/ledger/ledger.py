@@ -8,13 +8,14 @@ first, under the lock of migrations; whoever only reads takes it as it is.
 import dataclasses
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
 from dbopsd.db.database import Database
-from dbopsd.db.errors import PermissionMissing
+from dbopsd.db.errors import PermissionMissing, ReadOnlyServer
 from dbopsd.db.identifiers import literal, quoted
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement, load_sql
@@ -34,7 +35,7 @@ from dbopsd.migrate.versions.model.schema_object import (
 
 APPLICATION_NAME: Final = "dbopsd migrate"
 """Of the sessions that use a ledger. Whoever waits for the lock of migrations is told it."""
-LEDGER_VERSION: Final = 3
+LEDGER_VERSION: Final = 4
 
 _SQL: Final = "dbopsd.migrate.versions.ledger.sql"
 _COLUMNS: Final = frozenset(field.name for field in dataclasses.fields(LedgerRun))
@@ -247,6 +248,16 @@ class Ledger:
                     "owners_and_grants": [each.owner_and_grants for each in objects],
                 },
             )
+
+    async def record_drift(self, session: Session, digest: str, objects: int) -> None:
+        """Record how many objects differ now from the schema of this digest, for who watches.
+
+        Nothing where the ledger is of an older version, or nothing may be written.
+        """
+        if await self._version(session) == LEDGER_VERSION:
+            parameters = {"digest": digest, "objects": objects}
+            with suppress(PermissionMissing, ReadOnlyServer):
+                await session.execute(self.statement("record_drift"), parameters)
 
     def statement(self, name: str) -> Statement:
         """One of the statements in `sql/`, on the relations of this ledger."""
