@@ -7,6 +7,7 @@ instant, and nothing runs twice.
 import json
 import os
 import random
+import shutil
 import signal
 import time
 from collections import Counter
@@ -31,6 +32,7 @@ from tests.support.killed_migrations import (
     write_migrations,
 )
 from tests.support.patience import eventually_blocking
+from tests.support.scratch import new_directory
 from tests.support.servers import PostgresServer
 from tests.support.soak import Soak
 
@@ -45,6 +47,10 @@ class Site:
     state_dir: Path
     dsn: str
     daemons: ExitStack
+
+    @property
+    def embedded_data(self) -> Path:
+        return self.state_dir / "postgresql" / "data"
 
     def start(self) -> Daemon:
         daemon = Daemon(self.config, server={"workers": 1}, state_dir=self.state_dir)
@@ -84,25 +90,31 @@ def kill_whole(daemon: Daemon, chance: random.Random) -> None:
 
 
 @contextmanager
-def external(directory: Path, disposable_server: Callable[[], PostgresServer]) -> Iterator[Site]:
+def external(disposable_server: Callable[[], PostgresServer]) -> Iterator[Site]:
     server = disposable_server()
     dsn = server.dsn(dbname=server.create_database())
-    with ExitStack() as daemons:
+    with _directory() as directory, ExitStack() as daemons:
         yield Site(_config(directory, dsn), directory / "state", dsn, daemons)
 
 
 @contextmanager
-def embedded(directory: Path, _disposable_server: Callable[[], PostgresServer]) -> Iterator[Site]:
-    state_dir = directory / "state"
+def embedded(_disposable_server: Callable[[], PostgresServer]) -> Iterator[Site]:
+    with _directory() as directory, ExitStack() as daemons:
+        site = Site(_config(directory, ""), directory / "state", "", daemons)
+        daemons.callback(end_servers, site.embedded_data)
+        first = site.start()
+        site.dsn = first.embedded_dsn()
+        first.terminate()
+        yield site
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    directory = new_directory("dbopsd-migrations-")
     try:
-        with ExitStack() as daemons:
-            site = Site(_config(directory, ""), state_dir, "", daemons)
-            first = site.start()
-            site.dsn = first.embedded_dsn()
-            first.terminate()
-            yield site
+        yield directory
     finally:
-        end_servers(state_dir / "postgresql" / "data")
+        shutil.rmtree(directory)
 
 
 def _config(directory: Path, dsn: str) -> str:
@@ -129,14 +141,13 @@ def begin(client: DbopsClient, direction: int) -> Operation[Any]:
 @pytest.mark.parametrize("place", [external, embedded])
 def test_whole_daemons_die_and_the_next_one_ends_what_they_began(
     disposable_server: Callable[[], PostgresServer],
-    tmp_path: Path,
     soak: Soak,
     place: Any,
 ) -> None:
     chance = soak.random()
     ends: Counter[str] = Counter()
     rounds = hits = 0
-    with place(tmp_path, disposable_server) as site:
+    with place(disposable_server) as site:
         daemon = site.start()
         for round_ in range(soak.scale(2, 25)):
             if soak.over:
@@ -149,9 +160,11 @@ def test_whole_daemons_die_and_the_next_one_ends_what_they_began(
                 far = chance.randrange(MIGRATIONS)
                 eventually_blocking(lambda: site.count_done(direction) >= far, PATIENCE_S, what)  # noqa: B023
                 time.sleep(chance.uniform(0, 0.1))
+                hits += site.count_done(direction) < MIGRATIONS
                 kill_whole(daemon, chance)
                 rounds += 1
-                hits += site.count_done(direction) < MIGRATIONS
+                if site.embedded_data.is_dir() and chance.random() < 0.5:
+                    end_servers(site.embedded_data)
                 daemon = site.start()
                 with DbopsClient(daemon.grpc_address, timeout_s=60) as client:
                     ended = client.operations.get(name).wait(timeout_s=PATIENCE_S)

@@ -66,8 +66,10 @@ async def test_whatever_dies_the_next_apply_ends_well(
 ) -> None:
     chance = soak.random()
     server = disposable_server()
-    looks = hits = 0
+    looks = hits = rounds = 0
     for round_ in range(soak.scale(1, 50)):
+        if soak.over:
+            break
         dsn = server.dsn(dbname=server.create_database())
         directory = tmp_path / f"round-{round_}"
         async with migration_site(directory, dsn, Recording().telemetry) as site:
@@ -87,6 +89,7 @@ async def test_whatever_dies_the_next_apply_ends_well(
                 process.kill()
                 process.wait()
                 await site.until("SELECT 1", PATIENCE_S)  # the server may be recovering
+                rounds += 1
                 hits += site.ask(done) < [MIGRATIONS]
                 report = await site.apply_unchecked()
                 assert report.outcome in (Outcome.SUCCEEDED, Outcome.NOTHING_TO_DO), what
@@ -94,7 +97,7 @@ async def test_whatever_dies_the_next_apply_ends_well(
             looks += watcher.looks
             assert_all_there(dsn)
     assert looks > 0
-    assert hits > soak.scale(0, 25), "most rounds end before anything is killed"
+    assert not soak.long or hits > rounds / 2, "most rounds end before anything is killed"
 
 
 @pytest.mark.soak
