@@ -55,12 +55,16 @@ class Watcher:
         Raises `ServersDiffer` where it does not see it: on another server, the process of that
         number is somebody else's, and would be cancelled.
         """
-        parameters = {"pid": backend_pid}
         self._backend_pid = backend_pid
-        self._backend = await working.fetch_one(_BACKEND, parameters)
-        if self._backend is None:
+        parameters = {"pid": backend_pid}
+        own = await working.fetch_one(_BACKEND, parameters)
+        seen = await self.session.fetch_one(_BACKEND, parameters)
+        if own is None or seen is None or own[:2] != seen[:2]:
             raise ServersDiffer(self._database)
-        await self._check_backend(self.session)
+        # A session that began as another role is not told when it began.
+        if own[2] not in (None, seen[2]):
+            raise ServersDiffer(self._database)
+        self._backend = seen
 
     async def look_after(self) -> None:
         """Open the session anew if it was lost while it was idle. Raises what `reopen` does."""
@@ -101,8 +105,9 @@ async def watching_session(database: Database) -> AsyncIterator[Session]:
         "primary",
         application_name="dbopsd migrate watch",
         query_timeout_s=_ANSWER_TIMEOUT_S,
-        # It is idle for as long as a migration waits for none.
-        settings={**CATALOG_ONLY, "idle_session_timeout": "0"},
+        # It is idle for as long as a migration waits for none. Of another role, which sessions of
+        # this one may begin as, the server would tell it nothing of the backend at work.
+        settings={**CATALOG_ONLY, "idle_session_timeout": "0", "role": "none"},
         replace_bad_text=True,
     ) as session:
         yield session

@@ -9,6 +9,7 @@ import pytest
 
 from dbopsd.migrate.versions.apply.attempts import LockNotAcquired
 from dbopsd.migrate.versions.apply.errors import MigrationFailed, TransactionEnded
+from dbopsd.migrate.versions.apply.watcher import watcher_of
 from dbopsd.migrate.versions.model.ledger_run import Result
 from dbopsd.migrate.versions.model.migration import State
 from dbopsd.migrate.versions.plan.errors import MigrationInterrupted
@@ -465,6 +466,31 @@ async def test_nothing_of_a_file_reaches_the_next_one(site: MigrationSite) -> No
         assert site.ask("SELECT * FROM b") == [("500ms", True, 1)]
     finally:
         site.ask(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+async def test_sessions_that_begin_as_another_role(
+    site: MigrationSite, tmp_path: Path, recording: Recording
+) -> None:
+    [number, dbname] = site.ask("SELECT pg_backend_pid(), current_database()")[0]
+    login, owner = f"login_{number}", f"owner_{number}"
+    site.ask(
+        f"CREATE ROLE {owner};"
+        f"CREATE ROLE {login} LOGIN PASSWORD 'p' NOINHERIT IN ROLE {owner};"
+        f"ALTER ROLE {login} SET role = '{owner}';"
+        f"GRANT CREATE ON SCHEMA public TO {owner}; GRANT CREATE ON DATABASE {dbname} TO {owner}"
+    )
+    try:
+        dsn = f"{site.dsn} user={login} password=p"
+        async with migration_site(tmp_path / "as", dsn, recording.telemetry) as other:
+            other.write("001_a", f"{OFF}{ROWS}\nCREATE INDEX CONCURRENTLY i ON t (x);")
+            report = await other.apply_unchecked()
+            assert report.migrations[0].state is State.APPLIED
+            async with watcher_of(other.database) as watcher:
+                as_who = site.statement("SELECT current_user::text")
+                assert await watcher.session.fetch_one(as_who) == (login,)
+        assert site.ask("SELECT tableowner FROM pg_tables WHERE tablename = 't'") == [owner]
+    finally:
+        site.ask(f"DROP OWNED BY {owner}; DROP ROLE {login}; DROP ROLE {owner}")
 
 
 async def test_a_transaction_that_a_file_leaves_open_is_no_success(site: MigrationSite) -> None:
