@@ -162,6 +162,10 @@ class ScriptFailed(StatementFailed):
     detail: str = ""
     """In the server's words. May quote rows."""
     hint: str = ""
+    condition: str = ""
+    """PostgreSQL's name of the SQLSTATE, such as `unique_violation`; empty: it has none."""
+    raised: bool = False
+    """Whether a function or DO block raised it: its words are its author's, or quote anything."""
 
     @property
     def metadata(self) -> dict[str, str]:

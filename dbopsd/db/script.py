@@ -5,6 +5,7 @@ answers each statement, stops at the first that fails, and runs all in one trans
 script does not end it.
 """
 
+import re
 from dataclasses import dataclass
 
 import psycopg
@@ -21,6 +22,9 @@ _DONE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 _NO_COPY_DATA = b"a script has no data for COPY FROM STDIN"
 # feature_not_supported. The server's own is that of a cancelled statement, which it is not.
 _COPY_SQLSTATE = "0A000"
+# The files of PL/pgSQL, PL/Python, PL/Perl and PL/Tcl in PostgreSQL's source, which an error names.
+_LANGUAGES = ("pl_", "plpy_", "plperl", "pltcl")
+_CAPITAL = re.compile(r"(?<=.)(?=[A-Z])")
 # In what the server answers to the statements that end a transaction. That of ROLLBACK TO SAVEPOINT
 # is the same as of ROLLBACK.
 _ENDINGS = (b"COMMIT", b"ROLLBACK", b"PREPARE TRANSACTION")
@@ -83,6 +87,8 @@ class Script:
             position=self._position(said.statement_position if said else None),
             detail=(said.message_detail if said else None) or "",
             hint=(said.message_hint if said else None) or "",
+            condition=_condition(error.sqlstate),
+            raised=((said.source_file if said else None) or "").startswith(_LANGUAGES),
         )
 
     def _exchange(self) -> PQGen[None]:
@@ -144,3 +150,11 @@ def _pass_over(pgconn: pq.abc.PGconn) -> PQGen[None]:
             while not (yield psycopg.waiting.Wait.R):
                 continue
             pgconn.consume_input()
+
+
+def _condition(sqlstate: str) -> str:
+    """PostgreSQL's name of a SQLSTATE; empty: it has none."""
+    try:
+        return _CAPITAL.sub("_", errors.lookup(sqlstate).__name__).lower()
+    except KeyError:
+        return ""

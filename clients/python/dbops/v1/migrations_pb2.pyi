@@ -913,8 +913,8 @@ class MigrationRun(_message.Message):
     problem: _builtins.str
     """Why it failed, or was not tried, in one line, for people. Empty: neither."""
     detail: _builtins.str
-    """The server's DETAIL of the statement that failed, if it may quote rows, such as the key that is there twice. Other
-    details are part of `problem`. Empty: there is none. Empty for callers below OPERATOR.
+    """What the server said of the statement that failed, as far as it may quote rows, such as the key that is there twice.
+    The rest is part of `problem`. Empty: there is nothing. Empty for callers below OPERATOR.
     """
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:

@@ -70,4 +70,4 @@ def _nobody_knows(
 def _named(planned: PlannedRun, index: int, step: Step) -> str:
     """A statement by its number, its line and its first words."""
     line, _ = place(planned.script, step.statement.start)
-    return f"statement {index + 1} in line {line} ({excerpt(step.statement.text)})"
+    return f"statement {index + 1} in line {line} ({excerpt(step.statement.text, planned.script)})"

@@ -11,12 +11,14 @@ from dbopsd.errors import DbopsError
 from dbopsd.migrate.versions.apply.attempts import LockAttempts, LockLimits
 from dbopsd.migrate.versions.apply.engine import UNIT, VERBS, PlanState, not_begun
 from dbopsd.migrate.versions.apply.lock_watch import LockWatch
+from dbopsd.migrate.versions.apply.server_words import ServerWords
 from dbopsd.migrate.versions.apply.work import (
     limits_of,
     script_of,
     statement_failed,
     transaction_ended,
 )
+from dbopsd.migrate.versions.model.migration_file import Script
 from dbopsd.migrate.versions.plan.plan import PlannedRun
 from dbopsd.migrate.versions.sql.lexer import statements
 
@@ -80,7 +82,7 @@ class PlanTrial(PlanState):
             try:
                 await self._try(index, planned)
             except ScriptFailed as error:
-                reason = _untestable(error, untried)
+                reason = _untestable(error, planned.script, untried)
                 if not reason:
                     raise self._failed(index, planned, error) from error
                 self.notes.append(f"{path} and what follows could not be tried: {reason}")
@@ -113,10 +115,11 @@ def _strictness(limits: LockLimits) -> tuple[int, int]:
     return (limits.budget_ms, limits.lock_timeout_ms)
 
 
-def _untestable(error: ScriptFailed, untried: Sequence[str]) -> str:
+def _untestable(error: ScriptFailed, script: Script, untried: Sequence[str]) -> str:
     """Why a failure says nothing of the migration; empty: it does."""
+    cause = ServerWords.of(error, script).public
     if error.sqlstate == _NEEDS_COMMIT:
-        return f"{error.cause}, which an earlier migration adds and commits before"
+        return f"{cause}, which an earlier migration adds and commits before"
     if untried and error.sqlstate.startswith("42"):
-        return f"{error.cause}, which may come of {untried[-1]}, which was not tried"
+        return f"{cause}, which may come of {untried[-1]}, which was not tried"
     return ""

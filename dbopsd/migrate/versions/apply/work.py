@@ -9,6 +9,7 @@ from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.migrate.versions.apply.attempts import LockAttempts, LockLimits, OnLockWait
 from dbopsd.migrate.versions.apply.errors import LockLost, MigrationFailed, TransactionEnded
+from dbopsd.migrate.versions.apply.server_words import ServerWords
 from dbopsd.migrate.versions.apply.session_state import WorkingSession
 from dbopsd.migrate.versions.apply.statement_progress import StatementProgress, at_work
 from dbopsd.migrate.versions.apply.watcher import Watcher
@@ -24,8 +25,6 @@ from dbopsd.migrate.versions.sql.positions import place
 
 T = TypeVar("T")
 
-# The classes of SQLSTATE whose details quote rows; those of others name objects.
-_QUOTES_ROWS: Final = ("22", "23", "P0")
 _SYNTAX_ERROR: Final = "42601"
 
 
@@ -94,7 +93,7 @@ def attempts_at(
 
     def on_work(seconds: float, progress: StatementProgress | None) -> None:
         if tell is not None:
-            tell(at_work(excerpt(statement), seconds, progress))
+            tell(at_work(excerpt(statement, planned.script), seconds, progress))
 
     return LockAttempts(
         work.watcher,
@@ -125,8 +124,9 @@ def statement_failed(
     `offset`: where in the script the text began that was sent.
     """
     script = planned.script
-    # A syntax error is found before the first statement runs: the server has counted none.
-    counted = done < len(statements) and error.sqlstate != _SYNTAX_ERROR
+    # A syntax error of the text is found before the first statement runs: none was counted.
+    of_text = error.sqlstate == _SYNTAX_ERROR and error.position is not None
+    counted = done < len(statements) and not of_text
     failed = statements[done] if counted else None
     line = column = 0
     if error.position is not None:
@@ -135,9 +135,10 @@ def statement_failed(
         failed = failed or next((each for each in statements if each.start <= at < each.end), None)
     elif failed is not None:
         line, column = place(script, failed.start)
+    words = ServerWords.of(error, script)
     problem = MigrationProblem(
         reason=MigrationFailed.reason,
-        message=_cause(error),
+        message=words.public,
         set=planned.file.set,
         version=planned.file.version,
         path=script.path,
@@ -150,8 +151,8 @@ def statement_failed(
         done + 1 if counted else 0,
         len(statements),
         error.sqlstate,
-        excerpt=excerpt(failed.text) if failed else "",
-        detail=error.detail if _may_quote_rows(error) else "",
+        excerpt=excerpt(failed.text, script) if failed else "",
+        detail=words.detail,
     )
 
 
@@ -187,16 +188,3 @@ def script_of(planned: PlannedRun, text: str) -> Statement:
     """What is sent of a migration, with a summary for its span that is the same for all."""
     summary = "MIGRATION" if planned.direction is Direction.UP else "MIGRATION ROLLBACK"
     return Statement(text, summary)
-
-
-def _cause(error: ScriptFailed) -> str:
-    said = [error.cause]
-    if error.detail and not _may_quote_rows(error):
-        said.append(error.detail)
-    if error.hint:
-        said.append(error.hint)
-    return "; ".join(" ".join(each.split()) for each in said)
-
-
-def _may_quote_rows(error: ScriptFailed) -> bool:
-    return error.sqlstate.startswith(_QUOTES_ROWS)

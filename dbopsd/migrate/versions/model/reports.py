@@ -119,7 +119,7 @@ class MigrationRun:
     lock_wait_s: float | None = None
     problem: str = ""
     detail: str = ""
-    """What the server said of the problem besides, which may quote rows."""
+    """What the server said of the problem, as far as it may quote rows."""
 
 
 @dataclass(frozen=True)

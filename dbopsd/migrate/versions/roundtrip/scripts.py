@@ -7,6 +7,7 @@ from dbopsd.db.errors import DatabaseError, ScriptFailed, StatementFailed, one_l
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.errors import DbopsError, StatusCode
+from dbopsd.migrate.versions.apply.server_words import ServerWords
 from dbopsd.migrate.versions.model.migration_file import Script
 from dbopsd.migrate.versions.roundtrip.server_wide import refuse_to_reach_beyond
 from dbopsd.migrate.versions.roundtrip.statements import load
@@ -92,6 +93,7 @@ def _located(script: Script, error: StatementFailed, start: int = 0) -> str:
     """What the server said, and where: `start` is the first character of what was sent."""
     if not isinstance(error, ScriptFailed):
         return f"{script.path}: {one_line(error.cause)}"
+    cause = ServerWords.of(error, script).public
     if error.position is not None:
         offset = start + error.position - 1
     else:
@@ -99,4 +101,4 @@ def _located(script: Script, error: StatementFailed, start: int = 0) -> str:
         sent = [each for each in lexer.statements(script.text) if each.start >= start]
         offset = sent[error.statements_done].start if error.statements_done < len(sent) else start
     line, column = place(script, offset)
-    return f"{script.path}:{line}:{column}: {one_line(error.cause)}"
+    return f"{script.path}:{line}:{column}: {cause}"

@@ -210,6 +210,26 @@ async def test_deferred_constraints_are_checked_as_who_the_file_is(site: Migrati
         assert "(7)" not in text, "a detail of such an error quotes rows"
 
 
+async def test_what_quotes_rows_is_in_no_message(site: MigrationSite) -> None:
+    site.ask("CREATE TABLE users (ssn text); INSERT INTO users VALUES ('123-45-6789')")
+    for text, public in (
+        ("ALTER TABLE users ALTER ssn TYPE int USING ssn::int;", "invalid_text_representation"),
+        ("DO $$BEGIN RAISE 'bad: %', (SELECT ssn FROM users); END$$;", "raise_exception"),
+        ("DO $$BEGIN EXECUTE (SELECT ssn FROM users); END$$;", "syntax_error"),
+    ):
+        site.write("001_a", text)
+        failed = await site.failure(site.apply_unchecked())
+        assert failed.error.message.startswith(f"001_a.sql:1:1: {public} (SQLSTATE ")
+        assert failed.report is not None
+        [shown] = failed.report.migrations
+        assert "123" in shown.detail
+        runs = await site.runs()
+        assert "123" not in failed.error.message + shown.problem + runs[-1].problem
+    site.write("001_a", "DO $$BEGIN RAISE 'not yet'; END$$;")
+    failed = await site.failure(site.apply_unchecked())
+    assert failed.error.message.startswith("001_a.sql:1:1: not yet (statement 1 of 1: DO ")
+
+
 async def test_a_connection_that_is_lost_leaves_nothing_and_says_so(site: MigrationSite) -> None:
     site.write("001_a", "CREATE TABLE a (id int); SELECT pg_terminate_backend(pg_backend_pid());")
     failed = await site.failure(site.apply_unchecked())
