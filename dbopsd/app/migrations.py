@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from dbopsd.app.feature import Daemon, Served
+from dbopsd.operations.program_runner import ProgramRunner
 
 if TYPE_CHECKING:
     from dbopsd.migrate.versions.reader import MigrationReader
@@ -23,9 +24,13 @@ async def run_migrations(daemon: Daemon) -> AsyncIterator[Served]:
         # At the first call: a daemon without migrations loads no layouts.
         from dbopsd.migrate.versions.reader import MigrationReader  # noqa: PLC0415
 
-        return MigrationReader(daemon.databases)
+        return MigrationReader(daemon.databases, programs=programs)
 
+    programs = ProgramRunner("read migrations", tracer=daemon.telemetry.tracer)
     service = MigrateService(daemon.databases.keys(), load)
-    yield Served(
-        services=[Service(migrate_pb2.DESCRIPTOR.services_by_name["MigrateService"], service)]
-    )
+    try:
+        yield Served(
+            services=[Service(migrate_pb2.DESCRIPTOR.services_by_name["MigrateService"], service)]
+        )
+    finally:
+        await programs.close()

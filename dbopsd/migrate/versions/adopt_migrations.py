@@ -16,7 +16,7 @@ from dbopsd.migrate.versions.adopt.errors import HistoryUnclear
 from dbopsd.migrate.versions.adopt.registry import ADOPTABLE
 from dbopsd.migrate.versions.apply.pooler import refuse_pooler
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
-from dbopsd.migrate.versions.folder.read_folder import read_folder
+from dbopsd.migrate.versions.folder.large_folders import read_any_folder
 from dbopsd.migrate.versions.folder.sets import single_set
 from dbopsd.migrate.versions.ledger.advisory_lock import Holder, application_name, database_lock
 from dbopsd.migrate.versions.ledger.ledger import Ledger
@@ -65,7 +65,7 @@ async def adopt_migrations(run: Run, request: AdoptMigrationsRequest) -> AdoptRe
 async def _read_folder(run: Run, request: AdoptMigrationsRequest) -> Folder:
     database = run.database
     chosen = single_set(database.name, database.config, request.set)
-    folder = await asyncio.to_thread(read_folder, chosen, database.config.migrations)
+    folder = await read_any_folder(run, chosen, database.config.migrations)
     refuse_problems(database.name, folder.problems)
     return folder
 

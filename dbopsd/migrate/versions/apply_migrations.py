@@ -1,6 +1,5 @@
 """The work of `ApplyMigrations`."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -11,8 +10,8 @@ from dbopsd.migrate.versions.adopt.applied_elsewhere import refuse_applied_elsew
 from dbopsd.migrate.versions.apply.execution import Admission, Execution, Planner
 from dbopsd.migrate.versions.check.check_files import blocking, check_files, refuse
 from dbopsd.migrate.versions.check.contract_phase import refuse_old_sessions
+from dbopsd.migrate.versions.folder.large_folders import read_any_folder
 from dbopsd.migrate.versions.folder.layout import LEFT_OUT
-from dbopsd.migrate.versions.folder.read_folder import read_folder
 from dbopsd.migrate.versions.folder.sets import chosen_sets
 from dbopsd.migrate.versions.ledger.ledger import Ledger
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
@@ -35,7 +34,7 @@ async def apply_migrations(run: Run, request: ApplyMigrationsRequest) -> Migrati
     """
     database, config = run.database, run.database.config.migrations
     folders = [
-        await asyncio.to_thread(read_folder, each, config)
+        await read_any_folder(run, each, config)
         for each in chosen_sets(database.name, database.config, request.set)
     ]
 

@@ -1,6 +1,5 @@
 """The operation that records migrations as applied without running them."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -8,7 +7,7 @@ from typing import Final
 from dbopsd.db.session import Session
 from dbopsd.migrate.versions.apply.pooler import refuse_pooler
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
-from dbopsd.migrate.versions.folder.read_folder import read_folder
+from dbopsd.migrate.versions.folder.large_folders import read_any_folder
 from dbopsd.migrate.versions.folder.sets import single_set
 from dbopsd.migrate.versions.ledger.advisory_lock import Holder, application_name, database_lock
 from dbopsd.migrate.versions.ledger.ledger import Ledger
@@ -35,7 +34,7 @@ async def baseline_migrations(run: Run, request: BaselineMigrationsRequest) -> B
     """
     database = run.database
     directory = single_set(database.name, database.config, request.set)
-    folder = await asyncio.to_thread(read_folder, directory, database.config.migrations)
+    folder = await read_any_folder(run, directory, database.config.migrations)
     refuse_problems(database.name, folder.problems)
     await refuse_pooler(database)
     ledger = Ledger.of(database)

@@ -1,6 +1,5 @@
 """CheckMigrations: the files of migrations that are not applied, and the live schema."""
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
@@ -13,7 +12,7 @@ from dbopsd.migrate.versions.check.check_files import check_files
 from dbopsd.migrate.versions.check.problem_findings import with_problems
 from dbopsd.migrate.versions.fingerprint.drift import Drift, find_drift
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
-from dbopsd.migrate.versions.folder.read_folder import read_folder
+from dbopsd.migrate.versions.folder.large_folders import read_any_folder
 from dbopsd.migrate.versions.folder.sets import chosen_sets
 from dbopsd.migrate.versions.ledger.ledger import APPLICATION_NAME, Ledger
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
@@ -44,7 +43,7 @@ async def check_migrations(run: Run, request: CheckMigrationsRequest) -> CheckRe
     database = run.database
     sets = chosen_sets(database.name, database.config, request.set)
     config = database.config.migrations
-    folders = [await asyncio.to_thread(read_folder, each, config) for each in sets]
+    folders = [await read_any_folder(run, each, config) for each in sets]
     async with AsyncExitStack() as stack:
         session, notes = await _connect(stack, database, needed=request.drift)
         runs: list[LedgerRun] = []

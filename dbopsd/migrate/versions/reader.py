@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
+from opentelemetry.trace import NoOpTracer
+
 from dbopsd.config.migrations import MigrationSetConfig
 from dbopsd.db.database import Database
 from dbopsd.db.dsn import CATALOG_ONLY, Purpose
@@ -40,6 +42,8 @@ from dbopsd.migrate.versions.plan.description import describe, problems_of
 from dbopsd.migrate.versions.plan.plan import count_pending
 from dbopsd.migrate.versions.plan.resolution import find_migration, resolve
 from dbopsd.migrate.versions.plan.states import SetState, read_set
+from dbopsd.operations.kind import RunsPrograms
+from dbopsd.operations.program_runner import ProgramRunner
 
 _AT_ONCE: Final = 4
 _STATEMENT_TIMEOUT_S: Final = 5.0
@@ -78,11 +82,22 @@ class MigrationReader:
     those who ask already.
     """
 
-    def __init__(self, databases: Mapping[str, Database], *, wait_s: float = 5.0) -> None:
-        """`wait_s`: how long a caller waits for those who ask already, in seconds."""
+    def __init__(
+        self,
+        databases: Mapping[str, Database],
+        *,
+        wait_s: float = 5.0,
+        programs: RunsPrograms | None = None,
+    ) -> None:
+        """`wait_s`: how long a caller waits for those who ask already, in seconds.
+
+        `programs`: runs what reads large folders; None: without a span.
+        """
         self._databases = databases
         self._wait_s = wait_s
-        self._folders = KnownFolders()
+        self._folders = KnownFolders(
+            programs or ProgramRunner("read migrations", tracer=NoOpTracer())
+        )
         self._digests = KnownDigests()
         self._free = {name: asyncio.Semaphore(_AT_ONCE) for name in databases}
 
@@ -92,7 +107,7 @@ class MigrationReader:
         sets = chosen_sets(database, configured.config, set_)
         async with self._admitted(configured):
             folders, live = await asyncio.gather(
-                asyncio.to_thread(self._read_folders, configured, sets), self._look(configured)
+                self._read_folders(configured, sets), self._look(configured)
             )
             # Thousands of migrations would keep other callers waiting.
             return await asyncio.to_thread(_listed, configured, folders, live)
@@ -117,7 +132,7 @@ class MigrationReader:
         configured = self._databases[database]
         directory = single_set(database, configured.config, set_)
         async with self._admitted(configured):
-            (folder,) = await asyncio.to_thread(self._read_folders, configured, (directory,))
+            (folder,) = await self._read_folders(configured, (directory,))
             asked = _Asked(database, folder, version, resolution, reason, who)
             if validate_only:
                 async with AsyncExitStack() as stack:
@@ -132,11 +147,11 @@ class MigrationReader:
             ) as session:
                 return await _resolve(session, Ledger.of(configured), asked)
 
-    def _read_folders(
+    async def _read_folders(
         self, database: Database, sets: Sequence[MigrationSetConfig]
     ) -> Sequence[Folder]:
         config = database.config.migrations
-        return [self._folders.read(database.name, each, config) for each in sets]
+        return [await self._folders.read(database.name, each, config) for each in sets]
 
     async def _look(self, database: Database) -> _Live:
         async with AsyncExitStack() as stack:

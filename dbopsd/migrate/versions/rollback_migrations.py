@@ -1,6 +1,5 @@
 """The work of `RollbackMigrations`."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -9,7 +8,7 @@ from dbopsd.db.session import Session
 from dbopsd.errors import DbopsError
 from dbopsd.migrate.versions.apply.execution import Admission, Execution, Planner
 from dbopsd.migrate.versions.check.check_files import check_files, refuse
-from dbopsd.migrate.versions.folder.read_folder import read_folder
+from dbopsd.migrate.versions.folder.large_folders import read_any_folder
 from dbopsd.migrate.versions.folder.sets import single_set
 from dbopsd.migrate.versions.model.errors import BackupBeforeFailed
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
@@ -34,7 +33,7 @@ async def rollback_migrations(
     """
     database, config = run.database, run.database.config.migrations
     chosen = single_set(database.name, database.config, request.set)
-    folder = await asyncio.to_thread(read_folder, chosen, config)
+    folder = await read_any_folder(run, chosen, config)
 
     async def admit(planned: Sequence[PlannedRun], session: Session) -> Admission:
         checked = await check_files(run, planned, session)

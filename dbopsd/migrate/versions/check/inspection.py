@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dbopsd.migrate.versions.check.corrections import Dismissal
-from dbopsd.migrate.versions.check.exits import reason_of
+from dbopsd.migrate.versions.folder.exits import reason_of
 from dbopsd.migrate.versions.model.migration_file import Script
 from dbopsd.migrate.versions.sql.syntax_tree import Name
 from dbopsd.operations.errors import ChildOutputTooLarge

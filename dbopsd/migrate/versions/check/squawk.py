@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from dbopsd.migrate.versions.check.exits import reason_of
 from dbopsd.migrate.versions.check.squawk_rules import EXCLUDED, SYNTAX
+from dbopsd.migrate.versions.folder.exits import reason_of
 from dbopsd.operations.errors import ChildOutputTooLarge
 from dbopsd.operations.kind import Run
 

@@ -1,6 +1,7 @@
 """A folder of migrations, read once: what was hashed is what runs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from dbopsd.migrate.versions.folder.layout import (
 from dbopsd.migrate.versions.folder.layouts import LAYOUTS
 from dbopsd.migrate.versions.folder.problems import Problems, printable
 from dbopsd.migrate.versions.folder.script import Rules
-from dbopsd.migrate.versions.folder.tree import Tree
+from dbopsd.migrate.versions.folder.tree import Seen, Tree
 from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile
 
 _OWN: Final = "dbops"
@@ -32,13 +33,34 @@ def read_folder(directory: MigrationSetConfig, config: DatabaseMigrationsConfig)
     Blocks, and parses nothing: it takes linear time on any file. Raises `FolderUnreadable`,
     `LayoutAmbiguous` and `LayoutUnknown`.
     """
-    with open_tree(directory) as tree:
-        return read_tree(tree, config)
+    return read_whole(directory, config).folder
 
 
-def open_tree(directory: MigrationSetConfig) -> Tree:
+@dataclass(frozen=True)
+class Reading:
+    """A folder, and what it was made of."""
+
+    folder: Folder
+    seen: Seen
+    size_bytes: int
+    """Of all files that were read."""
+
+
+def read_whole(
+    directory: MigrationSetConfig,
+    config: DatabaseMigrationsConfig,
+    *,
+    most_bytes: int | None = None,
+) -> Reading:
+    """What `read_folder` does. Raises `TreeTooLarge` above `most_bytes`, where that is given."""
+    with open_tree(directory, most_bytes=most_bytes) as tree:
+        folder = read_tree(tree, config)
+    return Reading(folder, tree.seen, tree.size_bytes)
+
+
+def open_tree(directory: MigrationSetConfig, *, most_bytes: int | None = None) -> Tree:
     """The files of a set, to be opened by `with`."""
-    return Tree(directory.set, Path(directory.dir), Problems(directory.set))
+    return Tree(directory.set, Path(directory.dir), Problems(directory.set), most_bytes)
 
 
 def read_tree(tree: Tree, config: DatabaseMigrationsConfig) -> Folder:

@@ -40,13 +40,20 @@ class Seen:
     existing: Mapping[str, bool]
 
 
+class TreeTooLarge(Exception):
+    """The files of a set have more bytes than whoever opened it wants to read."""
+
+
 class Tree:
     """The directory of a set. `with` opens it; problems with single files go to `problems`.
 
-    Paths are relative to it. Raises `FolderUnreadable` where it cannot be listed.
+    Paths are relative to it. Raises `FolderUnreadable` where it cannot be listed, and
+    `TreeTooLarge` above `most_bytes` in all, where that is given.
     """
 
-    def __init__(self, set_: str, directory: Path, problems: Problems) -> None:
+    def __init__(
+        self, set_: str, directory: Path, problems: Problems, most_bytes: int | None = None
+    ) -> None:
         self.set = set_
         self.directory = directory
         self.problems = problems
@@ -57,6 +64,7 @@ class Tree:
         self._existing: dict[str, bool] = {}
         self._entries = 0
         self._bytes = 0
+        self._most_bytes = most_bytes
 
     def __enter__(self) -> Self:
         self.listing()
@@ -239,6 +247,8 @@ class Tree:
             self.problems.add("FILE_TOO_LARGE", message, path)
             return None
         self._bytes += len(content)
+        if self._most_bytes is not None and self._bytes > self._most_bytes:
+            raise TreeTooLarge
         if self._bytes > MOST_BYTES:
             raise self._unreadable(f"its files have more than {MOST_BYTES // 2**20} MiB in all")
         return content
