@@ -42,23 +42,34 @@ class ScriptDone:
 class Script:
     """Sends `text` and counts the statements that are done; rows that come back are passed over.
 
-    `opening` is sent before it in the same message, and is not counted: so many statements, each
-    with its semicolon.
+    `opening` is sent before it in the same message, and `closing`, which is one statement, after
+    it. They are not counted: the opening is so many statements, each with its semicolon.
     """
 
     def __init__(
-        self, connection: Connection, text: str, opening: str = "", opening_statements: int = 0
+        self,
+        connection: Connection,
+        text: str,
+        opening: str = "",
+        opening_statements: int = 0,
+        closing: str = "",
     ) -> None:
         # A database without an encoding takes any bytes: those of UTF-8, as they stand in the file.
         encoding = connection.info.encoding
         self._encoding = "utf-8" if encoding == "ascii" else encoding
         self._connection = connection
-        self._opening_chars = len(opening)
-        self._bytes = (opening + text).encode(self._encoding)
+        self._opening_chars, self._text_chars = len(opening), len(text)
+        # A comment at the end of the text must not take in what follows.
+        self.text = f"{opening}{text}\n;{closing}" if closing else opening + text
+        """The whole message."""
+        self._bytes = self.text.encode(self._encoding)
         self._copy_refused = False
         self._failure: psycopg.Error | None = None
         self._statements_done = -opening_statements
+        self._has_closing = bool(closing)
         self._ends_transaction = False
+        self.last_answer = ""
+        """The server's to the last statement that is done, such as `COMMIT`."""
 
     @property
     def done(self) -> ScriptDone:
@@ -93,6 +104,7 @@ class Script:
 
     def _exchange(self) -> PQGen[None]:
         pgconn = self._connection.pgconn
+        answer: bytes | None = None
         pgconn.send_query(self._bytes)
         # Else all rows of a SELECT would come to lie in memory.
         pgconn.set_single_row_mode()
@@ -100,7 +112,8 @@ class Script:
         while (result := (yield from generators.fetch(pgconn))) is not None:
             if result.status in _DONE:
                 self._statements_done += 1
-                if result.command_status in _ENDINGS:
+                answer = result.command_status
+                if answer in _ENDINGS:
                     self._ends_transaction = True
             elif result.status == pq.ExecStatus.COPY_IN:
                 self._copy_refused = True
@@ -114,6 +127,8 @@ class Script:
             raise psycopg.OperationalError(pgconn.get_error_message(self._encoding))
         if self._failure is not None:
             raise self._failure
+        self._statements_done -= self._has_closing
+        self.last_answer = (answer or b"").decode()
 
     def _position(self, position: str | None) -> int | None:
         """`position` in characters of the text. The server counts bytes where it knows no more."""
@@ -123,7 +138,8 @@ class Script:
         if self._connection.info.parameter_status("server_encoding") == "SQL_ASCII":
             place = len(self._bytes[: place - 1].decode(self._encoding, "ignore")) + 1
         place -= self._opening_chars
-        return place if place > 0 else None
+        # A text that ends too early is an error at what was put behind it.
+        return min(place, self._text_chars + 1) if place > 0 else None
 
 
 async def send_script(runner: StatementRunner, script: Statement, sent: Script) -> ScriptDone:

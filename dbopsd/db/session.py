@@ -15,6 +15,7 @@ from dbopsd.db.connection import Connection
 from dbopsd.db.errors import translate
 from dbopsd.db.pipeline import Parameters, run_pipeline
 from dbopsd.db.script import Script, ScriptDone, send_script
+from dbopsd.db.script_transaction import ScriptTransaction
 from dbopsd.db.spans import Endpoint
 from dbopsd.db.statement import Statement
 from dbopsd.db.statement_runner import Row, StatementRunner
@@ -272,13 +273,14 @@ class Session:
         return self._transactions.begun(modes_of(isolation, read_only, deferrable))
 
     def script_transaction(
-        self, opening: Sequence[Statement], script: Statement
-    ) -> AbstractAsyncContextManager[ScriptDone]:
-        """A transaction that begins with the `opening` statements and a script, in one message.
+        self, opening: Sequence[Statement], script: Statement, closing: Statement | None = None
+    ) -> ScriptTransaction:
+        """A transaction that begins with these statements around a script, in one message.
 
-        Otherwise as `transaction`, with what the script did. Raises what `execute_script` does.
+        Otherwise as `transaction`, with what the script did. Raises what `execute_script` does, of
+        `closing` too: all statements of the script are done then.
         """
-        return self._transactions.begun_by_script(opening, script)
+        return ScriptTransaction(self._runner, self._transactions, opening, script, closing)
 
     @asynccontextmanager
     async def trial(self, *, read_only: bool = False) -> AsyncIterator[None]:

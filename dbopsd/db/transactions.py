@@ -2,9 +2,10 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Literal, TypeVar
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal
 
 from psycopg import pq
 
@@ -14,17 +15,29 @@ from dbopsd.db.errors import (
     TransactionNotCommitted,
     WritesRefused,
 )
-from dbopsd.db.script import Script, ScriptDone, send_script
 from dbopsd.db.statement import Statement
 from dbopsd.db.statement_runner import StatementRunner
 
 IsolationLevel = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
-T = TypeVar("T")
 
 _ROLLBACK_TIMEOUT_S = 5.0
 
 _ROLLBACK = Statement("ROLLBACK", "ROLLBACK")
 _COMMIT = Statement("COMMIT", "COMMIT")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The statements of a transaction, or of a savepoint."""
+
+    begin: Statement
+    commit: Statement
+    undo: tuple[Statement, ...]
+
+    @property
+    def is_savepoint(self) -> bool:
+        """Whether it is one, within a transaction."""
+        return self.commit is not _COMMIT
 
 
 class Transactions:
@@ -34,94 +47,88 @@ class Transactions:
         self._runner = runner
         self._savepoints = itertools.count(1)
 
-    def begun(self, modes: str = "") -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def begun(self, modes: str = "") -> AsyncIterator[None]:
         """A transaction with `modes`; inside another one, whoever began it, a savepoint."""
-        return self._begun_by(self._begin, modes)
-
-    @asynccontextmanager
-    async def begun_by_script(
-        self, opening: Sequence[Statement], script: Statement
-    ) -> AsyncIterator[ScriptDone]:
-        """A transaction that begins with the `opening` statements and a script, in one message."""
-
-        async def send(*begin: Statement) -> ScriptDone:
-            before = [*begin, *opening]
-            text, head = script.query_text, "".join(f"{each.query_text};\n" for each in before)
-            whole = Statement(head + text, script.summary, script.sensitive)
-            sent = Script(self._runner.connection, text, head, len(before))
-            return await send_script(self._runner, whole, sent)
-
-        if self._is_in_one:
-            # Of a message with a syntax error nothing is run, also not its SAVEPOINT.
-            async with self.begun():
-                yield await send()
-        else:
-            async with self._begun_by(send) as done:
-                yield done
-
-    async def end(self) -> None:
-        """Roll back whatever is still open, so that the connection can be shared."""
-        if self._status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR):
-            await self._undo([_ROLLBACK])
-
-    @asynccontextmanager
-    async def _begun_by(
-        self, send_begin: Callable[[Statement], Awaitable[T]], modes: str = ""
-    ) -> AsyncIterator[T]:
-        if self._is_in_one:
-            if modes:
-                raise ValueError("a savepoint takes its modes from the transaction around it")
-            begin, commit, undo = self._savepoint_statements()
-        else:
-            begin, commit, undo = Statement(f"BEGIN{modes}", "BEGIN"), _COMMIT, [_ROLLBACK]
+        frame = self.frame(modes)
+        await self.open(frame)
         try:
-            begun = await send_begin(begin)
+            yield
         except BaseException:
-            # What was sent with BEGIN may have failed after it.
-            if commit is _COMMIT:
-                await self.end()
+            await self.undo(frame)
             raise
-        self._runner.depth += 1
-        try:
-            yield begun
-        except BaseException:
-            self._runner.depth -= 1
-            await self._undo(undo)
-            raise
-        self._runner.depth -= 1
-        try:
-            with self._runner.run(commit) as cursor:
-                await cursor.execute(commit.text)
-                answer = cursor.statusmessage
-        except (StatementFailed, WritesRefused):
-            # A savepoint within which a statement failed cannot be released.
-            await self._undo(undo)
-            raise
-        if commit is _COMMIT and answer != "COMMIT":
-            raise TransactionNotCommitted(self._runner.database)
+        await self.close(frame)
 
-    async def _begin(self, begin: Statement) -> None:
-        with self._runner.run(begin) as cursor:
-            await cursor.execute(begin.text)
-
-    @property
-    def _status(self) -> pq.TransactionStatus:
-        return pq.TransactionStatus(self._runner.connection.pgconn.transaction_status)
-
-    @property
-    def _is_in_one(self) -> bool:
-        return self._runner.depth > 0 or self._status == pq.TransactionStatus.INTRANS
-
-    def _savepoint_statements(self) -> tuple[Statement, Statement, list[Statement]]:
+    def frame(self, modes: str = "") -> Frame:
+        """What begins and ends the next one."""
+        if self._runner.depth == 0 and self._status != pq.TransactionStatus.INTRANS:
+            return Frame(Statement(f"BEGIN{modes}", "BEGIN"), _COMMIT, (_ROLLBACK,))
+        if modes:
+            raise ValueError("a savepoint takes its modes from the transaction around it")
         name = f"dbops_{next(self._savepoints)}"
         start, release, back = (
             Statement(f"{command} {{name}}", command).with_identifiers(name=name)
             for command in ("SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
         )
-        return start, release, [back, release]
+        return Frame(start, release, (back, release))
 
-    async def _undo(self, statements: list[Statement]) -> None:
+    async def open(self, frame: Frame) -> None:
+        """Begin."""
+        try:
+            with self._runner.run(frame.begin) as cursor:
+                await cursor.execute(frame.begin.text)
+        except BaseException:
+            await self.undo_beginning(frame)
+            raise
+        self.note_begun()
+
+    def note_begun(self) -> None:
+        """Count one that was begun."""
+        self._runner.depth += 1
+
+    async def undo_beginning(self, frame: Frame) -> None:
+        """Roll back what was sent to begin, and failed: what was sent with BEGIN came after it."""
+        if not frame.is_savepoint:
+            await self.end()
+
+    async def close(self, frame: Frame) -> None:
+        """Commit. Raises `TransactionNotCommitted`."""
+        self._runner.depth -= 1
+        try:
+            with self._runner.run(frame.commit) as cursor:
+                await cursor.execute(frame.commit.text)
+                answer = cursor.statusmessage
+        except (StatementFailed, WritesRefused):
+            # A savepoint within which a statement failed cannot be released.
+            await self._roll_back(frame.undo)
+            raise
+        self.check_answer(frame, answer)
+
+    def check_answer(self, frame: Frame, answer: str | None) -> None:
+        """Raise `TransactionNotCommitted` where this answer to the COMMIT says so."""
+        if not frame.is_savepoint and answer != "COMMIT":
+            raise TransactionNotCommitted(self._runner.database)
+
+    async def undo(self, frame: Frame) -> None:
         """Roll back; never in the way of the error that is on its way out."""
+        self._runner.depth -= 1
+        await self._roll_back(frame.undo)
+
+    async def undo_commit(self, frame: Frame) -> None:
+        """Roll back where a message with the COMMIT in it failed, wherever that was."""
+        if self._status != pq.TransactionStatus.IDLE:
+            await self._roll_back(frame.undo)
+
+    async def end(self) -> None:
+        """Roll back whatever is still open, so that the connection can be shared."""
+        if self._status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR):
+            await self._roll_back((_ROLLBACK,))
+
+    @property
+    def _status(self) -> pq.TransactionStatus:
+        return pq.TransactionStatus(self._runner.connection.pgconn.transaction_status)
+
+    async def _roll_back(self, statements: tuple[Statement, ...]) -> None:
         if self._status in (pq.TransactionStatus.UNKNOWN, pq.TransactionStatus.ACTIVE):
             self._runner.connection.sever()
             return

@@ -6,7 +6,13 @@ import contextlib
 import pytest
 
 from dbopsd.db.database import Database
-from dbopsd.db.errors import ConnectionLost, InvalidData, InvalidStatement, ScriptFailed
+from dbopsd.db.errors import (
+    ConnectionLost,
+    InvalidData,
+    InvalidStatement,
+    ScriptFailed,
+    TransactionNotCommitted,
+)
 from dbopsd.db.script import ScriptDone
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
@@ -151,8 +157,8 @@ async def test_a_script_that_ends_its_transaction_is_known(
 ) -> None:
     async with database.session() as session:
         with contextlib.suppress(ScriptFailed):  # servers without prepared transactions
-            async with session.script_transaction(OPENING, script(text)) as done:
-                assert done.ends_transaction is ends
+            async with session.script_transaction(OPENING, script(text)) as begun:
+                assert begun.done.ends_transaction is ends
 
 
 OPENING = (Statement("SELECT 1, '€'", "SELECT 1"), Statement("SELECT 2", "SELECT 2"))
@@ -164,8 +170,8 @@ async def test_a_transaction_begins_with_its_script_in_one_message(
     text = "CREATE TABLE t1 (); CREATE TABLE t2 ()"
     async with database.session() as session:
         recording.clear()
-        async with session.script_transaction(OPENING, script(text)) as done:
-            assert done == ScriptDone(2, ends_transaction=False)
+        async with session.script_transaction(OPENING, script(text)) as begun:
+            assert begun.done == ScriptDone(2, ends_transaction=False)
         assert recording.names() == ["SCRIPT", "COMMIT"]
         assert await tables(session) == {"t1", "t2"}
         async with session.transaction(), session.script_transaction(OPENING, script("SELECT 1")):
@@ -195,3 +201,72 @@ async def test_a_script_that_an_error_leaves_is_undone(database: Database) -> No
                 raise ZeroDivisionError
         assert await tables(session) == set()
         assert session.usable
+
+
+async def test_a_transaction_ends_with_a_script_and_its_commit_in_one_message(
+    database: Database, recording: Recording
+) -> None:
+    last = Statement("CREATE TABLE t2 ()", "LAST")
+    async with database.session() as session:
+        recording.clear()
+        async with session.script_transaction(OPENING, script("CREATE TABLE t1 ()")) as begun:
+            await begun.commit_with(last)
+            assert await tables(session) == {"t1", "t2"}
+            assert session.usable, "it is committed before the context ends"
+        assert recording.names() == ["SCRIPT", "LAST", "SELECT"]
+        async with session.transaction():
+            async with session.script_transaction((), script("CREATE TABLE t3 ()")) as begun:
+                await begun.commit_with(Statement("CREATE TABLE t4 ()", "LAST"))
+            assert not session.usable, "within another transaction it was a savepoint"
+        assert await tables(session) == {"t1", "t2", "t3", "t4"}
+
+
+@pytest.mark.parametrize("within", [False, True])
+async def test_a_failure_in_what_a_transaction_ends_with_undoes_all_of_it(
+    database: Database, within: bool
+) -> None:
+    async with database.session() as session, contextlib.AsyncExitStack() as stack:
+        if within:
+            await stack.enter_async_context(session.transaction())
+        with pytest.raises(ScriptFailed) as failed:
+            async with session.script_transaction((), script("CREATE TABLE t1 ()")) as begun:
+                await begun.commit_with(script("CREATE TABLE t2 (); SELECT missing"))
+        assert failed.value.sqlstate == "42703"
+        assert await tables(session) == set()
+        assert session.usable is not within
+
+
+async def test_a_commit_that_is_answered_with_rollback_is_known(database: Database) -> None:
+    async with database.session() as session:
+        with pytest.raises(TransactionNotCommitted):
+            async with session.script_transaction((), script("CREATE TABLE t1 ()")) as begun:
+                with contextlib.suppress(ScriptFailed):
+                    await session.execute_script(script("SELECT missing"))
+                await begun.commit_with(script("/* nothing */"))
+        assert await tables(session) == set()
+
+
+CLOSING = Statement("SET CONSTRAINTS ALL IMMEDIATE", "SET CONSTRAINTS")
+DEFERRED = "CREATE TABLE t1 (a int UNIQUE DEFERRABLE INITIALLY DEFERRED);"
+
+
+@pytest.mark.parametrize(
+    ("text", "statements_done", "position"),
+    [
+        (f"{DEFERRED} INSERT INTO t1 VALUES (1), (1) -- end", 2, None),
+        ("CREATE TABLE t1 (a int", 0, 23),
+        ("SELECT missing; -- end", 0, 8),
+    ],
+)
+async def test_what_a_script_is_closed_with_is_not_counted(
+    database: Database, text: str, statements_done: int, position: int | None
+) -> None:
+    async with database.session() as session:
+        async with session.script_transaction(OPENING, script(f"{DEFERRED} -- end"), CLOSING) as ok:
+            assert ok.done == ScriptDone(1, ends_transaction=False)
+            await ok.commit_with(script("DROP TABLE t1"))
+        with pytest.raises(ScriptFailed) as failed:
+            async with session.script_transaction(OPENING, script(text), CLOSING):
+                raise AssertionError("it has not begun")
+        assert failed.value.statements_done == statements_done
+        assert failed.value.position == position
