@@ -1,5 +1,6 @@
 """Attempts at a migration, until it has its locks or gives up."""
 
+import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -166,6 +167,14 @@ class LockAttempts:
         watch has cancelled it; every other error ends it. Raises `LockNotAcquired`.
         """
         self._began = self._clock()
+        try:
+            # Most need no other one: they do not pay for what repeats it.
+            return await self._attempt(work)
+        except LockNotAcquired as exc:
+            pause_s = self._pause_s(exc)
+            if pause_s is False:
+                raise
+            await asyncio.sleep(pause_s)
         async for attempt in stamina.retry_context(on=self._pause_s, attempts=None, timeout=None):
             with attempt:
                 return await self._attempt(work)

@@ -5,16 +5,18 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from dbopsd.config.migrations import DatabaseMigrationsConfig
 from dbopsd.db.connection import DRIVER_STYLES
 from dbopsd.db.database import Database
-from dbopsd.db.errors import StatementFailed
+from dbopsd.db.errors import ScriptFailed, StatementFailed
 from dbopsd.db.identifiers import literal
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement, load_sql
 from dbopsd.migrate.versions.apply.attempts import LockLimits
+from dbopsd.migrate.versions.apply.errors import LockLost
 from dbopsd.migrate.versions.ledger.advisory_lock import application_name
 from dbopsd.migrate.versions.ledger.lock_key import NO_MIGRATION, LockKey
 from dbopsd.migrate.versions.model.migration_file import Script
@@ -42,6 +44,10 @@ _LIMITS: Final = {
     "idle_session_timeout": "0",
     "transaction_timeout": "0",
 }
+
+
+# division_by_zero, in `end_file.sql` alone: what it divides by is whether it has the lock.
+_LOCK_NOT_HAD: Final = "22012"
 
 
 def load(name: str) -> Statement:
@@ -121,26 +127,35 @@ class WorkingSession:
             await self.set(settings)
             return ()
         begin = load("begin_file")
-        calls = _set_calls(settings, local=True)
+        calls = _set_calls(tuple(settings.items()), local=True)
         marking = lock_key.marking(mark)
         text = begin.query_text.format(lock_key=lock_key.value, marking=marking, settings=calls)
         return (Statement(text, begin.summary),)
 
-    async def end_file(self, lock_key: LockKey, last: Statement | None = None) -> None:
-        """Undo what a file did to the session, in its transaction or outside one, and run `last`.
+    async def end_file(self, lock_key: LockKey) -> None:
+        """Undo what a file did to the session, in its transaction or outside one.
 
-        Deferred constraints are checked first. Raises `ScriptFailed`.
+        Raises `ScriptFailed`, and `LockLost` where somebody else has the lock of migrations.
         """
+        ending = await self.ending(lock_key)
+        try:
+            await self.session.execute_script(ending)
+        except ScriptFailed as error:
+            refuse_lost_lock(error)
+            raise
+
+    async def ending(self, lock_key: LockKey, last: Statement | None = None) -> Statement:
+        """What `end_file` sends, and `last` after it. `refuse_lost_lock` knows its errors."""
         encoding = self.settings["client_encoding"]
         if self.session.client_encoding != encoding:
             # `last` would have to be in the file's encoding, which may not have its characters.
             await self.set({"client_encoding": encoding})
         end = load("end_file")
-        settings = _set_calls(self.settings, local=False)
-        text = end.query_text.format(lock_key=lock_key.value, settings=settings)
+        calls = _set_calls(tuple(self.settings.items()), local=False)
+        text = end.query_text.format(lock_key=lock_key.value, settings=calls)
         if last is not None:
             text = f"{text};\n{last.query_text}"
-        await self.session.execute_script(Statement(text, end.summary))
+        return Statement(text, end.summary)
 
     @asynccontextmanager
     async def without_lock_timeout(self) -> AsyncIterator[None]:
@@ -215,12 +230,19 @@ def _sets_modes(text: str) -> bool:
     return any(_SETS_MODES.match(each.text) for each in statements(text))
 
 
-def _set_calls(settings: Mapping[str, str], *, local: bool) -> str:
+def refuse_lost_lock(error: ScriptFailed) -> None:
+    """Raise `LockLost` where the end of a file failed for it."""
+    if error.sqlstate == _LOCK_NOT_HAD:
+        raise LockLost(error.database) from error
+
+
+@lru_cache(maxsize=64)  # most files of a plan have the same
+def _set_calls(settings: tuple[tuple[str, str], ...], *, local: bool) -> str:
     """Calls that change settings, of the transaction only if `local`."""
     scope = "true" if local else "false"
     return ", ".join(
         f"pg_catalog.set_config({literal(name)}, {literal(value)}, {scope})"
-        for name, value in settings.items()
+        for name, value in settings
     )
 
 

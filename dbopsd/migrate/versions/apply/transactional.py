@@ -9,10 +9,18 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from dbopsd.db.errors import ConnectionLost, DatabaseError, QueryTimeout, ScriptFailed
+from dbopsd.db.script_transaction import ScriptTransaction
 from dbopsd.errors import DbopsError
 from dbopsd.migrate.versions.apply import invalid_indexes
-from dbopsd.migrate.versions.apply.errors import CommitUnknown, LockLost, TransactionEnded
+from dbopsd.migrate.versions.apply.errors import (
+    CommitUnknown,
+    LockLost,
+    MigrationFailed,
+    TransactionEnded,
+)
 from dbopsd.migrate.versions.apply.lock_watch import LockWatch
+from dbopsd.migrate.versions.apply.server_words import ServerWords
+from dbopsd.migrate.versions.apply.session_state import load, refuse_lost_lock
 from dbopsd.migrate.versions.apply.statement_kinds import IndexBuild
 from dbopsd.migrate.versions.apply.work import (
     Tally,
@@ -27,6 +35,7 @@ from dbopsd.migrate.versions.apply.work import (
 from dbopsd.migrate.versions.ledger.lock_key import mark_of
 from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.ledger_run import Result
+from dbopsd.migrate.versions.model.migration import MigrationProblem
 from dbopsd.migrate.versions.plan.plan import PlannedRun
 from dbopsd.migrate.versions.sql.lexer import statements as split_roughly
 
@@ -45,8 +54,8 @@ class TransactionalRun:
         self._limits = limits_of(work, planned)
         self._attempts = attempts_at(work, planned, self._limits)
         self._started_at = work.working.now()
-        self._recorded = False
-        """Whether only the COMMIT of the last attempt was left."""
+        self._committing = False
+        """Whether the last attempt had come to its end, with which it commits."""
 
     async def run(self) -> None:
         """Run it, until the ledger has its row: of a failure, too.
@@ -78,33 +87,52 @@ class TransactionalRun:
             # The transaction that failed had a lock of its own, and the file may have given the
             # session's back.
             await work.refuse_lost_lock()
-        self._recorded = False
+        self._committing = False
         mark = mark_of(self._planned.file.set, self._planned.file.key)
         opening = await work.working.opening(script, self._limits, work.ledger.lock_key, mark)
         text = script_of(self._planned, script.text)
         async with AsyncExitStack() as watching:
             await watching.enter_async_context(watch)
-            async with work.session.script_transaction(opening, text) as done:
+            closing = load("check_constraints")
+            async with work.session.script_transaction(opening, text, closing) as transaction:
+                done = transaction.done
                 if done.ends_transaction:
                     raise transaction_ended(work, self._planned)
-                await self._end_file(done.statements)
+                await invalid_indexes.refuse_invalid_of(work, self._planned, self._skipping)
+                if not opening:
+                    await self._refuse_lost_lock()
                 # Nothing is cancelled any more.
                 await watching.aclose()
-                self._recorded = True
+                await self._commit(transaction, done.statements)
         self._tally.statements_done = done.statements
         self._tally.result = Result.DONE
-        if not opening:
-            await work.refuse_lost_lock()
 
-    async def _end_file(self, statements_done: int) -> None:
+    async def _commit(self, transaction: ScriptTransaction, statements_done: int) -> None:
+        """Undo what the file did to the session, write its row, and commit: in one message."""
         work = self._work
-        row = self._row(Result.DONE, statements_done)
+        row = work.ledger.done_statement(self._row(Result.DONE, statements_done))
+        ending = await work.working.ending(work.ledger.lock_key, row)
+        self._committing = True
         try:
-            await invalid_indexes.refuse_invalid_of(work, self._planned, self._skipping)
-            await work.working.end_file(work.ledger.lock_key, work.ledger.done_statement(row))
+            await transaction.commit_with(ending)
         except ScriptFailed as error:
-            # Its position is not one in the file.
-            raise replace(error, position=None, statements_done=statements_done) from error
+            if isinstance(error.error, ConnectionLost):
+                raise error.error from error
+            refuse_lost_lock(error)
+            raise
+
+    async def _refuse_lost_lock(self) -> None:
+        """Raise `MigrationFailed` where a file gave back the lock that it runs under.
+
+        Of its own transaction it has none if it sets its mode: a SELECT before that is too early.
+        Others may have begun the same file by now, and even be done.
+        """
+        work = self._work
+        if not await work.working.holds(work.ledger.lock_key):
+            raise self._failure(
+                "it sets the mode of its transaction and gives back all advisory locks, of which "
+                "one keeps others from running it at the same time: do either in another migration"
+            )
 
     async def _failed(self, error: ScriptFailed) -> DbopsError:
         """What to raise for a statement that failed, once the ledger has it."""
@@ -115,6 +143,13 @@ class TransactionalRun:
             return ended
         if isinstance(error.error, ConnectionLost):
             return connection_lost(self._planned, error.error)
+        if self._committing:
+            # None of its statements failed.
+            cause = ServerWords.of(error, self._planned.script).public
+            said = f"it ran, but its row in the ledger or its COMMIT failed: {cause}"
+            unrecorded = self._failure(said, error.sqlstate)
+            await self._record(Result.FAILED, unrecorded)
+            return unrecorded
         text = self._planned.script.text
         failed = statement_failed(
             self._work, self._planned, split_roughly(text), error.statements_done, error
@@ -124,12 +159,24 @@ class TransactionalRun:
 
     def _lost(self, error: DatabaseError) -> DbopsError:
         """What to raise once the connection is lost, with which all but a commit is undone."""
-        if not self._recorded:
+        if not self._committing:
             return error
         # Nobody knows until the ledger is asked.
         self._tally.result = Result.RUNNING
         file = self._planned.file
         return CommitUnknown(self._work.database, file.set, file.key, error.message)
+
+    def _failure(self, message: str, sqlstate: str = "") -> MigrationFailed:
+        """The failure of a migration all of whose statements ran."""
+        file = self._planned.file
+        problem = MigrationProblem(
+            reason=MigrationFailed.reason,
+            message=message,
+            set=file.set,
+            version=file.version,
+            path=self._planned.script.path,
+        )
+        return MigrationFailed(self._work.database, problem, 0, 0, sqlstate)
 
     async def _record(self, result: Result, problem: DbopsError) -> None:
         row = replace(self._row(result, 0), problem=problem.message)

@@ -12,6 +12,7 @@ from dbopsd.migrate.versions.apply.attempts import LockAttempts, LockLimits
 from dbopsd.migrate.versions.apply.engine import UNIT, VERBS, PlanState, not_begun
 from dbopsd.migrate.versions.apply.lock_watch import LockWatch
 from dbopsd.migrate.versions.apply.server_words import ServerWords
+from dbopsd.migrate.versions.apply.session_state import load
 from dbopsd.migrate.versions.apply.work import (
     limits_of,
     script_of,
@@ -92,7 +93,9 @@ class PlanTrial(PlanState):
         work, key = self._work, self._work.ledger.lock_key
         opening = await work.working.opening(planned.script, limits_of(work, planned), key)
         text = script_of(planned, planned.script.text)
-        async with work.session.script_transaction(opening, text) as done:
+        closing = load("check_constraints")
+        async with work.session.script_transaction(opening, text, closing) as transaction:
+            done = transaction.done
             self.runs[index] = replace(self.runs[index], statements_done=done.statements)
             if done.ends_transaction:
                 raise transaction_ended(work, planned)

@@ -39,7 +39,7 @@ LEDGER_VERSION: Final = 4
 
 _SQL: Final = "dbopsd.migrate.versions.ledger.sql"
 _COLUMNS: Final = frozenset(field.name for field in dataclasses.fields(LedgerRun))
-_PARAMETER: Final = re.compile(r"%\((\w+)\)s|%%")
+_PARAMETER: Final = re.compile(r"%\((\w+)\)s")
 _MOMENTS: Final = ("started_at", "finished_at", "backend_start")
 _DIRECTIONS: Final = {each.value: each for each in Direction}
 _RESULTS: Final = {each.value: each for each in Result}
@@ -168,13 +168,10 @@ class Ledger:
 
     def done_statement(self, run: NewRun) -> Statement:
         """What `done` does as a statement without parameters, to be sent in a script."""
-        insert = self.statement("insert_run")
-        values = _parameters(dataclasses.replace(run, result=Result.DONE))
-
-        def value_of(found: re.Match[str]) -> str:
-            return "%" if found[1] is None else _literal(values[found[1]])
-
-        return Statement(_PARAMETER.sub(value_of, insert.query_text), insert.summary)
+        insert = _insertion(self.schema)
+        values = _parameters(run) | {"result": Result.DONE.value, "ended": True}
+        literals = [_literal(values[name]) for name in insert.parameters]
+        return Statement(insert.text % tuple(literals), insert.summary)
 
     async def record(self, session: Session, runs: Iterable[NewRun]) -> None:
         """Record runs as they are, all of them or none, in their order."""
@@ -329,6 +326,23 @@ def _statement(schema: str, name: str) -> Statement:
     return statement.with_identifiers(schema=schema, **names)
 
 
+@dataclass(frozen=True, slots=True)
+class _Insertion:
+    """The statement that records a run, with a `%s` in the place of each of its parameters."""
+
+    text: str
+    parameters: tuple[str, ...]
+    summary: str
+
+
+@cache
+def _insertion(schema: str) -> _Insertion:
+    insert = _statement(schema, "insert_run")
+    text = insert.query_text
+    names = tuple(_PARAMETER.findall(text))
+    return _Insertion(_PARAMETER.sub("%s", text), names, insert.summary)
+
+
 def _literal(value: str | int | datetime | None) -> str:
     if value is None:
         return "NULL"
@@ -338,9 +352,8 @@ def _literal(value: str | int | datetime | None) -> str:
 
 
 def _parameters(run: NewRun) -> dict[str, Any]:
-    values = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
     return {
-        **values,
+        **vars(run),
         "direction": run.direction.value,
         "result": run.result.value,
         "ended": run.result is not Result.RUNNING,

@@ -105,6 +105,7 @@ LISTEN kept;
 SELECT pg_advisory_unlock_all();
 CREATE TABLE held AS SELECT count(*) FROM pg_locks
 WHERE locktype = 'advisory' AND objsubid = 1 AND pid = pg_backend_pid();
+SELECT pg_advisory_lock(4711), pg_advisory_lock_shared(4712);
 SET ROLE {role};
 SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;
 """
@@ -160,6 +161,45 @@ async def test_a_file_may_choose_the_modes_of_its_transaction(site: MigrationSit
     )
     await site.apply_unchecked()
     assert site.ask("SELECT * FROM a") == [("serializable", "7s")]
+    site.write(
+        "002_b",
+        "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; SELECT pg_advisory_unlock_all();"
+        "CREATE TABLE b ();",
+    )
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, MigrationFailed)
+    assert "gives back all advisory locks" in failed.error.message
+    assert site.tables() == ["a"], "somebody else may have begun the same file"
+
+
+async def test_a_file_is_two_messages(site: MigrationSite, recording: Recording) -> None:
+    site.write("001_a", "CREATE TABLE a ();")
+    site.write("002_b", "CREATE TABLE b (); -- without an end")
+    await site.apply_unchecked()
+    names = recording.names()
+    # On a slow machine the watch has a look, too.
+    sent = [each for each in names[names.index("MIGRATION") :] if "pg_stat_activity" not in each]
+    assert sent[:2] == ["MIGRATION", "RESET ALL"]
+    assert sent.count("MIGRATION") == sent.count("RESET ALL") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("CREATE TABLE a (); DROP SCHEMA dbops CASCADE;", 'relation "dbops.migration_runs"'),
+        ("CREATE TABLE a (); SET TRANSACTION READ ONLY;", "read-only transaction"),
+    ],
+)
+async def test_a_row_that_cannot_be_written_is_no_failure_of_a_statement(
+    site: MigrationSite, text: str, cause: str
+) -> None:
+    site.write("001_a", text)
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, MigrationFailed)
+    assert failed.error.message.startswith("001_a.sql: it ran, but its row")
+    assert cause in failed.error.message
+    assert site.tables() == []
+    assert [run.result for run in await site.runs()] == [Result.FAILED]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,4 @@
--- summary: SET CONSTRAINTS
--- What is deferred runs with the settings and as the role of the file, as it would at its own COMMIT.
-SET CONSTRAINTS ALL IMMEDIATE;
+-- summary: RESET ALL
 RESET SESSION AUTHORIZATION;
 RESET ROLE;
 RESET ALL;
@@ -9,5 +7,8 @@ DEALLOCATE ALL;
 UNLISTEN *;
 DISCARD SEQUENCES;
 DISCARD TEMP;
--- While the lock of the transaction is held, nobody else can have it.
-SELECT pg_catalog.pg_try_advisory_lock({lock_key}), {settings}
+-- Advisory locks of the file end with it. While the lock of the transaction is held, nobody else can have
+-- that of migrations; where the file gave it away, and somebody else has it, this divides by zero.
+SELECT
+    pg_catalog.pg_try_advisory_xact_lock({lock_key}), pg_catalog.pg_advisory_unlock_all(),
+    1 OPERATOR(pg_catalog./) pg_catalog.pg_try_advisory_lock({lock_key})::pg_catalog.int4, {settings}
