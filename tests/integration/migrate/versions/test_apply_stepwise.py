@@ -83,6 +83,13 @@ async def test_statements_that_refuse_a_transaction(site: MigrationSite) -> None
     assert site.ask("SELECT count(*) FROM t") == [101]
 
 
+async def test_what_takes_long_says_what_it_is(site: MigrationSite) -> None:
+    site.write("001_a", f"{OFF}SELECT pg_sleep(1.3);")
+    run = site.run()
+    await site.apply_unchecked(run)
+    assert "apply 001, SELECT pg_sleep(1.3), for 1 s" in [each[0] for each in run.progress_log]
+
+
 async def test_a_failure_at_the_first_statement_leaves_nothing(site: MigrationSite) -> None:
     site.ask(ROWS)
     site.write("001_a", f"{OFF}CREATE UNIQUE INDEX CONCURRENTLY i ON t (x);")
@@ -391,7 +398,7 @@ async def test_what_commits_by_itself_is_not_repeated(site: MigrationSite) -> No
         failed = await site.failure(site.apply_unchecked())
     assert isinstance(failed.error, MigrationFailed)
     assert "user request; in the way: pid" in failed.error.message, "writers stand behind it"
-    assert failed.error.message.endswith("(statement 1 of 1)")
+    assert failed.error.message.endswith("(statement 1 of 1: CALL p())")
     assert "look at what its procedure commits" in failed.error.message
     assert site.ask("SELECT count(*) FROM counted") == [1]
     [run] = await site.runs()
