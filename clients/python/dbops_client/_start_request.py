@@ -44,9 +44,11 @@ def start_request(
     values["request_id"] = request_id_or_new(values.get("request_id"))
     operation_timeout_s = values.pop("operation_timeout_s", None)
     lock_wait_s = values.pop("lock_wait_s", None)
+    roundtrip_limit_s = values.pop("roundtrip_limit_s", None)
     for field, name, value_s in (
         ("timeout", "operation_timeout_s", operation_timeout_s),
         ("lock_wait", "lock_wait_s", lock_wait_s),
+        ("roundtrip_limit", "roundtrip_limit_s", roundtrip_limit_s),
     ):
         if value_s is not None:
             values[field] = _duration(seconds(name, value_s))

@@ -65,7 +65,9 @@ async def check_migrations(run: Run, request: CheckMigrationsRequest) -> CheckRe
         if request.drift and session is not None:
             drift, drift_notes = await _drift(session, ledger, database)
             notes += drift_notes
-    roundtrip = await round_trip(run, folders) if request.roundtrip else ()
+    roundtrip: tuple[Roundtrip, ...] = ()
+    if request.roundtrip:
+        roundtrip = await round_trip(run, folders, limit_s=request.roundtrip_limit_s)
     findings = with_problems(result, problems, planned)
     return CheckReport(
         ok=_is_ok(request, findings, drift, roundtrip),

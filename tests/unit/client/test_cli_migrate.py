@@ -74,9 +74,15 @@ def test_json_is_the_result_and_nothing_else(migrate, method):
 
 class TestRequests:
     def test_check(self, sent):
-        request = sent(*CHECK, "--drift", "--roundtrip", "--strict", "--set", "a")
+        limit = ("--roundtrip-limit", "1.5")
+        request = sent(*CHECK, "--drift", "--roundtrip", *limit, "--strict", "--set", "a")
         assert request == migrations_pb2.CheckMigrationsRequest(
-            name="databases/main", set="a", drift=True, roundtrip=True, strict=True
+            name="databases/main",
+            set="a",
+            drift=True,
+            roundtrip=True,
+            strict=True,
+            roundtrip_limit=Duration(seconds=1, nanos=500_000_000),
         )
 
     def test_apply(self, sent):

@@ -391,6 +391,7 @@ class CheckMigrationsRequest(_message.Message):
     DRIFT_FIELD_NUMBER: _builtins.int
     ROUNDTRIP_FIELD_NUMBER: _builtins.int
     STRICT_FIELD_NUMBER: _builtins.int
+    ROUNDTRIP_LIMIT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The database, `databases/{database}`."""
     request_id: _builtins.str
@@ -413,6 +414,12 @@ class CheckMigrationsRequest(_message.Message):
     def timeout(self) -> _duration_pb2.Duration:
         """The maximum duration of the operation, above 0 s and at most 10 years. Unset: no limit."""
 
+    @_builtins.property
+    def roundtrip_limit(self) -> _duration_pb2.Duration:
+        """How long the round trips may take in all, above 0 s and at most 7 days. Those that were not begun by then are
+        `NOT_TRIED`. Default: no limit.
+        """
+
     def __init__(
         self,
         *,
@@ -424,10 +431,11 @@ class CheckMigrationsRequest(_message.Message):
         drift: _builtins.bool = ...,
         roundtrip: _builtins.bool = ...,
         strict: _builtins.bool = ...,
+        roundtrip_limit: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["roundtrip_limit", b"roundtrip_limit", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["drift", b"drift", "name", b"name", "request_id", b"request_id", "roundtrip", b"roundtrip", "set", b"set", "strict", b"strict", "timeout", b"timeout", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drift", b"drift", "name", b"name", "request_id", b"request_id", "roundtrip", b"roundtrip", "roundtrip_limit", b"roundtrip_limit", "set", b"set", "strict", b"strict", "timeout", b"timeout", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -48,6 +48,7 @@ class CheckMigrationsOptions(StartOptions, total=False):
     drift: bool
     roundtrip: bool
     strict: bool
+    roundtrip_limit_s: float | None
 
 
 class _ExtentOptions(StartOptions, total=False):

@@ -146,6 +146,13 @@ def _report_of_failure(operation: str, error: DbopsError) -> migrations_pb2.Migr
     is_flag=True,
     help="And whether each rollback restores the schema, on a scratch database.",
 )
+@click.option(
+    "--roundtrip-limit",
+    "roundtrip_limit_s",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="How long the round trips may take; the rest is NOT_TRIED.  [default: no limit]",
+)
 @click.option("--strict", is_flag=True, help="Warnings fail the check, too.")
 @starts_migration_operation(_check_without_result, remarks=_what_is_well)
 def check(

@@ -13,6 +13,7 @@ _SCHEMA_AND_TABLE: Final = re.compile(r"[^.\0]{1,63}\.[^\0]{1,63}")
 _MOST_REASON_CHARS: Final = 500
 _MOST_COUNT: Final = 100_000
 _MOST_LOCK_WAIT_S: Final = 86_400.0
+_MOST_ROUNDTRIP_S: Final = 604_800.0
 
 
 class Resolution(Enum):
@@ -45,6 +46,14 @@ class CheckMigrationsRequest(Request):
     drift: bool = False
     roundtrip: bool = False
     strict: bool = False
+    roundtrip_limit_s: float | None = None
+    """How long round trips may take in all, in seconds; None: no limit."""
+
+    def check(self) -> None:
+        """Raise `InvalidField`."""
+        limit_s = self.roundtrip_limit_s
+        if limit_s is not None and not 0 < limit_s <= _MOST_ROUNDTRIP_S:
+            raise InvalidField("roundtrip_limit", "is not above 0 s and at most 7 days")
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,14 @@
 """Apply, roll back and apply again every migration, and compare the schemas."""
 
+import math
+import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from dataclasses import dataclass
+from typing import ClassVar, Final
 
 from dbopsd.db.errors import ConnectFailed
-from dbopsd.errors import DbopsError
+from dbopsd.errors import DbopsError, StatusCode
 from dbopsd.migrate.versions.fingerprint.differences import definition_differs, differences
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
 from dbopsd.migrate.versions.model.errors import located
@@ -22,16 +25,22 @@ from dbopsd.migrate.versions.roundtrip.scripts import StepFailed
 from dbopsd.migrate.versions.roundtrip.server_wide import ReachesBeyond, why_not
 from dbopsd.operations.kind import Run
 
+# One for all, or it would never be known how long the rest takes.
+_STAGE: Final = "round trips"
 _UNIT: Final = "migrations"
 
 
-async def round_trip(run: Run, folders: Sequence[Folder]) -> tuple[Roundtrip, ...]:
+async def round_trip(
+    run: Run, folders: Sequence[Folder], *, limit_s: float | None = None
+) -> tuple[Roundtrip, ...]:
     """The round trip of every migration of the folders, in their order.
 
     On scratch databases of the same server, which begin empty and are dropped. None stops the
     others: after one that does not restore, the next finds the schema as though it had not been
-    rolled back. Where there can be no scratch database, none is tried, and each says why.
+    rolled back. Where there can be no scratch database, none is tried, and each says why; so after
+    `limit_s` (None: no limit), once the one that was begun is finished; the first always is.
     """
+    until_s = time.monotonic() + (math.inf if limit_s is None else limit_s)
     total = sum(len(folder.migrations) for folder in folders)
     results: list[Roundtrip] = []
     try:
@@ -40,12 +49,14 @@ async def round_trip(run: Run, folders: Sequence[Folder]) -> tuple[Roundtrip, ..
             for folder in folders:
                 refused = next((located(each) for each in folder.problems if each.blocking), "")
                 for file in folder.migrations:
-                    run.progress(f"round trip of {file.key}", len(results), total, _UNIT)
+                    if results and time.monotonic() >= until_s:
+                        raise OutOfTime(len(results), total)
+                    run.progress(_STAGE, len(results), total, _UNIT)
                     results.append(await trip.of(file, refused))
     except DbopsError as error:
         files = [file for folder in folders for file in folder.migrations]
         results += [_not_tried(file, error.message) for file in files[len(results) :]]
-    run.progress("round trips", total, total, _UNIT)
+    run.progress(_STAGE, total, total, _UNIT)
     return tuple(results)
 
 
@@ -57,6 +68,21 @@ async def clean_up(run: Run, request: CheckMigrationsRequest) -> None:
     if request.roundtrip:
         with suppress(ConnectFailed):
             await drop_scratch_databases(run.database, run.operation)
+
+
+@dataclass(eq=False)
+class OutOfTime(DbopsError):
+    """The time for round trips is over."""
+
+    reason: ClassVar[str] = "ROUND_TRIP_OUT_OF_TIME"
+    code: ClassVar[StatusCode] = StatusCode.DEADLINE_EXCEEDED
+
+    done: int
+    total: int
+
+    @property
+    def message(self) -> str:
+        return f"the time for round trips was over after {self.done} of {self.total}"
 
 
 class _Trip:
@@ -81,7 +107,7 @@ class _Trip:
         if self._spoilt:
             await self._scratch.restore(self._applied)
             self._spoilt = False
-        before = await self._fingerprint() if file.down else None
+        before = await self._scratch.digest() if file.down else ""
         try:
             await self._scratch.run(file.up)
         except ReachesBeyond as error:
@@ -90,11 +116,18 @@ class _Trip:
         except StepFailed as error:
             return self._not_applied(file, error)
         self._applied.append(file.up)
-        if before is None or file.down is None:
-            return await self._again(file, RoundtripResult.NO_ROLLBACK, ())
+        if file.down is None:
+            return await self._without_rollback(file)
         return await self._back(file, file.down, before)
 
-    async def _back(self, file: MigrationFile, down: Script, before: Fingerprint) -> Roundtrip:
+    async def _without_rollback(self, file: MigrationFile) -> Roundtrip:
+        """Nothing undoes it, and a repeatable one must bear to be applied again."""
+        problem = await self._apply_again(file) if file.repeatable else ""
+        result = RoundtripResult.FAILED if problem else RoundtripResult.NO_ROLLBACK
+        self._spoilt = bool(problem)
+        return _result(file, result, problem=problem)
+
+    async def _back(self, file: MigrationFile, down: Script, before: str) -> Roundtrip:
         if reason := why_not(down):
             return _not_tried(file, reason)
         try:
@@ -105,24 +138,34 @@ class _Trip:
         except StepFailed as error:
             self._spoilt = not error.undone
             return _result(file, RoundtripResult.FAILED, problem=f"rolling back: {error.problem}")
-        found = differences(before, await self._fingerprint())
-        return await self._again(file, _restored(found), found)
-
-    async def _again(
-        self, file: MigrationFile, result: RoundtripResult, found: tuple[Difference, ...]
-    ) -> Roundtrip:
-        """Apply it again, which all but migrations that nothing undid must bear."""
-        problem = ""
-        if result is not RoundtripResult.NO_ROLLBACK or file.repeatable:
-            try:
-                await self._scratch.run(file.up)
-            except (StepFailed, ReachesBeyond) as error:
-                problem = f"applying again: {error.message}"
-                # What the rollback left is why, where it left something.
-                if result is not RoundtripResult.NOT_RESTORED:
-                    result = RoundtripResult.FAILED
-        self._spoilt = result in (RoundtripResult.NOT_RESTORED, RoundtripResult.FAILED)
+        after = await self._scratch.digest()
+        left = None if after and after == before else await self._fingerprint()
+        problem = await self._apply_again(file)
+        self._spoilt = bool(problem)
+        found = () if left is None else differences(await self._schema_before(file), left)
+        result = _restored(found)
+        # What the rollback left is why it cannot be applied again, where it left something.
+        if problem and result is not RoundtripResult.NOT_RESTORED:
+            result = RoundtripResult.FAILED
         return _result(file, result, found, problem)
+
+    async def _apply_again(self, file: MigrationFile) -> str:
+        """Apply it; why that failed, empty: it did not."""
+        try:
+            await self._scratch.run(file.up)
+        except (StepFailed, ReachesBeyond) as error:
+            return f"applying again: {error.message}"
+        return ""
+
+    async def _schema_before(self, file: MigrationFile) -> Fingerprint:
+        """The schema on which a migration is applied, which is applied anew on it.
+
+        Of another database: until something differs, nobody needs to know more than a digest.
+        """
+        await self._scratch.restore(self._applied[:-1])
+        before = await self._fingerprint()
+        self._spoilt = bool(await self._apply_again(file))
+        return before
 
     def _not_applied(self, file: MigrationFile, error: StepFailed) -> Roundtrip:
         self._spoilt = not error.undone

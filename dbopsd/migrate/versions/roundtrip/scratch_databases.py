@@ -11,6 +11,7 @@ from dbopsd.db.errors import DatabaseError
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.errors import DbopsError, StatusCode
+from dbopsd.migrate.versions.fingerprint.schema_digests import SchemaDigests
 from dbopsd.migrate.versions.model.migration_file import Script
 from dbopsd.migrate.versions.roundtrip.scripts import run_script
 from dbopsd.migrate.versions.roundtrip.statements import load
@@ -89,6 +90,7 @@ class ScratchDatabases:
         self._made = 0
         self._stack = AsyncExitStack()
         self._session: Session | None = None
+        self._digests: SchemaDigests | None = None
         self._current = ""
         self._clean = ""
         # How many scripts made the clean one what it is.
@@ -101,6 +103,15 @@ class ScratchDatabases:
         if self._session is None:
             raise AssertionError("unreachable: it was connected to")
         return self._session
+
+    async def digest(self) -> str:
+        """Of its schema; see `SchemaDigests`."""
+        await self.session()
+        if self._digests is None:
+            # Scripts discard what a session has, and with it a plan.
+            observer = await self._stack.enter_async_context(self._connected(self._current))
+            self._digests = SchemaDigests(observer, self._database.config.migrations.schema_)
+        return await self._digests.digest()
 
     async def run(self, script: Script) -> None:
         """Run a script there. Raises `StepFailed` and `ReachesBeyond`."""
@@ -139,7 +150,7 @@ class ScratchDatabases:
         self._session = await self._stack.enter_async_context(self._connected(self._current))
 
     async def _leave_current(self) -> None:
-        self._session = None
+        self._session = self._digests = None
         await self._stack.aclose()
         if self._current:
             await self._drop(self._current)

@@ -170,3 +170,24 @@ async def test_what_reaches_beyond_its_database_is_undone_wherever_it_stands(
     ]
     assert postgres.execute(f"SELECT FROM pg_roles WHERE rolname = '{role}'") == []
     assert left_on(postgres) == []
+
+
+async def test_what_there_is_no_time_for_says_so(
+    postgres: PostgresServer,
+    database_dsn: str,
+    tmp_path: Path,
+    open_migrated: Callable[..., Awaitable[Database]],
+    folder_of: Callable[..., Folder],
+) -> None:
+    database = await open_migrated(database_dsn, tmp_path / "migrations")
+    migrations = {
+        "001_slow": ("CREATE TABLE t (); SELECT pg_sleep(0.1)", "DROP TABLE t"),
+        "002_none": ("CREATE TABLE u ()", "DROP TABLE u"),
+        "003_none": ("CREATE TABLE v ()", "DROP TABLE v"),
+    }
+    run = OperationRun(database, tmp_path)
+    results = await round_trip(run, [folder_of(database, migrations)], limit_s=0.1)
+    assert [each.result.value for each in results] == ["RESTORED", "NOT_TRIED", "NOT_TRIED"]
+    over = "the time for round trips was over after 1 of 3"
+    assert [each.problem for each in results] == ["", over, over]
+    assert left_on(postgres) == []
