@@ -1,9 +1,10 @@
 """Histories of other migration tools as those tools write them, and the files that they ran.
 
 dbmate 2.37.0, sqlx-cli 0.8.6, drizzle-orm 0.44.7 and ActiveRecord 6.1.7 ran their files on
-PostgreSQL 18, and what `pg_dump --inserts` then said of their tables stands here. The other tables
+PostgreSQL 18, and what `pg_dump --inserts` then said of their tables stands here; longer runs, with
+failures among them, are in `tool_runs/`. The tables of Flyway, golang-migrate and goose
 have the columns and values that the source of the tool, and dumps of databases that it migrated,
-show: Flyway's checksums and those of Prisma and Atlas were computed by their published algorithms.
+show: Flyway's checksums were computed by its published algorithm.
 """
 
 from collections.abc import Mapping
@@ -25,13 +26,34 @@ class RecordedHistory:
     """As the configuration names it."""
     source_table: str
     applied: tuple[str, ...]
-    """The paths of what is applied."""
+    """The paths of what is applied, in the order of the table."""
+    mismatched: tuple[str, ...] = ()
+    """The paths of what was changed since."""
+    failed: tuple[str, ...] = ()
+    """The paths of what failed, or was not finished."""
+    unknown: tuple[str, ...] = ()
+    """The versions of what was removed since."""
 
     def write(self, directory: Path) -> None:
         """Write the files, as they were when the tool ran them."""
         for path, text in self.files.items():
             (directory / path).parent.mkdir(parents=True, exist_ok=True)
             (directory / path).write_bytes(text.encode())
+
+
+_RUNS: Final = Path(__file__).parent / "tool_runs"
+
+
+def _run(name: str, layout: str, source_table: str, **outcome: tuple[str, ...]) -> RecordedHistory:
+    """The run of a tool that `tool_runs/` has."""
+    migrations = _RUNS / name / "migrations"
+    files = {
+        str(path.relative_to(migrations)): path.read_bytes().decode()
+        for path in migrations.rglob("*")
+        if path.is_file()
+    }
+    table = (_RUNS / name / "history.sql").read_text()
+    return RecordedHistory(table, files, layout, source_table, **outcome)
 
 
 _CREATE: Final = "CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL);\n"
@@ -263,98 +285,67 @@ RECORDED: Final[Mapping[Tool, RecordedHistory]] = {
         "public.goose_db_version",
         ("00001_create_users.sql", "00002_users_name.sql"),
     ),
-    Tool.PRISMA: RecordedHistory(
-        """
-        CREATE TABLE public._prisma_migrations (
-            id character varying(36) NOT NULL PRIMARY KEY,
-            checksum character varying(64) NOT NULL,
-            finished_at timestamp with time zone,
-            migration_name character varying(255) NOT NULL,
-            logs text,
-            rolled_back_at timestamp with time zone,
-            started_at timestamp with time zone DEFAULT now() NOT NULL,
-            applied_steps_count integer DEFAULT 0 NOT NULL
-        );
-        INSERT INTO public._prisma_migrations VALUES
-            ('5b1c3a52-0d0b-4a53-8a55-1c7fcb0f7a01',
-             '6df43129dbfd64f7a09e715fcd7ff7ef15744aed20d7947b9e43c95eed3f2ad1',
-             '2026-01-01 12:00:00.05+00', '20240101120000_create_users', NULL, NULL,
-             '2026-01-01 12:00:00+00', 1),
-            ('5b1c3a52-0d0b-4a53-8a55-1c7fcb0f7a02',
-             '2d3109e4635a83756c65b154aa8f1e5c6ccd7c2ff4ec631c89943d9dd5cd9b24',
-             NULL, '20240102120000_users_name', 'A migration failed to apply.',
-             '2026-01-02 12:30:00+00', '2026-01-02 12:00:00+00', 0),
-            ('5b1c3a52-0d0b-4a53-8a55-1c7fcb0f7a03',
-             '2d3109e4635a83756c65b154aa8f1e5c6ccd7c2ff4ec631c89943d9dd5cd9b24',
-             '2026-01-02 13:00:00.05+00', '20240102120000_users_name', NULL, NULL,
-             '2026-01-02 13:00:00+00', 1);
-        """,
-        {
-            "migration_lock.toml": 'provider = "postgresql"\n',
-            "20240101120000_create_users/migration.sql": _CREATE,
-            "20240102120000_users_name/migration.sql": _NAME,
-        },
+    Tool.PRISMA: _run(
+        "prisma",
         "prisma",
         "public._prisma_migrations",
-        (
+        applied=(
             "20240101120000_create_users/migration.sql",
             "20240102120000_users_name/migration.sql",
+            "20240103120000_users_email_key/migration.sql",
+            "20240102150000_between/migration.sql",
+            "20240107120000_by_hand/migration.sql",
         ),
+        mismatched=("20240104120000_users_age/migration.sql",),
+        failed=("20240108120000_broken/migration.sql",),
+        unknown=("20240105120000_users_city", "20240107130000_bom"),
     ),
-    Tool.ATLAS: RecordedHistory(
-        """
-        CREATE SCHEMA atlas_schema_revisions;
-        CREATE TABLE atlas_schema_revisions.atlas_schema_revisions (
-            version character varying NOT NULL PRIMARY KEY,
-            description character varying NOT NULL,
-            type bigint DEFAULT 2 NOT NULL,
-            applied bigint DEFAULT 0 NOT NULL,
-            total bigint DEFAULT 0 NOT NULL,
-            executed_at timestamp with time zone NOT NULL,
-            execution_time bigint NOT NULL,
-            error text,
-            error_stmt text,
-            hash character varying NOT NULL,
-            partial_hashes jsonb,
-            operator_version character varying NOT NULL
-        );
-        INSERT INTO atlas_schema_revisions.atlas_schema_revisions VALUES
-            ('.atlas_cloud_identifier', '5b1c3a52', 2, 0, 0, '2026-01-01', 0, NULL, NULL,
-             '', NULL, ''),
-            ('20240101120000', 'create_users', 2, 1, 1, '2026-01-01 12:00:00+00', 1500000,
-             NULL, NULL,
-             'uDL+bN+WxMx1A/zBCMA3OWofqp2oX9ytLQ+UchDI9uM=', NULL, 'Atlas CLI v0.32.0'),
-            ('20240102120000', 'users_name', 2, 1, 1, '2026-01-02 12:00:00+00', 1500000,
-             NULL, NULL,
-             'Zd45fgpg6qLu5lNLkJrGyQ9+gutVs9L0rVxkfgvwvmc=', NULL, 'Atlas CLI v0.32.0');
-        """,
-        {
-            "20240101120000_create_users.sql": _CREATE,
-            "20240102120000_users_name.sql": _NAME,
-        },
-        "sqlx",
+    Tool.ATLAS: _run(
+        "atlas",
+        "dbops",
         "atlas_schema_revisions.atlas_schema_revisions",
-        ("20240101120000_create_users.sql", "20240102120000_users_name.sql"),
+        applied=(
+            "20240101120000_create_users.sql",
+            "20240102120000_users_name.sql",
+            "20240103120000_email_key.sql",
+            "20240104120000.sql",
+            "20240105120000_broken.sql",
+            "20240106120000_later.sql",
+        ),
+        mismatched=("20240107120000_changed.sql",),
+        failed=("20240108120000_half.sql",),
     ),
-    Tool.DIESEL: RecordedHistory(
-        """
-        CREATE TABLE __diesel_schema_migrations (
-            version VARCHAR(50) PRIMARY KEY NOT NULL,
-            run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
-        );
-        INSERT INTO __diesel_schema_migrations VALUES
-            ('00000000000000', '2026-01-01 12:00:00'),
-            ('20240101120000', '2026-01-01 12:00:01'),
-            ('20240102120000', '2026-01-02 12:00:00');
-        """,
-        {
-            "2024-01-01-120000_create_users/up.sql": _CREATE,
-            "2024-01-01-120000_create_users/down.sql": _DROP,
-            "20240102120000_users_name/up.sql": _NAME,
-            "20240102120000_users_name/down.sql": _NO_NAME,
-        },
+    Tool.DIESEL: _run(
+        "diesel",
         "diesel",
         "public.__diesel_schema_migrations",
-        ("2024-01-01-120000_create_users/up.sql", "20240102120000_users_name/up.sql"),
+        applied=(
+            "00000000000000_diesel_initial_setup/up.sql",
+            "2024-01-01-120000_create_users/up.sql",
+            "20240102120000_users_name/up.sql",
+            "2024-01-03-120000-0000_email_key/up.sql",
+            "20240104120000_users_age/up.sql",
+            "20240103000000_between/up.sql",
+        ),
+        unknown=("20240101000000",),
     ),
+}
+
+DRIZZLE_1_0: Final = _run(
+    "drizzle_1_0",
+    "drizzle",
+    "drizzle.__drizzle_migrations",
+    applied=(
+        "20261130184055_create_users/migration.sql",
+        "20261130184113_users_name/migration.sql",
+        "20261130184200_users_city/migration.sql",
+        "20261130184130_between/migration.sql",
+    ),
+    mismatched=("20261130184300_users_zip/migration.sql",),
+    unknown=("20261130184400_users_old",),
+)
+
+ALL: Final[Mapping[str, tuple[Tool, RecordedHistory]]] = {
+    **{tool.value: (tool, recorded) for tool, recorded in RECORDED.items()},
+    "drizzle 1.0": (Tool.DRIZZLE, DRIZZLE_1_0),
 }

@@ -37,7 +37,7 @@ from dbopsd.migrate.versions.plan.description import migrations_of
 from dbopsd.operations.errors import FailedWithResult
 from tests.integration.migrate.versions.conftest import OpenMigrated
 from tests.support.operation_run import OperationRun
-from tests.support.recorded_histories import RECORDED
+from tests.support.recorded_histories import ALL, RECORDED, RecordedHistory
 from tests.support.transaction_pooler import TransactionPooler
 
 GOLANG_MIGRATE = RECORDED[Tool.GOLANG_MIGRATE]
@@ -83,12 +83,17 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "migrations"
 
 
-@pytest.mark.parametrize("tool", RECORDED, ids=lambda tool: tool.value)
+@pytest.mark.parametrize(("tool", "recorded"), ALL.values(), ids=ALL)
 async def test_what_a_tool_has_applied_is_adopted(
-    open_migrated: OpenMigrated, database_dsn: str, directory: Path, tmp_path: Path, tool: Tool
+    open_migrated: OpenMigrated,
+    database_dsn: str,
+    directory: Path,
+    tmp_path: Path,
+    tool: Tool,
+    recorded: RecordedHistory,
 ) -> None:
-    recorded = RECORDED[tool]
-    migrated(database_dsn, directory, tool)
+    execute(database_dsn, recorded.table)
+    recorded.write(directory)
     rows = f"SELECT * FROM {recorded.source_table}"
     before = execute(database_dsn, rows)
     database = await open_migrated(database_dsn, directory, layout=recorded.layout)
@@ -99,20 +104,29 @@ async def test_what_a_tool_has_applied_is_adopted(
 
     assert [each.path for each in report.adopted] == list(recorded.applied)
     assert [each.path for each in foreseen.adopted] == list(recorded.applied)
-    assert (report.unknown, report.mismatched, report.failed) == ((), (), ())
+    paths = {each.version: each.path for each in await listed(database)}
+    assert [paths[each.version] for each in report.mismatched] == list(recorded.mismatched)
+    assert [paths[each.version] for each in report.failed] == list(recorded.failed)
+    assert [each.version for each in report.unknown] == list(recorded.unknown)
     assert report.source_table == recorded.source_table
     assert report.notes
     timed = tool in (Tool.FLYWAY, Tool.SQLX, Tool.PRISMA, Tool.ATLAS)
-    assert [each.duration_s is not None for each in await listed(database) if each.apply_time] == [
-        timed for _ in recorded.applied
-    ]
     assert {
-        path for path, state in (await states(database)).items() if state is State.ADOPTED
-    } == set(recorded.applied)
+        each.duration_s is not None
+        for each in await listed(database)
+        if each.path in recorded.applied and "by_hand" not in each.path
+    } == {timed}
+    by_state: dict[State, set[str]] = {}
+    for path, state in (await states(database)).items():
+        by_state.setdefault(state, set()).add(path)
+    assert by_state.get(State.ADOPTED) == set(recorded.applied)
+    assert by_state.get(State.CHANGED, set()) == set(recorded.mismatched)
+    assert by_state.get(State.INTERRUPTED, set()) == set(recorded.failed)
     assert execute(database_dsn, rows) == before
     again = await adopt(database, tmp_path, tool)
     assert again.adopted == ()
-    assert len(await ledger_runs(database)) == len(recorded.applied)
+    taken = (*recorded.applied, *recorded.mismatched, *recorded.failed)
+    assert len(await ledger_runs(database)) == len(taken)
 
 
 async def test_validating_creates_nothing(

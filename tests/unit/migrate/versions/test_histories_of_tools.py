@@ -186,6 +186,7 @@ class TestPrisma:
             "rolled_back_at": None,
             "logs": None,
             "steps": 1,
+            "each_by_itself": False,
         }
         return name, *(values | changes).values()
 
@@ -201,6 +202,34 @@ class TestPrisma:
     def test_the_attempt_that_counts(self, rows: list[dict[str, Any]], result: Result) -> None:
         history = understand(Tool.PRISMA, [self.row(**row) for row in rows], folder(self.FILE))
         assert [each[2] for each in shown(history)] == [result]
+
+    def test_what_an_adapter_ran_statement_by_statement_may_have_left_something(self) -> None:
+        row = {"finished_at": None, "logs": "Error: no", "each_by_itself": True}
+        two = at_path(migration("001", "SELECT 1;\nSELECT 2;\n"), "20240101_one/migration.sql")
+        two = replace(two, up=replace(two.up, statements=2))
+        of_two = self.row(**row, checksum=hashlib.sha256(two.content).hexdigest())
+        one = replace(self.FILE, up=replace(self.FILE.up, statements=1))
+        for file, recorded, result in (
+            (two, of_two, Result.INTERRUPTED),
+            (one, self.row(**row), Result.FAILED),
+            (one, of_two, Result.INTERRUPTED),  # it was another file that failed
+        ):
+            history = understand(Tool.PRISMA, [recorded], folder(file))
+            assert [each[2] for each in shown(history)] == [result]
+
+    @pytest.mark.parametrize(
+        "logs",
+        [
+            "no such table",
+            "external connector error\nno such table\n   0: sql_schema_connector",
+            "A migration failed to apply.\n\nCode: 1\n\nDatabase error:\nno such table",
+            "no such table\nDatabase error:",
+        ],
+    )
+    def test_the_error_is_what_the_database_said(self, logs: str) -> None:
+        row = self.row(finished_at=None, logs=logs)
+        (one,) = understand(Tool.PRISMA, [row], folder(self.FILE)).recorded
+        assert one.problem == "Prisma has it as failed: no such table"
 
     def test_one_that_was_rolled_back_is_nothing(self) -> None:
         rows = [self.row(finished_at=None, rolled_back_at=AT)]
@@ -226,9 +255,9 @@ class TestDrizzle:
         one, two = at_path(ONE, "0000_a.sql"), at_path(TWO, "0001_b.sql")
         files = replace(folder(one, two), directory=str(tmp_path))
         rows = [
-            (hashlib.sha256(ONE.content).hexdigest(), 1600000000000),
-            ("0" * 64, 1700000000000),
-            ("1" * 64, 1800000000000),
+            (hashlib.sha256(ONE.content).hexdigest(), 1600000000000, None, None),
+            ("0" * 64, 1700000000000, None, None),
+            ("1" * 64, 1800000000000, None, None),
         ]
         assert [each[1::2] for each in shown(understand(Tool.DRIZZLE, rows, files))] == [
             ("0000_a.sql", True),
@@ -244,8 +273,18 @@ class TestDrizzle:
             (tmp_path / "meta").mkdir()
             (tmp_path / "meta" / "_journal.json").write_text(journal)
         files = replace(folder(at_path(ONE, "0000_a.sql")), directory=str(tmp_path))
-        history = understand(Tool.DRIZZLE, [("0" * 64, 1700000000000)], files)
+        history = understand(Tool.DRIZZLE, [("0" * 64, 1700000000000, None, None)], files)
         assert [each[1] for each in shown(history)] == [""]
+
+    def test_a_name_goes_before_the_hash(self) -> None:
+        digest = hashlib.sha256(ONE.content).hexdigest()
+        rows = [(digest, 1, "002", AT), (digest, 1, "009", AT)]
+        history = understand(Tool.DRIZZLE, rows, folder(ONE, TWO))
+        assert shown(history) == [
+            ("002", "002_m002.sql", Result.DONE, False),
+            ("009", "", Result.DONE, None),
+        ]
+        assert history.recorded[0].finished_at == AT
 
 
 class TestAtlas:
@@ -258,6 +297,24 @@ class TestAtlas:
         return [
             (file.version, "m", *(values | changes).values(), sums[file.up.path]) for file in files
         ]
+
+    def test_one_that_was_mended_and_finished_keeps_its_error_and_its_first_hash(self) -> None:
+        failed = migration("002", "SELECT 1/0;\n")
+        one, _, three = self.rows(self.FILES)
+        (_, two) = self.rows([ONE, failed], error="division by zero")
+        history = understand(Tool.ATLAS, [one, two, three], folder(*self.FILES))
+        assert [each[2:] for each in shown(history)] == [
+            (Result.DONE, True),
+            (Result.DONE, None),
+            (Result.DONE, True),
+        ]
+
+    def test_what_follows_a_baseline_is_compared(self) -> None:
+        (_, two, three) = self.rows(self.FILES)
+        baseline = (*two[:2], 1, *two[3:-1], "")
+        for file, agrees in ((THREE, True), (migration("003", "SELECT 0;\n"), None)):
+            history = understand(Tool.ATLAS, [baseline, three], folder(ONE, TWO, file))
+            assert [each[3] for each in shown(history)] == [None, None, agrees]
 
     def test_nothing_after_the_first_that_differs_can_be_compared(self) -> None:
         changed = migration("002", "SELECT 0;\n")

@@ -2,7 +2,8 @@
 
 `sql/migrate/migrate.go` and `dir.go`: the hash is cumulative, over all files up to this one, so
 that one changed file changes those of all later ones; a version is the file's name up to
-its first `_`.
+its first `_`. One that failed, was mended and then finished keeps the error and the hash of its
+first attempt: only the count of its statements says that it is applied.
 """
 
 from collections.abc import Mapping
@@ -27,8 +28,8 @@ from dbopsd.migrate.versions.model.requests import Tool
 _BASELINE: Final = 1
 _MOST_ERROR_CHARS: Final = 200
 _NOTE: Final = (
-    "Atlas does not record who applied a migration, and its hashes are cumulative: after the first "
-    "file that differs, no later one can be compared"
+    "Atlas does not record who applied a migration, and its hashes are cumulative: one file that "
+    "differs, or was put in between, makes those of the later ones differ"
 )
 _CLAIM: Final = "Atlas has a baseline: every file up to it is taken to be applied"
 
@@ -45,7 +46,7 @@ def _understand(rows: Rows, folder: Folder) -> History:
             notes.append(_CLAIM)
             recorded.extend(_baselined(version, files))
             continue
-        finished = applied == total and not error
+        finished = applied == total
         recorded.append(
             Recorded(
                 version,
@@ -85,24 +86,22 @@ def _agreement(rows: Rows, files: Mapping[str, MigrationFile]) -> dict[str, bool
     """Whether each file is the one that was applied, by its version; None: it cannot be told."""
     by_name = sorted((PurePosixPath(file.up.path).name, version) for version, file in files.items())
     sums = atlas_sums((name, files[version].content) for name, version in by_name)
-    hashes = {version: digest for version, *_, digest in rows}
+    hashes = {version: digest.removeprefix("h1:") for version, *_, digest in rows}
+    mended = {version for version, *_, error, _ in rows if error}
     agreement: dict[str, bool | None] = {}
+    # Whether all before this file is as it was: then it is this file that differs.
+    before = True
     for name, version in by_name:
-        if name in sums and hashes.get(version, "").removeprefix("h1:") == sums[name]:
-            agreement[version] = True
-        elif name in sums and version in hashes:
-            # The first that differs, unless it is one before it that was not applied.
-            agreement[version] = False if _all_before(by_name, version, agreement) else None
-            break
+        if name not in sums:
+            continue
+        agrees: bool | None = None
+        if hashes.get(version) == sums[name]:
+            agrees = True
+        elif hashes.get(version) and before and version not in mended:
+            agrees = False
+        agreement[version] = agrees
+        before = agrees is True
     return agreement
-
-
-def _all_before(
-    by_name: list[tuple[str, str]], version: str, agreement: Mapping[str, bool | None]
-) -> bool:
-    """Whether every file before this one is as it was when it was applied."""
-    earlier = [each for _, each in by_name if each < version]
-    return all(agreement.get(each) for each in earlier)
 
 
 TOOL: Final = AdoptableTool(

@@ -1,8 +1,9 @@
-"""Drizzle: a row for each migration, by the hash of its file.
+"""Drizzle: a row for each migration, by the hash of its file; from 1.0 on also by its name.
 
 `drizzle-orm/src/migrator.ts`: SHA-256 of the file, in newer versions of its text with line feeds
-alone; `created_at` is the entry's `when` in `meta/_journal.json`, in milliseconds. Tables of
-version 1 have further columns (`up-migrations/pg.ts`).
+alone; `created_at` is the entry's `when` in `meta/_journal.json`, in milliseconds. 1.0 has no
+journal (`created_at` is the time in the directory's name), goes by `name` and records `applied_at`,
+in tables of older versions since it was upgraded (`up-migrations/pg.ts`).
 """
 
 import json
@@ -28,35 +29,42 @@ from dbopsd.security.roots import open_folder
 _ALGORITHM: Final = "sha256"
 _MOST_JOURNAL_BYTES: Final = 16 * 1024 * 1024
 _NOTE: Final = (
-    "Drizzle records neither when a migration was applied nor by whom: its table has the time at "
-    "which it was generated"
+    "Drizzle does not record who applied a migration, and before version 1.0 not when: its table "
+    "then has the time at which it was generated"
 )
 
 
 def _understand(rows: Rows, folder: Folder) -> History:
     generated = _generated_at(folder)
+    named = {file.version: file for file in folder.migrations}
     recorded = []
-    for digest, created_at in rows:
-        file = _with_digest(folder, digest)
-        agrees = file is not None
-        if file is None:
-            file = generated.get(created_at)
+    for digest, created_at, name, applied_at in rows:
+        if name is None:
+            file = _with_digest(folder, digest) or generated.get(created_at)
+        else:
+            file = named.get(name)
         recorded.append(
             Recorded(
-                file.version if file else digest[:12],
+                file.version if file else name or digest[:12],
                 file,
-                agrees=agrees if file else None,
+                agrees=_agrees(file, digest) if file else None,
                 checksum=digest,
                 checksum_algorithm=_ALGORITHM,
+                started_at=applied_at,
+                finished_at=applied_at,
             )
         )
     return History(tuple(recorded), (_NOTE,))
 
 
+def _agrees(file: MigrationFile, digest: str) -> bool:
+    return file.checksum == digest or is_hex_digest_of(file.content, digest, _ALGORITHM)
+
+
 def _with_digest(folder: Folder, digest: str) -> MigrationFile | None:
     exact = next((file for file in folder.migrations if file.checksum == digest), None)
     return exact or next(
-        (file for file in folder.migrations if is_hex_digest_of(file.content, digest, _ALGORITHM)),
+        (file for file in folder.migrations if _agrees(file, digest)),
         None,
     )
 

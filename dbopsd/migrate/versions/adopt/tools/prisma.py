@@ -2,7 +2,8 @@
 
 `schema-engine`: `sql_migration_persistence.rs` and `checksum.rs`. A row without `finished_at` is an
 attempt that failed (`logs` has the error) or whose process died; `rolled_back_at` says that
-somebody declared it undone (`prisma migrate resolve`).
+somebody declared it undone (`prisma migrate resolve`). With a driver adapter
+(`schema_engine_wasm` in the error) each statement of a file is committed by itself.
 """
 
 import hashlib
@@ -26,6 +27,7 @@ from dbopsd.migrate.versions.model.requests import Tool
 _ALGORITHM: Final = "sha256"
 _DIGEST_CHARS: Final = 64
 _MOST_LOG_CHARS: Final = 200
+_FAILED: Final = "Prisma has it as failed: {error}"
 _DIED: Final = "Prisma has it as begun, and neither finished nor failed"
 _NOTE: Final = "Prisma does not record who applied a migration"
 _RESOLVED: Final = (
@@ -37,20 +39,24 @@ def _understand(rows: Rows, folder: Folder) -> History:
     files = {_directory(file): file for file in folder.migrations}
     latest: dict[str, Recorded] = {}
     resolved = 0
-    for name, checksum, started_at, finished_at, rolled_back_at, logs, steps in rows:
+    for row in rows:
+        name, checksum, started_at, finished_at, rolled_back_at, logs, steps, each_by_itself = row
         before = latest.get(name)
         if rolled_back_at is not None or (before is not None and before.result is Result.DONE):
             continue
         latest.pop(name, None)
         file = files.get(name)
+        agrees = _agrees(file.content, checksum) if file else None
         result, problem = Result.DONE, ""
         if finished_at is None:
-            result, problem = _unfinished(file, logs)
+            alone = agrees is True and file is not None and file.up.statements == 1
+            result = _unfinished(file, logs, whole=alone or not each_by_itself)
+            problem = _FAILED.format(error=_error(logs)) if logs else _DIED
         latest[name] = Recorded(
             name,
             file,
             result=result,
-            agrees=_agrees(file.content, checksum) if file else None,
+            agrees=agrees,
             checksum=checksum,
             checksum_algorithm=_ALGORITHM,
             started_at=started_at,
@@ -67,16 +73,19 @@ def _directory(file: MigrationFile) -> str:
     return PurePosixPath(file.up.path).parent.name or f"{file.version}_{file.name}"
 
 
-def _unfinished(file: MigrationFile | None, logs: str | None) -> tuple[Result, str]:
-    if not logs:
-        return Result.INTERRUPTED, _DIED
-    first_line = logs.strip().splitlines()[0][:_MOST_LOG_CHARS] if logs.strip() else ""
-    # Prisma sends the file as one message: what failed in a transaction has left nothing.
-    left_nothing = file is not None and file.up.transactional
-    return (
-        Result.FAILED if left_nothing else Result.INTERRUPTED,
-        f"Prisma has it as failed: {first_line}",
-    )
+def _unfinished(file: MigrationFile | None, logs: str | None, *, whole: bool) -> Result:
+    """The result of an attempt without an end; `whole`: the file was sent as one message."""
+    left_nothing = logs and whole and file is not None and file.up.transactional
+    return Result.FAILED if left_nothing else Result.INTERRUPTED
+
+
+def _error(logs: str) -> str:
+    """The line that says what the database refused."""
+    lines = [line for line in logs.splitlines() if line.strip()]
+    for heading in ("Database error:", "external connector error"):
+        if heading in lines[:-1]:
+            return lines[lines.index(heading) + 1][:_MOST_LOG_CHARS]
+    return lines[0][:_MOST_LOG_CHARS] if lines else ""
 
 
 def _agrees(content: bytes, checksum: str) -> bool:

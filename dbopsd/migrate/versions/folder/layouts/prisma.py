@@ -15,7 +15,7 @@ _FILE: Final = "migration.sql"
 _LOCK: Final = "migration_lock.toml"
 _LOOKED_AT: Final = 10
 """How many directories are looked at to recognise the layout."""
-# Newer versions of Drizzle have it beside the same file.
+# Drizzle has it beside the same file from 1.0 on.
 _OTHERS: Final = "snapshot.json"
 
 
@@ -24,7 +24,7 @@ def _fit(tree: Tree) -> Fit:
         return Fit.BY_MARK
     directories = tree.listing().directories[:_LOOKED_AT]
     has_file = any(tree.exists(f"{name}/{_FILE}") for name in directories)
-    has_other = any(tree.exists(f"{name}/{_OTHERS}") for name in directories[:1])
+    has_other = any(tree.exists(f"{name}/{_OTHERS}") for name in directories)
     return Fit.BY_MARK if has_file and not has_other else Fit.NO
 
 

@@ -135,6 +135,16 @@ def test_contents_that_only_look_bad(read_files: ReadFiles, text: str) -> None:
         ),
         ({"migration_lock.toml": "", "1_a/x.sql": ""}, [("FILE_MISSING", "1_a/migration.sql")]),
         ({"meta/_journal.json": "{"}, [("BAD_JOURNAL", "meta/_journal.json")]),
+        (
+            {
+                "20240101000000_a/migration.sql": UP,
+                "20240101000000_a/snapshot.json": "{}",
+                "20240102000000_left_out/note.sql": "",
+                "b/migration.sql": UP,
+                "left_out.sql": "",
+            },
+            [("BAD_NAME", "b/migration.sql")],
+        ),
         ({"meta/_journal.json": "[" * 100_000}, [("BAD_JOURNAL", "meta/_journal.json")]),
         (
             {"meta/_journal.json": '{"entries": [{"idx": 0}]}'},

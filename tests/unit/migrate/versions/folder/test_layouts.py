@@ -142,6 +142,15 @@ FOLDERS: dict[str, tuple[str, Mapping[str, str], list[tuple[str, str, str]]]] = 
         },
         [("0", "b", "t-"), ("1", "a", "t-")],
     ),
+    "drizzle from 1.0 on": (
+        "drizzle",
+        {
+            "20240102000000_b/migration.sql": "select 1--> statement-breakpoint\nselect 2",
+            "20240101000000_a/migration.sql": UP,
+            "20240101000000_a/snapshot.json": "{}",
+        },
+        [("20240101000000_a", "a", "t-"), ("20240102000000_b", "b", "t-")],
+    ),
     "diesel": (
         "diesel",
         {

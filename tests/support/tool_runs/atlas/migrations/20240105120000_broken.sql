@@ -1,0 +1,2 @@
+ALTER TABLE users ADD COLUMN city text;
+SELECT 1/1;

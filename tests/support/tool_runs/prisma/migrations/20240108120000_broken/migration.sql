@@ -1,0 +1,2 @@
+ALTER TABLE users ADD COLUMN country text;
+SELECT 1/0;
