@@ -1,8 +1,9 @@
 """Which fields of a request the audit log may quote: the names of resources, and its own id.
 
 A session of a server has no name: its process id and start time stand for it. They hold no text.
-A migration has none either: its set and version do. Why the findings of a check are overridden is
-the one text of a caller's own: the log is where that is meant to be.
+A migration has none either: its set and version do. Why the findings of a check are overridden, or
+a history is recorded that nobody ran, are the only texts of a caller's own: the log is where they
+are meant to be.
 
 Anything else may be free text, and free text may hold a secret that was pasted into a wrong field.
 So may these: what has not the form of a name or of an id is not quoted either.
@@ -28,9 +29,9 @@ _REQUEST_ID: Final = re.compile(r"[!-~]{1,64}")
 _WORDS: Final = frozenset({"rule"})
 # Until when a silence or the hold of a backup lasts.
 _ENDS: Final = frozenset({"end_time", "held_until"})
-_MIGRATION: Final = ("set", "version")
+_MIGRATION: Final = ("set", "version", "to")
 _MIGRATION_WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
-_REASON: Final = "override_findings"
+_REASONS: Final = ("override_findings", "reason")
 _MOST_REASON_CHARS: Final = 500
 _WORD: Final = re.compile(r"\*|[A-Za-z][A-Za-z0-9_]{0,62}")
 _MAX_NAMES: Final = 8
@@ -51,9 +52,14 @@ def compile_quoting(request_type: Descriptor) -> Callable[[Any], Quoted]:
     session = _session_fields(request_type)
     created = [field for field in request_type.fields if _is_resource(field)]
     migration = [
-        name for name in _MIGRATION if _is_scalar(request_type, name, FieldDescriptor.TYPE_STRING)
+        name
+        for name in _MIGRATION
+        if "set" in request_type.fields_by_name
+        and _is_scalar(request_type, name, FieldDescriptor.TYPE_STRING)
     ]
-    has_reason = _is_scalar(request_type, _REASON, FieldDescriptor.TYPE_STRING)
+    reasons = [
+        name for name in _REASONS if _is_scalar(request_type, name, FieldDescriptor.TYPE_STRING)
+    ]
     has_request_id = _is_scalar(request_type, "request_id", FieldDescriptor.TYPE_STRING)
     has_validate_only = _is_scalar(request_type, "validate_only", FieldDescriptor.TYPE_BOOL)
 
@@ -66,7 +72,7 @@ def compile_quoting(request_type: Descriptor) -> Callable[[Any], Quoted]:
                 *_session(request, session),
                 *(each for field in created for each in _created(request, field)),
                 *_migration(request, migration),
-                *(_reason(request) if has_reason else ()),
+                *(each for name in reasons for each in _reason(request, name)),
             ),
             request_id=_request_id(request.request_id) if has_request_id else "",
             validate_only=bool(request.validate_only) if has_validate_only else False,
@@ -106,11 +112,11 @@ def _migration(request: Any, fields: list[str]) -> Iterator[tuple[str, str]]:
             yield name, text if _MIGRATION_WORD.fullmatch(text) else WITHHELD
 
 
-def _reason(request: Any) -> Iterator[tuple[str, str]]:
-    text = getattr(request, _REASON)
+def _reason(request: Any, name: str) -> Iterator[tuple[str, str]]:
+    text = getattr(request, name)
     if text:
         fits = text.isprintable() and len(text) <= _MOST_REASON_CHARS
-        yield _REASON, text if fits else WITHHELD
+        yield name, text if fits else WITHHELD
 
 
 def _is_resource(field: FieldDescriptor) -> bool:

@@ -1,7 +1,8 @@
 """What a line of the audit log may say.
 
 Only names, ids and outcomes: no field holds free text of a request, so none can hold a secret; but
-for the reason to apply migrations in spite of what their check found, which is given for this log.
+for the reasons to apply migrations in spite of what their check found, and to record what nobody
+ran, which are given for this log.
 """
 
 import time
