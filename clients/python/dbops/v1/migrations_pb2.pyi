@@ -1412,7 +1412,9 @@ class ResolveMigrationRequest(_message.Message):
     validate_only: _builtins.bool
     """Say whether it could be recorded, and record nothing. Default: false."""
     request_id: _builtins.str
-    """The caller's id of this request, 1 to 64 printable ASCII characters, preferably a UUID. Default: none."""
+    """The caller's id of this request, 1 to 64 printable ASCII characters, preferably a UUID. A request with the id of an
+    earlier one of the same caller records nothing, whatever happened since. Default: none.
+    """
     def __init__(
         self,
         *,

@@ -137,7 +137,9 @@ class AsyncMigrationsClient(AsyncOperationStarter):
     ) -> AsyncOperation[migrations_pb2.CheckMigrationsResponse]:
         """Start to check the migrations that are not applied.
 
-        Findings are no failure: `CheckMigrationsResponse.ok` tells whether any forbids to apply.
+        Options: `set`, `drift`, `roundtrip`, `strict`; and, as of every operation, `request_id`,
+        `validate_only`, `operation_timeout_s`, `timeout_s` and `metadata`. Findings are no failure:
+        `CheckMigrationsResponse.ok` tells whether any forbids to apply.
         """
         return await self._start(
             self._stub.CheckMigrations,
@@ -152,7 +154,9 @@ class AsyncMigrationsClient(AsyncOperationStarter):
     ) -> AsyncOperation[migrations_pb2.MigrationReport]:
         """Start to apply migrations.
 
-        The report of an apply that failed is the `partial_result` of its operation.
+        Options: `set`, `to` or `count`, `phase`, `out_of_order`, `override_findings`,
+        `lock_wait_s`; and those of every operation, of which `validate_only` tries the plan. The
+        report of an apply that failed is the `partial_result` of its operation.
         """
         return await self._start(
             self._stub.ApplyMigrations,
@@ -165,7 +169,11 @@ class AsyncMigrationsClient(AsyncOperationStarter):
     async def rollback(
         self, database: str, **options: Unpack[RollbackMigrationsOptions]
     ) -> AsyncOperation[migrations_pb2.MigrationReport]:
-        """Start to roll migrations back: one, `count`, or every one after the version `to`."""
+        """Start to roll migrations back: one, `count`, or every one after the version `to`.
+
+        Options: `set`, `to` or `count`, `lock_wait_s`; and those of every operation, of which
+        `validate_only` tries the plan.
+        """
         return await self._start(
             self._stub.RollbackMigrations,
             migrations_pb2.RollbackMigrationsRequest,
@@ -177,7 +185,10 @@ class AsyncMigrationsClient(AsyncOperationStarter):
     async def baseline(
         self, database: str, to: str, reason: str, **options: Unpack[BaselineMigrationsOptions]
     ) -> AsyncOperation[migrations_pb2.BaselineMigrationsResponse]:
-        """Start to record migrations up to the version `to` as applied, without running them."""
+        """Start to record migrations up to the version `to` as applied, without running them.
+
+        Options: `set`, and those of every operation.
+        """
         return await self._start(
             self._stub.BaselineMigrations,
             migrations_pb2.BaselineMigrationsRequest,
@@ -191,7 +202,10 @@ class AsyncMigrationsClient(AsyncOperationStarter):
     async def adopt(
         self, database: str, tool: MigrationTool, **options: Unpack[AdoptMigrationsOptions]
     ) -> AsyncOperation[migrations_pb2.AdoptMigrationsResponse]:
-        """Start to take over the history of another tool, whose table is only read."""
+        """Start to take over the history of another tool, whose table is only read.
+
+        Options: `set`, `table` (`schema.table`), and those of every operation.
+        """
         return await self._start(
             self._stub.AdoptMigrations,
             migrations_pb2.AdoptMigrationsRequest,

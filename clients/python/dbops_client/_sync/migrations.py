@@ -138,7 +138,9 @@ class MigrationsClient(OperationStarter):
     ) -> Operation[migrations_pb2.CheckMigrationsResponse]:
         """Start to check the migrations that are not applied.
 
-        Findings are no failure: `CheckMigrationsResponse.ok` tells whether any forbids to apply.
+        Options: `set`, `drift`, `roundtrip`, `strict`; and, as of every operation, `request_id`,
+        `validate_only`, `operation_timeout_s`, `timeout_s` and `metadata`. Findings are no failure:
+        `CheckMigrationsResponse.ok` tells whether any forbids to apply.
         """
         return self._start(
             self._stub.CheckMigrations,
@@ -153,7 +155,9 @@ class MigrationsClient(OperationStarter):
     ) -> Operation[migrations_pb2.MigrationReport]:
         """Start to apply migrations.
 
-        The report of an apply that failed is the `partial_result` of its operation.
+        Options: `set`, `to` or `count`, `phase`, `out_of_order`, `override_findings`,
+        `lock_wait_s`; and those of every operation, of which `validate_only` tries the plan. The
+        report of an apply that failed is the `partial_result` of its operation.
         """
         return self._start(
             self._stub.ApplyMigrations,
@@ -166,7 +170,11 @@ class MigrationsClient(OperationStarter):
     def rollback(
         self, database: str, **options: Unpack[RollbackMigrationsOptions]
     ) -> Operation[migrations_pb2.MigrationReport]:
-        """Start to roll migrations back: one, `count`, or every one after the version `to`."""
+        """Start to roll migrations back: one, `count`, or every one after the version `to`.
+
+        Options: `set`, `to` or `count`, `lock_wait_s`; and those of every operation, of which
+        `validate_only` tries the plan.
+        """
         return self._start(
             self._stub.RollbackMigrations,
             migrations_pb2.RollbackMigrationsRequest,
@@ -178,7 +186,10 @@ class MigrationsClient(OperationStarter):
     def baseline(
         self, database: str, to: str, reason: str, **options: Unpack[BaselineMigrationsOptions]
     ) -> Operation[migrations_pb2.BaselineMigrationsResponse]:
-        """Start to record migrations up to the version `to` as applied, without running them."""
+        """Start to record migrations up to the version `to` as applied, without running them.
+
+        Options: `set`, and those of every operation.
+        """
         return self._start(
             self._stub.BaselineMigrations,
             migrations_pb2.BaselineMigrationsRequest,
@@ -192,7 +203,10 @@ class MigrationsClient(OperationStarter):
     def adopt(
         self, database: str, tool: MigrationTool, **options: Unpack[AdoptMigrationsOptions]
     ) -> Operation[migrations_pb2.AdoptMigrationsResponse]:
-        """Start to take over the history of another tool, whose table is only read."""
+        """Start to take over the history of another tool, whose table is only read.
+
+        Options: `set`, `table` (`schema.table`), and those of every operation.
+        """
         return self._start(
             self._stub.AdoptMigrations,
             migrations_pb2.AdoptMigrationsRequest,
