@@ -13,10 +13,11 @@ from dbopsd.migrate.versions.model.migration import (
     MigrationSet,
     State,
 )
-from dbopsd.migrate.versions.model.requests import Resolution, check_reason
+from dbopsd.migrate.versions.model.requests import Resolution, check_reason, check_version
 from dbopsd.rpc.codec import Codec
 from dbopsd.rpc.codec_values import enum_numbers
 from dbopsd.rpc.encode import database_id
+from dbopsd.rpc.operation_start import check_request_id
 from dbopsd.rpc.paging import MAX_PAGE_SIZE, checked_size, foreign_token, read_token, write_token
 from dbopsd.security.caller import current_caller
 
@@ -79,6 +80,8 @@ class MigrateService:
             problem = f"has the value {request.resolution}, which is not known here"
             raise InvalidField("resolution", problem)
         check_reason("reason", request.reason)
+        check_version("version", request.version)
+        check_request_id(request.request_id)
         reader = await self._read(database)
         resolved = await reader.resolve(
             database,
@@ -88,6 +91,7 @@ class MigrateService:
             reason=request.reason,
             who=current_caller.get().name,
             validate_only=request.validate_only,
+            request_id=request.request_id,
         )
         return _MIGRATIONS.encode(resolved)
 

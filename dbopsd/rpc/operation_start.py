@@ -75,7 +75,7 @@ class OperationStarter:
 
         Raises `InvalidField`, `RoleMissing` and what `Operations.start` does.
         """
-        _check_request_id(request_id)
+        check_request_id(request_id)
         _check_timeout(timeout_s)
         needed = method.role if role is None else role
         caller = require(needed, database)
@@ -95,7 +95,8 @@ class OperationStarter:
         return encode_operation(await self._operations.start(wanted), self._methods)
 
 
-def _check_request_id(request_id: str) -> None:
+def check_request_id(request_id: str) -> None:
+    """Raise `InvalidField` for what is no id of a request."""
     if request_id and not _REQUEST_ID.fullmatch(request_id):
         raise InvalidField("request_id", "is not 1 to 64 printable ASCII characters")
 

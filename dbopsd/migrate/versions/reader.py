@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -122,18 +122,20 @@ class MigrationReader:
         reason: str,
         who: str,
         validate_only: bool,
+        request_id: str = "",
     ) -> Migration:
         """Record what is so of a migration whose end is not known, or whose file has changed.
 
-        Returns the migration as it is then. Where its last run is the same resolution already,
-        nothing is recorded. Raises `SetRequired`, `VersionNotFound`, `NotResolvable`, and
-        `MigrationsBusy` while somebody else changes the database.
+        Returns the migration as it is then. Where its last run is the same resolution already, or
+        one of that `request_id` and caller was, nothing is recorded. Raises `SetRequired`,
+        `VersionNotFound`, `NotResolvable`, and `MigrationsBusy` while somebody else changes the
+        database.
         """
         configured = self._databases[database]
         directory = single_set(database, configured.config, set_)
         async with self._admitted(configured):
             (folder,) = await self._read_folders(configured, (directory,))
-            asked = _Asked(database, folder, version, resolution, reason, who)
+            asked = _Asked(database, folder, version, resolution, reason, who, request_id)
             if validate_only:
                 async with AsyncExitStack() as stack:
                     session = await _opened(stack, configured)
@@ -184,11 +186,14 @@ class _Asked:
     resolution: Resolution
     reason: str
     who: str
+    request_id: str
 
-    def new_run(self, state: SetState) -> NewRun | None:
-        """What is to be recorded; None: it is recorded."""
+    def new_run(self, state: SetState, runs: Iterable[LedgerRun]) -> NewRun | None:
+        """What is to be recorded; None: it is recorded, perhaps before other runs."""
         migration = find_migration(self.database, state, self.version)
-        return resolve(
+        if self.request_id and any(self._is_answered_by(each, migration.key) for each in runs):
+            return None
+        new = resolve(
             self.database,
             self.folder.set,
             migration,
@@ -196,6 +201,11 @@ class _Asked:
             reason=self.reason,
             who=self.who,
         )
+        return None if new is None else replace(new, request_id=self.request_id)
+
+    def _is_answered_by(self, run: LedgerRun, key: str) -> bool:
+        asked = (self.request_id, self.who, self.folder.set, key)
+        return (run.request_id, run.who, run.set, run.key) == asked
 
     def described(self, state: SetState) -> Migration:
         """The migration in that state."""
@@ -346,7 +356,7 @@ async def _try_to_resolve(session: Session, ledger: Ledger, asked: _Asked) -> Mi
     if holder := await lock_holder(session, ledger):
         raise MigrationsBusy(ledger.database, str(holder))
     runs, live = await ledger.read_with_live(session)
-    new = asked.new_run(read_set(asked.folder, runs, live))
+    new = asked.new_run(read_set(asked.folder, runs, live), runs)
     if new is not None:
         runs = [*runs, new.preview(0, datetime.now(UTC))]
     return asked.described(read_set(asked.folder, runs, live))
@@ -356,7 +366,7 @@ async def _resolve(session: Session, ledger: Ledger, asked: _Asked) -> Migration
     async with database_lock(session, ledger, wait_s=0):
         await ledger.prepare(session)
         runs, live = await ledger.read_with_live(session)
-        new = asked.new_run(read_set(asked.folder, runs, live))
+        new = asked.new_run(read_set(asked.folder, runs, live), runs)
         if new is not None:
             id_ = await ledger.done(session, new)
             await _store_fingerprint(session, ledger, id_)

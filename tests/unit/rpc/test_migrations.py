@@ -162,13 +162,15 @@ class TestList:
 
 class TestResolve:
     async def resolve(self, reader: Reader, **fields: Any) -> Any:
-        asked = {"resolution": "APPLIED", "reason": "by hand", **fields}
-        request = migrations_pb2.ResolveMigrationRequest(name=MAIN, version="001", **asked)
+        asked = {"version": "001", "resolution": "APPLIED", "reason": "by hand", **fields}
+        request = migrations_pb2.ResolveMigrationRequest(name=MAIN, **asked)
         return await service(reader).ResolveMigration(request, None)
 
     async def test_everything_arrives(self) -> None:
         reader = Reader()
-        found = await self.resolve(reader, set="a", resolution="NOT_APPLIED", validate_only=True)
+        found = await self.resolve(
+            reader, set="a", resolution="NOT_APPLIED", validate_only=True, request_id="id-1"
+        )
         assert found.version == "001"
         ((database, set_, version, resolution, given),) = reader.asked
         assert (database, set_, version, resolution) == (
@@ -177,7 +179,21 @@ class TestResolve:
             "001",
             Resolution.NOT_APPLIED,
         )
-        assert given == {"reason": "by hand", "who": given["who"], "validate_only": True}
+        assert given == {
+            "reason": "by hand",
+            "who": given["who"],
+            "validate_only": True,
+            "request_id": "id-1",
+        }
+
+    @pytest.mark.parametrize("request_id", ["x" * 65, "a\nb", "ü"])
+    async def test_a_request_id_that_is_none(self, request_id: str) -> None:
+        with pytest.raises(InvalidField, match="request_id"):
+            await self.resolve(Reader(), request_id=request_id)
+
+    async def test_a_version_that_is_longer_than_any(self) -> None:
+        with pytest.raises(InvalidField, match="255"):
+            await self.resolve(Reader(), set="a", version="1" * 256)
 
     @pytest.mark.parametrize("reason", [" ", "x" * 501, "two\nlines"])
     async def test_a_reason_that_is_none(self, reason: str) -> None:
@@ -206,10 +222,16 @@ class TestAudit:
         request.override_findings = "two\nlines"
         assert quoted(request)["override_findings"] == WITHHELD
 
-    def test_the_log_says_which_migration_was_resolved_and_not_why(self) -> None:
+    def test_the_log_says_which_migration_was_resolved_and_why(self) -> None:
         request = migrations_pb2.ResolveMigrationRequest(
-            name=MAIN, version="20260108_x", reason="a secret"
+            name=MAIN, version="20260108_x", reason="by hand"
         )
-        assert quoted(request) == {"name": MAIN, "version": "20260108_x"}
+        assert quoted(request) == {"name": MAIN, "version": "20260108_x", "reason": "by hand"}
         request.version = "'; DROP"
         assert quoted(request)["version"] == WITHHELD
+
+    def test_the_log_says_what_was_baselined_and_why(self) -> None:
+        request = migrations_pb2.BaselineMigrationsRequest(name=MAIN, to="004", reason="a dump")
+        assert quoted(request) == {"name": MAIN, "to": "004", "reason": "a dump"}
+        request.reason = "x" * 501
+        assert quoted(request)["reason"] == WITHHELD

@@ -9,7 +9,7 @@ from typing import Any, Final
 from dbopsd.migrate.versions.folder.problems import Problems
 from dbopsd.migrate.versions.folder.script import Part, Rules, decode, read_part
 from dbopsd.migrate.versions.folder.tree import Tree
-from dbopsd.migrate.versions.model.migration import Phase
+from dbopsd.migrate.versions.model.migration import ROLLBACK_WITHOUT_MIGRATION, Phase
 from dbopsd.migrate.versions.model.migration_file import MigrationFile
 
 Order = tuple[int | str, ...]
@@ -125,7 +125,7 @@ class FolderReader:
             if order not in orders:
                 message = f"it rolls back version {down.version}, of which there is no migration"
                 self.problems.add(
-                    "ROLLBACK_WITHOUT_MIGRATION", message, down.path, version=down.version
+                    ROLLBACK_WITHOUT_MIGRATION, message, down.path, version=down.version
                 )
         return found
 

@@ -41,6 +41,7 @@ class NewRun:
     reason: str = ""
     backup: str = ""
     problem: str = ""
+    request_id: str = ""
     done_digest: str = ""
 
     @classmethod

@@ -90,3 +90,5 @@ class LedgerRun:
     indexes_before: tuple[int, ...] | None = None
     """The oids of the indexes that its table had before the statement in doubt, if that creates one
     without a name."""
+    request_id: str = ""
+    """Of a resolution: the caller's id of the request; empty: none."""

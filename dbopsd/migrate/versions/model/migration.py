@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import Final
+
+ROLLBACK_WITHOUT_MIGRATION: Final = "ROLLBACK_WITHOUT_MIGRATION"
+"""The reason of a problem: a file rolls back what the folder does not have."""
 
 
 class State(Enum):

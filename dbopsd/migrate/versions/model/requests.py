@@ -11,6 +11,7 @@ from dbopsd.operations.kind import Request
 
 _SCHEMA_AND_TABLE: Final = re.compile(r"[^.\0]{1,63}\.[^\0]{1,63}")
 _MOST_REASON_CHARS: Final = 500
+_MOST_VERSION_CHARS: Final = 255
 _MOST_COUNT: Final = 100_000
 _MOST_LOCK_WAIT_S: Final = 86_400.0
 _MOST_ROUNDTRIP_S: Final = 604_800.0
@@ -111,6 +112,7 @@ class BaselineMigrationsRequest(Request):
     def check(self) -> None:
         """Raise `InvalidField`."""
         check_reason("reason", self.reason)
+        check_version("to", self.to)
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ class AdoptMigrationsRequest(Request):
 
 
 def _check_extent(to: str, count: int) -> None:
+    check_version("to", to)
     if to and count:
         raise InvalidField("count", "does not go with to")
     if not 0 <= count <= _MOST_COUNT:
@@ -138,6 +141,12 @@ def _check_extent(to: str, count: int) -> None:
 def _check_lock_wait(lock_wait_s: float | None) -> None:
     if lock_wait_s is not None and not 0 < lock_wait_s <= _MOST_LOCK_WAIT_S:
         raise InvalidField("lock_wait", "is not above 0 s, or above 1 day")
+
+
+def check_version(field: str, version: str) -> None:
+    """Raise `InvalidField` for what no file can have in its name."""
+    if len(version) > _MOST_VERSION_CHARS:
+        raise InvalidField(field, f"is longer than {_MOST_VERSION_CHARS} characters")
 
 
 def check_reason(field: str, reason: str) -> None:

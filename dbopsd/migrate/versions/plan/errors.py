@@ -47,12 +47,16 @@ class MigrationMissing(MigrationInTheWay):
 
     reason: ClassVar[str] = "MIGRATION_MISSING"
 
+    rollback: str = ""
+    """The file of its rollback, which is there; empty: it is not."""
+
     @property
     def message(self) -> str:
+        but = f" but for its rollback {self.rollback}" if self.rollback else ""
         return (
             f"migration {self.migration} of set '{self.set}' was applied to database "
-            f"'{self.database}', and its file is missing: restore the file, or deploy the folder "
-            "that has it"
+            f"'{self.database}', and its file is missing{but}: restore the file, or deploy the "
+            "folder that has it"
         )
 
 

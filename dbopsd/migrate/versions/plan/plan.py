@@ -11,7 +11,12 @@ from dbopsd.migrate.versions.model.errors import (
     VersionNotFound,
 )
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
-from dbopsd.migrate.versions.model.migration import MigrationProblem, Phase, State
+from dbopsd.migrate.versions.model.migration import (
+    ROLLBACK_WITHOUT_MIGRATION,
+    MigrationProblem,
+    Phase,
+    State,
+)
 from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile, Script
 from dbopsd.migrate.versions.model.requests import (
     ApplyMigrationsRequest,
@@ -69,8 +74,9 @@ def plan_apply(
     out_of_order = request.out_of_order or config.out_of_order
     planned: list[PlannedRun] = []
     for folder in folders:
-        refuse_problems(database, folder.problems)
         state = read_set(folder, history, live)
+        _refuse_rollback_alone(database, state)
+        refuse_problems(database, folder.problems)
         _refuse_history(database, state)
         interrupted = _interrupted(database, state, Direction.UP)
         if not out_of_order:
@@ -212,6 +218,19 @@ def _down_runs(database: str, set_: str, chosen: Sequence[MigrationState]) -> It
         if each.file is not None and each.file.down is not None:
             interrupted = each.last if each.state is State.INTERRUPTED else None
             yield PlannedRun(each.file, each.file.down, Direction.DOWN, interrupted)
+
+
+def _refuse_rollback_alone(database: str, state: SetState) -> None:
+    """Name the migration that is missing, where its rollback alone would be refused."""
+    alone = {
+        each.version: each.path
+        for each in state.folder.problems
+        if each.reason == ROLLBACK_WITHOUT_MIGRATION
+    }
+    for each in state.migrations:
+        if each.state is State.MISSING and each.version in alone:
+            rollback = alone[each.version]
+            raise MigrationMissing(database, state.folder.set, each.version, each.title, rollback)
 
 
 def _refuse_history(database: str, state: SetState) -> None:

@@ -112,10 +112,19 @@ def reasons(found: MigrationList) -> list[str]:
 
 
 async def resolved(
-    reader: MigrationReader, version: str, resolution: Resolution, *, validate_only: bool = False
+    reader: MigrationReader,
+    version: str,
+    resolution: Resolution,
+    *,
+    validate_only: bool = False,
+    request_id: str = "",
 ) -> Migration:
     return await reader.resolve(
-        "main", "", version, resolution, reason="seen", who="bob", validate_only=validate_only
+        *("main", "", version, resolution),
+        reason="seen",
+        who="bob",
+        validate_only=validate_only,
+        request_id=request_id,
     )
 
 
@@ -177,6 +186,21 @@ async def test_a_run_of_a_backend_that_is_gone_was_interrupted(
     assert states(found)["001"] == "INTERRUPTED"
     assert reasons(found) == ["MIGRATION_INTERRUPTED", "DRIFT_UNKNOWN"]
     assert found.current_version == ""
+
+
+async def test_a_request_that_comes_twice_is_answered_once(
+    reader: MigrationReader, session: Session, database: Database
+) -> None:
+    await record(session, database, new_run(database, "001", Result.FAILED))
+    assert (
+        await resolved(reader, "001", Resolution.APPLIED, request_id="a")
+    ).state is State.APPLIED
+    await record(session, database, new_run(database, "001", direction=Direction.DOWN))
+    # What it is a repetition of was answered before the rollback.
+    again = await resolved(reader, "001", Resolution.APPLIED, request_id="a")
+    assert again.state is State.PENDING
+    other = await resolved(reader, "001", Resolution.APPLIED, request_id="b")
+    assert other.state is State.APPLIED
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,11 @@ from dbopsd.migrate.versions.model.errors import (
     VersionNotFound,
 )
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
-from dbopsd.migrate.versions.model.migration import MigrationProblem, Phase
+from dbopsd.migrate.versions.model.migration import (
+    ROLLBACK_WITHOUT_MIGRATION,
+    MigrationProblem,
+    Phase,
+)
 from dbopsd.migrate.versions.model.migration_file import Folder
 from dbopsd.migrate.versions.model.requests import (
     ApplyMigrationsRequest,
@@ -136,6 +140,19 @@ def test_a_missing_file_is_called_missing() -> None:
     """It is no matter of order, though a later one is applied (node-pg-migrate#813)."""
     with pytest.raises(MigrationMissing, match=r"migration 4 \(m4\)"):
         applied(*map(ran, [ONE, TWO, migration("4"), TEN]))
+    alone = MigrationProblem(
+        ROLLBACK_WITHOUT_MIGRATION, "x", version="4", path="4_m4_rollback.sql", blocking=True
+    )
+    broken = dataclasses.replace(FOLDER, problems=(alone,))
+    with pytest.raises(MigrationMissing, match=r"but for its rollback 4_m4_rollback\.sql"):
+        applied(*map(ran, [ONE, TWO, migration("4"), TEN]), of=broken)
+    # A file that cannot be read is not there either.
+    unreadable = dataclasses.replace(alone, reason="FILE_UNREADABLE", path="4_m4.sql")
+    with pytest.raises(MigrationFilesInvalid, match=r"4_m4\.sql"):
+        applied(
+            *map(ran, [ONE, TWO, migration("4"), TEN]),
+            of=dataclasses.replace(FOLDER, problems=(unreadable,)),
+        )
 
 
 def test_a_missing_repeatable_does_not() -> None:
