@@ -83,6 +83,8 @@ class StepwiseRun:
         self._run_id = 0
         self._in_doubt = False
         """Whether the next statement was begun outside a transaction."""
+        self._unrecorded = False
+        """Whether it is done, and the ledger does not have that yet."""
 
     async def run(self) -> None:
         """Run what is left of it; its row in the ledger says how far it came in any case.
@@ -158,6 +160,9 @@ class StepwiseRun:
         attempts = attempts_at(self._work, self._planned, limits, step.statement.text)
 
         async def attempt(watch: LockWatch) -> None:
+            if self._unrecorded:
+                # What failed came after it.
+                return
             step = self._steps[index]
             await drop_invalid(self._work, self._planned, step.kind)
             if not step.alone:
@@ -177,6 +182,8 @@ class StepwiseRun:
             raise stop.error from stop
         finally:
             self._tally.add(attempts)
+        if self._unrecorded:
+            await self._record_done(index)
 
     async def _run_recorded(self, index: int, step: Step, watch: LockWatch) -> None:
         """Run a statement with its record."""
@@ -194,7 +201,7 @@ class StepwiseRun:
             raise transaction_ended(self._work, self._planned)
 
     async def _run_alone(self, index: int, step: Step, watch: LockWatch) -> None:
-        """Run a statement that refuses a transaction, between two records."""
+        """Run a statement that refuses a transaction, once it is recorded that it begins."""
         session, working = self._work.session, self._work.working
         step = replace(step, kind=await with_known_indexes(session, step.kind))
         self._steps[index] = step
@@ -208,23 +215,35 @@ class StepwiseRun:
         limited = working.without_lock_timeout() if step.patient else contextlib.nullcontext()
         async with limited, watch:
             await session.execute_script(instead or self._statement(step))
-        await self._record_progress(index + 1)
+            self._unrecorded = True
+
+    async def _record_done(self, index: int) -> None:
+        """Record a statement that went alone: once more after a cancel, which was meant for it."""
+        try:
+            await self._record_progress(index + 1)
+        except QueryCanceled:
+            await self._record_progress(index + 1)
+        self._unrecorded = False
 
     async def _record_progress(
         self, done: int, *, in_doubt: bool = False, indexes_before: Sequence[int] | None = None
     ) -> None:
         """Record how many statements are done, as who connected."""
         session, ledger = self._work.session, self._work.ledger
-        async with session.transaction():
-            await session.execute_script(load("own_role"))
-            await ledger.progress(
-                session,
-                self._run_id,
-                done,
-                self._digests[done],
-                in_doubt=in_doubt,
-                indexes_before=indexes_before,
-            )
+        try:
+            async with session.transaction():
+                await session.execute_script(load("own_role"))
+                await ledger.progress(
+                    session,
+                    self._run_id,
+                    done,
+                    self._digests[done],
+                    in_doubt=in_doubt,
+                    indexes_before=indexes_before,
+                )
+        except ScriptFailed as error:
+            # It is none of the file's.
+            raise error.error from error
 
     async def _end(self) -> None:
         work = self._work
@@ -264,7 +283,9 @@ class StepwiseRun:
         session, done = self._work.session, self._tally.statements_done
         with contextlib.suppress(DbopsError):
             await session.end_transaction()
-            left = self._in_doubt and await self._leaves_something(self._steps[done])
+            left = self._in_doubt and (
+                self._unrecorded or await self._leaves_something(self._steps[done])
+            )
             await self._work.working.end_file(self._work.ledger.lock_key)
             result = Result.INTERRUPTED if done or left else Result.FAILED
             await self._work.ledger.finish(

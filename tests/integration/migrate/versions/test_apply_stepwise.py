@@ -372,6 +372,40 @@ async def test_another_index_of_that_name_is_not_its_own(site: MigrationSite) ->
         assert failed.error.sqlstate == "42P07"
 
 
+@pytest.mark.parametrize("cancels", [1, 2])
+async def test_a_cancel_of_its_record_does_not_undo_a_statement(
+    site: MigrationSite, cancels: int
+) -> None:
+    site.ask("CREATE TABLE t (id int)")
+    site.write("001_a", f"{OFF}CREATE INDEX CONCURRENTLY ON t (id);")
+    at_work = (
+        "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        " AND query LIKE '%{}%'"
+    )
+    recording = at_work.format("UPDATE%migration_runs")
+    with psycopg.connect(site.dsn) as writer, psycopg.connect(site.dsn) as holder:
+        writer.execute("INSERT INTO t VALUES (1)")
+        task = asyncio.create_task(site.apply_unchecked())
+        await site.until(f"SELECT 1 {at_work.format('CREATE INDEX')}")
+        holder.execute("LOCK TABLE dbops.migration_runs")
+        writer.rollback()
+        for _ in range(cancels):
+            await site.until(f"SELECT 1 {recording}")
+            [(pid, began)] = site.ask(f"SELECT pid, query_start::text {recording}")
+            site.ask(f"SELECT pg_cancel_backend({pid})")
+            await site.until(
+                f"SELECT 1 FROM pg_stat_activity WHERE pid = {pid} AND query_start <> '{began}'"
+            )
+    if cancels == 1:
+        await task
+    else:
+        await site.failure(task)
+        [run] = await site.runs()
+        assert (run.result, run.in_doubt) == (Result.INTERRUPTED, True)
+        await site.apply_unchecked()
+    assert site.indexes() == [("t_id_idx", True)]
+
+
 async def test_a_reset_leaves_the_settings_that_a_file_begins_with(site: MigrationSite) -> None:
     shown = (
         "current_setting('client_connection_check_interval') AS client,"
