@@ -290,6 +290,24 @@ async def test_a_ledger_that_somebody_else_laid_out_is_not_touched(
     await ledger.prepare(session)
 
 
+async def test_what_the_owner_of_the_database_gave_to_pg_database_owner_is_still_theirs(
+    session: Session, database_dsn: str, make_role: Any
+) -> None:
+    name = make_role()["user"]
+    [(database,)] = ask(database_dsn, "SELECT quote_ident(current_database())")
+    ask(database_dsn, f"ALTER DATABASE {database} OWNER TO {name}")
+    ask(
+        database_dsn,
+        f"SET ROLE {name}; CREATE SCHEMA dbops CREATE TABLE migration_runs ();"
+        "ALTER SCHEMA dbops OWNER TO pg_database_owner;"
+        "ALTER TABLE dbops.migration_runs OWNER TO pg_database_owner",
+    )
+    with pytest.raises(LedgerNotOurs, match=f"relation migration_runs of role {name}"):
+        await Ledger("main").prepare(session)
+    ask(database_dsn, f"DROP SCHEMA dbops CASCADE; ALTER DATABASE {database} OWNER TO CURRENT_USER")
+    await Ledger("main").prepare(session)
+
+
 async def test_an_administrator_who_is_no_superuser_may_make_the_schema(
     open_database: Any, make_database: Callable[..., str], make_role: Any
 ) -> None:

@@ -21,10 +21,16 @@ SELECT
         SELECT pg_catalog.string_agg(f.what || ' of role ' || o.rolname::pg_catalog.text, ', ' ORDER BY f.what)
         FROM found AS f
         CROSS JOIN me
-        JOIN pg_catalog.pg_roles AS o ON o.oid = f.owner
+        -- The owner of the database is the one member of pg_database_owner, and may give tables to it.
+        JOIN pg_catalog.pg_roles AS o ON o.oid = CASE
+            WHEN f.owner = 'pg_database_owner'::pg_catalog.regrole THEN (
+                SELECT d.datdba FROM pg_catalog.pg_database AS d
+                WHERE d.datname = pg_catalog.current_database()
+            )
+            ELSE f.owner END
         WHERE NOT f.is_kind
             OR NOT (
-                o.oid = me.oid OR o.rolsuper OR o.rolname = 'pg_database_owner'
+                o.oid = me.oid OR o.rolsuper
                 -- A superuser is a member of every role, and has more rights than each.
                 OR NOT me.rolsuper AND pg_catalog.pg_has_role(me.oid, o.oid, 'MEMBER')
                 -- An administrator who is no superuser may have made it. What is put in the place of a
