@@ -204,7 +204,7 @@ class TestPrisma:
         assert [each[2] for each in shown(history)] == [result]
 
     def test_what_an_adapter_ran_statement_by_statement_may_have_left_something(self) -> None:
-        row = {"finished_at": None, "logs": "Error: no", "each_by_itself": True}
+        row: dict[str, Any] = {"finished_at": None, "logs": "Error: no", "each_by_itself": True}
         two = at_path(migration("001", "SELECT 1;\nSELECT 2;\n"), "20240101_one/migration.sql")
         two = replace(two, up=replace(two.up, statements=2))
         of_two = self.row(**row, checksum=hashlib.sha256(two.content).hexdigest())
