@@ -76,6 +76,10 @@ class Layout:
         return f"{self.folder}notes/{id_}/" if id_ else f"{self.folder}notes/"
 
 
+SCHEMA_ONLY_ID: Final = "schema"
+"""What ids of dumps of a schema alone begin with: whoever reads one is to expect no rows."""
+
+
 def new_backup_id(kind: str, at: datetime) -> str:
     """A new id that sorts by time within its kind: `full-20261130t020000z-3f9a1c`."""
     return f"{kind.lower()}-{at:%Y%m%dt%H%M%Sz}-{secrets.token_hex(3)}"

@@ -27,7 +27,7 @@ from dbopsd.backup.catalog.commit import (
     write_commit,
 )
 from dbopsd.backup.catalog.kind import BackupKind
-from dbopsd.backup.catalog.layout import Layout, new_backup_id
+from dbopsd.backup.catalog.layout import SCHEMA_ONLY_ID, Layout, new_backup_id
 from dbopsd.backup.catalog.lsn import Lsn
 from dbopsd.backup.codec.sealed_object import DataKey
 from dbopsd.backup.leases import hold_lease
@@ -120,7 +120,8 @@ class _LogicalBackup:
         return self.repository.layout(self.server.system_identifier)
 
     async def take(self) -> CommitRecord:
-        id_ = new_backup_id(BackupKind.LOGICAL.value, datetime.now(UTC))
+        what = SCHEMA_ONLY_ID if self.request.schema_only else BackupKind.LOGICAL.value
+        id_ = new_backup_id(what, datetime.now(UTC))
         async with hold_lease(
             self.repository.store,
             self.layout,

@@ -6,6 +6,7 @@ from dbopsd.backup.catalog.catalog import Backup
 from dbopsd.backup.catalog.commit import CommitRecord
 from dbopsd.backup.catalog.errors import BackupNotFound
 from dbopsd.backup.catalog.kind import BackupKind, BackupState
+from dbopsd.backup.catalog.layout import SCHEMA_ONLY_ID
 from dbopsd.backup.codec.errors import BackupDamaged, Damage
 from dbopsd.backup.logical.errors import DumpedTableNotFound
 from dbopsd.backup.model.requests import RestoreBackupRequest
@@ -56,7 +57,7 @@ async def find_dump(repository: Repository, request: RestoreBackupRequest) -> Co
 def is_about_dump(request: RestoreBackupRequest) -> bool:
     """Whether what a request names can be nothing but a dump; the store is not asked."""
     kind, _, _ = request.backup_id.partition("-")
-    named = kind == BackupKind.LOGICAL.value.lower()
+    named = kind in (BackupKind.LOGICAL.value.lower(), SCHEMA_ONLY_ID)
     return named or bool(request.dbname or request.tables)
 
 

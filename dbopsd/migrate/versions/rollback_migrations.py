@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from dbopsd.db.database import Database
 from dbopsd.db.session import Session
@@ -22,6 +23,8 @@ TakeBackup = Callable[[Run, str, float], Awaitable[str]]
 """Takes a backup of a kind of `backup_before`, and returns its name. Waits for so many seconds for
 others that exclude it."""
 
+_NOTES: Final = {"schema": ("the backup before it is of the schema alone: it has no rows",)}
+
 
 async def rollback_migrations(
     run: Run, request: RollbackMigrationsRequest, take_backup: TakeBackup
@@ -38,11 +41,12 @@ async def rollback_migrations(
     async def admit(planned: Sequence[PlannedRun], session: Session) -> Admission:
         checked = await check_files(run, planned, session)
         refuse(database.name, checked)
-        backup = ""
+        backup, notes = "", checked.notes
         if config.backup_before != "none" and not request.validate_only:
             wait_s = config.lock_wait_s if request.lock_wait_s is None else request.lock_wait_s
             backup = await _backup_once(run, take_backup, wait_s)
-        return Admission(backup=backup, notes=checked.notes)
+            notes = (*notes, *_NOTES.get(config.backup_before, ()))
+        return Admission(backup=backup, notes=notes)
 
     execution = Execution(
         run, Direction.DOWN, plan_of(database, folder, request), admit, request.lock_wait_s

@@ -189,6 +189,8 @@ async def test_the_schema_before_a_rollback_is_in_the_store(stored_site: Migrati
     (record,) = await backups_of(site)
     assert report.backup == f"databases/main/backups/{record.id}"
     assert (record.label, record.schema_only) == ("before operations/back", True)
+    assert record.id.startswith("schema-")
+    assert "the backup before it is of the schema alone: it has no rows" in report.notes
     assert (await site.runs())[-1].backup == report.backup
     assert site.tables() == []
     # It waits for no other backup: it reads no rows, and nothing rests on it.
