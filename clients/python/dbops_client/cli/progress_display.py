@@ -1,5 +1,8 @@
 """The progress of an operation on standard error: a bar on a terminal, lines elsewhere."""
 
+import re
+import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -16,7 +19,10 @@ from dbops_client.cli.values import duration
 
 # How long dbopsd may be away before that is shown: a restart takes less.
 SILENT_S = 5.0
+# How often a stage that goes on for long is told in a file.
+LINE_EVERY_S = 30.0
 _REFRESH_PER_S = 5
+_NUMBER = re.compile(r"[0-9.]+")
 
 
 class Display(Protocol):
@@ -93,19 +99,29 @@ class Bar:
 
 
 class Lines:
-    """One line for each change of the stage, for a file or a pipe."""
+    """One line for each change of the stage, for a file or a pipe.
 
-    def __init__(self, console: Console) -> None:
+    Behind its first comma a stage tells how far it is: new numbers there make a line every half
+    minute.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
+        self._clock = clock
         self._shown = ""
+        self._shown_s = 0.0
         self._is_away = False
 
     def show(self, operation: Operation[Any]) -> None:
         note = attempt(operation.metadata)
         line = _doing(operation) + (f", {note}" if note else "")
-        if line != self._shown:
-            self._shown = line
-            self._print(line)
+        if line == self._shown:
+            return
+        counts_on = _without_numbers(line) == _without_numbers(self._shown)
+        if counts_on and self._clock() - self._shown_s < LINE_EVERY_S:
+            return
+        self._shown, self._shown_s = line, self._clock()
+        self._print(line)
 
     def away(self, outage_s: float) -> None:
         if outage_s >= SILENT_S and not self._is_away:
@@ -134,6 +150,12 @@ def _doing(operation: Operation[Any]) -> str:
     what = " ".join(part for part in (metadata.kind, database_id(metadata.database)) if part)
     running = metadata.stage if metadata.state == metadata.RUNNING else ""
     return plain(f"{what or operation.name}: {running or state_name(metadata.state).lower()}")
+
+
+def _without_numbers(line: str) -> str:
+    """Return the line without the numbers behind its first comma."""
+    stage, _, rest = line.partition(",")
+    return f"{stage},{_NUMBER.sub('', rest)}"
 
 
 def _away(outage_s: float) -> str:

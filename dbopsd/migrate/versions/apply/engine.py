@@ -87,7 +87,8 @@ class PlanRun(PlanState):
     async def _migrate(self, index: int, planned: PlannedRun) -> None:
         tally = Tally()
         began_s = time.monotonic()
-        stage = f"{VERBS[planned.direction]} {planned.file.key}"
+        turn = f"({index + 1} of {len(self._plan)})"
+        stage = f"{VERBS[planned.direction]} {planned.file.key} {turn}"
         before = self._done
 
         def tell(statements_done: int) -> None:

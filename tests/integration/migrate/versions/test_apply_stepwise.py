@@ -87,7 +87,9 @@ async def test_what_takes_long_says_what_it_is(site: MigrationSite) -> None:
     site.write("001_a", f"{OFF}SELECT pg_sleep(1.3);")
     run = site.run()
     await site.apply_unchecked(run)
-    assert "apply 001, SELECT pg_sleep(1.3), for 1 s" in [each[0] for each in run.progress_log]
+    assert "apply 001 (1 of 1), SELECT pg_sleep(1.3), for 1 s" in [
+        each[0] for each in run.progress_log
+    ]
 
 
 async def test_a_failure_at_the_first_statement_leaves_nothing(site: MigrationSite) -> None:
