@@ -54,9 +54,7 @@ class Script:
         opening_statements: int = 0,
         closing: str = "",
     ) -> None:
-        # A database without an encoding takes any bytes: those of UTF-8, as they stand in the file.
-        encoding = connection.info.encoding
-        self._encoding = "utf-8" if encoding == "ascii" else encoding
+        self._encoding = _encoding_of(connection)
         self._connection = connection
         self._opening_chars, self._text_chars = len(opening), len(text)
         # A comment at the end of the text must not take in what follows.
@@ -135,11 +133,22 @@ class Script:
         if position is None:
             return None
         place = int(position)
-        if self._connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+        if self._connection.pgconn.parameter_status(b"server_encoding") == b"SQL_ASCII":
             place = len(self._bytes[: place - 1].decode(self._encoding, "ignore")) + 1
         place -= self._opening_chars
         # A text that ends too early is an error at what was put behind it.
         return min(place, self._text_chars + 1) if place > 0 else None
+
+
+def _encoding_of(connection: Connection) -> str:
+    """What the text is sent in, as Python names it."""
+    try:
+        encoding = connection.info.encoding
+    except psycopg.NotSupportedError:
+        # A script chose one that Python lacks. What undoes that is of ASCII alone.
+        return "utf-8"
+    # A database without an encoding takes any bytes: those of UTF-8, as they stand in the file.
+    return "utf-8" if encoding == "ascii" else encoding
 
 
 async def send_script(runner: StatementRunner, script: Statement, sent: Script) -> ScriptDone:

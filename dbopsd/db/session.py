@@ -88,7 +88,8 @@ class Session:
     @property
     def client_encoding(self) -> str:
         """The encoding of texts on their way, as the server names it."""
-        return self._connection.info.parameter_status("client_encoding") or ""
+        # Past the driver's own view of it, which needs a codec for the encoding.
+        return (self._connection.pgconn.parameter_status(b"client_encoding") or b"").decode()
 
     async def execute(
         self, statement: Statement, parameters: Parameters | None = None, *, single: bool = False

@@ -15,6 +15,7 @@ from dbopsd.db.errors import (
     TransactionNotCommitted,
     WritesRefused,
 )
+from dbopsd.db.script import Script
 from dbopsd.db.statement import Statement
 from dbopsd.db.statement_runner import StatementRunner
 
@@ -135,8 +136,9 @@ class Transactions:
         try:
             async with asyncio.timeout(_ROLLBACK_TIMEOUT_S):
                 for statement in statements:
-                    with self._runner.run_ungated(statement) as cursor:
-                        await cursor.execute(statement.text)
+                    with self._runner.run_ungated(statement):
+                        # A script may have chosen an encoding that cursors cannot work with.
+                        await Script(self._runner.connection, statement.query_text).run()
         except (DatabaseError, TimeoutError):
             # The server rolls back by itself once the connection is gone.
             self._runner.connection.sever()

@@ -11,6 +11,7 @@ from dbopsd.errors import DbopsError
 from dbopsd.migrate.versions.apply.blockers import waited_for
 from dbopsd.migrate.versions.apply.errors import MigrationFailed
 from dbopsd.migrate.versions.apply.fingerprint_budget import FingerprintBudget
+from dbopsd.migrate.versions.apply.large_texts import off_the_loop
 from dbopsd.migrate.versions.apply.stepwise import StepwiseRun
 from dbopsd.migrate.versions.apply.transactional import TransactionalRun
 from dbopsd.migrate.versions.apply.work import Tally, Work, interruption
@@ -109,7 +110,7 @@ class PlanRun(PlanState):
             if planned.script.transactional:
                 await self._in_transaction(work, index, planned, tally)
             else:
-                new = self._new(index, planned)
+                new = await self._new(index, planned)
                 await StepwiseRun(work, planned, new, tally, tell).run()
             tell(self.runs[index].statements)
         except DbopsError as error:
@@ -135,7 +136,8 @@ class PlanRun(PlanState):
         if planned.interrupted is not None:
             # It ended its own transaction.
             raise interruption(work, planned, planned.interrupted)
-        await TransactionalRun(work, planned, self._new(index, planned), tally).run()
+        new = await self._new(index, planned)
+        await TransactionalRun(work, planned, new, tally).run()
 
     async def _begin_anew(self) -> None:
         """Store the schema where a kill has left none to measure drift from."""
@@ -173,17 +175,21 @@ class PlanRun(PlanState):
         self.fingerprint = taken.digest
         self._fingerprints.spend(time.monotonic() - began_s)
 
-    def _new(self, index: int, planned: PlannedRun) -> NewRun:
+    async def _new(self, index: int, planned: PlannedRun) -> NewRun:
         work = self._work
-        return NewRun.of(
-            planned.file,
-            planned.direction,
-            operation=work.operation,
-            who=work.who,
-            statements=self.runs[index].statements,
-            reason=work.reason,
-            backup=work.backup,
-        )
+
+        def new() -> NewRun:
+            return NewRun.of(
+                planned.file,
+                planned.direction,
+                operation=work.operation,
+                who=work.who,
+                statements=self.runs[index].statements,
+                reason=work.reason,
+                backup=work.backup,
+            )
+
+        return await off_the_loop(planned.script.text, new)
 
 
 def not_begun(planned: PlannedRun) -> MigrationRun:

@@ -12,6 +12,7 @@ from typing import Final
 from dbopsd.db.session import Session
 from dbopsd.migrate.versions.apply.attempts import LockNotAcquired
 from dbopsd.migrate.versions.apply.errors import MigrationFailed
+from dbopsd.migrate.versions.apply.large_texts import off_the_loop
 from dbopsd.migrate.versions.apply.lock_watch import LockWatch
 from dbopsd.migrate.versions.apply.session_state import load
 from dbopsd.migrate.versions.apply.skipping_builds import may_have_skipping_builds, skipping_builds
@@ -70,7 +71,7 @@ async def drop_skipped(work: Work, planned: PlannedRun) -> tuple[IndexBuild, ...
     Returns what creates them, for `refuse_invalid_of` once the file has run.
     """
     text = planned.script.text
-    if not may_have_skipping_builds(text):
+    if not await off_the_loop(text, lambda: may_have_skipping_builds(text)):
         return ()
     builds = await asyncio.to_thread(skipping_builds, text)
     async with work.working.looking_up():

@@ -17,6 +17,7 @@ from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement, load_sql
 from dbopsd.migrate.versions.apply.attempts import LockLimits
 from dbopsd.migrate.versions.apply.errors import LockLost
+from dbopsd.migrate.versions.apply.large_texts import find_end, off_the_loop
 from dbopsd.migrate.versions.ledger.advisory_lock import application_name
 from dbopsd.migrate.versions.ledger.lock_key import NO_MIGRATION, LockKey
 from dbopsd.migrate.versions.model.migration_file import Script
@@ -27,6 +28,7 @@ _SQL: Final = "dbopsd.migrate.versions.apply.sql"
 # not, what a killed daemon left runs to its end, and the lock of migrations is held until then.
 _CLIENT_CHECK: Final = {"client_connection_check_interval": "200ms"}
 _MAY_SET_MODES: Final = re.compile(r"\bSET\b[^;]{0,100}\btransaction", re.IGNORECASE)
+_LONGEST_MODE: Final = 120
 _SETS_MODES: Final = re.compile(
     r"SET\s+(?:LOCAL\s+|SESSION\s+)?transaction(?:_isolation|_deferrable)?\b", re.IGNORECASE
 )
@@ -122,7 +124,7 @@ class WorkingSession:
         `mark`: that of its migration, by which others see that it runs.
         """
         settings = self.file_settings(script, limits)
-        if _sets_modes(script.text):
+        if await off_the_loop(script.text, lambda: _sets_modes(script.text)):
             # After a SELECT it would be too late for them.
             await self.set(settings)
             return ()
@@ -149,7 +151,10 @@ class WorkingSession:
         encoding = self.settings["client_encoding"]
         if self.session.client_encoding != encoding:
             # `last` would have to be in the file's encoding, which may not have its characters.
-            await self.set({"client_encoding": encoding})
+            # As a script, which needs no codec: a file may choose an encoding that Python lacks.
+            back = load("client_encoding")
+            text = back.query_text.format(encoding=literal(encoding))
+            await self.session.execute_script(Statement(text, back.summary))
         end = load("end_file")
         calls = _set_calls(tuple(self.settings.items()), local=False)
         text = end.query_text.format(lock_key=lock_key.value, settings=calls)
@@ -225,7 +230,7 @@ async def _can_set(session: Session, settings: dict[str, str]) -> bool:
 
 def _sets_modes(text: str) -> bool:
     """Whether a statement of the file sets a mode of its transaction, such as its isolation."""
-    if not _MAY_SET_MODES.search(text):
+    if find_end(_MAY_SET_MODES, text, longest=_LONGEST_MODE) is None:
         return False
     return any(_SETS_MODES.match(each.text) for each in statements(text))
 

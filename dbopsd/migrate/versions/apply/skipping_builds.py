@@ -4,19 +4,24 @@ import re
 from itertools import islice
 from typing import Final
 
+from dbopsd.migrate.versions.apply.large_texts import find_end
 from dbopsd.migrate.versions.apply.statement_kinds import IndexBuild, read_kind
 from dbopsd.migrate.versions.sql.lexer import scan, words
 
 _INDEX: Final = re.compile(r"\bINDEX\b", re.IGNORECASE)
 _EXISTS: Final = re.compile(r"\bEXISTS\b", re.IGNORECASE)
+_LONGEST_WORD: Final = 6
 # CREATE UNIQUE INDEX CONCURRENTLY IF
 _HEAD: Final = 5
 
 
 def may_have_skipping_builds(text: str) -> bool:
     """Whether it is worth a closer look: cheap, as it is asked of every file."""
-    index = _INDEX.search(text)
-    return index is not None and _EXISTS.search(text, index.end()) is not None
+    index_end = find_end(_INDEX, text, longest=_LONGEST_WORD)
+    return (
+        index_end is not None
+        and find_end(_EXISTS, text, index_end, longest=_LONGEST_WORD) is not None
+    )
 
 
 def skipping_builds(text: str) -> tuple[IndexBuild, ...]:

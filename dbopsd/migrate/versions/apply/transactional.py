@@ -18,6 +18,7 @@ from dbopsd.migrate.versions.apply.errors import (
     MigrationFailed,
     TransactionEnded,
 )
+from dbopsd.migrate.versions.apply.large_texts import off_the_loop
 from dbopsd.migrate.versions.apply.lock_watch import LockWatch
 from dbopsd.migrate.versions.apply.server_words import ServerWords
 from dbopsd.migrate.versions.apply.session_state import load, refuse_lost_lock
@@ -151,9 +152,12 @@ class TransactionalRun:
             await self._record(Result.FAILED, unrecorded)
             return unrecorded
         text = self._planned.script.text
-        failed = statement_failed(
-            self._work, self._planned, split_roughly(text), error.statements_done, error
-        )
+
+        def named() -> MigrationFailed:
+            done = error.statements_done
+            return statement_failed(self._work, self._planned, split_roughly(text), done, error)
+
+        failed = await off_the_loop(text, named)
         await self._record(Result.FAILED, failed)
         return failed
 

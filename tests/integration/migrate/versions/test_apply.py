@@ -172,6 +172,22 @@ async def test_a_file_may_choose_the_modes_of_its_transaction(site: MigrationSit
     assert site.tables() == ["a"], "somebody else may have begun the same file"
 
 
+@pytest.mark.parametrize("transaction", ["on", "off"])
+async def test_a_file_may_choose_an_encoding_that_python_lacks(
+    site: MigrationSite, transaction: str
+) -> None:
+    site.write(
+        "001_a",
+        f"-- dbops: transaction={transaction}\nSET client_encoding = 'EUC_TW';\nSELECT 1 / 0;",
+    )
+    await site.failure(site.apply_unchecked())
+    assert [run.result for run in await site.runs()][-1] in (Result.FAILED, Result.INTERRUPTED)
+    if transaction == "on":
+        site.write("001_a", "SET client_encoding = 'EUC_TW'; CREATE TABLE a ();")
+        await site.apply_unchecked()
+        assert site.tables() == ["a"]
+
+
 async def test_a_file_is_two_messages(site: MigrationSite, recording: Recording) -> None:
     site.write("001_a", "CREATE TABLE a ();")
     site.write("002_b", "CREATE TABLE b (); -- without an end")

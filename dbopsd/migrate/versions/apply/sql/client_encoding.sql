@@ -1,0 +1,2 @@
+-- summary: SET client_encoding
+SET client_encoding TO {encoding}
