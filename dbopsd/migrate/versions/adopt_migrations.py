@@ -12,8 +12,8 @@ from dbopsd.db.errors import LockTimeout, QueryCanceled
 from dbopsd.db.session import Session
 from dbopsd.migrate.versions.adopt.adoption import Adoption, Source, plan_adoption
 from dbopsd.migrate.versions.adopt.detect import find_history
-from dbopsd.migrate.versions.adopt.errors import HistoryUnclear
 from dbopsd.migrate.versions.adopt.registry import ADOPTABLE
+from dbopsd.migrate.versions.adopt.rows import fetch_rows, understood
 from dbopsd.migrate.versions.apply.pooler import refuse_pooler
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
 from dbopsd.migrate.versions.folder.large_folders import read_any_folder
@@ -26,7 +26,6 @@ from dbopsd.migrate.versions.model.requests import AdoptMigrationsRequest
 from dbopsd.migrate.versions.plan.plan import refuse_problems
 from dbopsd.operations.kind import Run
 
-_MOST_ROWS: Final = 100_000
 # Rows that a policy hides would look as if they had never been applied: an error instead.
 _SETTINGS: Final = {"row_security": "off"}
 
@@ -77,12 +76,9 @@ async def _compare(
     tool = ADOPTABLE[request.tool]
     name = run.database.name
     place = await find_history(session, name, tool, request.table)
-    select = tool.select.with_identifiers(table=(place.schema, place.name))
-    rows = await session.fetch_all(select)
-    if len(rows) > _MOST_ROWS:
-        raise HistoryUnclear(tool.table.title, f"{place} has more than {_MOST_ROWS:,} rows")
+    rows = await fetch_rows(session, tool, place.schema, place.name)
     run.progress(f"comparing {len(rows)} rows of {place} with the files")
-    history = await asyncio.to_thread(tool.understand, rows, folder)
+    history = await asyncio.to_thread(understood, tool, rows, folder)
     source = Source(name, tool.table.title, str(place), run.operation, run.requester)
     return plan_adoption(history, folder, await ledger.read(session), source)
 

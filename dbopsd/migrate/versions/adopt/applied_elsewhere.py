@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from dbopsd.db.errors import InvalidStatement, PermissionMissing
+from dbopsd.db.errors import ConnectionLost, StatementFailed
 from dbopsd.db.session import Session
 from dbopsd.db.statement import load_sql
 from dbopsd.errors import DbopsError, StatusCode
@@ -13,6 +13,7 @@ from dbopsd.migrate.versions.adopt.detect import FoundHistory, histories
 from dbopsd.migrate.versions.adopt.errors import HistoryUnclear
 from dbopsd.migrate.versions.adopt.history import AdoptableTool
 from dbopsd.migrate.versions.adopt.registry import ADOPTABLE
+from dbopsd.migrate.versions.adopt.rows import fetch_rows, understood
 from dbopsd.migrate.versions.model.ledger_run import Result
 from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile
 
@@ -69,17 +70,18 @@ async def _applied(
 ) -> set[tuple[str, str]]:
     """The files that the history has as applied, by their set and key."""
     schema, _, name = found.table.partition(".")
-    select = tool.select.with_identifiers(table=(schema, name))
     try:
         async with session.transaction(read_only=True):
             await session.execute(_LIMITS)
-            rows = await session.fetch_all(select)
-        understood = [await asyncio.to_thread(tool.understand, rows, folder) for folder in folders]
-    except (HistoryUnclear, InvalidStatement, PermissionMissing):
+            rows = await fetch_rows(session, tool, schema, name)
+        said = [await asyncio.to_thread(understood, tool, rows, folder) for folder in folders]
+    except ConnectionLost:
+        raise
+    except (HistoryUnclear, StatementFailed):
         return set()
     return {
         (each.file.set, each.file.key)
-        for history in understood
+        for history in said
         for each in history.recorded
         if each.file is not None and each.result is Result.DONE
     }

@@ -99,3 +99,5 @@ class AdoptableTool:
     """Reads all rows of `{table}`."""
     understand: Callable[[Rows, Folder], History]
     """Compares the rows with the files. Blocks: it may read further files of the folder."""
+    nullable: frozenset[int] = frozenset()
+    """The places of a row, from 0, that the tool may leave NULL."""

@@ -393,6 +393,35 @@ async def test_a_table_that_is_too_long_is_no_history(
         await adopt(database, tmp_path, Tool.DBMATE)
 
 
+async def test_a_table_that_only_looks_like_a_history_is_in_nobodys_way(
+    open_migrated: OpenMigrated, database_dsn: str, directory: Path, tmp_path: Path
+) -> None:
+    execute(
+        database_dsn,
+        """CREATE TABLE public.schema_migrations (version bigint, dirty bool);
+        INSERT INTO public.schema_migrations VALUES (NULL, NULL);
+        CREATE TABLE public.goose_db_version
+            (id int, version_id bigint, is_applied bool, tstamp timestamp);
+        INSERT INTO public.goose_db_version VALUES (1, 1, true, 'infinity');
+        CREATE TABLE public._sqlx_migrations (version bigint, description text,
+            installed_on timestamptz, success bool, checksum bytea, execution_time bigint);
+        INSERT INTO public._sqlx_migrations VALUES (1, 'a', '9999-01-01', true, '', 9e18)""",
+    )
+    (directory / "1_a.sql").write_text("CREATE TABLE a ();")
+    database = await open_migrated(database_dsn, directory)
+    for tool, problem in (
+        (Tool.GOLANG_MIGRATE, r"has NULL where golang-migrate has a value: \(NULL, NULL\)"),
+        (Tool.GOOSE, "has a value that cannot be read"),
+        (Tool.SQLX, "beyond all years"),
+    ):
+        with pytest.raises(HistoryUnclear, match=problem):
+            await adopt(database, tmp_path, tool)
+    with psycopg.connect(database_dsn) as other:
+        other.execute("LOCK TABLE schema_migrations")
+        report = await apply_migrations(OperationRun(database, tmp_path), ApplyMigrationsRequest())
+    assert [each.state for each in report.migrations] == [State.APPLIED]
+
+
 @pytest.mark.parametrize("table", ["schema_migrations", ".t", "s.", "a" * 64 + ".t"])
 def test_a_table_is_named_with_its_schema(table: str) -> None:
     with pytest.raises(InvalidField):

@@ -125,4 +125,5 @@ TOOL: Final = AdoptableTool(
     ),
     load_sql(__package__, "atlas.sql").statement,
     _understand,
+    nullable=frozenset({7}),  # error
 )

@@ -97,4 +97,5 @@ TOOL: Final = AdoptableTool(
     ),
     load_sql(__package__, "drizzle.sql").statement,
     _understand,
+    nullable=frozenset({1, 2, 3}),  # created_at, name, applied_at
 )

@@ -136,4 +136,5 @@ TOOL: Final = AdoptableTool(
     ),
     load_sql(__package__, "flyway.sql").statement,
     _understand,
+    nullable=frozenset({0, 3}),  # version (of a repeatable one), checksum
 )

@@ -51,4 +51,5 @@ TOOL: Final = AdoptableTool(
     ),
     load_sql(__package__, "goose.sql").statement,
     _understand,
+    nullable=frozenset({2}),  # tstamp
 )

@@ -116,4 +116,7 @@ TOOL: Final = AdoptableTool(
     ),
     load_sql(__package__, "prisma.sql").statement,
     _understand,
+    nullable=frozenset(
+        {3, 4, 5, 7}
+    ),  # finished_at, rolled_back_at, logs, and whether they name the engine
 )
