@@ -58,7 +58,7 @@ async def enter_settings(
 
 
 def digest_text(ledger_schema: str) -> str:
-    """The query for how many objects there are and a digest of all, without parameters."""
+    """The query for a digest of all objects, without parameters."""
     relations = ", ".join(literal(each) for each in LEDGER_RELATIONS)
     text = f"{_objects_with()},\nobjects AS (\n{_text('objects')}\n)\n{_text('digest')}"
     return (

@@ -51,14 +51,9 @@ async def test_digests_are_equal_exactly_where_schemas_are(
             assert await digests.digest() == as_made, undo
         await do(session, "ALTER TABLE s.t DROP a, ADD a int DEFAULT 1 CHECK (a > 0)")
         assert await digests.digest() != as_made, "the order of columns is another one"
-        # Of a ledger nothing is in it; and it is planned anew for so many more objects.
+        moved = await digests.digest()
         await do(session, "CREATE SCHEMA dbops CREATE TABLE migration_runs ()")
-        many = ", ".join(f"c{number} int" for number in range(600))
-        await do(session, f"CREATE TABLE s.many ({many})")
-        with_many = await digests.digest()
-        assert with_many == await digests.digest() == await digests.digest()
-        await do(session, "DROP TABLE s.many")
-        assert await digests.digest() not in ("", with_many)
+        assert await digests.digest() == moved, "the ledger is no part of it"
 
 
 async def test_there_is_none_while_a_lock_is_in_the_way(
