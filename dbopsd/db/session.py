@@ -91,6 +91,11 @@ class Session:
         # Past the driver's own view of it, which needs a codec for the encoding.
         return (self._connection.pgconn.parameter_status(b"client_encoding") or b"").decode()
 
+    @property
+    def standard_strings(self) -> bool:
+        """Whether a backslash in a plain string stands for itself."""
+        return self._connection.pgconn.parameter_status(b"standard_conforming_strings") != b"off"
+
     async def execute(
         self, statement: Statement, parameters: Parameters | None = None, *, single: bool = False
     ) -> int:

@@ -29,6 +29,7 @@ from dbopsd.migrate.versions.plan.description import problems_of
 from dbopsd.migrate.versions.plan.plan import PlannedRun
 from dbopsd.migrate.versions.plan.states import APPLIED_STATES, read_set
 from dbopsd.migrate.versions.roundtrip.round_trip import round_trip
+from dbopsd.migrate.versions.sql.lexer import READ_WITH
 from dbopsd.operations.kind import Run
 
 _QUERY_TIMEOUT_S: Final = 60.0
@@ -113,6 +114,7 @@ async def _connect(
         "write",
         application_name=APPLICATION_NAME,
         query_timeout_s=_QUERY_TIMEOUT_S,
+        settings=READ_WITH,
         replace_bad_text=True,
     )
     try:

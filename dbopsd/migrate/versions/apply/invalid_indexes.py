@@ -12,10 +12,10 @@ from typing import Final
 from dbopsd.db.session import Session
 from dbopsd.migrate.versions.apply.attempts import LockNotAcquired
 from dbopsd.migrate.versions.apply.errors import MigrationFailed
+from dbopsd.migrate.versions.apply.index_builds import may_have_skipping_builds, skipping_builds
 from dbopsd.migrate.versions.apply.large_texts import off_the_loop
 from dbopsd.migrate.versions.apply.lock_watch import LockWatch
 from dbopsd.migrate.versions.apply.session_state import load
-from dbopsd.migrate.versions.apply.skipping_builds import may_have_skipping_builds, skipping_builds
 from dbopsd.migrate.versions.apply.statement_kinds import (
     IndexBuild,
     IndexRebuild,

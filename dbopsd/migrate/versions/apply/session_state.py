@@ -21,7 +21,7 @@ from dbopsd.migrate.versions.apply.large_texts import find_end, off_the_loop
 from dbopsd.migrate.versions.ledger.advisory_lock import application_name
 from dbopsd.migrate.versions.ledger.lock_key import NO_MIGRATION, LockKey
 from dbopsd.migrate.versions.model.migration_file import Script
-from dbopsd.migrate.versions.sql.lexer import statements
+from dbopsd.migrate.versions.sql.lexer import READ_WITH, statements
 
 _SQL: Final = "dbopsd.migrate.versions.apply.sql"
 # A backend looks so often whether its client is still there, while a statement runs. Where it does
@@ -72,6 +72,8 @@ class WorkingSession:
     """By how much the server's clock is ahead of this machine's."""
     styles: Mapping[str, str]
     """Of dates and intervals, for files, where the role's are not those that the driver reads."""
+    has_partitions: bool
+    """Whether the database had a partitioned table at the start."""
 
     @classmethod
     async def prepare(cls, session: Session, config: DatabaseMigrationsConfig) -> "WorkingSession":
@@ -100,11 +102,11 @@ class WorkingSession:
         backend = await session.fetch_one(load("backend"))
         if backend is None:
             raise ValueError("SELECT without FROM returned no row")
-        pid, clock, search_path = backend
+        pid, clock, search_path, has_partitions = backend
         if config.search_path is not None:
             search_path = config.search_path
         ahead = clock - datetime.now(UTC)
-        prepared = cls(session, pid, settings, search_path, config, ahead, styles)
+        prepared = cls(session, pid, settings, search_path, config, ahead, styles, has_partitions)
         await prepared.set(settings)
         return prepared
 
@@ -213,7 +215,7 @@ async def working_session(
         "write",
         application_name=application_name(operation),
         query_timeout_s=None,
-        settings=dict(settings),
+        settings={**READ_WITH, **settings},
         replace_bad_text=True,
     ) as session:
         yield await WorkingSession.prepare(session, database.config.migrations)

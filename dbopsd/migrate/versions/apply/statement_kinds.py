@@ -50,6 +50,8 @@ class IndexBuild:
     unique: bool = False
     keys: int = 1
     """How many columns and expressions it is by."""
+    only: bool = False
+    """Of a partitioned table: without its partitions."""
     known: tuple[int, ...] | None = None
     """The indexes of the table before it, by their oids; None: they were not looked at."""
 
@@ -176,6 +178,7 @@ def _read_index_build(node: Node) -> StatementKind:
         bool(node.get("if_not_exists")),
         bool(node.get("unique")),
         len(node.get("indexParams", ())),
+        only=not node["relation"].get("inh"),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from dbopsd.db.errors import ConnectionLost, QueryCanceled, QueryTimeout, ScriptFailed
 from dbopsd.db.statement import Statement
 from dbopsd.errors import DbopsError
+from dbopsd.migrate.versions.apply import partitioned_indexes
 from dbopsd.migrate.versions.apply.blockers import in_the_way
 from dbopsd.migrate.versions.apply.done_digest import digests
 from dbopsd.migrate.versions.apply.doubtful_statements import (
@@ -46,6 +47,7 @@ from dbopsd.migrate.versions.apply.work import (
 from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.ledger_run import Result
 from dbopsd.migrate.versions.plan.plan import PlannedRun
+from dbopsd.migrate.versions.sql.lexer import READ_WITH
 from dbopsd.migrate.versions.sql.transactions import WANTS_NO_TRANSACTION
 
 # How long the last words about a run that was cancelled may take.
@@ -149,6 +151,9 @@ class StepwiseRun:
             working = self._work.working
             settings = working.file_settings(self._planned.script, self._limits)
             await working.set({**working.settings, **settings})
+        if not self._work.session.standard_strings:
+            # What follows was read, and checked, with them.
+            await self._work.working.set(READ_WITH)
         self._in_doubt = False
         self._tally.statements_done = index + 1
         self._told(index + 1)
@@ -247,7 +252,9 @@ class StepwiseRun:
 
     async def _end(self) -> None:
         work = self._work
-        await refuse_invalid_of(work, self._planned, [step.kind for step in self._steps])
+        kinds = [step.kind for step in self._steps]
+        await refuse_invalid_of(work, self._planned, kinds)
+        await partitioned_indexes.refuse_invalid(work, self._planned, kinds)
         await work.working.end_file(self._work.ledger.lock_key)
         await work.ledger.finish(work.session, self._run_id, Result.DONE, len(self._steps))
         self._tally.result = Result.DONE

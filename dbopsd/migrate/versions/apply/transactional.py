@@ -11,7 +11,7 @@ from dataclasses import replace
 from dbopsd.db.errors import ConnectionLost, DatabaseError, QueryTimeout, ScriptFailed
 from dbopsd.db.script_transaction import ScriptTransaction
 from dbopsd.errors import DbopsError
-from dbopsd.migrate.versions.apply import invalid_indexes
+from dbopsd.migrate.versions.apply import invalid_indexes, partitioned_indexes
 from dbopsd.migrate.versions.apply.errors import (
     CommitUnknown,
     LockLost,
@@ -100,6 +100,7 @@ class TransactionalRun:
                 if done.ends_transaction:
                     raise transaction_ended(work, self._planned)
                 await invalid_indexes.refuse_invalid_of(work, self._planned, self._skipping)
+                await partitioned_indexes.refuse_invalid_of_file(work, self._planned)
                 if not opening:
                     await self._refuse_lost_lock()
                 # Nothing is cancelled any more.

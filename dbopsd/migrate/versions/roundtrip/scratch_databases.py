@@ -15,6 +15,7 @@ from dbopsd.migrate.versions.fingerprint.schema_digests import SchemaDigests
 from dbopsd.migrate.versions.model.migration_file import Script
 from dbopsd.migrate.versions.roundtrip.scripts import run_script
 from dbopsd.migrate.versions.roundtrip.statements import load
+from dbopsd.migrate.versions.sql.lexer import READ_WITH
 
 APPLICATION_NAME: Final = "dbopsd round trip"
 
@@ -83,6 +84,7 @@ class ScratchDatabases:
         self._administration = administration
         self._name = name
         self._settings = {
+            **READ_WITH,
             **_SETTINGS,
             "search_path": config.search_path if config.search_path is not None else search_path,
         }

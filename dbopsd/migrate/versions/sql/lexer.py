@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+READ_WITH: Final = {"standard_conforming_strings": "on", "backslash_quote": "safe_encoding"}
+"""The settings with which a server reads SQL as it is read here. A role may have others."""
 MOST_STATEMENTS: Final = 1_000_000
 """How many statements of a text are looked at; the rest counts as one."""
 MOST_COMMANDS: Final = 1_000

@@ -92,3 +92,43 @@ async def test_a_database_of_another_encoding_is_migrated(
         assert site.ask("SELECT octet_length(name) FROM dbops.migration_runs") == [expected]
         await site.rollback_unchecked()
         assert site.tables() == []
+
+
+async def test_backslashes_are_read_as_they_were_checked(site: MigrationSite) -> None:
+    [name] = site.ask("SELECT current_database()")
+    site.ask(f'ALTER DATABASE "{name}" SET standard_conforming_strings = off')
+    hidden = "INSERT INTO log VALUES ('\\'), (' ; commit; --');"
+    site.write("001_a", "CREATE TABLE log (v text);")
+    site.write("002_b", f"{hidden}\nSELECT 1/0;")
+    site.write("003_c", hidden)
+    off = "SELECT set_config('standard_conforming_strings', 'off', false);"
+    site.write("004_d", f"-- dbops: transaction=off\n{off}\n{hidden}")
+    await site.failure(site.apply_unchecked())
+    assert site.ask("SELECT count(*) FROM log") == [0]
+    site.write("002_b", "SELECT 1;")
+    await site.apply_unchecked()
+    assert site.ask("SELECT v FROM log ORDER BY v") == [" ; commit; --"] * 2 + ["\\"] * 2
+
+
+async def test_an_index_with_an_invalid_part_is_not_applied(site: MigrationSite) -> None:
+    site.ask("""CREATE TABLE p (id int, v int) PARTITION BY RANGE (id);
+        CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+        INSERT INTO p VALUES (1, 1), (2, 1)""")
+    # What a build that was cut off leaves.
+    site.ask("""CREATE INDEX p1_v_idx ON p1 (v);
+        UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'p1_v_idx'::regclass""")
+    for text in (
+        "CREATE INDEX p_v ON p (v);",
+        "-- dbops: transaction=off\nCREATE INDEX p_v ON p (v);",
+    ):
+        site.write("001_a", text)
+        failed = await site.failure(site.apply_unchecked())
+        assert 'index "public"."p_v" of "p" is invalid, for index "public"."p1_v_idx"' in str(
+            failed.error
+        )
+        site.ask("DROP INDEX IF EXISTS p_v")
+        site.ask("DELETE FROM dbops.migration_runs")
+    site.ask("""DROP INDEX IF EXISTS p1_v_idx""")
+    site.write("002_b", "CREATE INDEX p_only ON ONLY p (id);")
+    await site.apply_unchecked()
+    assert site.ask("SELECT indisvalid FROM pg_index WHERE indexrelid = 'p_v'::regclass") == [True]

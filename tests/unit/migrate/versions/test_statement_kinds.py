@@ -25,7 +25,7 @@ T = Name("", "t")
         ("CREATE INDEX CONCURRENTLY i ON t (x)", IndexBuild(T, "i", True, False)),
         (
             'create unique index concurrently if not exists "I i" on only a."T" (x) where y > 0',
-            IndexBuild(Name("a", "T"), "I i", True, True, unique=True),
+            IndexBuild(Name("a", "T"), "I i", True, True, unique=True, only=True),
         ),
         ("CREATE INDEX ON t (lower(x))", IndexBuild(T, "", False, False)),
         ("DROP INDEX CONCURRENTLY IF EXISTS a.i", IndexDrop(Name("a", "i"))),

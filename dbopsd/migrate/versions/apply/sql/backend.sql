@@ -1,3 +1,4 @@
 -- summary: SELECT pg_backend_pid
 SELECT
-    pg_catalog.pg_backend_pid(), pg_catalog.clock_timestamp(), pg_catalog.current_setting('search_path')
+    pg_catalog.pg_backend_pid(), pg_catalog.clock_timestamp(), pg_catalog.current_setting('search_path'),
+    EXISTS (SELECT FROM pg_catalog.pg_partitioned_table)

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
+from dbopsd.migrate.versions.apply.index_builds import may_have_skipping_builds
 from dbopsd.migrate.versions.apply.large_texts import find_end, off_the_loop
-from dbopsd.migrate.versions.apply.skipping_builds import may_have_skipping_builds
 
 WORD = re.compile(r"\bINDEX\b")
 WINDOW = 2**16

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dbopsd.migrate.versions.apply.skipping_builds import may_have_skipping_builds, skipping_builds
+from dbopsd.migrate.versions.apply.index_builds import may_have_skipping_builds, skipping_builds
 from tests.support.growth import grows_linearly
 
 
