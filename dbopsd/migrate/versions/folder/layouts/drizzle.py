@@ -20,6 +20,7 @@ _JOURNAL: Final = "meta/_journal.json"
 _BREAKPOINT: Final = "--> statement-breakpoint"
 # As long, with a semicolon for the statement before it.
 _SEMICOLON: Final = ";-- statement-breakpoint"
+_MOST_INDEX: Final = 2**31 - 1
 _FILE: Final = "migration.sql"
 _SNAPSHOT: Final = "snapshot.json"
 _LOOKED_AT: Final = 10
@@ -76,19 +77,21 @@ def _of_directories(reader: FolderReader) -> list[Version]:
 
 
 def _of_journal(reader: FolderReader) -> list[Version]:
-    versions: list[Version] = []
+    found: dict[str, Version] = {}
     for index, tag in _entries(reader):
         version = Version(str(index), (0, index), tag, f"{tag}.sql")
-        if reader.tree.exists(version.path):
-            versions.append(version)
+        if version.path in found:
+            message = f"the journal has the entry '{tag}' twice"
+            reader.problems.add("BAD_JOURNAL", message, _JOURNAL, version=version.version)
+        elif reader.tree.exists(version.path):
+            found[version.path] = version
         else:
             message = f"the journal has the entry '{tag}', and there is no such file"
             reader.problems.add("FILE_MISSING", message, version.path, version=version.version)
-    known = {version.path for version in versions}
     for name in reader.tree.listing().files:
-        if name not in known:
+        if name not in found:
             reader.leave_out(name, "the journal does not have it")
-    return versions
+    return list(found.values())
 
 
 def _entries(reader: FolderReader) -> list[tuple[int, str]]:
@@ -111,7 +114,9 @@ def _entries(reader: FolderReader) -> list[tuple[int, str]]:
 def _entry(entry: Any) -> tuple[int, str]:
     """Raises ValueError, TypeError and KeyError."""
     index, tag = entry["idx"], entry["tag"]
-    if type(index) is not int or not isinstance(tag, str) or not tag or not tag.isprintable():
+    if type(index) is not int or abs(index) > _MOST_INDEX:
+        raise ValueError
+    if not isinstance(tag, str) or not tag or not tag.isprintable():
         raise ValueError
     return index, tag
 

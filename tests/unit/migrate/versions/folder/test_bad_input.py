@@ -151,6 +151,19 @@ def test_contents_that_only_look_bad(read_files: ReadFiles, text: str) -> None:
             [("BAD_JOURNAL", "meta/_journal.json")],
         ),
         (
+            {"meta/_journal.json": '{"entries": [{"idx": 2147483648, "tag": "a"}]}', "a.sql": UP},
+            [("BAD_JOURNAL", "meta/_journal.json")],
+        ),
+        (
+            {
+                "meta/_journal.json": (
+                    '{"entries": [{"idx": 0, "tag": "a"}, {"idx": 1, "tag": "a"}]}'
+                ),
+                "a.sql": UP,
+            },
+            [("BAD_JOURNAL", "meta/_journal.json")],
+        ),
+        (
             {"meta/_journal.json": '{"entries": [{"idx": 0, "tag": "../../x"}]}'},
             [("FILE_MISSING", "../../x.sql")],
         ),
