@@ -158,7 +158,7 @@ async def send_script(runner: StatementRunner, script: Statement, sent: Script) 
             InvalidData(runner.database, script.summary, "22021", "it has a NUL character")
         )
     try:
-        with runner.run(script):
+        with runner.message(script):
             await sent.run()
     except StatementFailed as exc:
         raise sent.failed(exc) from exc

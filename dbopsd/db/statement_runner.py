@@ -42,7 +42,7 @@ class StatementRunner:
         """The configured name of the database, as errors have it."""
         return self.endpoint.telemetry.database
 
-    def run(self, statement: Statement, *, batch_size: int | None = None) -> "StatementRun":
+    def run(self, statement: Statement, *, batch_size: int | None = None) -> "CursorRun":
         """A cursor to run `statement` on, within the context. Raises what `refuse_writes` does."""
         self.check_refusal()
         return self.run_ungated(statement, batch_size=batch_size)
@@ -53,11 +53,18 @@ class StatementRunner:
         if self._refuse_writes is not None and self.depth == 0:
             self._refuse_writes()
 
-    def run_ungated(self, statement: Statement, *, batch_size: int | None = None) -> "StatementRun":
+    def run_ungated(self, statement: Statement, *, batch_size: int | None = None) -> "CursorRun":
         """As `run`, for what may always be done, such as a rollback."""
-        return StatementRun(
-            self, statement, self.endpoint.statement(statement, batch_size=batch_size)
-        )
+        return CursorRun(self, statement, self.endpoint.statement(statement, batch_size=batch_size))
+
+    def message(self, statement: Statement) -> "StatementRun":
+        """As `run`, for what is sent without a cursor."""
+        self.check_refusal()
+        return self.message_ungated(statement)
+
+    def message_ungated(self, statement: Statement) -> "StatementRun":
+        """As `message`, for what may always be sent, such as a rollback."""
+        return StatementRun(self, statement, self.endpoint.statement(statement))
 
     def answer_deadline(self) -> AnswerDeadline:
         """The deadline of a statement that begins now."""
@@ -78,7 +85,7 @@ class StatementRunner:
 
 
 class StatementRun:
-    """A cursor to run one statement on: with its span, its deadline, and its errors translated."""
+    """One statement, while the context is open: its span, its deadline, its errors translated."""
 
     __slots__ = ("_answer_deadline", "_runner", "_span", "_statement")
 
@@ -88,14 +95,10 @@ class StatementRun:
         self._span = span
         self._answer_deadline = runner.answer_deadline()
 
-    def __enter__(self) -> psycopg.AsyncCursor[Row]:
+    def __enter__(self) -> psycopg.AsyncCursor[Row] | None:
         self._span.__enter__()
         self._answer_deadline.__enter__()
-        try:
-            return self._runner.connection.cursor()
-        except psycopg.Error as exc:  # the connection is closed
-            self.__exit__(type(exc), exc, exc.__traceback__)
-            raise
+        return None
 
     def __exit__(
         self,
@@ -110,3 +113,17 @@ class StatementRun:
         error = self._runner.translate(exc, self._statement, self._answer_deadline)
         self._span.end(error)
         raise error from exc
+
+
+class CursorRun(StatementRun):
+    """A statement with a cursor to run it on."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> psycopg.AsyncCursor[Row]:
+        super().__enter__()
+        try:
+            return self._runner.connection.cursor()
+        except psycopg.Error as exc:  # the connection is closed
+            self.__exit__(type(exc), exc, exc.__traceback__)
+            raise

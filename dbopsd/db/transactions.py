@@ -136,7 +136,7 @@ class Transactions:
         try:
             async with asyncio.timeout(_ROLLBACK_TIMEOUT_S):
                 for statement in statements:
-                    with self._runner.run_ungated(statement):
+                    with self._runner.message_ungated(statement):
                         # A script may have chosen an encoding that cursors cannot work with.
                         await Script(self._runner.connection, statement.query_text).run()
         except (DatabaseError, TimeoutError):

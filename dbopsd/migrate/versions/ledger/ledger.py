@@ -6,6 +6,7 @@ first, under the lock of migrations; whoever only reads takes it as it is.
 """
 
 import dataclasses
+import json
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -237,13 +238,8 @@ class Ledger:
             )
             await session.execute(
                 self.statement("store_objects"),
-                {
-                    "kinds": [each.kind for each in objects],
-                    "identities": [each.identity for each in objects],
-                    "definitions": [each.definition for each in objects],
-                    "positions": [each.position for each in objects],
-                    "owners_and_grants": [each.owner_and_grants for each in objects],
-                },
+                # As one text: the driver takes several times as long over arrays of thousands.
+                {"objects": json.dumps(list(map(_fields, objects)), ensure_ascii=False)},
             )
 
     async def record_drift(self, session: Session, digest: str, objects: int) -> None:
@@ -344,6 +340,8 @@ def _insertion(schema: str) -> _Insertion:
 
 
 def _literal(value: str | int | datetime | None) -> str:
+    if value == "":  # as most are
+        return "''"
     if value is None:
         return "NULL"
     if isinstance(value, int):
@@ -376,6 +374,16 @@ def _read_run(columns: dict[str, Any]) -> LedgerRun:
 
 def _running(runs: Iterable[LedgerRun]) -> frozenset[int]:
     return frozenset(run.id for run in runs if run.result is Result.RUNNING)
+
+
+def _fields(each: SchemaObject) -> dict[str, str | int]:
+    return {
+        "kind": each.kind,
+        "identity": each.identity,
+        "definition": each.definition,
+        "position": each.position,
+        "owner_and_grants": each.owner_and_grants,
+    }
 
 
 def _kind_and_identity(each: SchemaObject) -> tuple[str, str]:

@@ -2,13 +2,10 @@
 -- Only what differs is written: most migrations change few of thousands of objects.
 WITH wanted AS MATERIALIZED (
     SELECT w.kind, w.identity, w.definition, w.position, w.owner_and_grants
-    FROM ROWS FROM (
-        pg_catalog.unnest(%(kinds)s::pg_catalog.text[]),
-        pg_catalog.unnest(%(identities)s::pg_catalog.text[]),
-        pg_catalog.unnest(%(definitions)s::pg_catalog.text[]),
-        pg_catalog.unnest(%(positions)s::pg_catalog.int4[]),
-        pg_catalog.unnest(%(owners_and_grants)s::pg_catalog.text[])
-    ) AS w (kind, identity, definition, position, owner_and_grants)
+    FROM pg_catalog.json_to_recordset(%(objects)s::pg_catalog.json) AS w (
+        kind pg_catalog.text, identity pg_catalog.text, definition pg_catalog.text,
+        position pg_catalog.int4, owner_and_grants pg_catalog.text
+    )
 ), removed AS (
     DELETE FROM {schema_objects} AS o
     WHERE NOT EXISTS (
