@@ -9,12 +9,17 @@ from typing import Any, NoReturn
 
 import pytest
 from click.testing import CliRunner
+from dbops.v1 import backup_pb2, health_pb2, metrics_pb2, migrate_pb2
+from dbops.v1 import operations_pb2 as own_operations_pb2
 from dbops_client.cli.root import cli
 from dbops_client.cli.session import Session
+from google.longrunning import operations_pb2
 
 from dbopsd.config import load_config
 from dbopsd.migrate.versions.check import rules
 from dbopsd.migrate.versions.model.migration import State
+from dbopsd.rpc.methods import describe
+from dbopsd.security.caller import Role
 from dbopsd.telemetry.setup import start_telemetry
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -92,3 +97,17 @@ def test_the_page_on_migrations_names_every_rule_and_state() -> None:
     assert len(found) > 30
     assert [name for name in sorted(found) if f"`{name}`" not in MIGRATIONS] == []
     assert [state.name for state in State if state.name not in MIGRATIONS] == []
+
+
+def test_the_page_on_security_names_the_methods_of_the_roles_that_change_something() -> None:
+    protos = (backup_pb2, health_pb2, metrics_pb2, migrate_pb2, own_operations_pb2, operations_pb2)
+    services = [each for proto in protos for each in proto.DESCRIPTOR.services_by_name.values()]
+    page = (DOCS / "security.md").read_text()
+    for role in (Role.OPERATOR, Role.ADMIN):
+        (row,) = re.findall(rf"^\| `{role.name}` \|.*\| (.*) \|$", page, re.MULTILINE)
+        methods = {
+            path.rpartition("/")[2]
+            for path, method in describe(services).items()
+            if method.role is role
+        }
+        assert set(re.findall(r"`(\w+)`", row)) == methods
