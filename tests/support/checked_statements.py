@@ -15,6 +15,8 @@ CREATE MATERIALIZED VIEW m AS SELECT 1 AS one;
 CREATE TABLE p (a bigint) PARTITION BY RANGE (a);
 CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (1);
 CREATE TABLE p2 (a bigint);
+CREATE SCHEMA dbops;
+CREATE TABLE dbops.migration_runs (id bigint PRIMARY KEY, name text, result text);
 """
 """What the database has."""
 
@@ -30,6 +32,21 @@ CASES: Final[dict[str, str]] = {
     "DELETE FROM t": "whole-table-delete:E",
     "DELETE FROM t WHERE true": "whole-table-delete:E",
     "DELETE FROM t WHERE id < 3": "",
+    "DELETE FROM t WHERE id = id": "whole-table-delete:E",
+    "DELETE FROM t WHERE id = 1 OR true": "whole-table-delete:E",
+    "DELETE FROM t WHERE id = 1 OR false": "",
+    "DELETE FROM t WHERE id = a": "",
+    "DELETE FROM t WHERE id <> id": "",
+    "DELETE FROM t WHERE id <= id AND a IS NOT DISTINCT FROM a": "whole-table-delete:E",
+    "DELETE FROM t WHERE id = id AND a = 1": "",
+    "UPDATE t SET a = 1 WHERE a IS NULL OR a IS NOT NULL": "whole-table-update:E",
+    "UPDATE t SET a = 1 WHERE a IS NULL OR id IS NOT NULL": "",
+    "UPDATE t SET a = 1 WHERE a IS NULL AND a IS NOT NULL": "",
+    "MERGE INTO t USING big ON true WHEN MATCHED THEN DELETE": "whole-table-delete:E",
+    "MERGE INTO t USING big ON true WHEN MATCHED THEN UPDATE SET a = 1": "whole-table-update:E",
+    "MERGE INTO t USING big ON true WHEN MATCHED AND t.a = 1 THEN DELETE": "",
+    "MERGE INTO t USING big ON t.id = big.id WHEN MATCHED THEN DELETE": "",
+    "MERGE INTO t USING big ON false WHEN NOT MATCHED THEN INSERT (a) VALUES (1)": "",
     "WITH gone AS (DELETE FROM t RETURNING *) SELECT * FROM gone": "whole-table-delete:E",
     "EXPLAIN ANALYZE UPDATE t SET a = 1": "whole-table-update:E",
     "COPY (DELETE FROM t RETURNING *) TO STDOUT": "whole-table-delete:E",
@@ -168,12 +185,86 @@ CASES: Final[dict[str, str]] = {
     "SET lock_timeout = '0s'": "lock-timeout-off:W",
     "SET lock_timeout TO DEFAULT": "lock-timeout-off:W",
     "SET lock_timeout = '2s'": "",
+    "SELECT set_config('lock_timeout', '0', false)": "lock-timeout-off:W",
+    "SELECT set_config('lock_timeout', '2s', false)": "",
+    "SELECT pg_catalog.set_config('Session_Replication_Role'::text, 'replica', true)": (
+        "session-replication-role:W"
+    ),
+    "INSERT INTO t (w) SELECT set_config('session_replication_role', 'local', true)": (
+        "session-replication-role:W"
+    ),
+    "SELECT set_config('session_replication_role', 'origin', true)": "",
+    "SELECT set_config('transaction_read_only', 'on', true)": "read-only-transaction:P",
+    "SELECT set_config('default_transaction_read_only', 'on', false)": "",
+    "SELECT set_config('search_path', w, true) FROM t": "",
+    "ALTER ROLE app SET session_replication_role = replica": "alter-role-or-database-set:W",
+    "ALTER ROLE ALL SET default_transaction_read_only = on": "alter-role-or-database-set:W",
+    "ALTER DATABASE other SET standard_conforming_strings = off": "alter-role-or-database-set:W",
+    "ALTER DATABASE other SET standard_conforming_strings TO DEFAULT": "",
+    "ALTER DATABASE other SET standard_conforming_strings = on": "",
+    "ALTER ROLE app SET search_path = app": "",
+    "ALTER ROLE app RESET ALL": "",
+    "SELECT pg_read_file('/etc/passwd')": "server-function:W",
+    "INSERT INTO t (w) VALUES (encode(pg_read_binary_file('/etc/passwd'), 'base64'))": (
+        "server-function:W"
+    ),
+    "SELECT lo_import('/etc/passwd')": "server-function:W",
+    "SELECT lo_export(1, '/tmp/x')": "server-function:W",
+    "SELECT pg_reload_conf(), pg_rotate_logfile()": "server-function:W",
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity": "server-function:W",
+    "SELECT pg_cancel_backend(1)": "server-function:W",
+    "SELECT dblink_exec('', 'DROP TABLE t')": "server-function:W",
+    "SELECT * FROM dblink('', 'SELECT 1') AS x (one int)": "server-function:W",
+    "SELECT pg_sleep(3600)": "server-function:W",
+    "SELECT pg_sleep(a) FROM t": "server-function:W",
+    "SELECT pg_sleep_for('1 hour')": "server-function:W",
+    "SELECT pg_sleep(0.1)": "",
+    "SELECT pg_advisory_unlock(1)": "server-function:W",
+    "DO $$ BEGIN PERFORM pg_terminate_backend(1); END $$": "do-block:I server-function:W",
+    "UPDATE dbops.migration_runs SET result = 'done' WHERE id = 1": "changes-ledger:E",
+    "INSERT INTO dbops.ledger_version VALUES (9)": "changes-ledger:E",
+    "DELETE FROM dbops.migration_runs WHERE id = 1": "changes-ledger:E",
+    "WITH gone AS (DELETE FROM dbops.migration_runs WHERE id = 1 RETURNING 1) "
+    "SELECT * FROM gone": "changes-ledger:E",
+    "MERGE INTO dbops.migration_runs r USING t ON r.id = t.id WHEN MATCHED THEN DELETE": (
+        "changes-ledger:E"
+    ),
+    "SET search_path = dbops, public; UPDATE migration_runs SET result = '' WHERE id = 1": (
+        "changes-ledger:E"
+    ),
+    "UPDATE migration_runs SET result = 'done' WHERE id = 1": "",
+    "UPDATE dbops.other SET a = 1 WHERE id = 1": "",
+    "SELECT * FROM dbops.migration_runs": "",
+    "INSERT INTO t (w) SELECT name FROM dbops.migration_runs": "",
+    "COPY dbops.migration_runs TO STDOUT": "",
+    "COPY dbops.migration_runs FROM PROGRAM 'cat'": "changes-ledger:E copy-program:E",
+    "TRUNCATE dbops.migration_runs": "changes-ledger:E truncate:E",
+    "ALTER TABLE dbops.migration_runs DISABLE ROW LEVEL SECURITY": "changes-ledger:E",
+    "ALTER TABLE dbops.migration_runs SET SCHEMA public": "ban-set-schema:W changes-ledger:E",
+    "ALTER INDEX dbops.migration_runs_pkey RENAME TO x": "changes-ledger:E renaming-object:W",
+    "CREATE TRIGGER trg BEFORE INSERT ON dbops.migration_runs "
+    "FOR EACH ROW EXECUTE FUNCTION f()": "changes-ledger:E create-trigger:W",
+    "CREATE RULE r AS ON INSERT TO dbops.migration_runs DO INSTEAD NOTHING": (
+        "changes-ledger:E create-rule:W"
+    ),
+    "CREATE POLICY p ON dbops.migration_runs": "changes-ledger:E",
+    "DROP VIEW dbops.migrations": "ban-drop-view:W changes-ledger:E",
+    "DROP SCHEMA dbops": "ban-drop-schema:E changes-ledger:E",
+    "ALTER SCHEMA dbops RENAME TO old": "changes-ledger:E renaming-object:W",
+    "ALTER SCHEMA dbops OWNER TO app": "changes-ledger:E",
+    "ALTER SCHEMA public OWNER TO app": "",
+    "GRANT INSERT, SELECT ON dbops.migration_runs TO app": "changes-ledger:E",
+    "GRANT ALL ON ALL TABLES IN SCHEMA dbops TO app": "changes-ledger:E",
+    "GRANT SELECT ON ALL TABLES IN SCHEMA dbops TO app": "",
+    "GRANT USAGE ON SCHEMA dbops TO app": "",
+    "REVOKE ALL ON dbops.migration_runs FROM app": "",
     "DO $$ BEGIN EXECUTE 'DROP TABLE t'; END $$": "do-block:I",
     "COPY t TO PROGRAM 'gzip > /tmp/x'": "copy-program:E",
     "COPY t FROM PROGRAM 'cat /etc/passwd'": "copy-program:E",
     "COPY t FROM STDIN": "copy-from-stdin:P",
     "COPY t TO STDOUT": "",
-    "COPY t FROM '/tmp/x'": "",
+    "COPY t FROM '/tmp/x'": "copy-file:E",
+    "COPY t TO '/tmp/x'": "copy-file:E",
     "BEGIN": "transaction-control:P",
     "START TRANSACTION": "transaction-control:P",
     "COMMIT": "transaction-control:P",
@@ -226,6 +317,7 @@ OUTSIDE: Final[dict[str, str]] = {
     "DISCARD ALL": "ends-session-state:P",
     "SET default_transaction_read_only = on": "read-only-transaction:P",
     "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY": "read-only-transaction:P",
+    "SELECT set_config('default_transaction_read_only', 'on', false)": "read-only-transaction:P",
     "ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT VALID; "
     "ALTER TABLE t VALIDATE CONSTRAINT c": "",
     "ALTER TYPE mood ADD VALUE 'meh' AFTER 'sad'; INSERT INTO t (w) VALUES ('meh')": "",

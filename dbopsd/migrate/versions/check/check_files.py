@@ -111,33 +111,36 @@ async def _verdicts(
     run: Run, scripts: Sequence[Script], major: int, notes: list[str]
 ) -> list[Verdict]:
     """What the grammar with the rules of our own, and squawk, have to say of each script."""
+    schema = run.database.config.migrations.schema_
     installed = program()
     if installed is None:
         notes.append("squawk is not installed beside dbopsd: its rules were not checked")
-        return [(found, LintAnswer()) for found in await inspect(run, scripts)]
+        return [(found, LintAnswer()) for found in await inspect(run, scripts, schema)]
     kept = kept_verdicts()
-    verdicts = {n: kept.get(script, major) for n, script in enumerate(scripts)}
+    verdicts = {n: kept.get(script, major, schema) for n, script in enumerate(scripts)}
     new = [n for n, verdict in verdicts.items() if verdict is None]
     squawk = Squawk(run, installed, major)
     for n, verdict in zip(
-        new, await _look_into(run, [scripts[n] for n in new], squawk), strict=True
+        new, await _look_into(run, [scripts[n] for n in new], schema, squawk), strict=True
     ):
-        kept.keep(scripts[n], major, verdict)
+        kept.keep(scripts[n], major, schema, verdict)
         verdicts[n] = verdict
     return [verdict for verdict in verdicts.values() if verdict is not None]
 
 
-async def _look_into(run: Run, scripts: Sequence[Script], squawk: Squawk) -> list[Verdict]:
+async def _look_into(
+    run: Run, scripts: Sequence[Script], schema: str, squawk: Squawk
+) -> list[Verdict]:
     modes = [each.transactional for each in scripts]
     if all(len(each.text) <= SMALL_SCRIPT_CHARS for each in scripts):
         linting = asyncio.create_task(squawk.lint([each.text for each in scripts], modes))
         try:
-            return list(zip(await inspect(run, scripts), await linting, strict=True))
+            return list(zip(await inspect(run, scripts, schema), await linting, strict=True))
         finally:
             linting.cancel()
             await asyncio.wait({linting})
     # Of a large one, squawk may take minutes over what there is no room for in a tree either.
-    inspected = await inspect(run, scripts)
+    inspected = await inspect(run, scripts, schema)
     readable = list(map(_readable, scripts, inspected))
     return list(zip(inspected, await squawk.lint(readable, modes), strict=True))
 

@@ -1,26 +1,50 @@
 """What is asked of expressions in parse trees."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from dbopsd.migrate.versions.sql.syntax_tree import Node, strings, unwrapped
 
-
-def matches_all_rows(where: Node | None) -> bool:
-    """Whether a condition is left out, or names no column: `true`, `1 = 1`."""
-    return where is None or not any(
-        kind in ("ColumnRef", "SubLink", "FuncCall", "ParamRef", "CurrentOfExpr")
-        for kind, _ in within(where)
-    )
+CALLING: Final = frozenset(
+    {
+        *("SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "CallStmt"),
+        *("CreateTableAsStmt", "ExplainStmt", "PrepareStmt", "CopyStmt", "ExecuteStmt"),
+    }
+)
+"""The kinds of statement that call the functions in them."""
 
 
 def functions_called(expression: Node | None) -> list[str]:
     """The names of functions that it calls, without their schemas."""
-    return [
-        strings(node.get("funcname"))[-1]
-        for kind, node in within(expression or {})
-        if kind == "FuncCall" and node.get("funcname")
-    ]
+    return [name for name, _, _ in calls(expression)]
+
+
+def calls(expression: Node | None) -> Iterator[tuple[str, list[Node], int | None]]:
+    """Each call of a function: its name without a schema, its arguments, and its location."""
+    for kind, node in within(expression or {}):
+        if kind == "FuncCall" and node.get("funcname"):
+            yield strings(node["funcname"])[-1], node.get("args", []), node.get("location")
+
+
+def constant_text(expression: Node) -> str | None:
+    """The value of a constant as text, whatever type it is cast to; None: it is none."""
+    kind, fields = unwrapped(expression)
+    if kind == "TypeCast" and "arg" in fields:
+        return constant_text(fields["arg"])
+    if kind != "A_Const" or "isnull" in fields:
+        return None
+    if "ival" in fields:
+        return str(fields["ival"].get("ival", 0))
+    if "boolval" in fields:
+        return "on" if fields["boolval"].get("boolval") else "off"
+    text = fields.get("sval", {}).get("sval", fields.get("fval", {}).get("fval", ""))
+    return str(text)
+
+
+def do_bodies(statement: Node) -> Iterator[str]:
+    """The texts of a DO."""
+    for each in statement.get("args", ()):
+        yield each.get("DefElem", {}).get("arg", {}).get("String", {}).get("sval", "")
 
 
 def texts(statement: Node) -> Iterator[tuple[str, int | None]]:

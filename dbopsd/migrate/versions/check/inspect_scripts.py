@@ -1,8 +1,9 @@
 """A process that parses scripts and has the rules look at them: their text comes from outside.
 
-It reads a line of JSON from standard input, `{"scripts": [{"text", "transactional"}, …]}`, and
-writes one for each script, in their order. `inspection.py` starts it, and says what the lines hold.
-Where a script is its end, that script is known by the line that is missing.
+It reads a line of JSON from standard input, `{"ledger_schema", "scripts": [{"text",
+"transactional"}, …]}`, and writes one for each script, in their order. `inspection.py` starts it,
+and says what the lines hold. Where a script is its end, that script is known by the line that is
+missing.
 """
 
 import json
@@ -46,10 +47,10 @@ _MOST_MATCHES: Final = 1_000
 """Of one script."""
 
 
-def inspect(text: str, *, transactional: bool) -> dict[str, Any]:
+def inspect(text: str, *, transactional: bool, ledger_schema: str) -> dict[str, Any]:
     """What `inspection.Inspected` has, as JSON."""
     answer: dict[str, Any] = {"statements": [], "matches": [], "dismissed": [], "skipped": []}
-    script = Script(transactional)
+    script = Script(transactional, ledger_schema)
     try:
         for statement in _statements(text):
             if statement.kind:
@@ -145,7 +146,7 @@ def main() -> bool:
     _limit(resource.RLIMIT_CPU, seconds, _CPU_GRACE_S)
     _limit(resource.RLIMIT_CORE, 0)
     for script in request["scripts"]:
-        answer = inspect(script["text"], transactional=script["transactional"])
+        answer = inspect(**script, ledger_schema=request["ledger_schema"])
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
     return True

@@ -80,8 +80,11 @@ class _Batch:
     answers: list[Inspected] = field(default_factory=list)
 
 
-async def inspect(run: Run, scripts: Sequence[Script]) -> list[Inspected]:
-    """What each script has. One that is the process's end is `failure`, and no other."""
+async def inspect(run: Run, scripts: Sequence[Script], ledger_schema: str) -> list[Inspected]:
+    """What each script has. One that is the process's end is `failure`, and no other.
+
+    `ledger_schema`: where the database has its ledger.
+    """
     answers: list[Inspected] = []
     deaths = 0
     for batch in _batches(scripts):
@@ -90,7 +93,7 @@ async def inspect(run: Run, scripts: Sequence[Script]) -> list[Inspected]:
                 given_up = "too many files before it could not be inspected"
                 batch.answers.append(Inspected(failure=given_up))
                 continue
-            failure = await _inspect_rest(run, batch)
+            failure = await _inspect_rest(run, batch, ledger_schema)
             if failure and len(batch.answers) < len(batch.scripts):
                 batch.answers.append(Inspected(failure=failure))
                 deaths += 1
@@ -114,10 +117,11 @@ def _batches(scripts: Sequence[Script]) -> Iterator[_Batch]:
         yield batch
 
 
-async def _inspect_rest(run: Run, batch: _Batch) -> str:
+async def _inspect_rest(run: Run, batch: _Batch, ledger_schema: str) -> str:
     """Inspect what has no answer yet, up to a script that is the process's end; how it ended."""
     rest = batch.scripts[len(batch.answers) :]
-    request = {"scripts": [{"text": s.text, "transactional": s.transactional} for s in rest]}
+    texts = [{"text": each.text, "transactional": each.transactional} for each in rest]
+    request = {"ledger_schema": ledger_schema, "scripts": texts}
     line = json.dumps(request).encode() + b"\n"
     try:
         async with asyncio.timeout(_TIMEOUT_S):

@@ -14,25 +14,25 @@ _MOST_ITEMS: Final = 50_000
 """Of all that is kept, each a few hundred bytes."""
 
 Verdict = tuple[Inspected, LintAnswer]
-Key = tuple[bytes, bool, int]
+Key = tuple[bytes, bool, int, str]
 
 
 class KeptVerdicts:
-    """Verdicts by text, mode and the major version of the server, the last used ones."""
+    """Verdicts by text, mode, the server's major version and the ledger's schema, the last used."""
 
     def __init__(self, most_items: int = _MOST_ITEMS) -> None:
         self._most_items = most_items
         self._verdicts: LRUCache[Key, Verdict] = LRUCache(most_items, getsizeof=_items)
 
-    def get(self, script: Script, major: int) -> Verdict | None:
+    def get(self, script: Script, major: int, schema: str) -> Verdict | None:
         """What was said of it; None: nothing that is kept."""
-        return self._verdicts.get(_key(script, major))
+        return self._verdicts.get(_key(script, major, schema))
 
-    def keep(self, script: Script, major: int, verdict: Verdict) -> None:
+    def keep(self, script: Script, major: int, schema: str, verdict: Verdict) -> None:
         """Keep a verdict, unless it is none or too large."""
         inspected, linted = verdict
         if not (inspected.failure or linted.failure) and _items(verdict) <= self._most_items:
-            self._verdicts[_key(script, major)] = verdict
+            self._verdicts[_key(script, major, schema)] = verdict
 
 
 @cache
@@ -41,8 +41,8 @@ def kept_verdicts() -> KeptVerdicts:
     return KeptVerdicts()
 
 
-def _key(script: Script, major: int) -> Key:
-    return hashlib.sha256(script.text.encode()).digest(), script.transactional, major
+def _key(script: Script, major: int, schema: str) -> Key:
+    return hashlib.sha256(script.text.encode()).digest(), script.transactional, major, schema
 
 
 def _items(verdict: Verdict) -> int:

@@ -26,7 +26,8 @@ _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 # pg_dump writes them around everything, so that nothing in a dump can run as a command of psql.
 _DROPPED_COMMANDS: Final = frozenset({"restrict", "unrestrict"})
 _STRINGS_OFF: Final = re.compile(
-    r"\bSET\s+(?:SESSION\s+|LOCAL\s+)?standard_conforming_strings\s*(?:=|\bTO\b)\s*'?(?:off|no|false|0)\b",
+    r"\bSET\s+(?:SESSION\s+|LOCAL\s+)?standard_conforming_strings\s*(?:=|\bTO\b)\s*'?(?:off|no|false|0)\b"
+    r"|\bset_config\s*\(\s*'standard_conforming_strings'\s*,\s*'(?:off|no|false|0)'",
     re.IGNORECASE,
 )
 # Those of dbmate, goose, sql-migrate, micrate, rambler, node-pg-migrate, MyBatis and Liquibase.

@@ -49,7 +49,9 @@ class Statement:
         yield from _queries(self.kind, self.node)
 
 
-_REMEMBERED: Final = frozenset({"AlterTableStmt", "AlterEnumStmt", "CreateEnumStmt"})
+_REMEMBERED: Final = frozenset(
+    {"AlterTableStmt", "AlterEnumStmt", "CreateEnumStmt", "VariableSetStmt"}
+)
 
 
 @dataclass
@@ -57,6 +59,8 @@ class Script:
     """What is known of a script when one of its statements is looked at."""
 
     transactional: bool
+    ledger_schema: str
+    """The schema of the ledger in the database that it is for."""
     _before: dict[str, list[Statement]] = field(default_factory=dict)
     _created: dict[str, set[str]] = field(default_factory=dict)
     """The schemas of relations, by their names."""

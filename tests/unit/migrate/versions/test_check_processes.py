@@ -83,7 +83,7 @@ def as_run(run: ScriptedRun) -> Run:
 async def test_a_script_that_ends_its_process_is_known(tmp_path: Path) -> None:
     run = ScriptedRun(tmp_path, inspecting)
     texts = ["a", POISON, "b", "c", POISON]
-    answers = await inspect(as_run(run), [Script("x.sql", text) for text in texts])
+    answers = await inspect(as_run(run), [Script("x.sql", text) for text in texts], "dbops")
     assert [each.statements[0].created[0][1] if each.statements else "" for each in answers] == [
         *("a", "", "b", "c", "")
     ]
@@ -94,7 +94,7 @@ async def test_a_script_that_ends_its_process_is_known(tmp_path: Path) -> None:
 
 async def test_after_too_many_deaths_the_rest_is_given_up(tmp_path: Path) -> None:
     run = ScriptedRun(tmp_path, inspecting)
-    answers = await inspect(as_run(run), [Script("x.sql", POISON)] * 20)
+    answers = await inspect(as_run(run), [Script("x.sql", POISON)] * 20, "dbops")
     assert all(each.failure for each in answers)
     assert run.calls == 5
 

@@ -1,18 +1,20 @@
 """Each rule of our own, over statements that it is about and others that it is not."""
 
 import json
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dbopsd.migrate.versions import ledger
 from dbopsd.migrate.versions.check.allowances import is_rule
 from dbopsd.migrate.versions.check.check_files import CheckResult, blocking, refuse
 from dbopsd.migrate.versions.check.errors import FindingsBlock
 from dbopsd.migrate.versions.check.inspect_scripts import inspect
 from dbopsd.migrate.versions.check.rule import Weight
-from dbopsd.migrate.versions.check.rules import all_rules
+from dbopsd.migrate.versions.check.rules import all_rules, changes_ledger
 from dbopsd.migrate.versions.check.squawk import program
 from dbopsd.migrate.versions.check.squawk_rules import EXCLUDED, KNOWN
 from dbopsd.migrate.versions.model.reports import Finding, Severity
@@ -29,12 +31,36 @@ def test_the_rules_find_what_they_are_about(transactional: bool) -> None:
         rules = {each.rpartition(":")[0] for each in expected.split()} & all_rules().keys()
         found = {
             each["rule"]
-            for each in inspect(text, transactional=transactional)["matches"]
+            for each in inspect(text, transactional=transactional, ledger_schema="dbops")["matches"]
             if not (each["new"] and all_rules()[each["rule"]].weight is not Weight.ALWAYS)
         }
         if found - _OF_TABLES != rules - _OF_TABLES:
             wrong[text] = (found, rules)
     assert not wrong
+
+
+def test_the_ledger_is_guarded_wherever_it_is() -> None:
+    statement = "UPDATE {}migration_runs SET result = '' WHERE id = 1"
+    for schema, named, guarded in (
+        ("public", "", True),
+        ("public", "public.", True),
+        ("public", "dbops.", False),
+        ("ops", "ops.", True),
+        ("ops", "dbops.", False),
+        ("ops", "", False),
+    ):
+        found = inspect(statement.format(named), transactional=True, ledger_schema=schema)
+        assert [each["rule"] for each in found["matches"]] == ["changes-ledger"] * guarded
+
+
+def test_every_relation_of_the_ledger_is_guarded() -> None:
+    scripts = (Path(ledger.__file__).parent / "sql").glob("upgrade_to_*.sql")
+    created = re.findall(
+        r"^CREATE (?:TABLE IF NOT EXISTS|OR REPLACE VIEW) \{(\w+)\}",
+        "\n".join(each.read_text() for each in scripts),
+        re.MULTILINE,
+    )
+    assert set(created) == {*changes_ledger.TABLES, changes_ledger.VIEW}
 
 
 def test_squawk_has_the_rules_that_are_known_of_it(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from dbopsd.migrate.versions.check.expressions import functions_called
+from dbopsd.migrate.versions.check.expressions import CALLING, do_bodies, functions_called
 from dbopsd.migrate.versions.check.rule import Match, Rule
 from dbopsd.migrate.versions.model.reports import Severity
 from dbopsd.migrate.versions.sql.syntax_tree import Script, Statement
@@ -18,16 +18,11 @@ def _find(statement: Statement, _script: Script) -> Iterator[Match]:
             if statement.node.get("target") == "DISCARD_ALL":
                 yield Match(f"DISCARD ALL {_LOSES}")
         case "DoStmt":
-            if any(_UNLOCK in text.lower() for text in _bodies(statement)):
+            if any(_UNLOCK in text.lower() for text in do_bodies(statement.node)):
                 yield Match(f"{_UNLOCK}() {_LOSES}")
         case _:
             if _UNLOCK in functions_called({statement.kind: statement.node}):
                 yield Match(f"{_UNLOCK}() {_LOSES}")
-
-
-def _bodies(statement: Statement) -> Iterator[str]:
-    for each in statement.node.get("args", ()):
-        yield each.get("DefElem", {}).get("arg", {}).get("String", {}).get("sval", "")
 
 
 RULE = Rule(
@@ -35,11 +30,6 @@ RULE = Rule(
     severity=Severity.ERROR,
     advice="Leave it out: what a file sets in its session is reset after it",
     find=_find,
-    kinds=frozenset(
-        {
-            *("DiscardStmt", "DoStmt", "SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt"),
-            *("CreateTableAsStmt", "ExplainStmt", "CallStmt", "MergeStmt", "PrepareStmt"),
-        }
-    ),
+    kinds=CALLING | {"DiscardStmt", "DoStmt"},
     problem="CANNOT_RUN",
 )

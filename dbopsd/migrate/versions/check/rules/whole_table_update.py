@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dbopsd.migrate.versions.check.expressions import matches_all_rows
+from dbopsd.migrate.versions.check.conditions import matches_all_rows, merges_all_rows
 from dbopsd.migrate.versions.check.rule import Match, Rule, Weight
 from dbopsd.migrate.versions.model.reports import Severity
 from dbopsd.migrate.versions.sql.syntax_tree import Script, Statement, relation_name
@@ -10,7 +10,9 @@ from dbopsd.migrate.versions.sql.syntax_tree import Script, Statement, relation_
 
 def _find(statement: Statement, _script: Script) -> Iterator[Match]:
     for kind, query in statement.queries():
-        if kind == "UpdateStmt" and matches_all_rows(query.get("whereClause")):
+        if (kind == "UpdateStmt" and matches_all_rows(query.get("whereClause"))) or (
+            kind == "MergeStmt" and merges_all_rows(query, "CMD_UPDATE")
+        ):
             schema, table = relation_name(query["relation"])
             within = None if query is statement.node else query["relation"].get("location")
             yield Match(f"this updates every row of {table}", within, ((schema, table),))
