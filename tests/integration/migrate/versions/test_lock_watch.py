@@ -241,8 +241,9 @@ async def test_a_cancel_by_somebody_else_is_no_lack_of_locks(site: Site, hold: H
 
 
 async def test_a_deadlock_is_tried_again(site: Site, hold: Hold) -> None:
-    await site.working.execute(Statement("SET deadlock_timeout = '100ms'", "SET"))
-    client = await hold("UPDATE b SET v = 1")
+    # A session looks once a wait: the migration, after its client has begun to wait for it.
+    await site.working.execute(Statement("SET deadlock_timeout = '1500ms'", "SET"))
+    client = await hold("SET deadlock_timeout = '60s'; UPDATE b SET v = 1")
     async with site.applying(ALTER_THREE, PATIENT) as attempts:
         await site.waits(pid_of(client))
         await client.execute("UPDATE a SET v = 1")
