@@ -5,11 +5,14 @@ only, for details and hints may quote rows; of a sensitive statement not even th
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import psycopg
 
 from dbopsd.errors import DbopsError, StatusCode
+
+_MOST_CHARS: Final = 2_000
+"""Of what a server says of a failure."""
 
 
 @dataclass(eq=False)
@@ -382,7 +385,7 @@ def translate(
     The server's words may quote the statement: of a `sensitive` one only the error's name stays.
     """
     sqlstate = exc.sqlstate
-    cause = exc.diag.message_primary or one_line(str(exc)) or type(exc).__name__
+    cause = shortened(exc.diag.message_primary or one_line(str(exc)) or type(exc).__name__)
     if sensitive:
         cause = type(exc).__name__
     if sqlstate is None:
@@ -393,6 +396,11 @@ def translate(
         return kind(database, statement, "", cause)
     kind = _BY_SQLSTATE.get(sqlstate) or _BY_SQLSTATE.get(sqlstate[:2]) or StatementFailed
     return kind(database, statement, sqlstate, cause)
+
+
+def shortened(text: str) -> str:
+    """`text`, or its beginning: who raises an error may say megabytes."""
+    return text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]} ... (cut)"
 
 
 def one_line(text: str) -> str:

@@ -7,7 +7,7 @@ rows are.
 from dataclasses import dataclass
 from typing import Final
 
-from dbopsd.db.errors import ScriptFailed, one_line
+from dbopsd.db.errors import ScriptFailed, one_line, shortened
 from dbopsd.migrate.versions.model.migration_file import Script
 from dbopsd.migrate.versions.sql.excerpt import without_values
 
@@ -28,7 +28,8 @@ class ServerWords:
     @classmethod
     def of(cls, error: ScriptFailed, script: Script) -> "ServerWords":
         """What the server said of a statement of `script`."""
-        message, detail, hint = map(one_line, (error.cause, error.detail, error.hint))
+        said = (error.cause, error.detail, error.hint)
+        message, detail, hint = (one_line(shortened(each)) for each in said)
         if not _may_quote(error):
             return cls(without_values(_joined(message, detail, hint), script))
         if _names_objects(error) or _is_written(message, error, script):

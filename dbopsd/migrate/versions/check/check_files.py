@@ -1,7 +1,6 @@
 """The check of files that are to run: problems, which stop them, and findings."""
 
 import asyncio
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +12,7 @@ from dbopsd.migrate.versions.check.checked_file import CheckedFile
 from dbopsd.migrate.versions.check.column_types import LiveColumn, read_live_columns
 from dbopsd.migrate.versions.check.errors import FindingsBlock
 from dbopsd.migrate.versions.check.inspection import Inspected, inspect
-from dbopsd.migrate.versions.check.kept_verdicts import Verdict, kept_verdicts
+from dbopsd.migrate.versions.check.kept_verdicts import Verdict, kept_verdicts, key_of
 from dbopsd.migrate.versions.check.live_tables import LiveTables, read_live_tables
 from dbopsd.migrate.versions.check.severity import PlanTables
 from dbopsd.migrate.versions.check.squawk import LintAnswer, Squawk, program
@@ -117,13 +116,14 @@ async def _verdicts(
         notes.append("squawk is not installed beside dbopsd: its rules were not checked")
         return [(found, LintAnswer()) for found in await inspect(run, scripts, schema)]
     kept = kept_verdicts()
-    verdicts = {n: kept.get(script, major, schema) for n, script in enumerate(scripts)}
+    keys = await asyncio.to_thread(lambda: [key_of(each, major, schema) for each in scripts])
+    verdicts = {n: kept.get(key) for n, key in enumerate(keys)}
     new = [n for n, verdict in verdicts.items() if verdict is None]
     squawk = Squawk(run, installed, major)
     for n, verdict in zip(
         new, await _look_into(run, [scripts[n] for n in new], schema, squawk), strict=True
     ):
-        kept.keep(scripts[n], major, schema, verdict)
+        kept.keep(keys[n], verdict)
         verdicts[n] = verdict
     return [verdict for verdict in verdicts.values() if verdict is not None]
 
@@ -141,7 +141,7 @@ async def _look_into(
             await asyncio.wait({linting})
     # Of a large one, squawk may take minutes over what there is no room for in a tree either.
     inspected = await inspect(run, scripts, schema)
-    readable = list(map(_readable, scripts, inspected))
+    readable = await asyncio.to_thread(lambda: list(map(_readable, scripts, inspected)))
     return list(zip(inspected, await squawk.lint(readable, modes), strict=True))
 
 
@@ -151,7 +151,8 @@ def _readable(script: Script, inspected: Inspected) -> str:
         return ""
     parts, passed = [], 0
     for start, end in inspected.skipped:
-        parts += [script.text[passed:start], re.sub(r"[^\n]", " ", script.text[start:end])]
+        blank = "\n".join(" " * len(line) for line in script.text[start:end].split("\n"))
+        parts += [script.text[passed:start], blank]
         passed = end
     return "".join((*parts, script.text[passed:]))
 

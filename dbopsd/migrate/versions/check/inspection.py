@@ -122,7 +122,7 @@ async def _inspect_rest(run: Run, batch: _Batch, ledger_schema: str) -> str:
     rest = batch.scripts[len(batch.answers) :]
     texts = [{"text": each.text, "transactional": each.transactional} for each in rest]
     request = {"ledger_schema": ledger_schema, "scripts": texts}
-    line = json.dumps(request).encode() + b"\n"
+    line = await asyncio.to_thread(lambda: json.dumps(request).encode() + b"\n")
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             done = await run.child(

@@ -24,15 +24,15 @@ class KeptVerdicts:
         self._most_items = most_items
         self._verdicts: LRUCache[Key, Verdict] = LRUCache(most_items, getsizeof=_items)
 
-    def get(self, script: Script, major: int, schema: str) -> Verdict | None:
+    def get(self, key: Key) -> Verdict | None:
         """What was said of it; None: nothing that is kept."""
-        return self._verdicts.get(_key(script, major, schema))
+        return self._verdicts.get(key)
 
-    def keep(self, script: Script, major: int, schema: str, verdict: Verdict) -> None:
+    def keep(self, key: Key, verdict: Verdict) -> None:
         """Keep a verdict, unless it is none or too large."""
         inspected, linted = verdict
         if not (inspected.failure or linted.failure) and _items(verdict) <= self._most_items:
-            self._verdicts[_key(script, major, schema)] = verdict
+            self._verdicts[key] = verdict
 
 
 @cache
@@ -41,7 +41,8 @@ def kept_verdicts() -> KeptVerdicts:
     return KeptVerdicts()
 
 
-def _key(script: Script, major: int, schema: str) -> Key:
+def key_of(script: Script, major: int, schema: str) -> Key:
+    """What a script is known by. It takes time with the length of its text."""
     return hashlib.sha256(script.text.encode()).digest(), script.transactional, major, schema
 
 

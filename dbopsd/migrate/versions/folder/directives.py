@@ -11,10 +11,16 @@ from dbopsd.migrate.versions.sql.lexer import comments, skip_blanks
 from dbopsd.migrate.versions.sql.positions import line_and_column
 
 _DIRECTIVE: Final = re.compile(r"--[ \t]*dbops[ \t]*:[ \t]*", re.IGNORECASE)
-_ANYWHERE: Final = re.compile(r"--[ \t]*dbops[ \t]*:", re.IGNORECASE)
+_ANYWHERE: Final = re.compile(r"(?:--|/\*)[ \t]*dbops\b", re.IGNORECASE)
+# What is meant as one, and would be passed over.
+_ALMOST: Final = re.compile(
+    r"(?:--|/\*)[ \t]*dbops\b[^\n]{0,200}?"
+    r"\b(?:transaction|phase|lock_timeout|statement_timeout|allow)[ \t]*=",
+    re.IGNORECASE,
+)
 _ITEM: Final = re.compile(r"([A-Za-z_]+)[ \t]*=[ \t]*([^\s,]*)[ \t]*,?[ \t]*")
 _ALLOW: Final = re.compile(r"([a-z0-9_-]+)[ \t]*:[ \t]*(\S.*)", re.IGNORECASE)
-_DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s|min|h|d)")
+_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|min|h|d)")
 _UNITS_S: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 # Milliseconds of it fit PostgreSQL's integers.
 _MOST_S: Final = 2_147_483.0
@@ -54,20 +60,32 @@ def read_directives(text: str, path: str, problems: Problems, first_line: int = 
     One further down would have no effect, so it is a problem too.
     """
     directives = Directives()
+    given: set[str] = set()
     if not _ANYWHERE.search(text):
         return directives
     header = skip_blanks(text, 0)
     misplaced = _ANYWHERE.search(text, header)
     for start, comment in comments(text if misplaced else text[:header]):
-        match = _DIRECTIVE.match(comment)
-        if not match:
-            continue
         if problems.is_full(path):
             break
+        match = _DIRECTIVE.match(comment)
+        if not match:
+            if _ALMOST.match(comment):
+                first, _, _ = comment.partition("\n")
+                message = (
+                    f"the comment '{first}' is no directive: write it as `-- dbops: NAME=VALUE`"
+                )
+                place = line_and_column(text, start, first_line)
+                problems.add("BAD_DIRECTIVE", message, path, place=place)
+            continue
         for offset, name, value in _items(comment, match.end()):
             try:
                 if start >= header:
                     raise _Bad("stands after the first statement: move it to the top of the file")
+                what = _what(name, value)
+                if what in given:
+                    raise _Bad("is given a second time")
+                given.add(what)
                 _take(directives, name, value)
             except _Bad as bad:
                 message = f"the directive '{comment[offset:]}' {bad}"
@@ -92,6 +110,12 @@ def _items(comment: str, position: int) -> Iterator[tuple[int, str, str]]:
             return
         yield position, match[1].lower(), match[2]
         position = match.end()
+
+
+def _what(name: str, value: str) -> str:
+    """What can be given once: a directive, and of those that allow a rule each."""
+    rule = _ALLOW.fullmatch(value) if name == "allow" else None
+    return f"allow {rule[1].lower()}" if rule else name
 
 
 def _take(directives: Directives, name: str, value: str) -> None:

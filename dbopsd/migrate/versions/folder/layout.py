@@ -65,6 +65,8 @@ class FolderReader:
         """The names of the files, in a layout without directories. What is below is left out."""
         for path in self.tree.files_below():
             self.leave_out(path, "it is in a directory of its own")
+        for name in self.tree.listing().directories:
+            self.leave_out(name, "it is a directory")
         return self.tree.listing().files
 
     def text(self, path: str) -> str | None:

@@ -490,3 +490,14 @@ async def test_no_watcher_looks_at_another_server(
     elsewhere.extend([False, True])
     report = await site.apply_unchecked()
     assert (report.outcome, elsewhere, site.tables()) == (Outcome.SUCCEEDED, [], ["a"])
+
+
+async def test_of_what_a_server_says_at_length_the_beginning_is_kept(site: MigrationSite) -> None:
+    site.write("001_a", "DO $$ BEGIN RAISE EXCEPTION '%', repeat('x', 1000000); END $$;")
+    failed = await site.failure(site.apply_unchecked())
+    [run] = await site.runs()
+    assert len(run.problem) < 3_000
+    assert len(failed.error.message) < 3_000
+    assert isinstance(failed.error, MigrationFailed)
+    assert "xxx" in failed.error.detail
+    assert len(failed.error.detail) < 3_000

@@ -55,6 +55,11 @@ def problems(folder: Folder) -> list[tuple[str, str, int, int]]:
         ("-- dbops: allow=drop-table\n", ("BAD_DIRECTIVE", 1, 11)),
         ("-- dbops: phase\n", ("BAD_DIRECTIVE", 1, 11)),
         ("-- dbops:\n", ("BAD_DIRECTIVE", 1, 1)),
+        ("-- x\n-- dbops phase=contract\nselect 1;", ("BAD_DIRECTIVE", 2, 1)),
+        ("/* dbops: transaction=off */ select 1;", ("BAD_DIRECTIVE", 1, 1)),
+        ("-- dbops: phase=expand\n-- dbops: phase=contract\n", ("BAD_DIRECTIVE", 2, 11)),
+        ("-- dbops: allow=truncate: a\n-- dbops: allow=truncate: b\n", ("BAD_DIRECTIVE", 2, 11)),
+        ("-- dbops: lock_timeout=\u0665s\nselect 1;", ("BAD_DIRECTIVE", 1, 11)),
         ("select 1;\n-- dbops: transaction=off\n", ("BAD_DIRECTIVE", 2, 11)),
         ("select 1;\nselect :'name', a[1:2];", ("VARIABLE_UNKNOWN", 2, 8)),
         ("select {{ .Name }};", ("VARIABLE_UNKNOWN", 1, 8)),
@@ -77,6 +82,11 @@ def test_contents(
     else:
         reason, line, column = expected
         assert found == [(reason, "1_a.sql", line, column)]
+
+
+def test_a_comment_may_speak_of_dbops(read_files: ReadFiles) -> None:
+    text = "-- dbops is our tool, and phase is a word.\n/* dbops runs this */ select 1;"
+    assert problems(read_files({"1_a.sql": text})) == []
 
 
 @pytest.mark.parametrize(

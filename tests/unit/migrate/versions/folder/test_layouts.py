@@ -281,11 +281,12 @@ def test_files_in_directories_of_a_flat_layout_are_named(
     read_files: ReadFiles, layout: str
 ) -> None:
     _, files, expected = next(each for each in FOLDERS.values() if each[0] == layout)
-    below = {"2026/01/2_b.sql": UP, "2026/a.txt": "", "x/3_c.sql": ""}
+    below = {"2026/01/2_b.sql": UP, "2026/a.txt": "", "x/3_c.sql": "", "4_d.sql/y": ""}
     folder = read_files({**files, **below}, layout)
     assert [(each.reason, each.path, each.blocking) for each in folder.problems] == [
         ("FILE_LEFT_OUT", "2026/01/2_b.sql", False),
         ("FILE_LEFT_OUT", "x/3_c.sql", False),
+        ("FILE_LEFT_OUT", "4_d.sql", False),
     ]
     assert summary(folder) == expected
 
