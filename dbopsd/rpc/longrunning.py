@@ -6,6 +6,7 @@ Its requests carry no annotations, so what `validation` reads from our own proto
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from google.longrunning import operations_pb2, operations_pb2_grpc
@@ -108,12 +109,20 @@ class LongRunning(operations_pb2_grpc.OperationsServicer):  # type: ignore[misc]
         size_bytes = 0
         for operation in operations:
             encoded = self._encode(operation)
+            if encoded.ByteSize() > MAX_PAGE_BYTES:
+                encoded = self._encode(_without_result(operation))
             size_bytes += encoded.ByteSize()
             # One at least, or the next page would be this one again.
             if page and size_bytes > MAX_PAGE_BYTES:
                 break
             page.append(encoded)
         return page
+
+
+def _without_result(operation: Operation) -> Operation:
+    """What a list shows of an operation whose result alone is too large for a page."""
+    failure = operation.failure
+    return replace(operation, result=None, failure=failure and replace(failure, result=None))
 
 
 def _time_to_wait(

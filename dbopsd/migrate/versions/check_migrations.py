@@ -1,5 +1,6 @@
 """CheckMigrations: the files of migrations that are not applied, and the live schema."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
@@ -8,6 +9,7 @@ from dbopsd.db.database import Database
 from dbopsd.db.errors import ConnectFailed
 from dbopsd.db.session import Session
 from dbopsd.migrate.versions.apply.metrics import MigrationMetrics
+from dbopsd.migrate.versions.check.bounded_report import bounded
 from dbopsd.migrate.versions.check.check_files import check_files
 from dbopsd.migrate.versions.check.problem_findings import with_problems
 from dbopsd.migrate.versions.fingerprint.drift import Drift, find_drift
@@ -39,7 +41,8 @@ async def check_migrations(run: Run, request: CheckMigrationsRequest) -> CheckRe
     """Look, and change nothing but a scratch database.
 
     Raises what reading the folders raises, and `DatabaseError`; findings are no error. Without a
-    server the files are checked as though none were applied, unless the request needs one.
+    server the files are checked as though none were applied, unless the request needs one. A report
+    that is too large for clients is cut, and says so.
     """
     database = run.database
     sets = chosen_sets(database.name, database.config, request.set)
@@ -70,7 +73,7 @@ async def check_migrations(run: Run, request: CheckMigrationsRequest) -> CheckRe
     if request.roundtrip:
         roundtrip = await round_trip(run, folders, limit_s=request.roundtrip_limit_s)
     findings = with_problems(result, problems, planned)
-    return CheckReport(
+    report = CheckReport(
         ok=_is_ok(request, findings, drift, roundtrip),
         findings=findings,
         drift=drift.differences,
@@ -79,6 +82,7 @@ async def check_migrations(run: Run, request: CheckMigrationsRequest) -> CheckRe
         notes=(*notes, *result.notes),
         drift_left_out=drift.left_out,
     )
+    return await asyncio.to_thread(bounded, report)
 
 
 def _is_ok(

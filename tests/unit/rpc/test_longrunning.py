@@ -1,6 +1,7 @@
 """google.longrunning.Operations over a real channel, on a real control store."""
 
 import asyncio
+import json
 
 import grpc
 import pytest
@@ -198,6 +199,21 @@ class TestList:
         third = await api.list(page_token=second.next_page_token)
         sizes = [len(page.operations) for page in (first, second, third)]
         assert (sizes, third.next_page_token) == ([1, 1, 1], "")
+
+    async def test_a_result_that_is_too_large_for_a_page_is_left_out_of_it(self, api, desk):
+        # A negative number takes ten bytes.
+        attempts = [-1] * (longrunning.MAX_PAGE_BYTES // 10)
+        large = json.dumps({"steps_done": 2, "attempts": 1, "step_attempts": attempts})
+        await desk.succeed(await desk.begin(await desk.start()), large)
+        failure = Failure("ABORTED", "GONE", "it is gone", result=large)
+        await desk.fail(await desk.begin(await desk.start()), failure)
+        await desk.succeed(await desk.begin(await desk.start()), RESULT)
+        small, failed, succeeded = (await api.list()).operations
+        assert small.HasField("response")
+        assert (failed.error.message, len(failed.error.details)) == ("it is gone", 1)
+        assert (succeeded.done, succeeded.HasField("response")) == (True, False)
+        whole = await api.get(succeeded.name)
+        assert whole.response.ByteSize() > longrunning.MAX_PAGE_BYTES - 100
 
     async def test_what_is_asked_for(self, api, desk):
         ended = await desk.start()

@@ -726,11 +726,15 @@ class CheckMigrationsResponse(_message.Message):
     """How many objects differ, too, and are no drift by `databases.NAME.migrations.drift_ignore`."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___MigrationFinding]:
-        """What was found in the files of migrations that are not applied, and every problem of the folder."""
+        """What was found in the files of migrations that are not applied, and every problem of the folder: at most 2,000, the
+        least severe left out. `notes` say how many are left out, here and below.
+        """
 
     @_builtins.property
     def drift(self) -> _containers.RepeatedCompositeFieldContainer[Global___SchemaDifference]:
-        """How the live schema differs from the one after the last migration, if that was asked for."""
+        """How the live schema differs from the one after the last migration, if that was asked for: at most 2,000, of long
+        definitions the part in which they differ.
+        """
 
     @_builtins.property
     def roundtrip(self) -> _containers.RepeatedCompositeFieldContainer[Global___MigrationRoundtrip]:

@@ -38,7 +38,8 @@ class OperationsServiceStub:
     `ListOperations` takes a `filter` of conditions joined by `AND`: `done = true`, `metadata.database =
     "databases/main"`, `metadata.kind = "…"`, `metadata.state = RUNNING`, `metadata.requester = "…"`,
     `metadata.create_time > "2026-01-31T12:00:00Z"` (also `>=`, `<`, `<=`); `!=` for everything except times; at most 32
-    conditions. The newest operation comes first.
+    conditions. The newest operation comes first. One whose result is larger than 2 MiB is listed without the result;
+    GetOperation has it.
 
     Errors, in addition to those of `HealthService`:
 
@@ -109,7 +110,8 @@ class OperationsServiceServicer:
     `ListOperations` takes a `filter` of conditions joined by `AND`: `done = true`, `metadata.database =
     "databases/main"`, `metadata.kind = "…"`, `metadata.state = RUNNING`, `metadata.requester = "…"`,
     `metadata.create_time > "2026-01-31T12:00:00Z"` (also `>=`, `<`, `<=`); `!=` for everything except times; at most 32
-    conditions. The newest operation comes first.
+    conditions. The newest operation comes first. One whose result is larger than 2 MiB is listed without the result;
+    GetOperation has it.
 
     Errors, in addition to those of `HealthService`:
 
@@ -236,7 +238,8 @@ class OperationsService:
     `ListOperations` takes a `filter` of conditions joined by `AND`: `done = true`, `metadata.database =
     "databases/main"`, `metadata.kind = "…"`, `metadata.state = RUNNING`, `metadata.requester = "…"`,
     `metadata.create_time > "2026-01-31T12:00:00Z"` (also `>=`, `<`, `<=`); `!=` for everything except times; at most 32
-    conditions. The newest operation comes first.
+    conditions. The newest operation comes first. One whose result is larger than 2 MiB is listed without the result;
+    GetOperation has it.
 
     Errors, in addition to those of `HealthService`:
 

@@ -39,7 +39,8 @@ class OperationsServiceStub:
     `ListOperations` takes a `filter` of conditions joined by `AND`: `done = true`, `metadata.database =
     "databases/main"`, `metadata.kind = "…"`, `metadata.state = RUNNING`, `metadata.requester = "…"`,
     `metadata.create_time > "2026-01-31T12:00:00Z"` (also `>=`, `<`, `<=`); `!=` for everything except times; at most 32
-    conditions. The newest operation comes first.
+    conditions. The newest operation comes first. One whose result is larger than 2 MiB is listed without the result;
+    GetOperation has it.
 
     Errors, in addition to those of `HealthService`:
 
@@ -95,7 +96,8 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     `ListOperations` takes a `filter` of conditions joined by `AND`: `done = true`, `metadata.database =
     "databases/main"`, `metadata.kind = "…"`, `metadata.state = RUNNING`, `metadata.requester = "…"`,
     `metadata.create_time > "2026-01-31T12:00:00Z"` (also `>=`, `<`, `<=`); `!=` for everything except times; at most 32
-    conditions. The newest operation comes first.
+    conditions. The newest operation comes first. One whose result is larger than 2 MiB is listed without the result;
+    GetOperation has it.
 
     Errors, in addition to those of `HealthService`:
 
@@ -147,7 +149,8 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
     `ListOperations` takes a `filter` of conditions joined by `AND`: `done = true`, `metadata.database =
     "databases/main"`, `metadata.kind = "…"`, `metadata.state = RUNNING`, `metadata.requester = "…"`,
     `metadata.create_time > "2026-01-31T12:00:00Z"` (also `>=`, `<`, `<=`); `!=` for everything except times; at most 32
-    conditions. The newest operation comes first.
+    conditions. The newest operation comes first. One whose result is larger than 2 MiB is listed without the result;
+    GetOperation has it.
 
     Errors, in addition to those of `HealthService`:
 

@@ -70,6 +70,10 @@ def problems(folder: Folder) -> list[tuple[str, str, int, int]]:
         ("--liquibase formatted sql\n--changeset a:1\nselect 1;", ("CANNOT_RUN", 1, 1)),
         ("{% if x %} select 1; {% endif %}", ("CANNOT_RUN", 1, 1)),
         ("set standard_conforming_strings = off;\nselect 'a\\'';", ("STRINGS_NOT_STANDARD", 2, 8)),
+        (
+            "select set_config('standard_conforming_strings', 'off', false);\nselect 'a\\'';",
+            ("STRINGS_NOT_STANDARD", 2, 8),
+        ),
     ],
 )
 def test_contents(
