@@ -53,6 +53,8 @@ class MigrateServiceStub:
     - UNAVAILABLE, `SERVERS_DIFFER`: two connections to the database lead to different servers.
     - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`, `LEDGER_NOT_OURS`: a newer dbopsd has changed the
     ledger, or the role may not create or use it, or another role could have code run in it.
+    - FAILED_PRECONDITION, `LEDGER_DAMAGED`: the ledger lacks a table or its version, has a row that dbopsd did not write,
+    or does not take one. The message says what helps.
     - FAILED_PRECONDITION, `APPLIED_ELSEWHERE`: nothing is in the ledger, and another tool's history has what would be
     applied. Adopt it, or give `override_findings`.
     - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.
@@ -194,6 +196,8 @@ class MigrateServiceServicer:
     - UNAVAILABLE, `SERVERS_DIFFER`: two connections to the database lead to different servers.
     - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`, `LEDGER_NOT_OURS`: a newer dbopsd has changed the
     ledger, or the role may not create or use it, or another role could have code run in it.
+    - FAILED_PRECONDITION, `LEDGER_DAMAGED`: the ledger lacks a table or its version, has a row that dbopsd did not write,
+    or does not take one. The message says what helps.
     - FAILED_PRECONDITION, `APPLIED_ELSEWHERE`: nothing is in the ledger, and another tool's history has what would be
     applied. Adopt it, or give `override_findings`.
     - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.
@@ -431,6 +435,8 @@ class MigrateService:
     - UNAVAILABLE, `SERVERS_DIFFER`: two connections to the database lead to different servers.
     - FAILED_PRECONDITION, `LEDGER_NEWER`, `LEDGER_PERMISSION_MISSING`, `LEDGER_NOT_OURS`: a newer dbopsd has changed the
     ledger, or the role may not create or use it, or another role could have code run in it.
+    - FAILED_PRECONDITION, `LEDGER_DAMAGED`: the ledger lacks a table or its version, has a row that dbopsd did not write,
+    or does not take one. The message says what helps.
     - FAILED_PRECONDITION, `APPLIED_ELSEWHERE`: nothing is in the ledger, and another tool's history has what would be
     applied. Adopt it, or give `override_findings`.
     - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.

@@ -69,6 +69,27 @@ class LedgerNotOurs(DbopsError):
 
 
 @dataclass(eq=False)
+class LedgerDamaged(DbopsError):
+    """The ledger is not as dbopsd writes it: what it says of the migrations cannot be relied on."""
+
+    reason: ClassVar[str] = "LEDGER_DAMAGED"
+    code: ClassVar[StatusCode] = StatusCode.FAILED_PRECONDITION
+
+    database: str
+    schema: str
+    damage: str
+    remedy: str
+    """What helps."""
+
+    @property
+    def message(self) -> str:
+        return (
+            f"the ledger of migrations in schema '{self.schema}' of database '{self.database}' is "
+            f"damaged: {self.damage}; {self.remedy}"
+        )
+
+
+@dataclass(eq=False)
 class MigrationsBusy(DbopsError):
     """Somebody else changes the database by migrations now."""
 

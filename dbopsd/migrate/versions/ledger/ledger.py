@@ -20,11 +20,8 @@ from dbopsd.db.errors import PermissionMissing, ReadOnlyServer
 from dbopsd.db.identifiers import literal, quoted
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement, load_sql
-from dbopsd.migrate.versions.ledger.errors import (
-    LedgerNewer,
-    LedgerNotOurs,
-    LedgerPermissionMissing,
-)
+from dbopsd.migrate.versions.ledger.errors import LedgerNewer, LedgerPermissionMissing
+from dbopsd.migrate.versions.ledger.layout import Layout
 from dbopsd.migrate.versions.ledger.lock_key import LockKey
 from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.ledger_run import LEDGER_RELATIONS, Direction, LedgerRun, Result
@@ -50,8 +47,9 @@ _RESULTS: Final = {each.value: each for each in Result}
 class Ledger:
     """The ledger in a schema of a database. Every method is done within the session's transaction.
 
-    Methods that read raise `LedgerNewer`, `LedgerNotOurs` and `LedgerPermissionMissing`; nothing is
-    created but by `prepare`, which whoever writes calls first.
+    Methods that read raise `LedgerNewer`, `LedgerNotOurs`, `LedgerDamaged` and
+    `LedgerPermissionMissing`; nothing is created but by `prepare`, which whoever writes calls
+    first.
     """
 
     database: str
@@ -70,7 +68,7 @@ class Ledger:
     async def prepare(self, session: Session) -> None:
         """Create the ledger, or bring it up to date, in one transaction.
 
-        The caller has the lock of migrations. Raises `LedgerNewer` and `LedgerPermissionMissing`.
+        The caller has the lock of migrations. Raises what methods that read do.
         """
         if await self._version(session) == LEDGER_VERSION:
             # Before anything runs, not when the first row is written.
@@ -79,11 +77,12 @@ class Ledger:
         try:
             async with session.transaction():
                 await session.execute(self.statement("lock_creation"))
-                schema_exists, _ = await self._found(session)
-                if not schema_exists:
+                if not (await self._layout(session)).schema_exists:
                     await session.execute(self.statement("create_schema"))
                 for version in range(await self._version(session) + 1, LEDGER_VERSION + 1):
                     await session.execute(self.statement(f"upgrade_to_{version}"))
+                    # An event trigger may have guarded its tables.
+                    (await self._layout(session)).check()
                     await session.execute(self.statement("insert_version"), (version,))
         except PermissionMissing as error:
             raise await self._permission_missing(session, error) from error
@@ -262,8 +261,9 @@ class Ledger:
 
     async def _version(self, session: Session) -> int:
         """The version of the ledger; 0: there is none."""
-        _, ledger_exists = await self._found(session)
-        if not ledger_exists:
+        layout = await self._layout(session)
+        layout.check()
+        if not layout.exists:
             return 0
         try:
             row = await session.fetch_one(self.statement("version"))
@@ -272,15 +272,13 @@ class Ledger:
         version = 0 if row is None else int(row[0])
         if version > LEDGER_VERSION:
             raise LedgerNewer(self.database, self.schema, version, LEDGER_VERSION)
+        if version < 1:
+            raise layout.version_missing()
         return version
 
-    async def _found(self, session: Session) -> tuple[bool, bool]:
-        """Whether the schema and the ledger in it exist. Raises `LedgerNotOurs`."""
-        row = await session.fetch_one(self.statement("ledger_found"), {"schema": self.schema})
-        schema_exists, ledger_exists, strangers = row or (False, False, "")
-        if strangers:
-            raise LedgerNotOurs(self.database, self.schema, strangers)
-        return schema_exists, ledger_exists
+    async def _layout(self, session: Session) -> Layout:
+        found = self.statement("ledger_found")
+        return await Layout.of(session, self.database, self.schema, found)
 
     async def _insert(self, session: Session, run: NewRun) -> int:
         row = await session.fetch_one(self.statement("insert_run"), _parameters(run))
@@ -302,10 +300,10 @@ class Ledger:
     async def _with_grant(self, session: Session, cause: str) -> LedgerPermissionMissing:
         row = await session.fetch_one(self.statement("role_and_database"))
         role, database = ("", "") if row is None else row
-        schema_exists, ledger_exists = await self._found(session)
-        if not schema_exists:
+        layout = await self._layout(session)
+        if not layout.schema_exists:
             grant = f"GRANT CREATE ON DATABASE {quoted(database)} TO {quoted(role)}"
-        elif not ledger_exists:
+        elif not layout.exists:
             grant = f"GRANT USAGE, CREATE ON SCHEMA {quoted(self.schema)} TO {quoted(role)}"
         else:
             grant = f"make {quoted(role)} a member of the owner of schema {quoted(self.schema)}"

@@ -5,13 +5,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
-LEDGER_RELATIONS: Final = (
-    "migration_runs",
-    "schema_objects",
-    "schema_fingerprint",
-    "ledger_version",
-    "migrations",
-)
+LEDGER_TABLES: Final = ("migration_runs", "schema_objects", "schema_fingerprint", "ledger_version")
+LEDGER_RELATIONS: Final = (*LEDGER_TABLES, "migrations")
 """The tables of a ledger, and its view: they are no part of the schema that migrations make."""
 
 

@@ -14,6 +14,7 @@ from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock, lock_holder
 from dbopsd.migrate.versions.ledger.errors import (
+    LedgerDamaged,
     LedgerNewer,
     LedgerNotOurs,
     LedgerPermissionMissing,
@@ -228,6 +229,79 @@ async def test_a_newer_ledger_is_refused(session: Session) -> None:
         with pytest.raises(LedgerNewer) as caught:
             await refused
         assert caught.value.metadata["version"] == str(LEDGER_VERSION + 1)
+
+
+@pytest.mark.parametrize(
+    "damage", ["DELETE FROM dbops.ledger_version", "DROP TABLE dbops.ledger_version"]
+)
+async def test_a_ledger_without_its_version_is_not_taken_for_none(
+    session: Session, database_dsn: str, damage: str
+) -> None:
+    """Else everything would be run again."""
+    ledger = Ledger("main")
+    await ledger.prepare(session)
+    await ledger.done(session, FIRST)
+    ask(database_dsn, damage)
+    for refused in (ledger.prepare(session), ledger.read(session), ledger.last_digest(session)):
+        with pytest.raises(LedgerDamaged, match=r"no (version|table ledger_version)") as caught:
+            await refused
+    # What the error says helps.
+    ask(database_dsn, caught.value.remedy.rpartition("the others: ")[2])
+    assert [run.key for run in await ledger.read(session)] == ["001"]
+    await ledger.prepare(session)
+    assert [run.key for run in await ledger.read(session)] == ["001"]
+
+
+@pytest.mark.parametrize("table", ["migration_runs", "schema_objects"])
+async def test_a_ledger_that_lacks_a_table_is_not_filled_up(
+    session: Session, database_dsn: str, table: str
+) -> None:
+    ledger = Ledger("main")
+    await ledger.prepare(session)
+    ask(database_dsn, f"DROP TABLE dbops.{table} CASCADE")
+    for refused in (ledger.prepare(session), ledger.read(session)):
+        with pytest.raises(LedgerDamaged, match=f"it has no table {table}, and has"):
+            await refused
+
+
+async def test_rows_that_are_hidden_from_the_role_are_an_error(
+    open_database: Any, make_database: Callable[..., str], make_role: Any
+) -> None:
+    """Else what they say would be run again."""
+    owner_dsn, role = make_database(), make_role()
+    database = await open_database(psycopg.conninfo.make_conninfo(owner_dsn, **role))
+    ledger = Ledger("main")
+    [(name,)] = ask(owner_dsn, "SELECT quote_ident(current_database())")
+    ask(owner_dsn, f"GRANT CREATE ON DATABASE {name} TO {role['user']}")
+    ask(
+        owner_dsn,
+        """CREATE FUNCTION guard() RETURNS event_trigger LANGUAGE plpgsql AS $$
+        DECLARE made record; BEGIN
+            FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() AS c
+                WHERE c.object_type = 'table' LOOP
+                EXECUTE 'ALTER TABLE ' || made.object_identity || ' ENABLE ROW LEVEL SECURITY';
+                EXECUTE 'ALTER TABLE ' || made.object_identity || ' FORCE ROW LEVEL SECURITY';
+            END LOOP;
+        END $$;
+        CREATE EVENT TRIGGER guard ON ddl_command_end WHEN TAG IN ('CREATE TABLE')
+            EXECUTE FUNCTION guard()""",
+    )
+    async with dedicated(database) as session:
+        with pytest.raises(LedgerPermissionMissing, match="an event trigger that enables it"):
+            await ledger.prepare(session)
+        ask(owner_dsn, "DROP EVENT TRIGGER guard")
+        await ledger.prepare(session)
+        await ledger.done(session, FIRST)
+        for how in ("ENABLE", "FORCE"):
+            ask(owner_dsn, f"ALTER TABLE dbops.migration_runs {how} ROW LEVEL SECURITY")
+        for refused in (ledger.prepare(session), ledger.read(session), ledger.last_digest(session)):
+            with pytest.raises(
+                LedgerPermissionMissing, match="hides rows of migration_runs"
+            ) as caught:
+                await refused
+        ask(owner_dsn, caught.value.grant.partition(" (")[0])
+        assert [run.key for run in await ledger.read(session)] == ["001"]
+    ask(owner_dsn, f"DROP SCHEMA dbops CASCADE; DROP OWNED BY {role['user']}")
 
 
 async def test_the_error_says_which_grant_helps(

@@ -1,14 +1,17 @@
 -- summary: SELECT pg_namespace
--- Whether the schema and the ledger are there, and what of it belongs to somebody who could have code run
--- with the rights of this role: by a view in the place of a table, a trigger, a default.
+-- Whether the schema is there, which tables of the ledger, what of it belongs to somebody who could have code
+-- run with the rights of this role (by a view in the place of a table, a trigger, a default), and which tables
+-- may not show this role all of their rows.
 WITH me AS (
     SELECT r.oid, r.rolsuper FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user
-), found (what, owner, is_kind) AS (
-    SELECT 'schema ' || n.nspname::pg_catalog.text, n.nspowner, true
+), found (what, owner, is_kind, relation, is_guarded) AS (
+    SELECT 'schema ' || n.nspname::pg_catalog.text, n.nspowner, true, NULL::pg_catalog.text, false
     FROM pg_catalog.pg_namespace AS n
     WHERE n.nspname = %(schema)s::pg_catalog.text
     UNION ALL
-    SELECT 'relation ' || c.relname::pg_catalog.text, c.relowner, c.relkind = 'r'
+    SELECT
+        'relation ' || c.relname::pg_catalog.text, c.relowner, c.relkind = 'r', c.relname::pg_catalog.text,
+        pg_catalog.row_security_active(c.oid)
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     WHERE n.nspname = %(schema)s::pg_catalog.text
@@ -16,7 +19,7 @@ WITH me AS (
 )
 SELECT
     EXISTS (SELECT FROM found AS f WHERE f.what LIKE 'schema %%'),
-    EXISTS (SELECT FROM found AS f WHERE f.what = 'relation ledger_version'),
+    ARRAY(SELECT f.relation FROM found AS f WHERE f.relation IS NOT NULL),
     coalesce((
         SELECT pg_catalog.string_agg(f.what || ' of role ' || o.rolname::pg_catalog.text, ', ' ORDER BY f.what)
         FROM found AS f
@@ -37,4 +40,5 @@ SELECT
                 -- table shows by its owner.
                 OR NOT me.rolsuper AND f.what LIKE 'schema %%'
             )
-    ), '')
+    ), ''),
+    ARRAY(SELECT f.relation FROM found AS f WHERE f.is_guarded ORDER BY f.relation)
