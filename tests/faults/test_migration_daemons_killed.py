@@ -67,11 +67,12 @@ class Site:
 
 
 def _forget(daemon: Daemon) -> None:
-    """Without the embedded server, on which its successor may be."""
+    """Leave nothing of it, once all is over: the embedded server is its successors', too."""
     for pid in worker_processes(daemon):
         _kill(pid)
     if daemon.running:
         daemon.kill()
+    daemon.close()
 
 
 def _kill(pid: int) -> None:
