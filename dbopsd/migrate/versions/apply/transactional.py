@@ -33,6 +33,7 @@ from dbopsd.migrate.versions.apply.work import (
     statement_failed,
     transaction_ended,
 )
+from dbopsd.migrate.versions.ledger.errors import LedgerDamaged
 from dbopsd.migrate.versions.ledger.lock_key import mark_of
 from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.ledger_run import Result
@@ -61,7 +62,8 @@ class TransactionalRun:
     async def run(self) -> None:
         """Run it, until the ledger has its row: of a failure, too.
 
-        Raises `MigrationFailed`, `LockNotAcquired`, `TransactionEnded` and `CommitUnknown`.
+        Raises `MigrationFailed`, `LockNotAcquired`, `TransactionEnded`, `CommitUnknown` and
+        `LedgerDamaged`.
         """
         try:
             self._skipping = await invalid_indexes.drop_skipped(self._work, self._planned)
@@ -121,6 +123,7 @@ class TransactionalRun:
             if isinstance(error.error, ConnectionLost):
                 raise error.error from error
             refuse_lost_lock(error)
+            work.ledger.refuse_lost_row(error)
             raise
 
     async def _refuse_lost_lock(self) -> None:
@@ -186,7 +189,7 @@ class TransactionalRun:
     async def _record(self, result: Result, problem: DbopsError) -> None:
         row = replace(self._row(result, 0), problem=problem.message)
         # The failure itself is what the caller is to hear of.
-        with contextlib.suppress(DatabaseError, LockLost):
+        with contextlib.suppress(DatabaseError, LedgerDamaged, LockLost):
             await self._work.refuse_lost_lock()
             await self._work.ledger.record(self._work.session, [row])
             self._tally.result = result

@@ -16,11 +16,15 @@ from functools import cache
 from typing import Any, Final
 
 from dbopsd.db.database import Database
-from dbopsd.db.errors import PermissionMissing, ReadOnlyServer
+from dbopsd.db.errors import PermissionMissing, ReadOnlyServer, ScriptFailed
 from dbopsd.db.identifiers import literal, quoted
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement, load_sql
-from dbopsd.migrate.versions.ledger.errors import LedgerNewer, LedgerPermissionMissing
+from dbopsd.migrate.versions.ledger.errors import (
+    LedgerDamaged,
+    LedgerNewer,
+    LedgerPermissionMissing,
+)
 from dbopsd.migrate.versions.ledger.layout import Layout
 from dbopsd.migrate.versions.ledger.lock_key import LockKey
 from dbopsd.migrate.versions.ledger.new_run import NewRun
@@ -36,6 +40,8 @@ APPLICATION_NAME: Final = "dbopsd migrate"
 LEDGER_VERSION: Final = 4
 
 _SQL: Final = "dbopsd.migrate.versions.ledger.sql"
+# invalid_argument_for_logarithm, in `recorded.sql` alone.
+_NO_ROW: Final = "2201E"
 _COLUMNS: Final = frozenset(field.name for field in dataclasses.fields(LedgerRun))
 _PARAMETER: Final = re.compile(r"%\((\w+)\)s")
 _MOMENTS: Final = ("started_at", "finished_at", "backend_start")
@@ -106,8 +112,9 @@ class Ledger:
         `in_doubt`: whether the next one is begun now, without a transaction. `indexes_before`: of
         its table, if it creates one without a name.
         """
-        await session.execute(
-            self.statement("update_progress"),
+        await self._update(
+            session,
+            "update_progress",
             {
                 "id": id_,
                 "statements_done": statements_done,
@@ -141,8 +148,9 @@ class Ledger:
         problem: str = "",
     ) -> None:
         """Record how a run ended that `begin` recorded."""
-        await session.execute(
-            self.statement("finish_run"),
+        await self._update(
+            session,
+            "finish_run",
             {
                 "id": id_,
                 "result": result.value,
@@ -167,7 +175,10 @@ class Ledger:
         return await self._insert(session, dataclasses.replace(run, result=Result.DONE))
 
     def done_statement(self, run: NewRun) -> Statement:
-        """What `done` does as a statement without parameters, to be sent in a script."""
+        """What `done` does as a statement without parameters, to be sent in a script.
+
+        It fails where the row is not there afterwards: `refuse_lost_row` knows its error.
+        """
         insert = _insertion(self.schema)
         values = _parameters(run) | {"result": Result.DONE.value, "ended": True}
         literals = [_literal(values[name]) for name in insert.parameters]
@@ -175,10 +186,15 @@ class Ledger:
 
     async def record(self, session: Session, runs: Iterable[NewRun]) -> None:
         """Record runs as they are, all of them or none, in their order."""
+        rows = [_parameters(run) for run in runs]
         async with session.transaction():
-            await session.execute_many(
-                self.statement("insert_run"), [_parameters(run) for run in runs]
-            )
+            if await session.execute_many(self.statement("insert_run"), rows) < len(rows):
+                raise self._row_lost()
+
+    def refuse_lost_row(self, error: ScriptFailed) -> None:
+        """Raise `LedgerDamaged` where `done_statement` failed because there is no row."""
+        if error.sqlstate == _NO_ROW:
+            raise self._row_lost() from error
 
     async def read(self, session: Session) -> list[LedgerRun]:
         """Every run, in the order in which they began; none where there is no ledger."""
@@ -283,8 +299,21 @@ class Ledger:
     async def _insert(self, session: Session, run: NewRun) -> int:
         row = await session.fetch_one(self.statement("insert_run"), _parameters(run))
         if row is None:
-            raise ValueError("INSERT … RETURNING returned no row")
+            raise self._row_lost()
         return int(row[0])
+
+    async def _update(self, session: Session, name: str, parameters: dict[str, Any]) -> None:
+        if not await session.execute(self.statement(name), parameters):
+            raise self._row_lost()
+
+    def _row_lost(self) -> LedgerDamaged:
+        return LedgerDamaged(
+            self.database,
+            self.schema,
+            "its table migration_runs does not take the row of this run, or has lost it",
+            f"drop the trigger or the rule on {quoted(self.schema, 'migration_runs')} that keeps "
+            "rows out",
+        )
 
     async def _permission_missing(
         self, session: Session, error: PermissionMissing
@@ -334,7 +363,9 @@ def _insertion(schema: str) -> _Insertion:
     insert = _statement(schema, "insert_run")
     text = insert.query_text
     names = tuple(_PARAMETER.findall(text))
-    return _Insertion(_PARAMETER.sub("%s", text), names, insert.summary)
+    recorded = load_sql(_SQL, "recorded.sql").statement
+    text = recorded.query_text.format(insert=_PARAMETER.sub("%s", text))
+    return _Insertion(text, names, recorded.summary)
 
 
 def _literal(value: str | int | datetime | None) -> str:

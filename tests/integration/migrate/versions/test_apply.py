@@ -14,6 +14,7 @@ from dbopsd.db.statement import Statement
 from dbopsd.migrate.versions.apply import execution, watcher
 from dbopsd.migrate.versions.apply.attempts import LockNotAcquired
 from dbopsd.migrate.versions.apply.errors import MigrationFailed, TransactionEnded
+from dbopsd.migrate.versions.ledger.errors import LedgerDamaged
 from dbopsd.migrate.versions.model.ledger_run import Result
 from dbopsd.migrate.versions.model.migration import State
 from dbopsd.migrate.versions.model.reports import Outcome
@@ -216,6 +217,29 @@ async def test_a_row_that_cannot_be_written_is_no_failure_of_a_statement(
     assert cause in failed.error.message
     assert site.tables() == []
     assert [run.result for run in await site.runs()] == [Result.FAILED]
+
+
+async def test_nothing_is_applied_where_a_trigger_keeps_its_row_out(site: MigrationSite) -> None:
+    """Else the next apply would run it again."""
+    site.write("001_a", "CREATE TABLE a ();")
+    await site.apply_unchecked()
+    site.ask(
+        "CREATE FUNCTION drop_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        "CREATE TRIGGER drop_row BEFORE INSERT ON dbops.migration_runs"
+        " FOR EACH ROW EXECUTE FUNCTION drop_row()"
+    )
+    site.write("002_b", "CREATE TABLE b ();")
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, LedgerDamaged)
+    assert 'drop the trigger or the rule on "dbops"."migration_runs"' in failed.error.message
+    assert site.tables() == ["a"]
+    site.write("002_b", "-- dbops: transaction=off\nCREATE TABLE b ();")
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, LedgerDamaged)
+    assert site.tables() == ["a"]
+    site.ask("DROP FUNCTION drop_row() CASCADE")
+    await site.apply_unchecked()
+    assert site.tables() == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from dbopsd.db.database import Database
+from dbopsd.db.errors import ScriptFailed
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock, lock_holder
@@ -117,6 +118,33 @@ async def test_runs_are_recorded_all_or_none(session: Session) -> None:
     with pytest.raises(UnicodeEncodeError):
         await ledger.record(session, [runs[0], bad])
     assert len(await ledger.read(session)) == 3
+
+
+async def test_a_row_that_a_trigger_drops_is_not_taken_for_recorded(
+    session: Session, database_dsn: str
+) -> None:
+    ledger = Ledger("main")
+    await ledger.prepare(session)
+    id_ = await ledger.begin(session, FIRST)
+    ask(
+        database_dsn,
+        "CREATE FUNCTION drop_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        "CREATE TRIGGER drop_row BEFORE INSERT OR UPDATE ON dbops.migration_runs"
+        " FOR EACH ROW EXECUTE FUNCTION drop_row()",
+    )
+    for lost in (
+        ledger.begin(session, FIRST),
+        ledger.done(session, FIRST),
+        ledger.record(session, [FIRST, FIRST]),
+        ledger.progress(session, id_, 1, ""),
+        ledger.finish(session, id_, Result.DONE, 1),
+    ):
+        with pytest.raises(LedgerDamaged, match="does not take the row"):
+            await lost
+    with pytest.raises(ScriptFailed) as caught:
+        await session.execute_script(ledger.done_statement(FIRST))
+    with pytest.raises(LedgerDamaged):
+        ledger.refuse_lost_row(caught.value)
 
 
 async def test_a_backend_that_is_gone_runs_nothing(session: Session, database: Database) -> None:
