@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
@@ -28,7 +28,8 @@ from dbopsd.migrate.versions.ledger.errors import (
 from dbopsd.migrate.versions.ledger.layout import Layout
 from dbopsd.migrate.versions.ledger.lock_key import LockKey
 from dbopsd.migrate.versions.ledger.new_run import NewRun
-from dbopsd.migrate.versions.model.ledger_run import LEDGER_RELATIONS, Direction, LedgerRun, Result
+from dbopsd.migrate.versions.ledger.read_run import read_run
+from dbopsd.migrate.versions.model.ledger_run import LEDGER_RELATIONS, LedgerRun, Result
 from dbopsd.migrate.versions.model.schema_object import (
     FINGERPRINT_FORMAT,
     Fingerprint,
@@ -42,11 +43,7 @@ LEDGER_VERSION: Final = 4
 _SQL: Final = "dbopsd.migrate.versions.ledger.sql"
 # invalid_argument_for_logarithm, in `recorded.sql` alone.
 _NO_ROW: Final = "2201E"
-_COLUMNS: Final = frozenset(field.name for field in dataclasses.fields(LedgerRun))
 _PARAMETER: Final = re.compile(r"%\((\w+)\)s")
-_MOMENTS: Final = ("started_at", "finished_at", "backend_start")
-_DIRECTIONS: Final = {each.value: each for each in Direction}
-_RESULTS: Final = {each.value: each for each in Result}
 
 
 @dataclass(frozen=True)
@@ -201,7 +198,7 @@ class Ledger:
         if not await self._version(session):
             return []
         row = await session.fetch_one(self.statement("runs"))
-        return [] if row is None else [_read_run(columns) for columns in row[0] or ()]
+        return [] if row is None else self._read_runs(row[0] or ())
 
     async def live_runs(self, session: Session) -> frozenset[int]:
         """The ids of runs that are RUNNING and whose backend is still at it."""
@@ -302,6 +299,21 @@ class Ledger:
             raise self._row_lost()
         return int(row[0])
 
+    def _read_runs(self, rows: Iterable[dict[str, Any]]) -> list[LedgerRun]:
+        runs = []
+        for columns in rows:
+            id_ = columns.get("id")
+            try:
+                runs.append(read_run(columns))
+            except ValueError as error:
+                raise LedgerDamaged(
+                    self.database,
+                    self.schema,
+                    f"row {id_} of its table migration_runs has {error}, as no dbopsd writes it",
+                    "correct that row, or restore it from a backup of this database",
+                ) from error
+        return runs
+
     async def _update(self, session: Session, name: str, parameters: dict[str, Any]) -> None:
         if not await session.execute(self.statement(name), parameters):
             raise self._row_lost()
@@ -385,20 +397,6 @@ def _parameters(run: NewRun) -> dict[str, Any]:
         "result": run.result.value,
         "ended": run.result is not Result.RUNNING,
     }
-
-
-def _read_run(columns: dict[str, Any]) -> LedgerRun:
-    # A newer ledger was refused, but somebody may have added a column of their own.
-    for unknown in columns.keys() - _COLUMNS:
-        del columns[unknown]
-    columns["direction"] = _DIRECTIONS[columns["direction"]]
-    columns["result"] = _RESULTS[columns["result"]]
-    for name in _MOMENTS:
-        if columns[name] is not None:
-            columns[name] = datetime.fromisoformat(columns[name]).astimezone(UTC)
-    if columns.get("indexes_before") is not None:
-        columns["indexes_before"] = tuple(columns["indexes_before"])
-    return LedgerRun(**columns)
 
 
 def _running(runs: Iterable[LedgerRun]) -> frozenset[int]:

@@ -332,6 +332,23 @@ async def test_rows_that_are_hidden_from_the_role_are_an_error(
     ask(owner_dsn, f"DROP SCHEMA dbops CASCADE; DROP OWNED BY {role['user']}")
 
 
+async def test_a_row_that_was_edited_by_hand_is_named(session: Session, database_dsn: str) -> None:
+    ledger = Ledger("main")
+    await ledger.prepare(session)
+    id_ = await ledger.done(session, FIRST)
+    for edit, shown in (
+        ("backend_start = '20000-01-01'", "the backend_start '20000-01-01T"),
+        ("finished_at = '0044-03-15 12:00 BC'", "the finished_at '0044-03-15T"),
+        ("started_at = 'infinity'", "the started_at 'infinity'"),
+        ("direction = 'sideways'", "the direction 'sideways'"),
+    ):
+        # What is read first is edited last.
+        ask(database_dsn, f"UPDATE dbops.migration_runs SET {edit}")
+        with pytest.raises(LedgerDamaged) as caught:
+            await ledger.read_with_live(session)
+        assert f"row {id_} of its table migration_runs has {shown}" in caught.value.message
+
+
 async def test_the_error_says_which_grant_helps(
     open_database: Any, make_database: Callable[..., str], make_role: Any
 ) -> None:
