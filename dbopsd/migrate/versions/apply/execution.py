@@ -121,7 +121,7 @@ class Execution:
         run, (stack, work) = self.run, connected
         ledger = work.ledger
         async with stack, database_lock(work.session, ledger, waiting=self._tell_holder):
-            runs, live = await ledger.read_with_live(work.session)
+            runs, live = await ledger.read_with_live(work.session, run.operation)
             earlier = self._done_already(runs)
             if unknown is not None and not _is_among(unknown, earlier):
                 raise self._lost(unknown)

@@ -5,6 +5,7 @@ written in that transaction. It has versions of its own: whoever writes brings i
 first, under the lock of migrations; whoever only reads takes it as it is.
 """
 
+import asyncio
 import dataclasses
 import json
 import re
@@ -193,12 +194,19 @@ class Ledger:
         if error.sqlstate == _NO_ROW:
             raise self._row_lost() from error
 
-    async def read(self, session: Session) -> list[LedgerRun]:
-        """Every run, in the order in which they began; none where there is no ledger."""
+    async def read(self, session: Session, operation: str = "") -> list[LedgerRun]:
+        """The runs that the states of migrations follow from, in the order in which they began.
+
+        An up or down is left out where a later one of the same migration counts instead, unless it
+        is of `operation`. None where there is no ledger.
+        """
         if not await self._version(session):
             return []
-        row = await session.fetch_one(self.statement("runs"))
-        return [] if row is None else self._read_runs(row[0] or ())
+        row = await session.fetch_one(self.statement("runs"), {"operation": operation})
+        if row is None or row[0] is None:
+            return []
+        # Of thousands of migrations it takes long.
+        return await asyncio.to_thread(self._read_runs, row[0])
 
     async def live_runs(self, session: Session) -> frozenset[int]:
         """The ids of runs that are RUNNING and whose backend is still at it."""
@@ -207,9 +215,11 @@ class Ledger:
         rows = await session.fetch_all(self.statement("live_runs"), self.lock_key.parameters)
         return frozenset(id_ for (id_,) in rows)
 
-    async def read_with_live(self, session: Session) -> tuple[list[LedgerRun], frozenset[int]]:
+    async def read_with_live(
+        self, session: Session, operation: str = ""
+    ) -> tuple[list[LedgerRun], frozenset[int]]:
         """`read` and `live_runs` of one moment. Call it outside a transaction."""
-        runs = await self.read(session)
+        runs = await self.read(session, operation)
         running = _running(runs)
         if not running:
             return runs, frozenset()
@@ -217,7 +227,7 @@ class Ledger:
         if running <= live:
             return runs, live
         # One that is not live may have ended since it was read. Now it would show.
-        runs = await self.read(session)
+        runs = await self.read(session, operation)
         return runs, live | (_running(runs) - running)
 
     async def last_digest(self, session: Session) -> str:
@@ -299,9 +309,9 @@ class Ledger:
             raise self._row_lost()
         return int(row[0])
 
-    def _read_runs(self, rows: Iterable[dict[str, Any]]) -> list[LedgerRun]:
+    def _read_runs(self, rows: str) -> list[LedgerRun]:
         runs = []
-        for columns in rows:
+        for columns in json.loads(rows):
             id_ = columns.get("id")
             try:
                 runs.append(read_run(columns))

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,9 +24,11 @@ from dbopsd.migrate.versions.ledger.errors import (
 )
 from dbopsd.migrate.versions.ledger.ledger import LEDGER_VERSION, Ledger
 from dbopsd.migrate.versions.ledger.new_run import NewRun
+from dbopsd.migrate.versions.ledger.read_run import read_run
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
 from dbopsd.migrate.versions.model.schema_object import Fingerprint, SchemaObject
-from tests.support.migration_files import migration
+from dbopsd.migrate.versions.plan.states import read_set
+from tests.support.migration_files import folder, migration
 from tests.support.patience import eventually
 
 FIRST = NewRun.of(migration("001"), Direction.UP, operation="op-1", who="ann", statements=2)
@@ -80,7 +83,7 @@ async def test_a_run_is_recorded_from_its_begin_to_its_end(session: Session) -> 
     )
     await ledger.finish(session, id_, Result.FAILED, 1, problem="division by zero")
     done = await ledger.done(session, dataclasses.replace(FIRST, statements_done=2, backup="b"))
-    failed, second = await ledger.read(session)
+    failed, second = await ledger.read(session, FIRST.operation)
     assert (failed.id, failed.result, failed.problem) == (id_, Result.FAILED, "division by zero")
     assert failed.finished_at is not None
     assert (second.id, second.result, second.backup) == (done, Result.DONE, "b")
@@ -172,8 +175,8 @@ async def test_a_run_that_ends_between_two_looks_is_not_taken_for_interrupted(
     """It is RUNNING when the ledger is read, and its backend is gone when that is looked at."""
 
     class Slow(Ledger):
-        async def read(self, session: Session) -> list[LedgerRun]:
-            runs = await super().read(session)
+        async def read(self, session: Session, operation: str = "") -> list[LedgerRun]:
+            runs = await super().read(session, operation)
             if runs and runs[0].result is Result.RUNNING:
                 await super().finish(session, runs[0].id, Result.DONE, 2)
             return runs
@@ -330,6 +333,45 @@ async def test_rows_that_are_hidden_from_the_role_are_an_error(
         ask(owner_dsn, caught.value.grant.partition(" (")[0])
         assert [run.key for run in await ledger.read(session)] == ["001"]
     ask(owner_dsn, f"DROP SCHEMA dbops CASCADE; DROP OWNED BY {role['user']}")
+
+
+async def test_what_is_left_out_of_a_long_ledger_changes_no_state(session: Session) -> None:
+    """Any history, of files that were renamed from `1` to `001` too."""
+    ledger, dice = Ledger("main"), random.Random(11)
+    await ledger.prepare(session)
+    results = [*[Result.DONE] * 4, Result.FAILED, Result.INTERRUPTED, Result.RUNNING]
+    directions = [*[Direction.UP, Direction.DOWN] * 3, *Direction]
+    keys = ("1", "001", "2", "R:view", "9")
+    new = [
+        dataclasses.replace(
+            FIRST,
+            set=f"s{number % 60}",
+            key=key,
+            version="" if key.startswith("R:") else key,
+            direction=dice.choice(directions),
+            result=dice.choice(results),
+            checksum=dice.choice(["a", FIRST.checksum]),
+            operation=dice.choice(["", "op-1", "op-2"]),
+        )
+        for number in range(1500)
+        for key in [dice.choice(keys)]
+    ]
+    await ledger.record(session, new)
+    rows = await session.fetch_all(
+        Statement("SELECT to_json(r) FROM dbops.migration_runs AS r ORDER BY r.id", "SELECT")
+    )
+    every = [read_run(row) for (row,) in rows]
+    runs = await ledger.read(session, "op-2")
+    assert len(runs) < len(every) == 1500
+    assert {run for run in every if run.operation == "op-2"} <= set(runs)
+    runs = await ledger.read(session)
+    for number in range(60):
+        set_ = f"s{number}"
+        files = [migration("001", set_=set_), migration("2", set_=set_)]
+        files.append(migration("view", repeatable=True, set_=set_))
+        of = folder(*files, set_=set_)
+        live = frozenset(run.id for run in every if dice.random() < 0.5)
+        assert read_set(of, runs, live) == read_set(of, every, live)
 
 
 async def test_a_row_that_was_edited_by_hand_is_named(session: Session, database_dsn: str) -> None:
