@@ -1,7 +1,7 @@
 """What a tool's history is, whatever the tool: its table, and what its rows say of the files."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -23,7 +23,7 @@ class ColumnKind(Enum):
 
 
 Columns = Mapping[str, str]
-"""The columns of a table with their types, without modifiers."""
+"""The columns of a table with their types, without modifiers; "": somebody made the type."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class HistoryTable:
     names: tuple[str, ...]
     columns: Mapping[str, ColumnKind]
     """It has all of these."""
-    optional: frozenset[str] | None = frozenset()
-    """What else it may have; None: anything."""
+    optional: Mapping[str, ColumnKind] | None = field(default_factory=dict)
+    """What else it may have; None: anything, of which the query then names nothing."""
     schemas: tuple[str, ...] = ("public",)
     """Where the tool puts it, besides the current schema."""
     beside: str = ""
@@ -45,13 +45,17 @@ class HistoryTable:
     """A table that is not in the same schema, where the columns alone are another tool's, too."""
 
     def fits(self, columns: Columns) -> bool:
-        """Whether a table with these columns can be it."""
-        if any(
-            columns.get(name) not in kind.value  # None, where there is no such column, is in none
-            for name, kind in self.columns.items()
-        ):
+        """Whether a table with these columns can be it.
+
+        To cast a value of a type that somebody made runs that person's code: what a query reads is
+        of the server's own types.
+        """
+        if not columns.keys() >= self.columns.keys():
             return False
-        return self.optional is None or self.optional >= columns.keys() - self.columns.keys()
+        known = {**(self.optional or {}), **self.columns}
+        if any(columns[name] not in known[name].value for name in columns.keys() & known.keys()):
+            return False
+        return self.optional is None or columns.keys() <= known.keys()
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,25 @@ async def test_a_history_is_known_by_its_columns_and_by_what_is_beside_it(
     )
 
 
+@pytest.mark.parametrize("type_", ["app.state", "text"])
+async def test_a_table_with_a_type_that_somebody_made_is_no_history(
+    database: Database, type_: str
+) -> None:
+    # A cast of theirs would run a function of theirs.
+    columns = f"id int, hash pg_catalog.text, created_at bigint, name {type_}"
+    async with tables_in(database) as session:
+        for statement in (
+            "CREATE TYPE app.state AS ENUM ('a')",
+            "CREATE TYPE app.text AS ENUM ('a')",
+            "SET LOCAL search_path = app, pg_catalog",
+            f"CREATE TABLE __drizzle_migrations ({columns})",
+        ):
+            await session.execute(Statement(statement, "CREATE"))
+        assert await histories(session) == ()
+        with pytest.raises(HistoryNotFound, match="no tool that is known here"):
+            await find_history(session, "main", ADOPTABLE[Tool.DRIZZLE], "app.__drizzle_migrations")
+
+
 @pytest.mark.parametrize(
     ("tables", "tool", "instead"),
     [

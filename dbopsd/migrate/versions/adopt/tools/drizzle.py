@@ -92,7 +92,11 @@ TOOL: Final = AdoptableTool(
         "Drizzle",
         ("__drizzle_migrations",),
         {"id": ColumnKind.INTEGER, "hash": ColumnKind.TEXT, "created_at": ColumnKind.INTEGER},
-        optional=frozenset({"name", "applied_at", "version"}),
+        optional={
+            "name": ColumnKind.TEXT,
+            "applied_at": ColumnKind.TIME,
+            "version": ColumnKind.INTEGER,
+        },
         schemas=("drizzle", "public"),
     ),
     load_sql(__package__, "drizzle.sql").statement,
