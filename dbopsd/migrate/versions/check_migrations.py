@@ -63,7 +63,7 @@ async def check_migrations(run: Run, request: CheckMigrationsRequest) -> CheckRe
             for each in state.migrations:
                 if each.file is not None and each.state not in APPLIED_STATES:
                     planned += _directions(each.file)
-        run.progress("checking files", 0, len(planned), "files")
+        run.progress("checking files", 0, len(planned), "{files}")
         result = await check_files(run, planned, session)
         drift = Drift()
         if request.drift and session is not None:

@@ -101,26 +101,27 @@ class Bar:
 class Lines:
     """One line for each change of the stage, for a file or a pipe.
 
-    Behind its first comma a stage tells how far it is: new numbers there make a line every half
-    minute.
+    How far a stage is makes a line every half minute: what is done of it, and new numbers behind
+    its first comma.
     """
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._clock = clock
-        self._shown = ""
+        self._stage = self._shown = ""
         self._shown_s = 0.0
         self._is_away = False
 
     def show(self, operation: Operation[Any]) -> None:
-        note = attempt(operation.metadata)
-        line = _doing(operation) + (f", {note}" if note else "")
+        metadata = operation.metadata
+        doing, amount, note = _doing(operation), progress(metadata), attempt(metadata)
+        line = ", ".join(part for part in (doing, amount, note) if part)
         if line == self._shown:
             return
-        counts_on = _without_numbers(line) == _without_numbers(self._shown)
-        if counts_on and self._clock() - self._shown_s < LINE_EVERY_S:
+        stage = _without_numbers(doing) + note
+        if stage == self._stage and self._clock() - self._shown_s < LINE_EVERY_S:
             return
-        self._shown, self._shown_s = line, self._clock()
+        self._stage, self._shown, self._shown_s = stage, line, self._clock()
         self._print(line)
 
     def away(self, outage_s: float) -> None:

@@ -23,7 +23,7 @@ from dbopsd.migrate.versions.model.reports import Blocker, MigrationRun
 from dbopsd.migrate.versions.plan.plan import PlannedRun
 from dbopsd.operations.kind import Run
 
-UNIT: Final = "statements"
+UNIT: Final = "{statements}"
 BEFORE: Final = {Direction.UP: State.PENDING, Direction.DOWN: State.APPLIED}
 VERBS: Final = {Direction.UP: "apply", Direction.DOWN: "roll back"}
 AFTER: Final = {Direction.UP: State.APPLIED, Direction.DOWN: State.PENDING}

@@ -27,7 +27,7 @@ from dbopsd.operations.kind import Run
 
 # One for all, or it would never be known how long the rest takes.
 _STAGE: Final = "round trips"
-_UNIT: Final = "migrations"
+_UNIT: Final = "{migrations}"
 
 
 async def round_trip(

@@ -120,7 +120,7 @@ async def test_each_rollback_gets_its_own_result_and_none_stops_the_rest(
     assert [each.identity for each in found["014_left_function"].differences] == ["public.f()"]
     assert left_on(postgres) == []
     assert postgres.execute("SELECT FROM pg_roles WHERE rolname = 'dbops_round_trip_role'") == []
-    assert run.progress_log[-1] == ("round trips", len(MIGRATIONS), len(MIGRATIONS), "migrations")
+    assert run.progress_log[-1] == ("round trips", len(MIGRATIONS), len(MIGRATIONS), "{migrations}")
 
 
 async def test_what_reaches_beyond_its_database_is_undone_wherever_it_stands(
