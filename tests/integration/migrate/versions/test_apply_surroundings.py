@@ -67,7 +67,8 @@ async def test_an_applier_that_falls_silent_holds_its_locks_for_seconds(
 async def _encoded(
     directory: Path, server: PostgresServer, encoding: str, recording: Recording
 ) -> AsyncIterator[MigrationSite]:
-    name = f"test_in_{encoding}".lower()
+    # Not `test_…`: its statements do not stand in the server's log as the spans have them.
+    name = f"encoded_in_{encoding}".lower()
     server.execute(
         f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' "
         "LOCALE_PROVIDER libc LOCALE 'C'"
