@@ -77,3 +77,11 @@ SELECT
   extract(EPOCH FROM (j.facts ->> 'drift_checked_at')::pg_catalog.timestamptz)::pg_catalog.float8
 FROM {schema}.schema_fingerprint AS f
 CROSS JOIN LATERAL (SELECT pg_catalog.to_jsonb(f)) AS j (facts)
+-- Drift is known only while this is the schema after the last run that may have changed it.
+WHERE f.digest = (
+  SELECT r.fingerprint
+  FROM {schema}.migration_runs AS r
+  WHERE r.result <> 'failed'
+  ORDER BY r.id DESC
+  LIMIT 1
+)

@@ -66,6 +66,14 @@ async def test_states_the_last_run_and_drift_are_sampled(
         assert failed_at is not None
         assert failed_at > checked_at
 
+        # As a worker leaves it that was killed after the last statement.
+        site.ask(f'UPDATE "{SCHEMA}".migration_runs SET fingerprint = \'\' WHERE version = \'002\'')
+        assert (await sampled_once(site)).value("dbops_migration_drifted_objects") is None
+        site.ask(
+            f'UPDATE "{SCHEMA}".migration_runs SET fingerprint = digest '
+            f'FROM "{SCHEMA}".schema_fingerprint WHERE version = \'002\''
+        )
+
         site.ask(
             f'ALTER TABLE "{SCHEMA}".schema_fingerprint DROP COLUMN drifted_objects,'
             " DROP COLUMN drift_checked_at"
@@ -102,3 +110,6 @@ async def test_only_a_ledger_is_read_that_is_allowed_and_nobody_made_for_it_to_b
         site.ask("ALTER VIEW dbops.migrations OWNER TO CURRENT_USER")
         site.ask(f"ALTER SCHEMA dbops OWNER TO {watcher['user']}")
         assert await found() == ""
+        site.ask("ALTER SCHEMA dbops OWNER TO pg_database_owner")
+        site.ask("ALTER VIEW dbops.migrations OWNER TO pg_database_owner")
+        assert await found() == "dbops"
