@@ -32,8 +32,16 @@ SELECT
       FROM pg_catalog.pg_roles AS me
       CROSS JOIN pg_catalog.pg_namespace AS n
       INNER JOIN pg_catalog.pg_class AS c ON n.oid = c.relnamespace
-      INNER JOIN pg_catalog.pg_roles AS o ON c.relowner = o.oid
-      INNER JOIN pg_catalog.pg_roles AS s ON n.nspowner = s.oid
+      -- The owner of the database is the one member of pg_database_owner, and may give tables to it.
+      CROSS JOIN LATERAL (
+        SELECT d.datdba AS oid
+        FROM pg_catalog.pg_database AS d
+        WHERE d.datname = pg_catalog.current_database()
+      ) AS owner
+      INNER JOIN pg_catalog.pg_roles AS o
+        ON CASE c.relowner WHEN 'pg_database_owner'::pg_catalog.regrole THEN owner.oid ELSE c.relowner END = o.oid
+      INNER JOIN pg_catalog.pg_roles AS s
+        ON CASE n.nspowner WHEN 'pg_database_owner'::pg_catalog.regrole THEN owner.oid ELSE n.nspowner END = s.oid
       WHERE
         me.rolname = current_user AND n.nspname = %(ledger_schema)s::pg_catalog.text
         AND (c.relname, c.relkind) IN (('migrations', 'v'), ('migration_runs', 'r'), ('schema_fingerprint', 'r'))
