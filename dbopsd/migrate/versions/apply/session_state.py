@@ -126,7 +126,7 @@ class WorkingSession:
         `mark`: that of its migration, by which others see that it runs.
         """
         settings = self.file_settings(script, limits)
-        if await off_the_loop(script.text, lambda: _sets_modes(script.text)):
+        if await off_the_loop(script.text, lambda: sets_modes(script.text)):
             # After a SELECT it would be too late for them.
             await self.set(settings)
             return ()
@@ -150,19 +150,23 @@ class WorkingSession:
 
     async def ending(self, lock_key: LockKey, last: Statement | None = None) -> Statement:
         """What `end_file` sends, and `last` after it. `refuse_lost_lock` knows its errors."""
-        encoding = self.settings["client_encoding"]
-        if self.session.client_encoding != encoding:
-            # `last` would have to be in the file's encoding, which may not have its characters.
-            # As a script, which needs no codec: a file may choose an encoding that Python lacks.
-            back = load("client_encoding")
-            text = back.query_text.format(encoding=literal(encoding))
-            await self.session.execute_script(Statement(text, back.summary))
+        # `last` would have to be in the file's encoding, which may not have its characters.
+        await self.reset_encoding()
         end = load("end_file")
         calls = _set_calls(tuple(self.settings.items()), local=False)
         text = end.query_text.format(lock_key=lock_key.value, settings=calls)
         if last is not None:
             text = f"{text};\n{last.query_text}"
         return Statement(text, end.summary)
+
+    async def reset_encoding(self) -> None:
+        """Undo what a file did to the encoding of the session. Raises `ScriptFailed`."""
+        encoding = self.settings["client_encoding"]
+        if self.session.client_encoding != encoding:
+            # As a script, which needs no codec: a file may choose an encoding that Python lacks.
+            back = load("client_encoding")
+            text = back.query_text.format(encoding=literal(encoding))
+            await self.session.execute_script(Statement(text, back.summary))
 
     @asynccontextmanager
     async def without_lock_timeout(self) -> AsyncIterator[None]:
@@ -230,7 +234,7 @@ async def _can_set(session: Session, settings: dict[str, str]) -> bool:
     return True
 
 
-def _sets_modes(text: str) -> bool:
+def sets_modes(text: str) -> bool:
     """Whether a statement of the file sets a mode of its transaction, such as its isolation."""
     if find_end(_MAY_SET_MODES, text, longest=_LONGEST_MODE) is None:
         return False

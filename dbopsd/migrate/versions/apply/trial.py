@@ -12,7 +12,8 @@ from dbopsd.migrate.versions.apply.attempts import LockAttempts, LockLimits
 from dbopsd.migrate.versions.apply.engine import UNIT, VERBS, PlanState, not_begun
 from dbopsd.migrate.versions.apply.lock_watch import LockWatch
 from dbopsd.migrate.versions.apply.server_words import ServerWords
-from dbopsd.migrate.versions.apply.session_state import load
+from dbopsd.migrate.versions.apply.session_state import sets_modes
+from dbopsd.migrate.versions.apply.trial_constraints import check_deferred
 from dbopsd.migrate.versions.apply.work import (
     limits_of,
     script_of,
@@ -26,6 +27,8 @@ from dbopsd.migrate.versions.sql.lexer import statements
 # unsafe_new_enum_value_usage: of a value that an earlier migration of the plan adds, which is safe
 # once that is committed.
 _NEEDS_COMMIT: Final = "55P04"
+# active_sql_transaction
+_TOO_LATE: Final = "25001"
 
 
 class PlanTrial(PlanState):
@@ -93,13 +96,14 @@ class PlanTrial(PlanState):
         work, key = self._work, self._work.ledger.lock_key
         opening = await work.working.opening(planned.script, limits_of(work, planned), key)
         text = script_of(planned, planned.script.text)
-        closing = load("check_constraints")
-        async with work.session.script_transaction(opening, text, closing) as transaction:
+        async with work.session.script_transaction(opening, text) as transaction:
             done = transaction.done
             self.runs[index] = replace(self.runs[index], statements_done=done.statements)
             if done.ends_transaction:
                 raise transaction_ended(work, planned)
             try:
+                await work.working.reset_encoding()
+                await check_deferred(work.session)
                 await work.working.end_file(key)
             except ScriptFailed as error:
                 raise replace(error, position=None, statements_done=done.statements) from error
@@ -123,6 +127,14 @@ def _untestable(error: ScriptFailed, script: Script, untried: Sequence[str]) -> 
     cause = ServerWords.of(error, script).public
     if error.sqlstate == _NEEDS_COMMIT:
         return f"{cause}, which an earlier migration adds and commits before"
+    if error.sqlstate == _TOO_LATE and _failed_at_modes(error, script):
+        return f"{cause}, and all of a trial is one transaction"
     if untried and error.sqlstate.startswith("42"):
         return f"{cause}, which may come of {untried[-1]}, which was not tried"
     return ""
+
+
+def _failed_at_modes(error: ScriptFailed, script: Script) -> bool:
+    """Whether a statement failed that sets a mode of its transaction, such as its isolation."""
+    failed = statements(script.text)[error.statements_done :][:1]
+    return any(sets_modes(each.text) for each in failed)

@@ -116,6 +116,38 @@ async def test_a_value_of_an_enum_that_is_not_committed_is_no_failure(site: Migr
     assert (await site.apply_unchecked()).outcome is Outcome.SUCCEEDED
 
 
+async def test_each_file_finds_constraints_as_a_new_transaction_does(site: MigrationSite) -> None:
+    deferred = "DEFERRABLE INITIALLY DEFERRED"
+    site.write("001_a", f"CREATE TABLE a (id int PRIMARY KEY, b int UNIQUE {deferred});")
+    site.write("002_b", f"CREATE TABLE b (id int CONSTRAINT b_a REFERENCES a {deferred});")
+    site.write("003_c", "INSERT INTO b VALUES (1); INSERT INTO a VALUES (1, 1);")
+    site.write(
+        "004_d",
+        f"""SET client_encoding = 'LATIN1';
+        -- No event is pending, and the name is not that of a's alone.
+        ALTER TABLE a ADD UNIQUE (id) {deferred}, ADD CONSTRAINT b_a CHECK (id > 0);""",
+    )
+    site.write(
+        "005_e", "UPDATE a SET b = 2; INSERT INTO b VALUES (2); INSERT INTO a VALUES (2, 3);"
+    )
+    site.write("006_f", "SELECT 1;\nINSERT INTO a VALUES (3, 2);")
+    failed = await site.failure(site.apply_unchecked(validate_only=True))
+    assert failed.error.message.startswith("006_f.sql: duplicate key value"), failed.error.message
+    site.write("006_f", "SELECT 1;")
+    assert (await site.apply_unchecked(validate_only=True)).outcome is Outcome.VALIDATED
+    assert (await site.apply_unchecked()).outcome is Outcome.SUCCEEDED
+
+
+async def test_a_file_that_sets_its_isolation_is_no_failure(site: MigrationSite) -> None:
+    site.write("001_a", "CREATE TABLE a ();")
+    site.write("002_b", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; CREATE TABLE b ();")
+    report = await site.apply_unchecked(validate_only=True)
+    assert report.outcome is Outcome.VALIDATED
+    [note] = report.notes
+    assert note.startswith("002_b.sql and what follows could not be tried: SET TRANSACTION")
+    assert (await site.apply_unchecked()).outcome is Outcome.SUCCEEDED
+
+
 async def test_rollbacks_go_back_one_by_one_with_a_backup_first(site: MigrationSite) -> None:
     for name in ("a", "b", "c"):
         site.write(f"00{'abc'.index(name) + 1}_{name}", f"CREATE TABLE {name} ();")
