@@ -12,6 +12,7 @@ from dbopsd.migrate.versions.apply.statement_kinds import (
     ExistenceChange,
     IndexBuild,
     IndexDrop,
+    Name,
     PartitionDetach,
     PublicationChange,
     StatementKind,
@@ -40,9 +41,8 @@ async def look_up(session: Session, kind: StatementKind) -> Verdict:
             return Verdict.UNKNOWN
         case IndexBuild():
             return await _look_up_index(session, kind)
-        case IndexDrop(index):
-            row = await session.fetch_one(load("relation_exists"), {"name": str(index)})
-            return _verdict(row == (False,))
+        case IndexDrop():
+            return await _look_up_drop(session, kind)
         case PartitionDetach():
             return _verdict(await _detach_pending(session, kind) is None)
         case ExistenceChange(what, name, created):
@@ -56,6 +56,9 @@ async def look_up(session: Session, kind: StatementKind) -> Verdict:
 
 async def with_known_indexes(session: Session, kind: StatementKind) -> StatementKind:
     """The statement, with what there is before it begins, by which its index is found later."""
+    if isinstance(kind, IndexDrop) and kind.known is None:
+        found = await _oid(session, kind.index)
+        return replace(kind, known=() if found is None else (found,))
     if not isinstance(kind, IndexBuild) or not kind.chooses_name or kind.known is not None:
         return kind
     rows = await session.fetch_all(load("indexes_of_table"), {"table": str(kind.table)})
@@ -66,6 +69,8 @@ def what_to_look_at(statement: str, kind: StatementKind) -> str:
     """What tells somebody whether a statement is done of which the catalog does not tell."""
     if isinstance(kind, IndexBuild):
         return f"the indexes of table {kind.table}"
+    if isinstance(kind, IndexDrop):
+        return f"the indexes of the name {kind.index}, in each schema of the search_path"
     first = next(words(statement, 0, len(statement)), "")
     return _COMMITS.get(first, "what it changes")
 
@@ -86,6 +91,22 @@ async def _look_up_index(session: Session, build: IndexBuild) -> Verdict:
     valid = {(each.schema, each.name) for each in found if each.valid}
     # Of two that were made since, either may be somebody else's.
     return Verdict.UNKNOWN if len(valid) > 1 else _verdict(bool(valid))
+
+
+async def _look_up_drop(session: Session, drop: IndexDrop) -> Verdict:
+    found = await _oid(session, drop.index)
+    if found is None:
+        return Verdict.DONE
+    if drop.known is not None:
+        # What has the name now may be another one, in a schema that the dropped one was before.
+        return Verdict.NOT_DONE if found in drop.known else Verdict.UNKNOWN
+    return Verdict.NOT_DONE if drop.index.schema else Verdict.UNKNOWN
+
+
+async def _oid(session: Session, name: Name) -> int | None:
+    """Of the relation that the name stands for; None: there is none."""
+    row = await session.fetch_one(load("relation"), {"name": str(name)})
+    return None if row is None else row[0]
 
 
 async def _publications_changed(session: Session, kind: PublicationChange) -> bool:

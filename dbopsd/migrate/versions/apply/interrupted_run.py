@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from dbopsd.errors import DbopsError
 from dbopsd.migrate.versions.apply.doubtful_statements import Verdict, look_up, what_to_look_at
-from dbopsd.migrate.versions.apply.statement_kinds import IndexBuild, SettingChange
+from dbopsd.migrate.versions.apply.statement_kinds import IndexBuild, IndexDrop, SettingChange
 from dbopsd.migrate.versions.apply.steps import Step
 from dbopsd.migrate.versions.apply.work import Work, interruption, script_of
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
@@ -48,7 +48,7 @@ async def go_on(
             await work.session.execute_script(script_of(planned, step.statement.text))
     if not interrupted.in_doubt or done == len(steps):
         return GoingOn(done, in_doubt=False)
-    if isinstance(kind := steps[done].kind, IndexBuild):
+    if isinstance(kind := steps[done].kind, IndexBuild | IndexDrop):
         known = replace(kind, known=interrupted.indexes_before)
         steps[done] = replace(steps[done], kind=known)
     verdict = await look_up(work.session, steps[done].kind)

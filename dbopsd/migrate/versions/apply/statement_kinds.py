@@ -66,6 +66,8 @@ class IndexDrop:
     """DROP INDEX CONCURRENTLY, which takes one index."""
 
     index: Name
+    known: tuple[int, ...] | None = None
+    """What its name stood for before it, by its oid; None: it was not looked at."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from dbopsd.migrate.versions.apply.lock_watch import LockWatch
 from dbopsd.migrate.versions.apply.session_state import load
 from dbopsd.migrate.versions.apply.statement_kinds import (
     IndexBuild,
+    IndexDrop,
     PartitionDetach,
 )
 from dbopsd.migrate.versions.apply.steps import Step, steps_of
@@ -213,7 +214,7 @@ class StepwiseRun:
         # What is there before it, such as another index of that name, makes it fail: it is not
         # marked, so that nobody takes that for its work.
         if await look_up(session, step.kind) is not Verdict.DONE:
-            known = step.kind.known if isinstance(step.kind, IndexBuild) else None
+            known = step.kind.known if isinstance(step.kind, IndexBuild | IndexDrop) else None
             await self._record_progress(index, in_doubt=True, indexes_before=known)
             self._in_doubt = True
         instead = await in_its_place(session, step.kind)

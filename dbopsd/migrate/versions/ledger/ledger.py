@@ -108,7 +108,7 @@ class Ledger:
         """Record how many statements of a run are done, and the digest of their texts.
 
         `in_doubt`: whether the next one is begun now, without a transaction. `indexes_before`: of
-        its table, if it creates one without a name.
+        its table, if it creates one without a name, or the one that it drops.
         """
         await self._update(
             session,

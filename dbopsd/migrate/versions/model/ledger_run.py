@@ -84,6 +84,6 @@ class LedgerRun:
     """Of the texts of the statements that are done outside a transaction; empty: not known."""
     indexes_before: tuple[int, ...] | None = None
     """The oids of the indexes that its table had before the statement in doubt, if that creates one
-    without a name."""
+    without a name, or the oid of the one that it drops."""
     request_id: str = ""
     """Of a resolution: the caller's id of the request; empty: none."""

@@ -295,6 +295,31 @@ async def test_an_index_without_a_name_is_told_from_those_before_it(site: Migrat
     assert 'look at the indexes of table "t"' in failed.error.message
 
 
+async def test_a_drop_in_doubt_takes_no_second_index_of_that_name(site: MigrationSite) -> None:
+    site.ask(
+        "CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a.t (x int); CREATE TABLE b.t (x int);"
+        " CREATE INDEX i ON a.t (x); CREATE INDEX i ON b.t (x)"
+    )
+    site.write("001_a", f"{OFF}SET search_path = a, b;")
+    await site.apply_unchecked()
+    site.ask(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN RAISE 'not recorded'; END$$;"
+        " CREATE TRIGGER t BEFORE UPDATE ON dbops.migration_runs FOR EACH ROW"
+        " WHEN (NEW.statements_done = 2) EXECUTE FUNCTION refuse()"
+    )
+    site.write("002_b", f"{OFF}SET search_path = a, b;\nDROP INDEX CONCURRENTLY i;")
+    await site.failure(site.apply_unchecked())
+    site.ask("DROP TRIGGER t ON dbops.migration_runs")
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, MigrationInterrupted)
+    assert 'look at the indexes of the name "i", in each schema' in failed.error.message
+    assert site.ask("SELECT schemaname FROM pg_indexes WHERE indexname = 'i'") == ["b"]
+    site.ask("DROP INDEX b.i")
+    report = await site.apply_unchecked()
+    assert report.migrations[0].state is State.APPLIED
+
+
 async def test_the_statement_that_failed_may_be_mended(site: MigrationSite) -> None:
     site.write("001_a", f"{OFF}CREATE TABLE a ();\r\nCREATE TABLE a ();")
     failed = await site.failure(site.apply_unchecked())
@@ -455,7 +480,7 @@ async def test_a_search_path_by_set_config_holds_again_before_anything_is_looked
     failed = await site.failure(site.apply_unchecked())
     assert str(failed.error).startswith('001_a.sql:3:1: index "i" does not exist')
     site.ask("CREATE INDEX i ON app.t (id)")
-    await interrupt(site, 1, in_doubt=True)
+    await interrupt(site, 1, in_doubt=True, before="ARRAY['app.i'::regclass::oid::int8]")
     await site.apply_unchecked()
     assert site.ask("SELECT to_regclass('app.i')::text, to_regclass('app.u')::text") == [
         (None, "app.u")

@@ -1,2 +1,0 @@
--- summary: SELECT to_regclass
-SELECT pg_catalog.to_regclass(%(name)s) IS NOT NULL
