@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from dbopsd.migrate.versions.ledger.errors import MigrationsBusy
 from dbopsd.migrate.versions.ledger.ledger import APPLICATION_NAME, Ledger
 from dbopsd.migrate.versions.ledger.lock_key import mark_of
 from dbopsd.migrate.versions.ledger.new_run import NewRun
-from dbopsd.migrate.versions.model.errors import TooManyReaders
+from dbopsd.migrate.versions.model.errors import SetUnknown, TooManyReaders
 from dbopsd.migrate.versions.model.ledger_run import LedgerRun, Result
 from dbopsd.migrate.versions.model.migration import (
     Migration,
@@ -38,7 +38,7 @@ from dbopsd.migrate.versions.model.migration import (
 )
 from dbopsd.migrate.versions.model.migration_file import Folder
 from dbopsd.migrate.versions.model.requests import Resolution
-from dbopsd.migrate.versions.plan.description import describe, problems_of
+from dbopsd.migrate.versions.plan.description import describe, forgotten_problems, problems_of
 from dbopsd.migrate.versions.plan.plan import count_pending
 from dbopsd.migrate.versions.plan.resolution import find_migration, resolve
 from dbopsd.migrate.versions.plan.states import SetState, read_set
@@ -127,15 +127,15 @@ class MigrationReader:
         """Record what is so of a migration whose end is not known, or whose file has changed.
 
         Returns the migration as it is then. Where its last run is the same resolution already, or
-        one of that `request_id` and caller was, nothing is recorded. Raises `SetRequired`,
+        one of that `request_id` and caller was, nothing is recorded. A set that is not configured
+        any more may be given as long as the ledger has it. Raises `SetRequired`,
         `VersionNotFound`, `NotResolvable`, and `MigrationsBusy` while somebody else changes the
         database.
         """
         configured = self._databases[database]
-        directory = single_set(database, configured.config, set_)
         async with self._admitted(configured):
-            (folder,) = await self._read_folders(configured, (directory,))
-            asked = _Asked(database, folder, version, resolution, reason, who, request_id)
+            folder, unknown = await self._folder_of(configured, set_)
+            asked = _Asked(database, folder, version, resolution, reason, who, request_id, unknown)
             if validate_only:
                 async with AsyncExitStack() as stack:
                     session = await _opened(stack, configured)
@@ -154,6 +154,15 @@ class MigrationReader:
     ) -> Sequence[Folder]:
         config = database.config.migrations
         return [await self._folders.read(database.name, each, config) for each in sets]
+
+    async def _folder_of(self, database: Database, set_: str) -> tuple[Folder, SetUnknown | None]:
+        """The folder of a set, and what to raise where the ledger has no such set either."""
+        try:
+            directory = single_set(database.name, database.config, set_)
+        except SetUnknown as error:
+            return _without_files(set_), error
+        (folder,) = await self._read_folders(database, (directory,))
+        return folder, None
 
     async def _look(self, database: Database) -> _Live:
         async with AsyncExitStack() as stack:
@@ -187,9 +196,13 @@ class _Asked:
     reason: str
     who: str
     request_id: str
+    unknown: SetUnknown | None = None
+    """What to raise unless the ledger has the set, which is not configured."""
 
-    def new_run(self, state: SetState, runs: Iterable[LedgerRun]) -> NewRun | None:
+    def new_run(self, state: SetState, runs: Sequence[LedgerRun]) -> NewRun | None:
         """What is to be recorded; None: it is recorded, perhaps before other runs."""
+        if self.unknown is not None and all(run.set != self.folder.set for run in runs):
+            raise self.unknown
         migration = find_migration(self.database, state, self.version)
         if self.request_id and any(self._is_answered_by(each, migration.key) for each in runs):
             return None
@@ -319,6 +332,11 @@ def _other_history(database: str, found: FoundHistory) -> MigrationProblem:
     return MigrationProblem("OTHER_HISTORY", message)
 
 
+def _without_files(set_: str) -> Folder:
+    """The folder of a set that is not configured any more."""
+    return Folder(set_, "dbops", "")
+
+
 def _listed(database: Database, folders: Sequence[Folder], live: _Live) -> MigrationList:
     states = [
         _with_running(read_set(folder, live.runs, live.live), live.holder) for folder in folders
@@ -337,6 +355,11 @@ def _listed(database: Database, folders: Sequence[Folder], live: _Live) -> Migra
     problems: list[MigrationProblem] = []
     for each in states:
         problems += [*each.folder.problems, *problems_of(each, out_of_order=out_of_order)]
+        problems += forgotten_problems(database.name, each)
+    configured = {each.set for each in database.config.migrations_dir}
+    for name in sorted({run.set for run in live.runs} - configured):
+        withdrawn = read_set(_without_files(name), live.runs, live.live)
+        problems += forgotten_problems(database.name, withdrawn)
     busy = [] if live.holder is None else [_busy(live.holder, states)]
     return MigrationList(
         migrations=tuple(

@@ -86,6 +86,29 @@ def problems_of(set_state: SetState, *, out_of_order: bool = False) -> list[Migr
     return found
 
 
+def forgotten_problems(database: str, set_state: SetState) -> list[MigrationProblem]:
+    """Which migrations the ledger, and so the alert, has as failed or interrupted, and no file.
+
+    Those of a set that is not configured any more are the ones of an empty folder.
+    """
+    set_, directory = set_state.folder.set, set_state.folder.directory
+    # With a folder, what was interrupted is listed.
+    lost = set_state.forgotten if directory else (*set_state.migrations, *set_state.forgotten)
+    where = "its file is gone" if directory else f"set '{set_}' is not configured any more"
+    found = []
+    for each in lost:
+        reason, _ = _PROBLEMS.get(each.state, ("", False))
+        if each.state not in (State.FAILED, State.INTERRUPTED):
+            continue
+        remedy = (
+            f"`dbops migrate resolve {database} {each.version} --set {set_} --not-applied "
+            "--reason …` has it forgotten"
+        )
+        message = f"{each.title} is {each.state.value}, and {where}: {remedy}; {_problem(each)}"
+        found.append(MigrationProblem(reason, message, set=set_, version=each.version))
+    return found
+
+
 def _version_of(state: MigrationState) -> str:
     return "" if state.repeatable else state.key
 

@@ -118,9 +118,10 @@ async def resolved(
     *,
     validate_only: bool = False,
     request_id: str = "",
+    set_: str = "",
 ) -> Migration:
     return await reader.resolve(
-        *("main", "", version, resolution),
+        *("main", set_, version, resolution),
         reason="seen",
         who="bob",
         validate_only=validate_only,
@@ -279,6 +280,25 @@ async def test_one_without_its_file_is_resolved(
         migration = await resolved(reader, "002", Resolution.NOT_APPLIED)
         assert (migration.version, migration.state) == ("002", State.PENDING)
     assert "002" not in states(await reader.list("main", ""))
+
+
+async def test_what_failed_of_a_set_that_is_gone_is_named_and_resolved(
+    open_migrated: Any,
+    database_dsn: str,
+    directory: Path,
+    session: Session,
+    database: Database,
+) -> None:
+    await record(session, database, new_run(database, "002", Result.FAILED))
+    sets = [{"set": "app", "dir": str(directory)}]
+    renamed = MigrationReader({"main": await open_migrated(database_dsn, sets)})
+    assert reasons(await renamed.list("main", "")) == ["MIGRATION_FAILED"]
+    with pytest.raises(SetUnknown):
+        await resolved(renamed, "002", Resolution.NOT_APPLIED, set_="none")
+    migration = await resolved(renamed, "002", Resolution.NOT_APPLIED, set_="default")
+    assert migration.state is State.PENDING
+    assert not reasons(await renamed.list("main", ""))
+    assert do(database_dsn, "SELECT state FROM dbops.migrations") == [("PENDING",)]
 
 
 async def test_sets_have_histories_of_their_own(

@@ -11,7 +11,7 @@ from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
 from dbopsd.migrate.versions.model.migration import State
 from dbopsd.migrate.versions.model.migration_file import MigrationFile
-from dbopsd.migrate.versions.plan.description import migrations_of, problems_of
+from dbopsd.migrate.versions.plan.description import forgotten_problems, migrations_of, problems_of
 from dbopsd.migrate.versions.plan.plan import count_pending
 from dbopsd.migrate.versions.plan.states import read_set
 from tests.support.migration_files import folder, history, migration, ran
@@ -238,3 +238,20 @@ def test_the_rollback_has_a_checksum_of_its_own() -> None:
     assert down.checksum == hashlib.sha256(b"SELECT 2;").hexdigest()
     with pytest.raises(ValueError, match="no rollback"):
         NewRun.of(migration("1", down=None), Direction.DOWN)
+
+
+@pytest.mark.parametrize("result", [Result.FAILED, Result.INTERRUPTED])
+def test_what_failed_and_has_no_file_any_more_is_named_with_its_remedy(result: Result) -> None:
+    runs = history(ran(ONE), ran(TWO, result=result))
+    remedy = "`dbops migrate resolve main 2 --set default --not-applied --reason …`"
+    gone = read_set(folder(ONE), runs)
+    [problem] = [*problems_of(gone), *forgotten_problems("main", gone)]
+    assert (problem.version, problem.set, bool(problem.path)) == ("2", "default", False)
+    assert problem.blocking == (result is Result.INTERRUPTED)
+    if result is Result.FAILED:
+        assert (problem.reason, remedy in problem.message) == ("MIGRATION_FAILED", True)
+    withdrawn = read_set(dataclasses.replace(folder(), directory=""), runs)
+    [problem] = forgotten_problems("main", withdrawn)
+    assert remedy in problem.message
+    assert "is not configured any more" in problem.message
+    assert not forgotten_problems("main", read_set(folder(ONE, TWO), runs))
