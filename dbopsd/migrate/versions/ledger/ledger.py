@@ -8,19 +8,16 @@ first, under the lock of migrations; whoever only reads takes it as it is.
 import asyncio
 import dataclasses
 import json
-import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cache
 from typing import Any, Final
 
 from dbopsd.db.database import Database
 from dbopsd.db.errors import PermissionMissing, ReadOnlyServer, ScriptFailed
 from dbopsd.db.identifiers import literal, quoted
 from dbopsd.db.session import Session
-from dbopsd.db.statement import Statement, load_sql
+from dbopsd.db.statement import Statement
 from dbopsd.migrate.versions.ledger.errors import (
     LedgerDamaged,
     LedgerNewer,
@@ -30,7 +27,12 @@ from dbopsd.migrate.versions.ledger.layout import Layout
 from dbopsd.migrate.versions.ledger.lock_key import LockKey
 from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.ledger.read_run import read_run
-from dbopsd.migrate.versions.model.ledger_run import LEDGER_RELATIONS, LedgerRun, Result
+from dbopsd.migrate.versions.ledger.statements import (
+    ledger_statement,
+    recorded_statement,
+    run_parameters,
+)
+from dbopsd.migrate.versions.model.ledger_run import LedgerRun, Result
 from dbopsd.migrate.versions.model.schema_object import (
     FINGERPRINT_FORMAT,
     Fingerprint,
@@ -41,10 +43,8 @@ APPLICATION_NAME: Final = "dbopsd migrate"
 """Of the sessions that use a ledger. Whoever waits for the lock of migrations is told it."""
 LEDGER_VERSION: Final = 4
 
-_SQL: Final = "dbopsd.migrate.versions.ledger.sql"
 # invalid_argument_for_logarithm, in `recorded.sql` alone.
 _NO_ROW: Final = "2201E"
-_PARAMETER: Final = re.compile(r"%\((\w+)\)s")
 
 
 @dataclass(frozen=True)
@@ -177,14 +177,11 @@ class Ledger:
 
         It fails where the row is not there afterwards: `refuse_lost_row` knows its error.
         """
-        insert = _insertion(self.schema)
-        values = _parameters(run) | {"result": Result.DONE.value, "ended": True}
-        literals = [_literal(values[name]) for name in insert.parameters]
-        return Statement(insert.text % tuple(literals), insert.summary)
+        return recorded_statement(self.schema, dataclasses.replace(run, result=Result.DONE))
 
     async def record(self, session: Session, runs: Iterable[NewRun]) -> None:
         """Record runs as they are, all of them or none, in their order."""
-        rows = [_parameters(run) for run in runs]
+        rows = [run_parameters(run) for run in runs]
         async with session.transaction():
             if await session.execute_many(self.statement("insert_run"), rows) < len(rows):
                 raise self._row_lost()
@@ -276,7 +273,7 @@ class Ledger:
 
     def statement(self, name: str) -> Statement:
         """One of the statements in `sql/`, on the relations of this ledger."""
-        return _statement(self.schema, name)
+        return ledger_statement(self.schema, name)
 
     async def exists(self, session: Session) -> bool:
         """Whether there is a ledger."""
@@ -304,7 +301,7 @@ class Ledger:
         return await Layout.of(session, self.database, self.schema, found)
 
     async def _insert(self, session: Session, run: NewRun) -> int:
-        row = await session.fetch_one(self.statement("insert_run"), _parameters(run))
+        row = await session.fetch_one(self.statement("insert_run"), run_parameters(run))
         if row is None:
             raise self._row_lost()
         return int(row[0])
@@ -359,54 +356,6 @@ class Ledger:
         else:
             grant = f"make {quoted(role)} a member of the owner of schema {quoted(self.schema)}"
         return LedgerPermissionMissing(self.database, self.schema, cause, grant)
-
-
-@cache
-def _statement(schema: str, name: str) -> Statement:
-    statement = load_sql(_SQL, f"{name}.sql").statement
-    if "%" in statement.query_text:
-        # It has parameters, and a percent sign in a name must not be taken for one.
-        schema = schema.replace("%", "%%")
-    names = {name: (schema, name) for name in LEDGER_RELATIONS}
-    return statement.with_identifiers(schema=schema, **names)
-
-
-@dataclass(frozen=True, slots=True)
-class _Insertion:
-    """The statement that records a run, with a `%s` in the place of each of its parameters."""
-
-    text: str
-    parameters: tuple[str, ...]
-    summary: str
-
-
-@cache
-def _insertion(schema: str) -> _Insertion:
-    insert = _statement(schema, "insert_run")
-    text = insert.query_text
-    names = tuple(_PARAMETER.findall(text))
-    recorded = load_sql(_SQL, "recorded.sql").statement
-    text = recorded.query_text.format(insert=_PARAMETER.sub("%s", text))
-    return _Insertion(text, names, recorded.summary)
-
-
-def _literal(value: str | int | datetime | None) -> str:
-    if value == "":  # as most are
-        return "''"
-    if value is None:
-        return "NULL"
-    if isinstance(value, int):
-        return str(value).lower()
-    return literal(value if isinstance(value, str) else value.isoformat())
-
-
-def _parameters(run: NewRun) -> dict[str, Any]:
-    return {
-        **vars(run),
-        "direction": run.direction.value,
-        "result": run.result.value,
-        "ended": run.result is not Result.RUNNING,
-    }
 
 
 def _running(runs: Iterable[LedgerRun]) -> frozenset[int]:
