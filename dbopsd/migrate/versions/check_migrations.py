@@ -16,6 +16,7 @@ from dbopsd.migrate.versions.fingerprint.drift import Drift, find_drift
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
 from dbopsd.migrate.versions.folder.large_folders import read_any_folder
 from dbopsd.migrate.versions.folder.sets import chosen_sets
+from dbopsd.migrate.versions.ledger.advisory_lock import lock_holder
 from dbopsd.migrate.versions.ledger.ledger import APPLICATION_NAME, Ledger
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
 from dbopsd.migrate.versions.model.migration_file import MigrationFile
@@ -35,10 +36,14 @@ from dbopsd.migrate.versions.sql.lexer import READ_WITH
 from dbopsd.operations.kind import Run
 
 _QUERY_TIMEOUT_S: Final = 60.0
+_NOT_JUDGED: Final = "migrations {}: whether there is drift is not judged"
+_NOT_RECORDED: Final = (
+    "the number of objects that differ is not recorded, so metrics and alerts do not know it: {}"
+)
 
 
 async def check_migrations(run: Run, request: CheckMigrationsRequest) -> CheckReport:
-    """Look, and change nothing but a scratch database.
+    """Look, and change nothing but a scratch database and the number of objects that drifted.
 
     Raises what reading the folders raises, and `DatabaseError`; findings are no error. Without a
     server the files are checked as though none were applied, unless the request needs one. A report
@@ -130,17 +135,28 @@ async def _connect(
 
 
 async def _drift(session: Session, ledger: Ledger, database: Database) -> tuple[Drift, list[str]]:
-    """How the live schema differs from that after the last migration, and what is to be said."""
+    """How the live schema differs from that after the last migration, and what is to be said.
+
+    What is being changed by migrations, or was while it was looked at, is no drift.
+    """
+    before = await lock_holder(session, ledger)
     expected = await ledger.last_fingerprint(session)
-    if expected is None:
+    if before is None and expected is None:
         return Drift(), ["drift is not known: no migration has left the fingerprint of its schema"]
+    if before is not None or expected is None:
+        return Drift(), [_NOT_JUDGED.format(f"are being changed by {before}")]
     actual = await take_fingerprint(session, ledger_schema=ledger.schema)
+    after = await lock_holder(session, ledger)
+    if after is not None:
+        return Drift(), [_NOT_JUDGED.format(f"are being changed by {after}")]
+    if await ledger.last_digest(session) != expected.digest:
+        return Drift(), [_NOT_JUDGED.format("were changed meanwhile")]
     drift = find_drift(expected, actual, database.config.migrations.drift_ignore)
-    await ledger.record_drift(session, expected.digest, len(drift.objects))
+    not_recorded = await ledger.record_drift(session, expected.digest, len(drift.objects))
     MigrationMetrics(database.meter, database.name).drifted(len(drift.objects))
-    if not drift.left_out:
-        return drift, []
-    differ = "1 object differs" if drift.left_out == 1 else f"{drift.left_out} objects differ"
-    return drift, [
-        f"{differ} and are no drift by databases.{database.name}.migrations.drift_ignore"
-    ]
+    notes = [_NOT_RECORDED.format(not_recorded)] if not_recorded else []
+    if drift.left_out:
+        differ = "1 object differs" if drift.left_out == 1 else f"{drift.left_out} objects differ"
+        ignore = f"databases.{database.name}.migrations.drift_ignore"
+        notes.append(f"{differ} and are no drift by {ignore}")
+    return drift, notes

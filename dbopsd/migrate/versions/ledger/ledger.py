@@ -9,7 +9,6 @@ import asyncio
 import dataclasses
 import json
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -261,15 +260,23 @@ class Ledger:
                 {"objects": json.dumps(list(map(_fields, objects)), ensure_ascii=False)},
             )
 
-    async def record_drift(self, session: Session, digest: str, objects: int) -> None:
+    async def record_drift(self, session: Session, digest: str, objects: int) -> str:
         """Record how many objects differ now from the schema of this digest, for who watches.
 
-        Nothing where the ledger is of an older version, or nothing may be written.
+        Returns why that cannot be, as where nothing may be written; empty: it is recorded.
         """
-        if await self._version(session) == LEDGER_VERSION:
+        version = await self._version(session)
+        if version < LEDGER_VERSION:
+            return (
+                f"the ledger is of version {version}, and an apply, also one with nothing to do, "
+                f"brings it to {LEDGER_VERSION}"
+            )
+        try:
             parameters = {"digest": digest, "objects": objects}
-            with suppress(PermissionMissing, ReadOnlyServer):
-                await session.execute(self.statement("record_drift"), parameters)
+            await session.execute(self.statement("record_drift"), parameters)
+        except (PermissionMissing, ReadOnlyServer) as error:
+            return error.message
+        return ""
 
     def statement(self, name: str) -> Statement:
         """One of the statements in `sql/`, on the relations of this ledger."""
