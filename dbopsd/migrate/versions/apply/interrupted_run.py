@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 from dbopsd.errors import DbopsError
 from dbopsd.migrate.versions.apply.doubtful_statements import Verdict, look_up, what_to_look_at
+from dbopsd.migrate.versions.apply.session_state import load
 from dbopsd.migrate.versions.apply.statement_kinds import IndexBuild, IndexDrop, SettingChange
 from dbopsd.migrate.versions.apply.steps import Step
-from dbopsd.migrate.versions.apply.work import Work, interruption, script_of
+from dbopsd.migrate.versions.apply.work import Work, interruption, limits_of, script_of
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun
 from dbopsd.migrate.versions.plan.plan import PlannedRun
 from dbopsd.migrate.versions.sql.excerpt import excerpt
@@ -44,8 +45,7 @@ async def go_on(
             doubt = f"what {_named(planned, index, step)} made is gone with its session"
             raise interruption(work, planned, interrupted, doubt=doubt)
     for step in steps[:done]:
-        if isinstance(step.kind, SettingChange):
-            await work.session.execute_script(script_of(planned, step.statement.text))
+        await _set_again(work, planned, step)
     if not interrupted.in_doubt or done == len(steps):
         return GoingOn(done, in_doubt=False)
     if isinstance(kind := steps[done].kind, IndexBuild | IndexDrop):
@@ -56,6 +56,18 @@ async def go_on(
         raise _nobody_knows(work, planned, interrupted, steps[done])
     is_done = verdict is Verdict.DONE
     return GoingOn(done + is_done, in_doubt=not is_done)
+
+
+async def _set_again(work: Work, planned: PlannedRun, step: Step) -> None:
+    """Do to the session's settings what a statement that is done did."""
+    if isinstance(step.kind, SettingChange):
+        await work.session.execute_script(script_of(planned, step.statement.text))
+    elif step.resets_all:
+        await work.session.execute_script(load("reset_settings"))
+    else:
+        return
+    limits = limits_of(work, planned)
+    await work.working.keep_settings(planned.script, limits, reset=step.resets_all)
 
 
 def _nobody_knows(

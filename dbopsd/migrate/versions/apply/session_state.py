@@ -196,6 +196,17 @@ class WorkingSession:
             "statement_timeout": _milliseconds(statement_timeout_s),
         }
 
+    async def keep_settings(self, script: Script, limits: LockLimits, *, reset: bool) -> None:
+        """Set again what a statement of a file must not change for those after it.
+
+        `reset`: it took back all that the session had before the file.
+        """
+        if reset:
+            await self.set({**self.settings, **self.file_settings(script, limits)})
+        if not self.session.standard_strings:
+            # What follows was read, and checked, with them.
+            await self.set(READ_WITH)
+
     @asynccontextmanager
     async def looking_up(self) -> AsyncIterator[None]:
         """The search path of files, for who looks up their names."""

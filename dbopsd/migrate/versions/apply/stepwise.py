@@ -48,7 +48,6 @@ from dbopsd.migrate.versions.apply.work import (
 from dbopsd.migrate.versions.ledger.new_run import NewRun
 from dbopsd.migrate.versions.model.ledger_run import Result
 from dbopsd.migrate.versions.plan.plan import PlannedRun
-from dbopsd.migrate.versions.sql.lexer import READ_WITH
 from dbopsd.migrate.versions.sql.transactions import WANTS_NO_TRANSACTION
 
 # How long the last words about a run that was cancelled may take.
@@ -148,13 +147,9 @@ class StepwiseRun:
             # What its words do not tell, such as a CALL of a procedure that commits.
             self._steps[index] = replace(step, alone=True)
             await self._try_step(index)
-        if self._steps[index].resets_all:
-            working = self._work.working
-            settings = working.file_settings(self._planned.script, self._limits)
-            await working.set({**working.settings, **settings})
-        if not self._work.session.standard_strings:
-            # What follows was read, and checked, with them.
-            await self._work.working.set(READ_WITH)
+        await self._work.working.keep_settings(
+            self._planned.script, self._limits, reset=self._steps[index].resets_all
+        )
         self._in_doubt = False
         self._tally.statements_done = index + 1
         self._told(index + 1)

@@ -1,0 +1,4 @@
+-- summary: RESET ALL
+-- What DISCARD ALL does to settings; it would give the lock of migrations back, too.
+RESET SESSION AUTHORIZATION;
+RESET ALL
