@@ -60,7 +60,8 @@ class Script:
         # A comment at the end of the text must not take in what follows.
         self.text = f"{opening}{text}\n;{closing}" if closing else opening + text
         """The whole message."""
-        self._bytes = self.text.encode(self._encoding)
+        self._bytes = b""
+        """As it was sent."""
         self._copy_refused = False
         self._failure: psycopg.Error | None = None
         self._statements_done = -opening_statements
@@ -75,7 +76,11 @@ class Script:
         return ScriptDone(max(self._statements_done, 0), self._ends_transaction)
 
     async def run(self) -> None:
-        """Raise the driver's error for the statement that failed, when the server is done."""
+        """Raise the driver's error for the statement that failed, when the server is done.
+
+        Raises `UnicodeEncodeError` where the encoding of the session lacks one of its characters.
+        """
+        self._bytes = self.text.encode(self._encoding)
         async with self._connection.lock:
             await self._connection.wait(self._exchange())
 

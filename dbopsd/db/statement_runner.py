@@ -8,11 +8,14 @@ import psycopg
 
 from dbopsd.db.answer_deadline import AnswerDeadline
 from dbopsd.db.connection import Connection
-from dbopsd.db.errors import DatabaseError, QueryTimeout, translate
+from dbopsd.db.errors import DatabaseError, InvalidData, QueryTimeout, translate
 from dbopsd.db.spans import Endpoint, StatementSpan
 from dbopsd.db.statement import Statement
 
 Row = tuple[Any, ...]
+
+# untranslatable_character
+_UNTRANSLATABLE = "22P05"
 
 
 class StatementRunner:
@@ -83,6 +86,14 @@ class StatementRunner:
             sensitive=statement.sensitive,
         )
 
+    def unencodable(self, exc: UnicodeEncodeError, statement: Statement) -> InvalidData:
+        """What it is called that a text is not of the session's encoding: as the server calls it.
+
+        Nothing was sent.
+        """
+        cause = f"encoding {exc.encoding} of the session lacks character {exc.object[exc.start]!a}"
+        return InvalidData(self.database, statement.summary, _UNTRANSLATABLE, cause)
+
 
 class StatementRun:
     """One statement, while the context is open: its span, its deadline, its errors translated."""
@@ -107,10 +118,14 @@ class StatementRun:
         traceback: TracebackType | None,
     ) -> None:
         self._answer_deadline.__exit__(exc_type, exc, traceback)
-        if not isinstance(exc, psycopg.Error):
+        if isinstance(exc, UnicodeEncodeError):
+            # A script may have chosen an encoding that lacks characters of what is sent.
+            error: DatabaseError = self._runner.unencodable(exc, self._statement)
+        elif isinstance(exc, psycopg.Error):
+            error = self._runner.translate(exc, self._statement, self._answer_deadline)
+        else:
             self._span.end(exc)
             return
-        error = self._runner.translate(exc, self._statement, self._answer_deadline)
         self._span.end(error)
         raise error from exc
 

@@ -487,6 +487,42 @@ async def test_a_search_path_by_set_config_holds_again_before_anything_is_looked
     ]
 
 
+@pytest.mark.parametrize("reset", ["RESET ALL", "DISCARD ALL"])
+async def test_what_a_reset_takes_back_is_taken_back_again(
+    tmp_path: Path, database_dsn: str, recording: Recording, reset: str
+) -> None:
+    async with migration_site(
+        tmp_path, database_dsn, recording.telemetry, search_path="app"
+    ) as site:
+        site.ask("CREATE SCHEMA app; CREATE SCHEMA other; CREATE TABLE app.tries ()")
+        site.write(
+            "001_a",
+            f"{OFF}SET search_path = other;\n{reset};\nALTER TABLE tries RENAME TO tried;\n"
+            "CREATE TABLE found AS SELECT current_setting('lock_timeout') AS lock_timeout;",
+        )
+        site.ask("ALTER TABLE app.tries RENAME TO later")
+        await site.failure(site.apply_unchecked())
+        [run] = await site.runs()
+        assert run.statements_done == 2
+        site.ask("ALTER TABLE app.later RENAME TO tries")
+        await site.apply_unchecked()
+        assert site.ask("SELECT lock_timeout FROM app.found") == ["500ms"]
+
+
+async def test_a_character_that_the_encoding_lacks_is_a_failure(site: MigrationSite) -> None:
+    site.write(
+        "001_a",
+        f"{OFF}SET client_encoding = 'LATIN1';\nCREATE TABLE a ();\nCOMMENT ON TABLE a IS '€';",
+    )
+    failed = await site.failure(site.apply_unchecked())
+    assert isinstance(failed.error, MigrationFailed)
+    assert failed.error.sqlstate == "22P05"
+    assert failed.error.message.startswith("001_a.sql:4:1: untranslatable_character")
+    assert failed.error.detail.endswith("lacks character '\\u20ac'")
+    [run] = await site.runs()
+    assert (run.result, run.statements_done) == (Result.INTERRUPTED, 2)
+
+
 async def test_what_only_its_session_had_is_for_somebody_to_resolve(site: MigrationSite) -> None:
     site.write(
         "001_a", f"{OFF}CREATE TEMP TABLE kept (id int);\nSELECT 1 / 0;\nCREATE TABLE kept ();"
