@@ -85,6 +85,10 @@ class Session:
         """
         return self._connection.has_news
 
+    def sever(self) -> None:
+        """Cut the connection: who waits on it has an error at once, whatever its server does."""
+        self._connection.sever()
+
     @property
     def client_encoding(self) -> str:
         """The encoding of texts on their way, as the server names it."""

@@ -34,6 +34,8 @@ _LOOKS: Final = 5
 _PATIENT_POLL_S: Final = 0.2
 _TELL_EVERY_S: Final = 1.0
 _REOPEN_EVERY_S: Final = 0.1
+# How long the end of a watch waits for the answer to a look.
+_LAST_LOOK_S: Final = 0.25
 
 
 @dataclass
@@ -83,6 +85,7 @@ class LockWatch:
         self._poll_s = min(_PATIENT_POLL_S if patient else _POLL_S, budget_s / _LOOKS)
         self._began = 0.0
         self._reopening = False
+        self._cancelling = False
         self._ended = asyncio.Event()
         self._start: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -123,9 +126,14 @@ class LockWatch:
     async def _end(self, task: asyncio.Task[None]) -> None:
         """Wait for the end of the watch: what it has sent must not reach what is done next.
 
-        Raises the caller's own cancellation, which `await task` would take for the task's.
+        A look that only looks is cut off where its server hangs: the migration holds its locks
+        meanwhile. Raises the caller's own cancellation, which `await task` would take for the
+        task's.
         """
         try:
+            ended, _ = await asyncio.wait({task}, timeout=_LAST_LOOK_S)
+            if not ended and not self._cancelling:
+                self._watcher.session.sever()
             await asyncio.wait({task})
         except asyncio.CancelledError:
             task.cancel()
@@ -189,7 +197,9 @@ class LockWatch:
                 self._watcher.session, self._backend_pid
             )
         if self._left_s() <= 0:
+            self._cancelling = True
             sent = await cancel_wait(self._watcher.session, self._backend_pid, wait.started)
+            self._cancelling = False
             self.over_budget = self.over_budget or sent
         if self._on_wait is not None and (now := self._clock()) >= self._tell_after:
             self._tell_after = now + _TELL_EVERY_S

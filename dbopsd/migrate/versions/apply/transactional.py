@@ -90,6 +90,7 @@ class TransactionalRun:
             # The transaction that failed had a lock of its own, and the file may have given the
             # session's back.
             await work.refuse_lost_lock()
+            await work.session.execute(load("forget_prepared"))
         self._committing = False
         mark = mark_of(self._planned.file.set, self._planned.file.key)
         opening = await work.working.opening(script, self._limits, work.ledger.lock_key, mark)

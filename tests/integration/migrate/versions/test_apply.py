@@ -368,6 +368,21 @@ async def test_who_is_in_the_way_is_in_the_report(site: MigrationSite) -> None:
     assert [run.result for run in await site.runs()] == [Result.FAILED]
 
 
+async def test_what_a_file_prepares_is_not_in_the_way_of_its_next_attempt(
+    site: MigrationSite,
+) -> None:
+    site.ask("CREATE TABLE a (id int)")
+    site.write("001_a", "PREPARE p AS SELECT 1;\nALTER TABLE a ADD COLUMN x int;")
+    async with site.database.session() as other, other.transaction():
+        await other.execute_script(site.statement("LOCK TABLE a IN SHARE MODE"))
+        applying = asyncio.create_task(site.apply_unchecked())
+        waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'a'::regclass"
+        await site.until(waiting)
+        await site.until(f"SELECT 1 WHERE NOT EXISTS ({waiting})")
+    report = await applying
+    assert report.migrations[0].lock_attempts > 1
+
+
 async def test_what_a_file_may_not_hold_is_refused_before_anything_is_changed(
     site: MigrationSite,
 ) -> None:

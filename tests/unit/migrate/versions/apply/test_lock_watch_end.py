@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from dbopsd.db.errors import ConnectionLost
 from dbopsd.migrate.versions.apply.lock_watch import LockWatch
 
 if TYPE_CHECKING:
@@ -51,6 +52,26 @@ async def test_a_cancel_is_not_lost_in_a_look() -> None:
     assert reached == ["end of the file"]
     # Nor does the watch outlive it.
     assert session.given_up.is_set()
+
+
+async def test_a_look_that_hangs_is_cut_off() -> None:
+    class HangingSession(SlowSession):
+        def __init__(self) -> None:
+            super().__init__()
+            self.severed = asyncio.Event()
+
+        def sever(self) -> None:
+            self.severed.set()
+
+        async def fetch_one(self, *_: object) -> None:
+            self.asked.set()
+            await self.severed.wait()
+            raise ConnectionLost("main", "look", "", "severed")
+
+    session = HangingSession()
+    async with LockWatch(watcher_with(session), 4711, 0.01):
+        await session.asked.wait()
+    assert session.severed.is_set()
 
 
 async def test_an_error_of_the_watch_is_not_lost() -> None:
