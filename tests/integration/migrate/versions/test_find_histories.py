@@ -58,7 +58,7 @@ async def test_a_table_with_a_type_that_somebody_made_is_no_history(
     database: Database, type_: str
 ) -> None:
     # A cast of theirs would run a function of theirs.
-    columns = f"id int, hash pg_catalog.text, created_at bigint, name {type_}"
+    columns = f"id int, hash varchar, created_at bigint, name {type_}"
     async with tables_in(database) as session:
         for statement in (
             "CREATE TYPE app.state AS ENUM ('a')",
