@@ -133,7 +133,8 @@ class DatabaseConfig(Section):
     """Backups. Unset: none."""
 
     migrations_dir: MigrationSets = ()
-    """The folder of versioned migrations: a path, or a list of `{ set = "NAME", dir = "PATH" }`."""
+    """The folder of versioned migrations: a path, or a list of `{ set = "NAME", dir = "PATH" }`.
+    A path alone is the set `default`: keep that name when it becomes a list."""
 
     migrations: DatabaseMigrationsConfig = Field(default_factory=DatabaseMigrationsConfig)
     """Versioned migrations."""

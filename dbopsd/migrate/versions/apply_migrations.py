@@ -21,6 +21,7 @@ from dbopsd.migrate.versions.model.reports import MigrationReport
 from dbopsd.migrate.versions.model.requests import ApplyMigrationsRequest
 from dbopsd.migrate.versions.plan.plan import PlannedRun, plan_apply
 from dbopsd.migrate.versions.plan.states import APPLIED_STATES, read_set
+from dbopsd.migrate.versions.plan.unconfigured_sets import refuse_to_run_again
 from dbopsd.operations.kind import Run
 
 # The list has all of them.
@@ -41,9 +42,8 @@ async def apply_migrations(run: Run, request: ApplyMigrationsRequest) -> Migrati
     async def admit(planned: Sequence[PlannedRun], session: Session) -> Admission:
         checked = await check_files(run, planned, session)
         refuse(database.name, checked, request.override_findings)
-        if not request.override_findings and not await Ledger.of(database).read(session):
-            files = [each.file for each in planned]
-            await refuse_applied_elsewhere(session, database.name, folders, files)
+        if not request.override_findings:
+            await _refuse_to_run_again(database, folders, planned, session)
         if any(each.file.phase is Phase.CONTRACT for each in planned):
             await refuse_old_sessions(session, database.name, config.old_applications)
         overridden = request.override_findings if blocking(checked.findings) else ""
@@ -59,6 +59,21 @@ async def apply_migrations(run: Run, request: ApplyMigrationsRequest) -> Migrati
     execution = Execution(run, Direction.UP, plan, admit, request.lock_wait_s)
     report = await (execution.try_out() if request.validate_only else execution.execute())
     return replace(report, notes=(*report.notes, *_left_out(folders), *_said_of(waiting)))
+
+
+async def _refuse_to_run_again(
+    database: Database,
+    folders: Sequence[Folder],
+    planned: Sequence[PlannedRun],
+    session: Session,
+) -> None:
+    """Raise for what another tool has applied, or this one under another name of the set."""
+    files = [each.file for each in planned]
+    if runs := await Ledger.of(database).read(session):
+        configured = [each.set for each in database.config.migrations_dir]
+        refuse_to_run_again(database.name, files, runs, configured)
+    else:
+        await refuse_applied_elsewhere(session, database.name, folders, files)
 
 
 def plan_of(

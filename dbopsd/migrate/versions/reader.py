@@ -42,6 +42,7 @@ from dbopsd.migrate.versions.plan.description import describe, forgotten_problem
 from dbopsd.migrate.versions.plan.plan import count_pending
 from dbopsd.migrate.versions.plan.resolution import find_migration, resolve
 from dbopsd.migrate.versions.plan.states import SetState, read_set
+from dbopsd.migrate.versions.plan.unconfigured_sets import unconfigured_problems
 from dbopsd.operations.kind import RunsPrograms
 from dbopsd.operations.program_runner import ProgramRunner
 
@@ -360,6 +361,7 @@ def _listed(database: Database, folders: Sequence[Folder], live: _Live) -> Migra
     for name in sorted({run.set for run in live.runs} - configured):
         withdrawn = read_set(_without_files(name), live.runs, live.live)
         problems += forgotten_problems(database.name, withdrawn)
+    problems += unconfigured_problems(live.runs, configured)
     busy = [] if live.holder is None else [_busy(live.holder, states)]
     return MigrationList(
         migrations=tuple(

@@ -67,11 +67,11 @@ async def test_states_the_last_run_and_drift_are_sampled(
         assert failed_at > checked_at
 
         # As a worker leaves it that was killed after the last statement.
-        site.ask(f'UPDATE "{SCHEMA}".migration_runs SET fingerprint = \'\' WHERE version = \'002\'')
+        site.ask(f"UPDATE \"{SCHEMA}\".migration_runs SET fingerprint = '' WHERE version = '002'")
         assert (await sampled_once(site)).value("dbops_migration_drifted_objects") is None
         site.ask(
             f'UPDATE "{SCHEMA}".migration_runs SET fingerprint = digest '
-            f'FROM "{SCHEMA}".schema_fingerprint WHERE version = \'002\''
+            f"FROM \"{SCHEMA}\".schema_fingerprint WHERE version = '002'"
         )
 
         site.ask(

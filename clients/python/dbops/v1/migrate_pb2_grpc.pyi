@@ -58,6 +58,8 @@ class MigrateServiceStub:
       or does not take one. The message says what helps.
     - FAILED_PRECONDITION, `APPLIED_ELSEWHERE`: nothing is in the ledger, and another tool's history has what would be
       applied. Adopt it, or give `override_findings`.
+    - FAILED_PRECONDITION, `SET_HISTORY_UNCONFIGURED`: what would be applied is applied by the ledger, in a set that is
+      not configured. Give the set its old name, or give `override_findings`.
     - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.
     - FAILED_PRECONDITION, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the history is not as the tool writes
       it, or says something else than the ledger; or the ledger has migrations of the set already.
@@ -189,6 +191,8 @@ class MigrateServiceAsyncStub(MigrateServiceStub):
       or does not take one. The message says what helps.
     - FAILED_PRECONDITION, `APPLIED_ELSEWHERE`: nothing is in the ledger, and another tool's history has what would be
       applied. Adopt it, or give `override_findings`.
+    - FAILED_PRECONDITION, `SET_HISTORY_UNCONFIGURED`: what would be applied is applied by the ledger, in a set that is
+      not configured. Give the set its old name, or give `override_findings`.
     - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.
     - FAILED_PRECONDITION, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the history is not as the tool writes
       it, or says something else than the ledger; or the ledger has migrations of the set already.
@@ -316,6 +320,8 @@ class MigrateServiceServicer(metaclass=_abc_1.ABCMeta):
       or does not take one. The message says what helps.
     - FAILED_PRECONDITION, `APPLIED_ELSEWHERE`: nothing is in the ledger, and another tool's history has what would be
       applied. Adopt it, or give `override_findings`.
+    - FAILED_PRECONDITION, `SET_HISTORY_UNCONFIGURED`: what would be applied is applied by the ledger, in a set that is
+      not configured. Give the set its old name, or give `override_findings`.
     - NOT_FOUND, `HISTORY_NOT_FOUND`: the database has no history of that tool.
     - FAILED_PRECONDITION, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the history is not as the tool writes
       it, or says something else than the ledger; or the ledger has migrations of the set already.

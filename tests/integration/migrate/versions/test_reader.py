@@ -14,6 +14,7 @@ from dbopsd.config import DatabaseConfig
 from dbopsd.db.database import Database
 from dbopsd.db.errors import ConnectFailed
 from dbopsd.db.session import Session
+from dbopsd.migrate.versions.apply_migrations import apply_migrations
 from dbopsd.migrate.versions.baseline_migrations import baseline_migrations
 from dbopsd.migrate.versions.fingerprint.fingerprint import take_fingerprint
 from dbopsd.migrate.versions.folder.read_folder import read_folder
@@ -30,10 +31,16 @@ from dbopsd.migrate.versions.model.errors import (
 )
 from dbopsd.migrate.versions.model.ledger_run import Direction, Result
 from dbopsd.migrate.versions.model.migration import Migration, MigrationList, State
-from dbopsd.migrate.versions.model.requests import BaselineMigrationsRequest, Resolution
+from dbopsd.migrate.versions.model.requests import (
+    ApplyMigrationsRequest,
+    BaselineMigrationsRequest,
+    Resolution,
+)
 from dbopsd.migrate.versions.plan.baseline import HistoryExists
 from dbopsd.migrate.versions.plan.resolution import NotResolvable
+from dbopsd.migrate.versions.plan.unconfigured_sets import SetHistoryUnconfigured
 from dbopsd.migrate.versions.reader import MigrationReader
+from dbopsd.operations.errors import FailedWithResult
 from tests.support.operation_run import OperationRun
 from tests.support.patience import eventually
 from tests.support.recording import Recording
@@ -321,6 +328,26 @@ async def test_sets_have_histories_of_their_own(
         await reader.list("main", "none")
     with pytest.raises(SetRequired):
         await resolved(reader, "001", Resolution.APPLIED)
+
+
+async def test_a_set_that_got_another_name_is_said_and_not_applied_again(
+    open_migrated: Any,
+    database: Database,
+    session: Session,
+    database_dsn: str,
+    directory: Path,
+    tmp_path: Path,
+) -> None:
+    await record(session, database, new_run(database, "001"))
+    renamed = await open_migrated(database_dsn, [{"set": "core", "dir": str(directory)}])
+    [problem] = (await MigrationReader({"main": renamed}).list("main", "")).problems
+    assert (problem.reason, problem.set) == ("SET_HISTORY_UNCONFIGURED", "default")
+    with pytest.raises(FailedWithResult) as refused:
+        await apply_migrations(run_of(renamed, tmp_path), ApplyMigrationsRequest())
+    assert isinstance(refused.value.cause, SetHistoryUnconfigured)
+    overridden = ApplyMigrationsRequest(override_findings="another schema", count=1)
+    report = await apply_migrations(run_of(renamed, tmp_path), overridden)
+    assert [each.state for each in report.migrations] == [State.APPLIED]
 
 
 async def test_what_cannot_be_listed(
