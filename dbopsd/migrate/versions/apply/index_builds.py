@@ -33,13 +33,14 @@ def skipping_builds(text: str) -> tuple[IndexBuild, ...]:
     return tuple(build for build in _builds(text, "IF") if build.if_not_exists)
 
 
+def may_have_builds(text: str) -> bool:
+    """Whether it is worth a look for any: cheap, as every file is asked."""
+    return find_end(_INDEX, text, longest=_LONGEST_WORD) is not None
+
+
 def all_builds(text: str) -> tuple[IndexBuild, ...]:
     """All of them, in linear time."""
-    return (
-        tuple(_builds(text, ""))
-        if find_end(_INDEX, text, longest=_LONGEST_WORD) is not None
-        else ()
-    )
+    return tuple(_builds(text, ""))
 
 
 def _builds(text: str, word: str) -> Iterator[IndexBuild]:

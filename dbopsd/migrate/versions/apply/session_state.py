@@ -72,8 +72,6 @@ class WorkingSession:
     """By how much the server's clock is ahead of this machine's."""
     styles: Mapping[str, str]
     """Of dates and intervals, for files, where the role's are not those that the driver reads."""
-    has_partitions: bool
-    """Whether the database had a partitioned table at the start."""
 
     @classmethod
     async def prepare(cls, session: Session, config: DatabaseMigrationsConfig) -> "WorkingSession":
@@ -102,11 +100,11 @@ class WorkingSession:
         backend = await session.fetch_one(load("backend"))
         if backend is None:
             raise ValueError("SELECT without FROM returned no row")
-        pid, clock, search_path, has_partitions = backend
+        pid, clock, search_path = backend
         if config.search_path is not None:
             search_path = config.search_path
         ahead = clock - datetime.now(UTC)
-        prepared = cls(session, pid, settings, search_path, config, ahead, styles, has_partitions)
+        prepared = cls(session, pid, settings, search_path, config, ahead, styles)
         await prepared.set(settings)
         return prepared
 

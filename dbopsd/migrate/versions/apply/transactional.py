@@ -47,6 +47,8 @@ class TransactionalRun:
 
     _skipping: tuple[IndexBuild, ...] = ()
     """What it builds unless an index of that name is there."""
+    _partitioned: tuple[IndexBuild, ...] = ()
+    """What it builds on tables that may be partitioned."""
 
     def __init__(self, work: Work, planned: PlannedRun, new: NewRun, tally: Tally) -> None:
         self._work = work
@@ -67,6 +69,9 @@ class TransactionalRun:
         """
         try:
             self._skipping = await invalid_indexes.drop_skipped(self._work, self._planned)
+            self._partitioned = await partitioned_indexes.partitioned_builds(
+                self._work, self._planned
+            )
             await self._attempts.run(self._attempt)
         except LockLost:
             # Whoever has the lock now may have run it.
@@ -103,7 +108,9 @@ class TransactionalRun:
                 if done.ends_transaction:
                     raise transaction_ended(work, self._planned)
                 await invalid_indexes.refuse_invalid_of(work, self._planned, self._skipping)
-                await partitioned_indexes.refuse_invalid_of_file(work, self._planned)
+                await partitioned_indexes.refuse_invalid(
+                    work, self._planned, self._partitioned, made_in_transaction=True
+                )
                 if not opening:
                     await self._refuse_lost_lock()
                 # Nothing is cancelled any more.

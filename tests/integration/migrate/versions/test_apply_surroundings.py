@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from dbopsd.migrate.versions.apply import partitioned_indexes
+from dbopsd.migrate.versions.apply.index_builds import all_builds
+from dbopsd.migrate.versions.apply.statement_kinds import IndexBuild
 from dbopsd.migrate.versions.model.reports import Outcome
 from tests.support.migration_site import MigrationSite, migration_site
 from tests.support.recording import Recording
@@ -133,3 +136,62 @@ async def test_an_index_with_an_invalid_part_is_not_applied(site: MigrationSite)
     site.write("002_b", "CREATE INDEX p_only ON ONLY p (id);")
     await site.apply_unchecked()
     assert site.ask("SELECT indisvalid FROM pg_index WHERE indexrelid = 'p_v'::regclass") == [True]
+
+
+async def test_what_others_left_invalid_is_no_failure_of_an_index_without_a_name(
+    site: MigrationSite,
+) -> None:
+    site.write("001_a", "CREATE TABLE p (a int, b int) PARTITION BY LIST (a);")
+    site.write("002_b", "CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);")
+    site.write("003_c", "CREATE INDEX p_a_idx ON ONLY p (a);")
+    site.write("004_d", "CREATE INDEX ON p (b);")
+    site.write("005_e", "-- dbops: transaction=off\nCREATE INDEX ON p (b, a);")
+    await site.apply_unchecked()
+    # One that has an invalid part, too.
+    site.ask("""CREATE INDEX p1_a_idx ON p1 (a);
+        UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'p1_a_idx'::regclass;
+        ALTER INDEX p_a_idx ATTACH PARTITION p1_a_idx""")
+    site.write("006_f", "CREATE INDEX ON p ((a + b));")
+    await site.apply_unchecked()
+    # It takes an invalid index for its part itself.
+    site.ask("""CREATE INDEX p1_old ON p1 ((a * b), b, a);
+        UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'p1_old'::regclass""")
+    for text in ("", "-- dbops: transaction=off\n"):
+        site.write("007_g", f"{text}CREATE INDEX ON p ((a * b), b, a);")
+        failed = await site.failure(site.apply_unchecked())
+        assert 'is invalid, for index "public"."p1_old" of a part' in str(failed.error)
+        site.ask("DELETE FROM dbops.migration_runs WHERE version = '007'")
+
+
+async def test_an_index_is_looked_at_on_a_table_that_the_plan_itself_partitions(
+    site: MigrationSite,
+) -> None:
+    site.ask("""CREATE TABLE p1 (a int NOT NULL, b int); CREATE INDEX bad ON p1 (b);
+        UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'bad'::regclass""")
+    table = "CREATE TABLE p (a int NOT NULL, b int) PARTITION BY LIST (a);"
+    attach = "ALTER TABLE p ATTACH PARTITION p1 FOR VALUES IN (1);"
+    index = "CREATE INDEX p_b ON p (b);"
+    site.write("001_a", f"{table} {attach} {index}")
+    failed = await site.failure(site.apply_unchecked())
+    assert 'index "public"."p_b" of "p" is invalid' in str(failed.error)
+    site.write("001_a", f"{table} {attach}")
+    site.write("002_b", index)
+    failed = await site.failure(site.apply_unchecked())
+    assert 'index "public"."p_b" of "p" is invalid' in str(failed.error)
+    assert site.tables() == ["p", "p1"]
+
+
+async def test_no_text_is_read_while_its_locks_are_held(
+    site: MigrationSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.ask("CREATE TABLE p (a int) PARTITION BY LIST (a)")
+    locks: list[int] = []
+
+    def reading(text: str) -> tuple[IndexBuild, ...]:
+        locks.extend(site.ask("SELECT count(*) FROM pg_locks WHERE relation = 'p'::regclass"))
+        return all_builds(text)
+
+    monkeypatch.setattr(partitioned_indexes, "all_builds", reading)
+    site.write("001_a", "CREATE INDEX p_a ON p (a);")
+    await site.apply_unchecked()
+    assert locks == [0]

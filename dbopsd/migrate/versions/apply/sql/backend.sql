@@ -1,4 +1,3 @@
 -- summary: SELECT pg_backend_pid
 SELECT
-    pg_catalog.pg_backend_pid(), pg_catalog.clock_timestamp(), pg_catalog.current_setting('search_path'),
-    EXISTS (SELECT FROM pg_catalog.pg_partitioned_table)
+    pg_catalog.pg_backend_pid(), pg_catalog.clock_timestamp(), pg_catalog.current_setting('search_path')

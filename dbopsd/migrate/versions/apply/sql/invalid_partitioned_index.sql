@@ -20,8 +20,12 @@ WHERE i.indrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(table)s)
     AND NOT i.indisvalid
     AND CASE
         WHEN %(index)s OPERATOR(pg_catalog.<>) '' THEN c.relname OPERATOR(pg_catalog.=) %(index)s::pg_catalog.name
-        -- As the server names one.
+        -- As the server names one. Those that it makes have their parts, unlike one of ON ONLY.
         ELSE c.relname OPERATOR(pg_catalog.~) '_idx[0-9]*$'
+            AND part.name IS NOT NULL
+            AND i.indisunique OPERATOR(pg_catalog.=) %(unique)s
+            AND i.indnkeyatts OPERATOR(pg_catalog.=) %(keys)s
+            AND (NOT %(made_in_transaction)s OR pg_catalog.age(c.xmin) OPERATOR(pg_catalog.<=) 0)
     END
 ORDER BY 1, 2
 LIMIT 1
