@@ -9,9 +9,9 @@ kept as long as its time is in the window; where there is no window, by the rule
 its like. The newest of them goes as the others do.
 
 A damaged backup satisfies nothing and is kept as long as its time is in the window or there is no
-newer good one: something may be saved from it yet. One that cannot be judged for want of a key
-satisfies nothing either, and is kept; WAL is kept for it as if it were good. Days, weeks, months
-and years of tiers are those of UTC.
+newer good one: something may be saved from it yet. One of the schema alone is kept only in the
+window. One that cannot be judged for want of a key satisfies nothing either, and is kept; WAL is
+kept for it as if it were good. Days, weeks, months and years of tiers are those of UTC.
 """
 
 from collections import defaultdict
@@ -251,8 +251,9 @@ def _why_unwanted(backup: Backup, rules: RetentionConfig) -> str:
         for name in ("keep", "daily", "weekly", "monthly", "yearly")
         if (count := getattr(rules, name))
     ]
-    rule = ", ".join(wants) or "only the newest one is kept"
     if backup.record is not None and backup.record.schema_only:
-        rule += "; it holds the schema alone"
+        rule = "; ".join([", ".join(wants) or "there is none", "it holds the schema alone"])
+    else:
+        rule = ", ".join(wants) or "only the newest one is kept"
     damaged = f"damaged ({backup.problem}), and " if backup.problem else ""
     return f"{damaged}no rule of retention wants it ({rule})"

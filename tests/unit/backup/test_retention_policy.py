@@ -316,6 +316,10 @@ def test_dumps_of_a_schema_go_with_the_window_to_the_last_one(counts: dict[str, 
     # Where no window says how old they may be, as many stay as of others.
     assert judge_dumps([old, torn, young], RetentionConfig(window=None, keep=1)) == {young.id}
     assert judge_dumps([old, torn, young], RetentionConfig(window=None)) == set()
+    unwanted = decide(
+        [old], RetentionConfig(window=None), ClusterHistory().archive, (), NOW
+    ).unwanted
+    assert unwanted[old.id].endswith("(there is none; it holds the schema alone)")
     held = hold(old, NOW + HOUR)
     assert judge_dumps([held], rules) == {held.id}
 
