@@ -11,7 +11,7 @@ labels = ["set", "state"]
 
 [metrics.dbops_migration_last_timestamp_seconds]
 unit = "s"
-help = "When a migration of the set was last applied, rolled back or recorded, or failed, in seconds since 1970."
+help = "When a migration of the set was last applied, rolled back or recorded, or failed to apply, in seconds since 1970; while one runs, when it began."
 column = "last"
 labels = ["set"]
 

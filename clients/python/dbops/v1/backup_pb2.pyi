@@ -162,6 +162,7 @@ class Backup(_message.Message):
     schema_only: _builtins.bool
     """Whether it is LOGICAL and holds the schema alone: no rows, no values of sequences, no large objects. Such a backup
     counts for nothing that asks whether there are backups: not for health, metrics, alerts, or what retention keeps.
+    But damage to it counts, as that of every backup.
     """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:

@@ -263,8 +263,8 @@ class MigrateServiceServicer:
 
     def CheckMigrations(self, request, context):
         """Checks the files of migrations that are not applied: their syntax, and what they would do to a live database.
-        Optionally finds drift, and tries every rollback. Nothing is changed. What it finds does not fail the operation;
-        see `CheckMigrationsResponse.ok`.
+        Optionally finds drift, and tries every rollback. The database is not changed, but that the ledger keeps how many
+        objects have drifted. What it finds does not fail the operation; see `CheckMigrationsResponse.ok`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

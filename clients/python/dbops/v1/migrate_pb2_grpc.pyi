@@ -118,8 +118,8 @@ class MigrateServiceStub:
     """Lists the migrations of a database in the order in which they apply, with their states."""
     CheckMigrations: _grpc.UnaryUnaryMultiCallable[_migrations_pb2.CheckMigrationsRequest, _operations_pb2.Operation]
     """Checks the files of migrations that are not applied: their syntax, and what they would do to a live database.
-    Optionally finds drift, and tries every rollback. Nothing is changed. What it finds does not fail the operation;
-    see `CheckMigrationsResponse.ok`.
+    Optionally finds drift, and tries every rollback. The database is not changed, but that the ledger keeps how many
+    objects have drifted. What it finds does not fail the operation; see `CheckMigrationsResponse.ok`.
     """
     ApplyMigrations: _grpc.UnaryUnaryMultiCallable[_migrations_pb2.ApplyMigrationsRequest, _operations_pb2.Operation]
     """Applies migrations, one after the other. Only one applies to a database at a time; another one waits, and then
@@ -248,8 +248,8 @@ class MigrateServiceAsyncStub(MigrateServiceStub):
     """Lists the migrations of a database in the order in which they apply, with their states."""
     CheckMigrations: _aio.UnaryUnaryMultiCallable[_migrations_pb2.CheckMigrationsRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Checks the files of migrations that are not applied: their syntax, and what they would do to a live database.
-    Optionally finds drift, and tries every rollback. Nothing is changed. What it finds does not fail the operation;
-    see `CheckMigrationsResponse.ok`.
+    Optionally finds drift, and tries every rollback. The database is not changed, but that the ledger keeps how many
+    objects have drifted. What it finds does not fail the operation; see `CheckMigrationsResponse.ok`.
     """
     ApplyMigrations: _aio.UnaryUnaryMultiCallable[_migrations_pb2.ApplyMigrationsRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Applies migrations, one after the other. Only one applies to a database at a time; another one waits, and then
@@ -387,8 +387,8 @@ class MigrateServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Checks the files of migrations that are not applied: their syntax, and what they would do to a live database.
-        Optionally finds drift, and tries every rollback. Nothing is changed. What it finds does not fail the operation;
-        see `CheckMigrationsResponse.ok`.
+        Optionally finds drift, and tries every rollback. The database is not changed, but that the ledger keeps how many
+        objects have drifted. What it finds does not fail the operation; see `CheckMigrationsResponse.ok`.
         """
 
     @_abc_1.abstractmethod

@@ -213,7 +213,9 @@ class MigrationSet(_message.Message):
     current_version: _builtins.str
     """The newest version that is applied. Empty: none."""
     pending: _builtins.int
-    """How many migrations an apply would run."""
+    """How many migrations an apply without a phase would run. A CONTRACT that waits is not among them, nor what waits
+    behind one, although its state is PENDING.
+    """
     def __init__(
         self,
         *,
@@ -338,7 +340,9 @@ class ListMigrationsResponse(_message.Message):
     current_version: _builtins.str
     """The newest version that is applied. Empty: none, or several sets were listed; see `sets`."""
     pending: _builtins.int
-    """How many migrations an apply would run."""
+    """How many migrations an apply without a phase would run. A CONTRACT that waits is not among them, nor what waits
+    behind one, although its state is PENDING.
+    """
     fingerprint: _builtins.str
     """The fingerprint of the live schema, in lower-case hexadecimal."""
     drifted: _builtins.bool

@@ -137,9 +137,9 @@ class AsyncMigrationsClient(AsyncOperationStarter):
     ) -> AsyncOperation[migrations_pb2.CheckMigrationsResponse]:
         """Start to check the migrations that are not applied.
 
-        Options: `set`, `drift`, `roundtrip`, `strict`; and, as of every operation, `request_id`,
-        `validate_only`, `operation_timeout_s`, `timeout_s` and `metadata`. Findings are no failure:
-        `CheckMigrationsResponse.ok` tells whether any forbids to apply.
+        Options: `set`, `drift`, `roundtrip`, `strict`, `roundtrip_limit_s`; and, as of every
+        operation, `request_id`, `validate_only`, `operation_timeout_s`, `timeout_s` and `metadata`.
+        Findings are no failure: `CheckMigrationsResponse.ok` tells whether any forbids to apply.
         """
         return await self._start(
             self._stub.CheckMigrations,

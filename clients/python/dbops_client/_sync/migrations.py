@@ -138,9 +138,9 @@ class MigrationsClient(OperationStarter):
     ) -> Operation[migrations_pb2.CheckMigrationsResponse]:
         """Start to check the migrations that are not applied.
 
-        Options: `set`, `drift`, `roundtrip`, `strict`; and, as of every operation, `request_id`,
-        `validate_only`, `operation_timeout_s`, `timeout_s` and `metadata`. Findings are no failure:
-        `CheckMigrationsResponse.ok` tells whether any forbids to apply.
+        Options: `set`, `drift`, `roundtrip`, `strict`, `roundtrip_limit_s`; and, as of every
+        operation, `request_id`, `validate_only`, `operation_timeout_s`, `timeout_s` and `metadata`.
+        Findings are no failure: `CheckMigrationsResponse.ok` tells whether any forbids to apply.
         """
         return self._start(
             self._stub.CheckMigrations,
