@@ -1,5 +1,6 @@
 """The errors of long-running operations."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -240,6 +241,17 @@ class FailedWithResult(DbopsError):
     @property
     def metadata(self) -> dict[str, str]:
         return self.cause.metadata
+
+
+class CancelledWithResult(asyncio.CancelledError):
+    """The work of an operation was cancelled, and its kind has something to tell of it.
+
+    Where the operation ends by that, `result` is as of `FailedWithResult`.
+    """
+
+    def __init__(self, result: object) -> None:
+        super().__init__()
+        self.result = result
 
 
 @dataclass(eq=False)

@@ -29,6 +29,7 @@ from dbopsd.errors import DatabaseNotFound, DbopsError
 from dbopsd.operations.async_store import AsyncControlStore
 from dbopsd.operations.attempt import Attempt, FailureOf, StepFailed, result_as_json
 from dbopsd.operations.errors import (
+    CancelledWithResult,
     CleanUpFailed,
     ControlStoreUnavailable,
     FailedWithResult,
@@ -373,10 +374,11 @@ class Runner:
             await attempt.close()
             del self._running[operation.id]
         if running.task.cancelled():
+            result = await told_of(task, kind.result_type)
             if running.stopping is Stopping.CANCEL:
-                return failure_of_cancel(operation.id)
+                return replace(failure_of_cancel(operation.id), result=result)
             if running.stopping is Stopping.TIMEOUT:
-                return self._failure_of(_timed_out(operation))
+                return replace(self._failure_of(_timed_out(operation)), result=result)
             why = attempt.interruption or "its worker gives it up"
             _log.warning("%s: attempt %d ends: %s", operation.id, operation.attempt, why)
             raise asyncio.CancelledError
@@ -494,6 +496,17 @@ async def _result(kind: Kind[Any, Any], attempt: Attempt, request: object) -> st
     # Here, so that a result that is not of its type is a failure like any other, and cleaned up.
     async with attempt.database.guarded():
         return result_as_json(kind.result_type, await kind.run(attempt, request))
+
+
+async def told_of(cancelled: "asyncio.Future[str]", result_type: type) -> str | None:
+    """JSON of what cancelled work has to tell; None: nothing."""
+    try:
+        await cancelled
+    except CancelledWithResult as told:
+        return result_as_json(result_type, told.result)
+    except asyncio.CancelledError:
+        pass
+    return None
 
 
 async def _refusal(database: Database) -> WritesRefused | None:

@@ -55,8 +55,8 @@ _FINGERPRINT_TIMEOUT_S: Final = 2.0
 _FINGERPRINT_LOCK_TIMEOUT_S: Final = 0.5
 _NOT_TAKEN: Final = "FINGERPRINT_NOT_TAKEN"
 _DRIFT_UNKNOWN: Final = (
-    "the schema after the last run was not recorded, as when its worker was killed, so drift is "
-    "not known: an apply, also one with nothing to do, records it"
+    "the schema after the last run was not recorded, as when it was cancelled or its worker was "
+    "killed, so drift is not known: an apply, also one with nothing to do, records it"
 )
 
 

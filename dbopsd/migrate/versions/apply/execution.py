@@ -1,5 +1,6 @@
 """An apply or a rollback from its plan to its report, whatever happens to the connection."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,7 @@ from dbopsd.migrate.versions.ledger.ledger import Ledger
 from dbopsd.migrate.versions.model.ledger_run import Direction, LedgerRun, Result
 from dbopsd.migrate.versions.model.reports import MigrationReport, MigrationRun, Outcome
 from dbopsd.migrate.versions.plan.plan import PlannedRun
-from dbopsd.operations.errors import FailedWithResult
+from dbopsd.operations.errors import CancelledWithResult, FailedWithResult
 from dbopsd.operations.kind import Run
 
 _AWAY_S: Final = 60.0
@@ -66,9 +67,18 @@ class Execution:
     _before: SchemaBefore | None = None
 
     async def execute(self) -> MigrationReport:
-        """Do it. Raises `FailedWithResult` once there is a plan, and else what was in its way."""
+        """Do it.
+
+        Raises `FailedWithResult` and `CancelledWithResult` once there is a plan, and else what was
+        in its way.
+        """
         try:
             await self._until_done()
+        except asyncio.CancelledError as cancelled:
+            if self._current is None:
+                raise
+            report = self._report(Outcome.FAILED, "it was cancelled")
+            raise CancelledWithResult(report) from cancelled
         except DbopsError as error:
             if self._current is None:
                 raise

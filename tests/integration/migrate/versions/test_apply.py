@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,9 +17,10 @@ from dbopsd.migrate.versions.apply.errors import MigrationFailed, TransactionEnd
 from dbopsd.migrate.versions.ledger.errors import LedgerDamaged
 from dbopsd.migrate.versions.model.ledger_run import Result
 from dbopsd.migrate.versions.model.migration import State
-from dbopsd.migrate.versions.model.reports import Outcome
+from dbopsd.migrate.versions.model.reports import MigrationReport, Outcome
 from dbopsd.migrate.versions.plan.errors import MigrationInterrupted
 from dbopsd.migrate.versions.reader import MigrationReader
+from dbopsd.operations.errors import CancelledWithResult
 from tests.support.migration_site import MigrationSite, migration_site
 from tests.support.recording import Recording
 
@@ -492,8 +493,11 @@ async def test_a_cancelled_apply_leaves_nothing_of_its_migration(site: Migration
     task = asyncio.create_task(site.apply_unchecked())
     await site.until("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(CancelledWithResult) as cancelled:
         await task
+    report = cast("MigrationReport", cancelled.value.result)
+    assert [each.state for each in report.migrations] == [State.APPLIED, State.PENDING]
+    assert (report.outcome, report.problem) == (Outcome.FAILED, "it was cancelled")
     assert site.tables() == ["a"]
     assert [run.key for run in await site.runs()] == ["001"]
     assert site.ask("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'") == []
