@@ -1,6 +1,5 @@
 """The rows of another tool's table, refused where that tool would never have written them."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from dbopsd.db.errors import InvalidData, StatementFailed
@@ -24,7 +23,8 @@ async def fetch_rows(session: Session, tool: AdoptableTool, schema: str, name: s
     except StatementFailed as error:
         # The former is the driver's, for a value that the server has sent.
         if type(error) in (StatementFailed, InvalidData):
-            problem = f"{place} has a value that cannot be read: {error.message}"
+            # Not the driver's words: they may quote the row.
+            problem = f"{place} has a value that cannot be read"
             raise HistoryUnclear(tool.table.title, problem) from error
         raise
     if len(rows) > MOST_ROWS:
@@ -34,17 +34,10 @@ async def fetch_rows(session: Session, tool: AdoptableTool, schema: str, name: s
 
 
 def _refuse_nulls(tool: AdoptableTool, place: str, rows: Rows) -> None:
-    for row in rows:
-        if any(value is None and at not in tool.nullable for at, value in enumerate(row)):
-            shown = _shown(row)
-            problem = f"{place} has NULL where {tool.table.title} has a value: {shown}"
-            raise HistoryUnclear(tool.table.title, problem)
-
-
-def _shown(row: Sequence[object]) -> str:
-    """The beginning of a row, for people."""
-    values = ("NULL" if value is None else str(value)[:40] for value in row[:3])
-    return f"({', '.join(values)}{', …' if len(row) > 3 else ''})"
+    cells = ((at, value) for row in rows for at, value in enumerate(row))
+    if any(value is None and at not in tool.nullable for at, value in cells):
+        problem = f"{place} has NULL where {tool.table.title} has a value"
+        raise HistoryUnclear(tool.table.title, problem)
 
 
 def understood(tool: AdoptableTool, rows: Rows, folder: Folder) -> History:

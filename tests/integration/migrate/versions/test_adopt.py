@@ -410,8 +410,8 @@ async def test_a_table_that_only_looks_like_a_history_is_in_nobodys_way(
     (directory / "1_a.sql").write_text("CREATE TABLE a ();")
     database = await open_migrated(database_dsn, directory)
     for tool, problem in (
-        (Tool.GOLANG_MIGRATE, r"has NULL where golang-migrate has a value: \(NULL, NULL\)"),
-        (Tool.GOOSE, "has a value that cannot be read"),
+        (Tool.GOLANG_MIGRATE, "has NULL where golang-migrate has a value$"),
+        (Tool.GOOSE, "has a value that cannot be read$"),
         (Tool.SQLX, "beyond all years"),
     ):
         with pytest.raises(HistoryUnclear, match=problem):

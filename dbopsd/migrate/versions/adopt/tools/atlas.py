@@ -26,7 +26,6 @@ from dbopsd.migrate.versions.model.migration_file import Folder, MigrationFile
 from dbopsd.migrate.versions.model.requests import Tool
 
 _BASELINE: Final = 1
-_MOST_ERROR_CHARS: Final = 200
 _NOTE: Final = (
     "Atlas does not record who applied a migration, and its hashes are cumulative: one file that "
     "differs, or was put in between, makes those of the later ones differ"
@@ -78,8 +77,8 @@ def _baselined(version: str, files: Mapping[str, MigrationFile]) -> list[Recorde
 
 def _stopped(applied: int, total: int, error: str | None) -> str:
     stopped = f"Atlas did {applied} of its {total} statements"
-    lines = (error or "").strip().splitlines()
-    return f"{stopped}: {lines[-1][:_MOST_ERROR_CHARS]}" if lines else stopped
+    # Not the error: it may quote rows, and more people may read the ledger.
+    return f"{stopped}: the column error of its table says why it stopped" if error else stopped
 
 
 def _agreement(rows: Rows, files: Mapping[str, MigrationFile]) -> dict[str, bool | None]:

@@ -26,8 +26,8 @@ from dbopsd.migrate.versions.model.requests import Tool
 
 _ALGORITHM: Final = "sha256"
 _DIGEST_CHARS: Final = 64
-_MOST_LOG_CHARS: Final = 200
-_FAILED: Final = "Prisma has it as failed: {error}"
+# Not the error: it may quote rows, and more people may read the ledger.
+_FAILED: Final = "Prisma has it as failed: the column logs of its table has the error"
 _DIED: Final = "Prisma has it as begun, and neither finished nor failed"
 _NOTE: Final = "Prisma does not record who applied a migration"
 _RESOLVED: Final = (
@@ -51,7 +51,7 @@ def _understand(rows: Rows, folder: Folder) -> History:
         if finished_at is None:
             alone = agrees is True and file is not None and file.up.statements == 1
             result = _unfinished(file, logs, whole=alone or not each_by_itself)
-            problem = _FAILED.format(error=_error(logs)) if logs else _DIED
+            problem = _FAILED if logs else _DIED
         latest[name] = Recorded(
             name,
             file,
@@ -77,15 +77,6 @@ def _unfinished(file: MigrationFile | None, logs: str | None, *, whole: bool) ->
     """The result of an attempt without an end; `whole`: the file was sent as one message."""
     left_nothing = logs and whole and file is not None and file.up.transactional
     return Result.FAILED if left_nothing else Result.INTERRUPTED
-
-
-def _error(logs: str) -> str:
-    """The line that says what the database refused."""
-    lines = [line for line in logs.splitlines() if line.strip()]
-    for heading in ("Database error:", "external connector error"):
-        if heading in lines[:-1]:
-            return lines[lines.index(heading) + 1][:_MOST_LOG_CHARS]
-    return lines[0][:_MOST_LOG_CHARS] if lines else ""
 
 
 def _agrees(content: bytes, checksum: str) -> bool:
