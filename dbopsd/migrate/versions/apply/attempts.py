@@ -124,7 +124,7 @@ class LockAttempts:
     """The attempts at one migration, or at one statement outside a transaction.
 
     `watcher` is beside the session of `backend_pid`, which does the work; `migration` names the
-    migration in errors.
+    migration in errors. `spent_s`: how much of its time for locks earlier ones have used.
     """
 
     def __init__(
@@ -135,6 +135,7 @@ class LockAttempts:
         *,
         database: str,
         migration: str,
+        spent_s: float = 0.0,
         on_wait: OnLockWait | None = None,
         on_work: OnWork | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -147,6 +148,7 @@ class LockAttempts:
         self._on_wait = on_wait
         self._on_work = on_work
         self._clock = clock
+        self._spent_s = spent_s
         self._began = 0.0
         self.count = 0
         """How many there were."""
@@ -166,7 +168,7 @@ class LockAttempts:
         It is done again after a lock timeout, a deadlock, a failed serialization, and when the
         watch has cancelled it; every other error ends it. Raises `LockNotAcquired`.
         """
-        self._began = self._clock()
+        self._began = self._clock() - self._spent_s
         try:
             # Most need no other one: they do not pay for what repeats it.
             return await self._attempt(work)
@@ -184,7 +186,7 @@ class LockAttempts:
         self.count += 1
         # None begins unwatched.
         await self._watcher.look_after()
-        left_s = self._left_s()
+        left_s = max(self._left_s(), 0.0)
         watch = LockWatch(
             self._watcher,
             self._backend_pid,

@@ -65,6 +65,8 @@ class Execution:
     _current: PlanRun | PlanTrial | None = None
     _admission: Admission = field(default_factory=Admission)
     _before: SchemaBefore | None = None
+    _spent_s: dict[tuple[str, str], float] = field(default_factory=dict)
+    """`Work.spent_s`, of all connections."""
 
     async def execute(self) -> MigrationReport:
         """Do it.
@@ -207,6 +209,7 @@ class Execution:
                 operation=self.run.operation,
                 who=self.run.requester,
                 lock_wait_s=self.lock_wait_s,
+                spent_s=self._spent_s,
             )
             return stack.pop_all(), work
         raise AssertionError("unreachable: nothing in the stack suppresses errors")

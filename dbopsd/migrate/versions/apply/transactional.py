@@ -74,7 +74,11 @@ class TransactionalRun:
             )
             await self._attempts.run(self._attempt)
         except LockLost:
-            # Whoever has the lock now may have run it.
+            # Whoever has the lock now may have run it. If not, it does not begin at nothing.
+            file, spent = self._planned.file, self._work.spent_s
+            spent[file.set, file.key] = (
+                spent.get((file.set, file.key), 0.0) + self._attempts.waited_s
+            )
             raise
         except (ConnectionLost, QueryTimeout) as error:
             raise self._lost(error) from error

@@ -42,6 +42,9 @@ class Work:
     """None: as configured."""
     reason: str = ""
     backup: str = ""
+    spent_s: dict[tuple[str, str], float] = field(default_factory=dict)
+    """What migrations that lost the lock of migrations had used of their time for locks, by set and
+    key."""
     on_wait: OnLockWait | None = None
     """Told of waits for locks."""
     on_work: Callable[[str], None] | None = None
@@ -101,6 +104,7 @@ def attempts_at(
         limits,
         database=work.database,
         migration=planned.script.path,
+        spent_s=work.spent_s.get((planned.file.set, planned.file.key), 0.0),
         on_wait=work.on_wait,
         on_work=on_work,
     )

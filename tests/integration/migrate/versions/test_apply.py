@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import psycopg
 import pytest
 
 from dbopsd.db.database import Database
@@ -428,6 +429,19 @@ async def test_a_file_that_runs_in_a_transaction_is_running(site: MigrationSite)
     (busy,) = [each for each in found.problems if each.reason == "MIGRATIONS_BUSY"]
     assert "changed by operations/apply-1 (process " in busy.message
     assert "which is at 002_b.sql" in busy.message
+
+
+async def test_a_file_that_gives_the_lock_back_waits_no_longer_than_others(
+    site: MigrationSite,
+) -> None:
+    site.ask("CREATE TABLE t (id int)")
+    site.write("001_a", "SELECT pg_advisory_unlock_all();\nALTER TABLE t ADD COLUMN x int;")
+    with psycopg.connect(site.dsn, application_name="billing") as reader:
+        reader.execute("SELECT FROM t")
+        async with asyncio.timeout(20):
+            failed = await site.failure(site.apply_unchecked(lock_wait_s=0.6))
+    assert isinstance(failed.error, LockNotAcquired)
+    assert [each.application for each in failed.error.blockers] == ["billing"]
 
 
 async def test_a_file_that_gives_the_lock_back_and_fails_runs_once(site: MigrationSite) -> None:
