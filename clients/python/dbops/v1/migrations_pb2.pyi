@@ -161,7 +161,9 @@ class Migration(_message.Message):
 
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
-        """How long its last run took. Unset: it has no run that ended."""
+        """How long its last run took. Unset: it has no run that ended. Here and below, a rollback that failed and left nothing
+        is none.
+        """
 
     def __init__(
         self,
@@ -1421,7 +1423,8 @@ class ResolveMigrationRequest(_message.Message):
     """Say whether it could be recorded, and record nothing. Default: false."""
     request_id: _builtins.str
     """The caller's id of this request, 1 to 64 printable ASCII characters, preferably a UUID. A request with the id of an
-    earlier one of the same caller records nothing, whatever happened since. Default: none.
+    earlier one of the same caller records nothing, whatever happened since, and answers with the migration as it is now.
+    With another set, version, resolution or reason it is refused with `REQUEST_ID_REUSED`. Default: none.
     """
     def __init__(
         self,

@@ -52,6 +52,7 @@ class PlanRun(PlanState):
     def __init__(self, run: Run, work: Work, plan: Sequence[PlannedRun]) -> None:
         super().__init__(run, work, plan)
         self._done = 0
+        self._changed = False
         self._began_s = time.monotonic()
         self._fingerprints = FingerprintBudget(len(plan))
 
@@ -78,7 +79,7 @@ class PlanRun(PlanState):
                     if index != last:
                         await self._take_fingerprint()
         except DbopsError:
-            if self._work.session.usable and any(each.statements_done for each in self.runs):
+            if self._work.session.usable and self._changed:
                 # Drift is measured from what was done, too.
                 with contextlib.suppress(DbopsError):
                     await self._store_fingerprint()
@@ -119,10 +120,14 @@ class PlanRun(PlanState):
             self.blockers = tally.blockers
             raise
         finally:
+            self._changed = self._changed or tally.statements_done > 0
+            refused = tally.result is None and planned.interrupted is not None
+            run = self.runs[index]
             self.runs[index] = replace(
-                self.runs[index],
-                state=_state(planned, tally.result),
-                statements_done=tally.statements_done,
+                run,
+                # One that was refused is as it was.
+                state=run.state if refused else _state(planned, tally.result),
+                statements_done=run.statements_done if refused else tally.statements_done,
                 duration_s=time.monotonic() - began_s,
                 lock_attempts=tally.lock_attempts,
                 lock_wait_s=tally.lock_wait_s,
@@ -194,10 +199,14 @@ class PlanRun(PlanState):
 
 def not_begun(planned: PlannedRun) -> MigrationRun:
     """A migration of a plan before its turn."""
-    file = planned.file
-    state = BEFORE[planned.direction] if planned.interrupted is None else State.INTERRUPTED
+    file, interrupted = planned.file, planned.interrupted
     return MigrationRun(
-        file.set, file.version, file.name, state, statements=planned.script.statements
+        file.set,
+        file.version,
+        file.name,
+        BEFORE[planned.direction] if interrupted is None else State.INTERRUPTED,
+        statements_done=interrupted.statements_done if interrupted else 0,
+        statements=planned.script.statements,
     )
 
 

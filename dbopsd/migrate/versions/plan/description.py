@@ -32,7 +32,7 @@ def migrations_of(
 
 def describe(state: MigrationState, set_: str) -> Migration:
     """A migration as callers see it."""
-    file, brought, shown = state.file, state.brought, state.last
+    file, brought, shown = state.file, state.brought, _shown(state)
     return Migration(
         set=set_,
         version=_version_of(state),
@@ -50,7 +50,7 @@ def describe(state: MigrationState, set_: str) -> Migration:
         applied_by=brought.who if brought else "",
         operation=f"operations/{shown.operation}" if shown and shown.operation else "",
         statements_done=shown.statements_done if shown else 0,
-        statements=_statements(state),
+        statements=_statements(state, shown),
         problem=_problem(state),
     )
 
@@ -72,6 +72,8 @@ def problems_of(set_state: SetState, *, out_of_order: bool = False) -> list[Migr
             blocking = False
         if each.line_endings:
             reason = "LINE_ENDINGS"
+        if not reason and _is_kept(each):
+            reason = "ROLLBACK_FAILED"
         if reason:
             found.append(
                 MigrationProblem(
@@ -135,10 +137,25 @@ def _duration_s(run: LedgerRun | None) -> float | None:
     return max(0.0, (run.finished_at - run.started_at).total_seconds())
 
 
-def _statements(state: MigrationState) -> int:
-    """Of its last run; else of its file."""
-    if state.last is not None and state.last.statements:
-        return state.last.statements
+def _shown(state: MigrationState) -> LedgerRun | None:
+    """Its last run that left something or failed to bring it."""
+    return state.brought if _is_kept(state) else state.last
+
+
+def _is_kept(state: MigrationState) -> bool:
+    """Whether a rollback of it failed last, and left nothing."""
+    last = state.last
+    return (
+        last is not None
+        and state.brought is not None
+        and (last.direction, last.result) == (Direction.DOWN, Result.FAILED)
+    )
+
+
+def _statements(state: MigrationState, shown: LedgerRun | None) -> int:
+    """Of a run; else of its file."""
+    if shown is not None and shown.statements:
+        return shown.statements
     return state.file.up.statements if state.file else 0
 
 

@@ -531,6 +531,9 @@ async def test_what_only_its_session_had_is_for_somebody_to_resolve(site: Migrat
     assert isinstance(failed.error, MigrationFailed)
     failed = await site.failure(site.apply_unchecked())
     assert isinstance(failed.error, MigrationInterrupted)
+    assert failed.report is not None
+    [run] = failed.report.migrations
+    assert (run.state, run.statements_done, run.statements) == (State.INTERRUPTED, 1, 3)
 
 
 async def test_nobodys_operator_is_taken_for_the_servers(site: MigrationSite) -> None:

@@ -202,12 +202,20 @@ def test_what_is_shown_of_a_run() -> None:
     failed = dataclasses.replace(
         ran(ONE, Direction.DOWN, Result.FAILED), problem="in use", operation="op-2", who="bob"
     )
+    failed = dataclasses.replace(failed, statements=1, finished_at=start + timedelta(seconds=9))
     shown = migrations_of(folder(ONE), history(run, failed))[0]
     assert shown.state is State.APPLIED
+    assert (shown.duration_s, shown.statements_done, shown.statements) == (2.0, 3, 3)
     assert shown.apply_time == start + timedelta(seconds=2)
     assert shown.applied_by == "ann"
-    assert shown.operation == "operations/op-2"
+    assert shown.operation == "operations/op"
     assert shown.problem == "its rollback failed: in use"
+    [problem] = problems_of(read_set(folder(ONE), history(run, failed)))
+    assert (problem.reason, problem.message, problem.blocking) == (
+        "ROLLBACK_FAILED",
+        "its rollback failed: in use",
+        False,
+    )
     [shown] = migrations_of(folder(ONE), history(run))
     assert (shown.duration_s, shown.statements_done, shown.statements) == (2.0, 3, 3)
     assert shown.has_rollback
