@@ -59,13 +59,14 @@ class RequestIdReused(DbopsError):
     code: ClassVar[StatusCode] = StatusCode.ALREADY_EXISTS
 
     request_id: str
-    operation: str
+    used_for: str
+    """What came of the earlier request, such as `operations/{operation}`."""
 
     @property
     def message(self) -> str:
         return (
             f"request_id '{self.request_id}' was already used with a different request, for "
-            f"operations/{self.operation}: use a new id"
+            f"{self.used_for}: use a new id"
         )
 
 

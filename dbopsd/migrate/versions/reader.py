@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -40,9 +40,10 @@ from dbopsd.migrate.versions.model.migration_file import Folder
 from dbopsd.migrate.versions.model.requests import Resolution
 from dbopsd.migrate.versions.plan.description import describe, forgotten_problems, problems_of
 from dbopsd.migrate.versions.plan.plan import count_pending
-from dbopsd.migrate.versions.plan.resolution import find_migration, resolve
+from dbopsd.migrate.versions.plan.resolution import direction_of, find_migration, resolve
 from dbopsd.migrate.versions.plan.states import SetState, read_set
 from dbopsd.migrate.versions.plan.unconfigured_sets import unconfigured_problems
+from dbopsd.operations.errors import RequestIdReused
 from dbopsd.operations.kind import RunsPrograms
 from dbopsd.operations.program_runner import ProgramRunner
 
@@ -130,8 +131,8 @@ class MigrationReader:
         Returns the migration as it is then. Where its last run is the same resolution already, or
         one of that `request_id` and caller was, nothing is recorded. A set that is not configured
         any more may be given as long as the ledger has it. Raises `SetRequired`,
-        `VersionNotFound`, `NotResolvable`, and `MigrationsBusy` while somebody else changes the
-        database.
+        `VersionNotFound`, `NotResolvable`, `RequestIdReused`, and `MigrationsBusy` while
+        somebody else changes the database.
         """
         configured = self._databases[database]
         async with self._admitted(configured):
@@ -205,7 +206,7 @@ class _Asked:
         if self.unknown is not None and all(run.set != self.folder.set for run in runs):
             raise self.unknown
         migration = find_migration(self.database, state, self.version)
-        if self.request_id and any(self._is_answered_by(each, migration.key) for each in runs):
+        if self._is_answered(runs, migration.key):
             return None
         new = resolve(
             self.database,
@@ -217,9 +218,19 @@ class _Asked:
         )
         return None if new is None else replace(new, request_id=self.request_id)
 
-    def _is_answered_by(self, run: LedgerRun, key: str) -> bool:
-        asked = (self.request_id, self.who, self.folder.set, key)
-        return (run.request_id, run.who, run.set, run.key) == asked
+    def _is_answered(self, runs: Iterable[LedgerRun], key: str) -> bool:
+        """Whether the same request came before. Raises `RequestIdReused`."""
+        if not self.request_id:
+            return False
+        for run in runs:
+            if (run.request_id, run.who) != (self.request_id, self.who):
+                continue
+            if (run.set, run.direction) != (self.folder.set, direction_of(self.resolution)) or (
+                run.key not in (key, self.version)
+            ):
+                raise RequestIdReused(self.request_id, f"version {run.version or run.name}")
+            return True
+        return False
 
     def described(self, state: SetState) -> Migration:
         """The migration in that state."""

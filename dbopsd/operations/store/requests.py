@@ -140,7 +140,7 @@ def check(store: ControlStore, new: NewOperation) -> None:
 
 def _made_before(found: Operation, new: NewOperation) -> Operation:
     if (found.database, found.request) != (new.database, new.request):
-        raise RequestIdReused(new.request_id, found.id)
+        raise RequestIdReused(new.request_id, f"operations/{found.id}")
     return found
 
 

@@ -64,6 +64,7 @@ class MigrateServiceStub:
     - FAILED_PRECONDITION, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the history is not as the tool writes
       it, or says something else than the ledger; or the ledger has migrations of the set already.
     - FAILED_PRECONDITION, `NOT_RESOLVABLE`: what is so of the migration is known.
+    - ALREADY_EXISTS, `REQUEST_ID_REUSED`: the `request_id` was already used with another set, version or resolution.
     - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
     - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
     - ABORTED, `LOCK_LOST`: a migration gave the lock of migrations back, and somebody else has it.
@@ -197,6 +198,7 @@ class MigrateServiceAsyncStub(MigrateServiceStub):
     - FAILED_PRECONDITION, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the history is not as the tool writes
       it, or says something else than the ledger; or the ledger has migrations of the set already.
     - FAILED_PRECONDITION, `NOT_RESOLVABLE`: what is so of the migration is known.
+    - ALREADY_EXISTS, `REQUEST_ID_REUSED`: the `request_id` was already used with another set, version or resolution.
     - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
     - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
     - ABORTED, `LOCK_LOST`: a migration gave the lock of migrations back, and somebody else has it.
@@ -326,6 +328,7 @@ class MigrateServiceServicer(metaclass=_abc_1.ABCMeta):
     - FAILED_PRECONDITION, `HISTORY_UNCLEAR`, `HISTORY_CONTRADICTS`, `HISTORY_EXISTS`: the history is not as the tool writes
       it, or says something else than the ledger; or the ledger has migrations of the set already.
     - FAILED_PRECONDITION, `NOT_RESOLVABLE`: what is so of the migration is known.
+    - ALREADY_EXISTS, `REQUEST_ID_REUSED`: the `request_id` was already used with another set, version or resolution.
     - ABORTED, `MIGRATION_FAILED`: a statement failed; the message has the file, the line and the server's error.
     - ABORTED, `LOCK_NOT_ACQUIRED`: sessions were in the way for `lock_wait`; `MigrationReport.blockers` names them.
     - ABORTED, `LOCK_LOST`: a migration gave the lock of migrations back, and somebody else has it.

@@ -1424,7 +1424,7 @@ class ResolveMigrationRequest(_message.Message):
     request_id: _builtins.str
     """The caller's id of this request, 1 to 64 printable ASCII characters, preferably a UUID. A request with the id of an
     earlier one of the same caller records nothing, whatever happened since, and answers with the migration as it is now.
-    With another set, version, resolution or reason it is refused with `REQUEST_ID_REUSED`. Default: none.
+    With another set, version or resolution it is refused with `REQUEST_ID_REUSED`. Default: none.
     """
     def __init__(
         self,

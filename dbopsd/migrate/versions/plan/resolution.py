@@ -60,6 +60,11 @@ class NotResolvable(DbopsError):
         )
 
 
+def direction_of(resolution: Resolution) -> Direction:
+    """As what the ledger has it."""
+    return _DIRECTIONS[resolution]
+
+
 def find_migration(database: str, state: SetState, version: str) -> MigrationState:
     """The migration of a version, also one without a file; a repeatable one by its name.
 
@@ -87,7 +92,7 @@ def resolve(
 
     Raises `NotResolvable` and `VersionNotFound`.
     """
-    last, direction = migration.last, _DIRECTIONS[resolution]
+    last, direction = migration.last, direction_of(resolution)
     if resolution not in _ALLOWED.get(migration.state, ()):
         if last is not None and last.direction is direction:
             return None

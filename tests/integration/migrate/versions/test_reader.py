@@ -40,7 +40,7 @@ from dbopsd.migrate.versions.plan.baseline import HistoryExists
 from dbopsd.migrate.versions.plan.resolution import NotResolvable
 from dbopsd.migrate.versions.plan.unconfigured_sets import SetHistoryUnconfigured
 from dbopsd.migrate.versions.reader import MigrationReader
-from dbopsd.operations.errors import FailedWithResult
+from dbopsd.operations.errors import FailedWithResult, RequestIdReused
 from tests.support.operation_run import OperationRun
 from tests.support.patience import eventually
 from tests.support.recording import Recording
@@ -207,6 +207,9 @@ async def test_a_request_that_comes_twice_is_answered_once(
     # What it is a repetition of was answered before the rollback.
     again = await resolved(reader, "001", Resolution.APPLIED, request_id="a")
     assert again.state is State.PENDING
+    for version, resolution in (("001", Resolution.NOT_APPLIED), ("002", Resolution.APPLIED)):
+        with pytest.raises(RequestIdReused, match="for version 001: use a new id"):
+            await resolved(reader, version, resolution, request_id="a")
     other = await resolved(reader, "001", Resolution.APPLIED, request_id="b")
     assert other.state is State.APPLIED
 
