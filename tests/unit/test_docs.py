@@ -89,6 +89,15 @@ def test_a_command_of_the_page_on_migrations_is_one(line: str) -> None:
     assert isinstance(ended.exception, _CalledServer), ended.output
 
 
+def test_a_resolution_that_is_advised_has_a_reason() -> None:
+    sources = [*DOCS.glob("*.md"), *(DOCS.parent / "dbopsd").rglob("*.py")]
+    # Also where a string goes on in the next line.
+    advised = re.compile(r"dbops\s+migrate\s+resolve\s[^`]*--(?:not-)?applied[^`]*`")
+    found = [each for path in sources for each in advised.findall(path.read_text())]
+    assert len(found) > 5
+    assert not [each for each in found if "--reason" not in each]
+
+
 def test_the_page_on_migrations_names_every_rule_and_state() -> None:
     found = {
         importlib.import_module(f"{rules.__name__}.{module.name}").RULE.name

@@ -65,7 +65,7 @@ class TransactionEnded(DbopsError):
         return (
             f"{self.path}: the migration ended its own transaction, and what came before that may "
             f"stay: look at the database, then `dbops migrate resolve {self.database} "
-            f"{self.version} --applied` or `--not-applied`"
+            f"{self.version} --applied --reason …` or `--not-applied`"
         )
 
 

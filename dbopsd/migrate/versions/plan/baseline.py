@@ -33,7 +33,7 @@ class HistoryExists(DbopsError):
         return (
             f"set '{self.set}' of database '{self.database}' has a history already: migration "
             f"{self.version} is {self.state}; a baseline is for a database without one: take a "
-            "mistaken one back first, with `dbops migrate resolve … --not-applied`"
+            "mistaken one back first, with `dbops migrate resolve … --not-applied --reason …`"
         )
 
 
