@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from dbopsd.db.database import Database
-from dbopsd.db.errors import ScriptFailed
+from dbopsd.db.errors import InvalidData, ScriptFailed
 from dbopsd.db.session import Session
 from dbopsd.db.statement import Statement
 from dbopsd.migrate.versions.ledger.advisory_lock import Holder, database_lock, lock_holder
@@ -118,7 +118,7 @@ async def test_runs_are_recorded_all_or_none(session: Session) -> None:
     await ledger.record(session, runs)
     assert [run.key for run in await ledger.read(session)] == ["001", "002", "003"]
     bad = dataclasses.replace(runs[0], name="a\udc80")
-    with pytest.raises(UnicodeEncodeError):
+    with pytest.raises(InvalidData):
         await ledger.record(session, [runs[0], bad])
     assert len(await ledger.read(session)) == 3
 
