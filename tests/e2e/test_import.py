@@ -291,6 +291,7 @@ def test_what_becomes_of_bad_values(importer: Importer, tmp_path: Path) -> None:
     assert importer.sql("SELECT count(*) FROM t", "policies") == [(4,)]
 
 
+@pytest.mark.thorough
 def test_what_is_computed_of_values_that_the_mapping_changes(
     importer: Importer, tmp_path: Path
 ) -> None:
@@ -376,6 +377,7 @@ def test_a_row_that_is_too_large_for_a_page_is_named(importer: Importer, tmp_pat
     assert table_of(report, "wide")["copiedRows"] == "1542"
 
 
+@pytest.mark.thorough
 def test_a_saved_plan_is_a_mapping_that_changes_nothing(importer: Importer, tmp_path: Path) -> None:
     source = importer.file("planned")
     saved = tmp_path / "plan.toml"
@@ -428,6 +430,7 @@ def test_any_schema(importer: Importer) -> None:
     assert importer.verify(upsert)["equal"]
 
 
+@pytest.mark.thorough
 def test_names_in_lower_case(importer: Importer) -> None:
     source = importer.file(
         "lower",
@@ -602,6 +605,7 @@ def test_tables_that_are_there(importer: Importer) -> None:
         assert problem in " ".join(said.split())
 
 
+@pytest.mark.thorough
 def test_values_that_the_tables_cannot_hold_are_found_before_they_are_touched(
     importer: Importer,
 ) -> None:

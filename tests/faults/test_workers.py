@@ -165,6 +165,7 @@ def test_what_a_daemon_ran_goes_on_after_it_however_it_ends(
         assert alive(of_it) == []
 
 
+@pytest.mark.thorough
 def test_a_worker_that_cannot_start_is_tried_ever_less_often(
     database_dsn: str, ledger_path: Path
 ) -> None:
