@@ -32,7 +32,7 @@ class ServerFacts:
     """The version and the schema of each, by name."""
 
     ledger_schema: str = ""
-    """Of the ledger of migrations; empty: there is none that the role of the DSN may read."""
+    """The schema of the migration ledger; empty where the role of the DSN can read none."""
 
     @property
     def epoch(self) -> str:

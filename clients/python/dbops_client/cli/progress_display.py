@@ -19,7 +19,7 @@ from dbops_client.cli.values import duration
 
 # How long dbopsd may be away before that is shown: a restart takes less.
 SILENT_S = 5.0
-# How often a stage that goes on for long is told in a file.
+# How often a long stage writes a line to a file.
 LINE_EVERY_S = 30.0
 _REFRESH_PER_S = 5
 _NUMBER = re.compile(r"[0-9.]+")

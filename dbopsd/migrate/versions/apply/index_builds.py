@@ -1,4 +1,4 @@
-"""The CREATE INDEX of a text, without a parse of all of it."""
+"""Finds the CREATE INDEX statements of a text without parsing all of it."""
 
 import re
 from collections.abc import Iterator

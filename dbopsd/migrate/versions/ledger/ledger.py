@@ -39,7 +39,7 @@ from dbopsd.migrate.versions.model.schema_object import (
 )
 
 APPLICATION_NAME: Final = "dbopsd migrate"
-"""Of the sessions that use a ledger. Whoever waits for the lock of migrations is told it."""
+"""Names the sessions that use a ledger; shown to whoever waits for the migration lock."""
 LEDGER_VERSION: Final = 4
 
 # invalid_argument_for_logarithm, in `recorded.sql` alone.

@@ -35,7 +35,7 @@ def excerpt(statement: str, script: Script | None = None) -> str:
 
 
 def without_values(text: str, script: Script) -> str:
-    """The text with the placeholders of a script in place of what the configuration gave them."""
+    """Put a script's placeholders back where `text` has their configured values."""
     placeholders = {
         script.text[each.start : each.end].strip("'\""): each.placeholder
         for each in script.replaced
